@@ -1,0 +1,1 @@
+//! (see framework/ARCHITECTURE.md)

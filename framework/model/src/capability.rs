@@ -1,0 +1,72 @@
+//! What a remote resource can do. Checks at load and the engine's choices read this; nothing probes.
+
+use crate::SingularPath;
+use serde::{Deserialize, Serialize};
+
+/// How long a service keeps an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// Milliseconds for which a key is sure to be remembered.
+    pub keeps_ms: u64,
+}
+
+/// A lookup by natural key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindCapability {
+    /// The record path that is looked up.
+    pub path: SingularPath,
+    /// What the service folds when it compares: names of normalisers (`lower`, `trim`, …).
+    pub folds: Vec<String>,
+    /// Whether the lookup sees the service's own latest writes.
+    pub consistent: bool,
+}
+
+/// What one resource can do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Capabilities {
+    /// All records can be listed.
+    pub list: bool,
+    /// One record can be read by id.
+    pub get: bool,
+    /// Lookups by natural key.
+    pub find: Vec<FindCapability>,
+    /// Records can be created.
+    pub create: bool,
+    /// Records can be updated.
+    pub update: bool,
+    /// Records can be deleted.
+    pub delete: bool,
+    /// A delete cannot be undone at the service.
+    pub irreversible_delete: bool,
+    /// Create-or-update by our own key.
+    pub upsert: bool,
+    /// A consistent list proves whether an uncertain create arrived.
+    pub recover: bool,
+    /// Changed records can be listed.
+    pub since: bool,
+    /// Events can be pulled.
+    pub feed: bool,
+    /// Events can be pushed.
+    pub webhook: bool,
+    /// Records say when they were last modified.
+    pub changed_at: bool,
+    /// Updates answer with the record.
+    pub update_returns_record: bool,
+    /// Writes are idempotent under a key.
+    pub idempotency: Option<Idempotency>,
+    /// Overlap that a re-read of the incremental list needs, in milliseconds: resolution + declared lag (rule 52).
+    pub since_overlap_ms: u64,
+    /// Overlap that a re-read of the feed needs, in milliseconds.
+    pub feed_overlap_ms: u64,
+    /// How far back the feed reaches, in milliseconds.
+    pub feed_retention_ms: Option<u64>,
+    /// The per-call deadline, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Capabilities {
+    /// The lookup on `path`, if there is one.
+    pub fn find_on(&self, path: &SingularPath) -> Option<&FindCapability> {
+        self.find.iter().find(|f| f.path == *path)
+    }
+}

@@ -1,0 +1,121 @@
+//! Singular paths: names and non-negative indexes only, split once at load so that reading a record never parses a path.
+
+use serde_json::Value as Json;
+use std::fmt;
+
+/// One step of a path.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Segment {
+    /// A member of an object.
+    Name(String),
+    /// An element of an array.
+    Index(usize),
+}
+
+/// A path that leads to at most one node, such as `$.address.line1` or `$.metadata['app.id']`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SingularPath(pub Vec<Segment>);
+
+/// A value cannot be written at this path of this document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot write at {path}: {reason}")]
+pub struct PathError {
+    /// The path, as JSONPath.
+    pub path: String,
+    /// Why.
+    pub reason: &'static str,
+}
+
+impl SingularPath {
+    /// The node at this path, or `None` where any step is missing (*absent*).
+    pub fn get<'a>(&self, root: &'a Json) -> Option<&'a Json> {
+        self.0.iter().try_fold(root, |node, segment| match segment {
+            Segment::Name(name) => node.as_object()?.get(name),
+            Segment::Index(index) => node.as_array()?.get(*index),
+        })
+    }
+
+    /// Writes `value`, creating objects on the way. Array elements are replaced, never invented.
+    pub fn set(&self, root: &mut Json, value: Json) -> Result<(), PathError> {
+        let fail = |reason| PathError { path: self.to_string(), reason };
+        let mut node = root;
+        for segment in &self.0 {
+            match segment {
+                Segment::Name(name) => {
+                    if node.is_null() {
+                        *node = Json::Object(serde_json::Map::new());
+                    }
+                    let object =
+                        node.as_object_mut().ok_or_else(|| fail("a value on the way is not an object"))?;
+                    node = object.entry(name.clone()).or_insert(Json::Null);
+                }
+                Segment::Index(index) => {
+                    let array =
+                        node.as_array_mut().ok_or_else(|| fail("a value on the way is not an array"))?;
+                    node = array.get_mut(*index).ok_or_else(|| fail("the array has no such element"))?;
+                }
+            }
+        }
+        *node = value;
+        Ok(())
+    }
+
+    /// True if `self` is `other`, or leads to something inside it.
+    pub fn starts_with(&self, other: &SingularPath) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// True if writing one would touch what the other writes.
+    pub fn overlaps(&self, other: &SingularPath) -> bool {
+        self.starts_with(other) || other.starts_with(self)
+    }
+}
+
+impl fmt::Display for SingularPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$")?;
+        for segment in &self.0 {
+            match segment {
+                Segment::Index(index) => write!(f, "[{index}]")?,
+                Segment::Name(name) => {
+                    let plain = !name.is_empty()
+                        && !name.starts_with(|c: char| c.is_ascii_digit())
+                        && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+                    if plain {
+                        write!(f, ".{name}")?;
+                    } else {
+                        write!(f, "['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn path(segments: &[&str]) -> SingularPath {
+        SingularPath(segments.iter().map(|s| Segment::Name((*s).into())).collect())
+    }
+
+    #[test]
+    fn set_creates_objects_and_nothing_else() {
+        let mut doc = json!({"tags": ["a"]});
+        path(&["metadata", "app.id"]).set(&mut doc, json!("x")).unwrap();
+        SingularPath(vec![Segment::Name("tags".into()), Segment::Index(0)])
+            .set(&mut doc, json!("b"))
+            .unwrap();
+        assert_eq!(doc, json!({"tags": ["b"], "metadata": {"app.id": "x"}}));
+        assert!(
+            SingularPath(vec![Segment::Name("tags".into()), Segment::Index(1)])
+                .set(&mut doc, json!(1))
+                .is_err()
+        );
+        assert!(path(&["tags", "x"]).set(&mut doc, json!(1)).is_err());
+        assert_eq!(path(&["metadata", "app.id"]).to_string(), "$.metadata['app.id']");
+    }
+}
