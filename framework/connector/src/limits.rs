@@ -1,0 +1,22 @@
+//! What one connection may do to its service.
+
+use std::time::Duration;
+
+/// The budget and borders of one connection, enforced by the HTTP port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Limits {
+    /// The only origin that requests may go to, and answers may point to: scheme, host and port of the base URL.
+    pub origin: String,
+    /// True if the operator set the base URL by a variable: then a loopback or literal private address is allowed (S14).
+    pub origin_from_operator: bool,
+    /// Requests per period.
+    pub requests: u32,
+    /// The period of `requests`.
+    pub per: Duration,
+    /// Requests that may go out at once after a pause.
+    pub burst: u32,
+    /// Requests under way at the same time.
+    pub concurrent: usize,
+    /// The deadline of one call.
+    pub timeout: Duration,
+}
