@@ -1,0 +1,56 @@
+//! Intake: durable acceptance of what the outside tells us, and how far each feed, poll and walk has come.
+
+use crate::{KeyWrite, Result, Signal};
+use async_trait::async_trait;
+use bothways_model::{ConnectionName, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// One event of a verified delivery, with what it signals.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// The connection.
+    pub connection: ConnectionName,
+    /// The event's id, or its digest.
+    pub event: String,
+    /// What it signals; empty for types nobody maps.
+    pub signals: Vec<Signal>,
+}
+
+/// Where a feed, a poll or a walk stands: the name says which, the value is the caller's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// For example `feed/stripe`, `poll/3`, `pass/3`.
+    pub name: String,
+    /// Its value.
+    pub value: serde_json::Value,
+}
+
+/// A page of a feed, a poll or a walk: its effects and its cursor commit together (rule 52).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PageCommit {
+    /// Signals.
+    pub signals: Vec<Signal>,
+    /// Match keys.
+    pub keys: Vec<KeyWrite>,
+    /// Event ids of a feed's page, for `explain` and for skipping what a webhook brought already.
+    pub events: Vec<(ConnectionName, String)>,
+    /// The cursor.
+    pub cursor: Option<Cursor>,
+}
+
+/// Durable intake.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Takes deliveries in, all in one transaction: inserts (connection, event id) if absent and, for new ones, their signals.
+    /// Says of each whether it was new (rules 43, 48, 49).
+    async fn intake(&self, now: Timestamp, deliveries: &[Delivery]) -> Result<Vec<bool>>;
+
+    /// Commits a page.
+    async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()>;
+
+    /// A cursor's value.
+    async fn cursor(&self, name: &str) -> Result<Option<serde_json::Value>>;
+
+    /// Removes a cursor.
+    async fn drop_cursor(&self, name: &str) -> Result<()>;
+}

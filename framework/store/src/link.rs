@@ -1,0 +1,276 @@
+//! Links: which catalog row and which remote record are the same thing, and what was last known of each side.
+
+use crate::{Result, Side, Taken};
+use async_trait::async_trait;
+use bothways_model::{AccountId, LinkId, LocalId, Mode, PairId, RemoteId, Seq, Timestamp, Value};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where a link stands. Conflicts and parked work are beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkState {
+    /// Both sides are bound, or the remote one is being created.
+    Linked,
+    /// Waits for a parent's link.
+    Waiting,
+    /// The remote record is gone and the row stays; edits do not flow (rule 34).
+    Detached,
+    /// The row is gone without a captured delete; a person decides (rule 32).
+    Missing,
+    /// A person or a scope took the link apart; nothing flows, nothing is re-linked by itself.
+    Unlinked,
+    /// Both are over; kept so that late events revive nothing (rule 34).
+    Tombstone,
+}
+
+impl LinkState {
+    /// All states.
+    pub const ALL: [LinkState; 6] = [
+        LinkState::Linked,
+        LinkState::Waiting,
+        LinkState::Detached,
+        LinkState::Missing,
+        LinkState::Unlinked,
+        LinkState::Tombstone,
+    ];
+
+    /// Whether (pair, local id) and (pair, remote id) must be unique against this link (rule 30).
+    pub fn is_live(self) -> bool {
+        !matches!(self, LinkState::Unlinked | LinkState::Tombstone)
+    }
+
+    /// The word in the database and in output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LinkState::Linked => "linked",
+            LinkState::Waiting => "waiting",
+            LinkState::Detached => "detached",
+            LinkState::Missing => "missing",
+            LinkState::Unlinked => "unlinked",
+            LinkState::Tombstone => "tombstone",
+        }
+    }
+
+    /// Reads [`LinkState::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// The last values of both sides that were confirmed to agree, for one mapping field (by label). `None` is *unknown*.
+/// Both are in the catalog field's canonical form; the remote one is what the lens reads from the remote record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FieldBase {
+    /// The local base.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "known")]
+    pub local: Option<Value>,
+    /// The remote base.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "known")]
+    pub remote: Option<Value>,
+}
+
+/// `Option<Value>` where the value itself may be null: a present key is `Some`, whatever it holds.
+mod known {
+    use bothways_model::Value;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+        value.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+        Value::deserialize(deserializer).map(Some)
+    }
+}
+
+/// Which value a person wants for a field in conflict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// The local one.
+    Local,
+    /// The remote one.
+    Remote,
+    /// Another one.
+    Value(Value),
+}
+
+/// A person's choice, valid only for the two values it was made for (rule 11).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What to keep.
+    pub keep: Keep,
+    /// Who chose.
+    pub by: String,
+}
+
+/// One field that differs on both sides.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The local value when last seen; `None` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "known")]
+    pub local: Option<Value>,
+    /// The remote value when last seen; `None` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "known")]
+    pub remote: Option<Value>,
+    /// Since when.
+    pub since: Timestamp,
+    /// True if the bases were unknown: a difference at first contact (rule 18).
+    pub first_contact: bool,
+    /// A person's choice that is not carried out yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
+}
+
+/// A value that an uncertain write may still bring about on the remote side (rule 24).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LateEcho {
+    /// The field's label.
+    pub field: String,
+    /// The value that was sent.
+    pub value: Value,
+    /// Until when its late arrival is our own echo.
+    pub until: Timestamp,
+}
+
+/// One engine write, remembered shortly for the flap guard (rule 19).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecentWrite {
+    /// The field's label.
+    pub field: String,
+    /// The side that was written.
+    pub side: Side,
+    /// The value written.
+    pub value: Value,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What only the lease holder changes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LinkBody {
+    /// Bases by field label; a label that is not here is unknown on both sides.
+    pub base: BTreeMap<String, FieldBase>,
+    /// Fields in conflict, by label.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub conflicts: BTreeMap<String, Conflict>,
+    /// The number of the last observation or confirmed write that counted; only a larger one counts (rule 51).
+    pub observed: Seq,
+    /// Values that may still arrive late.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<LateEcho>,
+    /// Recent engine writes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recent: Vec<RecentWrite>,
+    /// When the local row's last user change since its base was seen, by field label (rule 12).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub local_changed: BTreeMap<String, Timestamp>,
+    /// A bare 404 seen at this time; it must repeat to be a proof (rule 31).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing_since: Option<Timestamp>,
+    /// Labels absent from reads in a row, and how often (rule 17).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, u32>,
+    /// The local id this link had before it was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub former_local: Option<LocalId>,
+    /// The record that a merged record became part of (rule 26).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<RemoteId>,
+    /// Why the link is in its state, in a few words for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// True if the remote record was created by us, so that it carries our stamp.
+    pub created_by_us: bool,
+}
+
+/// A lease on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The fencing token.
+    pub token: Seq,
+    /// When it ends.
+    pub until: Timestamp,
+}
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its identity, and the stamp.
+    pub id: LinkId,
+    /// Its pair.
+    pub pair: PairId,
+    /// The row; `None` before an inbound create and after a close.
+    pub local_id: Option<LocalId>,
+    /// The record; `None` until an outbound create is confirmed.
+    pub remote_id: Option<RemoteId>,
+    /// The account the record is in.
+    pub account: Option<AccountId>,
+    /// That account's mode.
+    pub mode: Mode,
+    /// Where it stands.
+    pub state: LinkState,
+    /// Bases, conflicts and the rest.
+    pub body: LinkBody,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last written.
+    pub updated_at: Timestamp,
+    /// When both sides were last known to agree.
+    pub in_step_at: Option<Timestamp>,
+    /// The present lease, if any.
+    pub lease: Option<Lease>,
+}
+
+/// Which links to list.
+#[derive(Clone, Debug, Default)]
+pub struct LinkFilter {
+    /// Only this pair.
+    pub pair: Option<PairId>,
+    /// Only this state.
+    pub state: Option<LinkState>,
+    /// Only links with conflicts.
+    pub conflicts: bool,
+    /// Only links of this row.
+    pub local_id: Option<LocalId>,
+    /// Only links of this record.
+    pub remote_id: Option<RemoteId>,
+}
+
+/// Reading links, and committing decisions about them.
+#[async_trait]
+pub trait Links: Send + Sync {
+    /// One link.
+    async fn link(&self, id: LinkId) -> Result<Option<Link>>;
+
+    /// Links in id order after `after`.
+    async fn links(&self, filter: &LinkFilter, after: Option<LinkId>, limit: usize) -> Result<Vec<Link>>;
+
+    /// For each remote id, the link that answers for it: the live one, else the newest closed one. Same order as asked.
+    async fn links_of_remote(&self, pair: PairId, ids: &[RemoteId]) -> Result<Vec<Option<Link>>>;
+
+    /// For each local id, the link that answers for it: the live one, else the newest closed one. Same order as asked.
+    async fn links_of_local(&self, pair: PairId, ids: &[LocalId]) -> Result<Vec<Option<Link>>>;
+
+    /// Takes the lease of one link directly, for operator actions: a new token, its signals folded as in
+    /// [`crate::WorkQueue::take`]. `None` while somebody else holds it or if there is no such link.
+    async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>>;
+
+    /// Carries out units in order, all in one transaction, and says of each what became of it. A unit whose guard fails has no
+    /// effect and does not disturb the others; a unit whose row write the table refuses keeps everything but that row part.
+    ///
+    /// # Errors
+    /// Nothing at all was committed (or, for a commit whose outcome is unknown, perhaps everything).
+    async fn commit(&self, now: Timestamp, units: Vec<crate::Unit>) -> Result<Vec<crate::UnitOutcome>>;
+
+    /// The intents of a link, newest first: for `explain`.
+    async fn intents(&self, link: LinkId, limit: usize) -> Result<Vec<crate::Intent>>;
+
+    /// Intents of creates of this pair that are open or uncertain (rule 25).
+    async fn creates_in_flight(&self, pair: PairId, limit: usize) -> Result<Vec<crate::Intent>>;
+
+    /// Draws `count` consecutive numbers and returns the first.
+    async fn draw(&self, count: u32) -> Result<Seq>;
+}

@@ -1,0 +1,42 @@
+//! The catalog's own tables, for the records API, the page and full passes.
+
+use crate::Result;
+use async_trait::async_trait;
+use bothways_model::{LocalId, LocalRow, Record};
+
+/// A page of rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RowPage {
+    /// The rows, in key order.
+    pub rows: Vec<LocalRow>,
+    /// The key to go on after; `None` at the end.
+    pub next: Option<LocalId>,
+}
+
+/// Rows. Writes here are a user's writes: triggers see them and sync carries them.
+#[async_trait]
+pub trait Rows: Send + Sync {
+    /// One row.
+    async fn row(&self, catalog: &str, id: &LocalId) -> Result<Option<LocalRow>>;
+
+    /// Rows in key order after `after`; with `search`, only those with that text in a text field or as key, in any case.
+    async fn rows(
+        &self,
+        catalog: &str,
+        search: Option<&str>,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<RowPage>;
+
+    /// How many rows there are.
+    async fn count_rows(&self, catalog: &str) -> Result<u64>;
+
+    /// Inserts a row and returns it as the table holds it.
+    async fn insert_row(&self, catalog: &str, fields: &Record) -> Result<LocalRow>;
+
+    /// Sets fields of a row and returns it as the table holds it; `None` if there is no such row.
+    async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>>;
+
+    /// Deletes a row. False if there is no such row.
+    async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool>;
+}

@@ -1,0 +1,234 @@
+//! Units: what one look at one record changes, carried out by the store in one piece.
+
+use crate::{History, Intent, IntentState, KeyWrite, Link, Parked, Signal, WorkId};
+use bothways_model::{LinkId, LocalId, LocalRow, PairId, Record, Seq, Timestamp};
+
+/// What must hold for a unit to have any effect.
+#[derive(Clone, Debug)]
+pub enum Guard {
+    /// This token still holds this link's lease *as fencing token*: the number is the link's newest, even if the lease has run out
+    /// meanwhile and nobody took it (rule 41).
+    Token {
+        /// The link.
+        link: LinkId,
+        /// The token.
+        token: Seq,
+    },
+    /// This new link can be inserted, already leased: neither its local nor its remote id is in a live link of the pair
+    /// (rule 30). Its `lease` is set.
+    Claim(Box<Link>),
+    /// Nothing: for work without a link.
+    Free,
+}
+
+/// What happens to the row's identity in the link.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum LocalBinding {
+    /// Stays what the database says, so that a rekey by the relay is never undone.
+    #[default]
+    Keep,
+    /// Becomes the key of the row that this unit inserts.
+    Inserted,
+    /// Becomes this.
+    Set(Option<LocalId>),
+}
+
+/// A link after the unit. `local_id` and `lease` in it are ignored in favour of `local` and the unit's lease action.
+#[derive(Clone, Debug)]
+pub struct LinkWrite {
+    /// All else.
+    pub link: Link,
+    /// The local id.
+    pub local: LocalBinding,
+}
+
+/// A write to the catalog row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum RowWrite {
+    /// None.
+    #[default]
+    None,
+    /// Insert these fields (the key too, where the engine makes keys).
+    Insert(Record),
+    /// Set these fields.
+    Update(Record),
+    /// Set the catalog's `deleted_at` column.
+    Archive(Timestamp),
+    /// Clear the catalog's `deleted_at` column and set these fields.
+    Restore(Record),
+    /// Delete the row.
+    Delete,
+}
+
+/// What [`Settle`] wants done.
+#[derive(Clone, Debug, Default)]
+pub struct Settled {
+    /// The row write.
+    pub row: RowWrite,
+    /// The link afterwards; `None` leaves it.
+    pub link: Option<LinkWrite>,
+    /// Labels whose local base becomes what the row holds after the write, by local field: databases pad, round and trigger
+    /// (rule 15). Applied to `link`.
+    pub base_from_row: Vec<(String, String)>,
+    /// More history.
+    pub history: Vec<History>,
+    /// More signals.
+    pub signals: Vec<Signal>,
+    /// True if the whole unit must not happen after all: nothing of it is committed (rule 27: the claim re-checks).
+    pub abort: bool,
+}
+
+/// Decides the row part on the row as it is now, locked, inside the transaction: there is no compare-and-set that could miss
+/// (rules 21, 69). Gets the row (by the link's present local id) and the link as the unit has left it so far. Pure and quick.
+pub type Settle = Box<dyn FnOnce(Option<&LocalRow>, &Link) -> Settled + Send>;
+
+/// What happens to a work row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WorkWrite {
+    /// Done as of `generation`: the row goes, unless a newer signal came, which leaves it due at once with zero attempts. Facts
+    /// named here are dealt with in either case.
+    Done {
+        /// The row.
+        id: WorkId,
+        /// The generation that was taken.
+        generation: Seq,
+        /// Change numbers of facts dealt with.
+        facts: Vec<i64>,
+    },
+    /// To be tried again.
+    Again {
+        /// The row.
+        id: WorkId,
+        /// When; a newer signal makes it due at once all the same, unless `attempt` is set.
+        due: Timestamp,
+        /// Counts as a failed attempt, with this error.
+        attempt: Option<String>,
+        /// Held back by a limit, in these words.
+        held: Option<String>,
+        /// The remote side has to be looked at next time.
+        look: bool,
+    },
+    /// Waits for a person. A newer signal leaves it parked but due.
+    Park {
+        /// The row.
+        id: WorkId,
+        /// The generation that was taken.
+        generation: Seq,
+        /// Why.
+        parked: Parked,
+    },
+}
+
+/// What happens to the lease at the end of the unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseAction {
+    /// It ends now.
+    Release,
+    /// It is renewed until then.
+    Renew(Timestamp),
+}
+
+/// A change of an intent.
+#[derive(Clone, Debug)]
+pub enum IntentWrite {
+    /// A new one, committed before its call (rule 20).
+    Open(Box<Intent>),
+    /// Its outcome.
+    Close {
+        /// The link.
+        link: LinkId,
+        /// Its number.
+        number: u32,
+        /// The outcome.
+        state: IntentState,
+        /// In words without record values.
+        outcome: String,
+    },
+    /// Sent again at this time: still pending.
+    Sent {
+        /// The link.
+        link: LinkId,
+        /// Its number.
+        number: u32,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// A limit that the transaction itself enforces: at most `most` delete intents of the pair since `since`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeleteLimit {
+    /// The pair.
+    pub pair: PairId,
+    /// At most this many, the new one included.
+    pub most: u32,
+    /// Counted from here.
+    pub since: Timestamp,
+}
+
+/// One look's changes. Carried out in the order of the fields.
+pub struct Unit {
+    /// What must hold.
+    pub guard: Guard,
+    /// The limit that must hold, if any.
+    pub delete_limit: Option<DeleteLimit>,
+    /// Intents opened and closed.
+    pub intents: Vec<IntentWrite>,
+    /// The link after the *confirmation*, which always stands once the guard holds (rule 21).
+    pub confirm: Option<LinkWrite>,
+    /// History of the confirmation.
+    pub history: Vec<History>,
+    /// The row part. If the table refuses its row write, everything of this part is undone and the rest of the unit stands.
+    pub settle: Option<Settle>,
+    /// Work rows.
+    pub work: Vec<WorkWrite>,
+    /// Signals.
+    pub signals: Vec<Signal>,
+    /// Match keys.
+    pub keys: Vec<KeyWrite>,
+    /// The lease.
+    pub lease: LeaseAction,
+}
+
+impl Unit {
+    /// A unit that only checks `guard` and releases the lease.
+    pub fn new(guard: Guard) -> Self {
+        Self {
+            guard,
+            delete_limit: None,
+            intents: Vec::new(),
+            confirm: None,
+            history: Vec::new(),
+            settle: None,
+            work: Vec::new(),
+            signals: Vec::new(),
+            keys: Vec::new(),
+            lease: LeaseAction::Release,
+        }
+    }
+}
+
+/// What became of a unit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UnitOutcome {
+    /// All of it is committed.
+    Done {
+        /// The link as it is now, if the unit has one.
+        link: Option<Box<Link>>,
+        /// The row after the row part, if there was one.
+        row: Option<LocalRow>,
+    },
+    /// The token is stale: no effect.
+    Stale,
+    /// Another live link has the local or the remote id: no effect.
+    ClaimLost,
+    /// [`Settled::abort`]: no effect.
+    Aborted,
+    /// The delete limit is reached: no effect.
+    Withheld,
+    /// The table refused the row write; the rest is committed.
+    RowRefused {
+        /// The database's words, without values where it allows.
+        message: String,
+    },
+}
