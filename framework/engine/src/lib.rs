@@ -1,1 +1,5 @@
-//! (see framework/ARCHITECTURE.md)
+//! The engine: decides and carries out.
+
+mod ports;
+
+pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};

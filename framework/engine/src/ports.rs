@@ -1,0 +1,88 @@
+//! The only doors to the outside: clock, randomness, tasks and HTTP. Store and queue are traits of crates of their own.
+//!
+//! The binary binds these to tokio; the simulator binds them to virtual time, a seed and its own executor.
+
+use async_trait::async_trait;
+use bothways_model::{ConnectionName, Request, Response, Timestamp};
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use uuid::Uuid;
+
+/// Time.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now, in UTC.
+    fn now(&self) -> Timestamp;
+    /// Waits.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// Randomness: identities and jitter.
+pub trait Random: Send + Sync {
+    /// A fresh UUIDv7 for `now`.
+    fn uuid(&self, now: Timestamp) -> Uuid;
+    /// A number in `0..bound`; 0 if `bound` is 0.
+    fn below(&self, bound: u64) -> u64;
+}
+
+/// Tasks.
+pub trait Tasks: Send + Sync {
+    /// Runs a future beside the caller. A panic in it must not take the process down silently: it is logged, and what it leased
+    /// becomes free when the lease ends.
+    fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>);
+}
+
+/// Why a call is made: each purpose has its share of the connection's budget (rule 47).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Carries or checks one record's change.
+    Live,
+    /// Reads in bulk: walks, polls, feeds.
+    Background,
+}
+
+/// A call got no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// The request provably never left: refused connection, no such host. Counts as an outage, not as an attempt.
+    #[error("could not connect: {0}")]
+    NotSent(String),
+    /// Whether the request arrived is unknown: timeout, reset, cut answer.
+    #[error("no answer: {0}")]
+    Lost(String),
+    /// The service's certificate is not trusted: the connection is paused (rule 44).
+    #[error("certificate not trusted: {0}")]
+    Untrusted(String),
+    /// Our own rules forbid the request: another origin, a private address (`rules.md` S14).
+    #[error("not allowed: {0}")]
+    Forbidden(String),
+}
+
+/// The one HTTP port. It holds calls to the connection's budget, deadline, size limits and address rules, and never retries.
+#[async_trait]
+pub trait Http: Send + Sync {
+    /// Sends one request and waits for the whole answer.
+    ///
+    /// Waiting for the connection's budget is part of the call; `deadline` starts when the request is sent.
+    async fn send(
+        &self,
+        connection: &ConnectionName,
+        purpose: Purpose,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, SendError>;
+}
+
+/// All ports together.
+#[derive(Clone)]
+pub struct Ports {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Tasks.
+    pub tasks: Arc<dyn Tasks>,
+    /// HTTP.
+    pub http: Arc<dyn Http>,
+}
