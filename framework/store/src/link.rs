@@ -263,7 +263,7 @@ pub trait Links: Send + Sync {
     ///
     /// # Errors
     /// Nothing at all was committed (or, for a commit whose outcome is unknown, perhaps everything).
-    async fn commit(&self, now: Timestamp, units: Vec<crate::Unit>) -> Result<Vec<crate::UnitOutcome>>;
+    async fn commit(&self, now: Timestamp, units: &[crate::Unit]) -> Result<Vec<crate::UnitOutcome>>;
 
     /// The intents of a link, newest first: for `explain`.
     async fn intents(&self, link: LinkId, limit: usize) -> Result<Vec<crate::Intent>>;

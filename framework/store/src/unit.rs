@@ -2,6 +2,7 @@
 
 use crate::{History, Intent, IntentState, KeyWrite, Link, Parked, Signal, WorkId};
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, Record, Seq, Timestamp};
+use std::sync::Arc;
 
 /// What must hold for a unit to have any effect.
 #[derive(Clone, Debug)]
@@ -80,7 +81,8 @@ pub struct Settled {
 
 /// Decides the row part on the row as it is now, locked, inside the transaction: there is no compare-and-set that could miss
 /// (rules 21, 69). Gets the row (by the link's present local id) and the link as the unit has left it so far. Pure and quick.
-pub type Settle = Box<dyn FnOnce(Option<&LocalRow>, &Link) -> Settled + Send>;
+/// May be called more than once (a batch that is bisected, a commit that is repeated).
+pub type Settle = Arc<dyn Fn(Option<&LocalRow>, &Link) -> Settled + Send + Sync>;
 
 /// What happens to a work row.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,7 +168,9 @@ pub struct DeleteLimit {
     pub since: Timestamp,
 }
 
-/// One look's changes. Carried out in the order of the fields.
+/// One look's changes. Carried out in the order of the fields. Repeating a unit whose commit has an unknown outcome is safe: its
+/// guard fails the second time, because its lease action or claim has been carried out.
+#[derive(Clone)]
 pub struct Unit {
     /// What must hold.
     pub guard: Guard,
