@@ -24,7 +24,7 @@ pub use intake::{Cursor, Delivery, Intake, PageCommit};
 pub use intent::{Intent, IntentState, SentField};
 pub use keys::{Group, GroupMember, Key, KeyWrite, Keys};
 pub use link::{
-    Choice, Conflict, FieldBase, Keep, LateEcho, Lease, Link, LinkBody, LinkFilter, LinkState, Links,
+    Choice, Conflict, DeleteChoice, FieldBase, Keep, LateEcho, Lease, Link, LinkBody, LinkFilter, LinkState, Links,
     RecentWrite,
 };
 pub use operator::{ApiToken, AuditEntry, Operator, Pause, PauseScope, TokenScope};

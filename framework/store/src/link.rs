@@ -105,6 +105,18 @@ pub struct Choice {
     pub by: String,
 }
 
+/// What a person wants done about a delete that was left to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeleteChoice {
+    /// Carry it out on the other side.
+    Carry,
+    /// Leave the other side alone and close the link.
+    Keep,
+    /// Create the deleted remote record again from the row.
+    Recreate,
+}
+
 /// One field that differs on both sides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Conflict {
@@ -179,6 +191,9 @@ pub struct LinkBody {
     /// The record that a merged record became part of (rule 26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<RemoteId>,
+    /// A person's decision about a delete that is not carried out yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_choice: Option<DeleteChoice>,
     /// Why the link is in its state, in a few words for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
