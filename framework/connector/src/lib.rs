@@ -6,6 +6,7 @@
 //!
 //! A [`Connector`] is bound to one *connection*: its variables are resolved, its credentials inside.
 
+mod date;
 mod exchange;
 mod feed;
 mod limits;
@@ -16,6 +17,7 @@ mod webhook;
 #[cfg(feature = "testkit")]
 pub mod conformance;
 
+pub use date::{answer_date, retry_after};
 pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step};
 pub use feed::{Feed, FeedQuery};
 pub use limits::Limits;

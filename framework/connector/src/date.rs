@@ -1,0 +1,86 @@
+//! The two HTTP headers that speak of time: `Date` and `Retry-After`.
+//!
+//! Connectors have no clock, so a `Retry-After` that is a date is measured against the `Date` of the same answer, which is the
+//! service's own clock and therefore the right one.
+
+use bothways_model::{Response, Timestamp};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use std::time::Duration;
+
+/// The service's clock when it answered (`Date`).
+pub fn answer_date(answer: &Response) -> Option<Timestamp> {
+    parse(answer.header("date")?)
+}
+
+/// How long the service asks us to wait (`Retry-After`). `None` if it does not say so readably.
+pub fn retry_after(answer: &Response) -> Option<Duration> {
+    let text = answer.header("retry-after")?.trim();
+    if let Some(wait) = seconds(text) {
+        return Some(wait);
+    }
+    let wait = parse(text)? - answer_date(answer)?;
+    Some(wait.to_std().unwrap_or(Duration::ZERO))
+}
+
+/// Whole or decimal seconds.
+fn seconds(text: &str) -> Option<Duration> {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return None;
+    }
+    let seconds: f64 = text.parse().ok()?;
+    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// An HTTP date in any of the three forms that RFC 9110 asks recipients to read.
+fn parse(text: &str) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(date) = DateTime::parse_from_rfc2822(text) {
+        return Some(date.with_timezone(&Utc));
+    }
+    ["%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"]
+        .iter()
+        .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
+        .map(|date| date.and_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn answer(headers: &[(&str, &str)]) -> Response {
+        headers.iter().fold(Response::json(429, &json!({})), |a, (n, v)| a.with_header(n, *v))
+    }
+
+    #[test]
+    fn reads_every_form_of_date() {
+        let expected = DateTime::from_timestamp(784_111_777, 0).unwrap();
+        for text in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+        {
+            assert_eq!(answer_date(&answer(&[("Date", text)])), Some(expected), "{text}");
+        }
+        assert_eq!(answer_date(&answer(&[("Date", "yesterday")])), None);
+        assert_eq!(answer_date(&answer(&[])), None);
+    }
+
+    #[test]
+    fn waits_as_long_as_it_is_told() {
+        assert_eq!(retry_after(&answer(&[("Retry-After", "2")])), Some(Duration::from_secs(2)));
+        assert_eq!(retry_after(&answer(&[("Retry-After", " 0.25 ")])), Some(Duration::from_millis(250)));
+        assert_eq!(retry_after(&answer(&[("Retry-After", "99999999999999999999999")])), Some(Duration::MAX));
+        let date = ("Date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(
+            retry_after(&answer(&[date, ("Retry-After", "Sun, 06 Nov 1994 08:50:07 GMT")])),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(
+            retry_after(&answer(&[date, ("Retry-After", "Sun, 06 Nov 1994 08:49:00 GMT")])),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(retry_after(&answer(&[("Retry-After", "Sun, 06 Nov 1994 08:50:07 GMT")])), None);
+        for bad in ["", "-1", "1.2.3", "soon", "1e3", "."] {
+            assert_eq!(retry_after(&answer(&[("Retry-After", bad)])), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! One connection: its client, its budget, and one call through it.
+
+use crate::address::{Forbidden, Reach};
+use crate::pace::Pace;
+use crate::resolve::CheckedResolver;
+use crate::{Settings, failure};
+use bothways_connector::{Limits, retry_after};
+use bothways_engine::{Purpose, SendError};
+use bothways_model::{Method, Request, Response};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
+use url::Url;
+
+/// The longest that connecting may take, so that most of a call's deadline is left for the answer.
+const LONGEST_CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an unused connection is kept. Services close theirs after a while; ours must go first, or a request is lost on it.
+const IDLE: Duration = Duration::from_secs(20);
+
+/// The most bytes of header names and values in an answer.
+const MOST_HEADER_BYTES: usize = 64 * 1024;
+
+#[derive(Debug)]
+pub(crate) struct Connection {
+    client: reqwest::Client,
+    origin: Url,
+    pace: Pace,
+    /// Slots for all calls.
+    slots: Semaphore,
+    /// Slots that bulk reads also need: fewer, so that a record's change never waits behind a whole walk.
+    background: Semaphore,
+    largest_answer: usize,
+}
+
+impl Connection {
+    pub(crate) fn new(limits: &Limits, settings: &Settings) -> Result<Self, Forbidden> {
+        let origin = Url::parse(&limits.origin).map_err(|_| Forbidden::NotUrl)?;
+        let reach = Reach::of(&origin, limits.origin_from_operator)?;
+        let concurrent = limits.concurrent.clamp(1, Semaphore::MAX_PERMITS);
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("bothways/", env!("CARGO_PKG_VERSION")))
+            .https_only(origin.scheme() == "https")
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // A proxy would resolve names itself, past the address check.
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(CheckedResolver::new(reach))
+            .connect_timeout(LONGEST_CONNECT.min(limits.timeout))
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(concurrent)
+            .http1_only()
+            .build()
+            .map_err(|_| Forbidden::NotUrl)?;
+        Ok(Self {
+            client,
+            origin,
+            pace: Pace::new(limits.requests, limits.per, limits.burst),
+            slots: Semaphore::new(concurrent),
+            background: Semaphore::new((concurrent * 3 / 4).max(1)),
+            largest_answer: settings.largest_answer,
+        })
+    }
+
+    pub(crate) async fn call(
+        &self,
+        purpose: Purpose,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, SendError> {
+        // Built first: a request that our rules forbid costs no budget.
+        let request = self.build(request)?;
+        let closed = |_| SendError::NotSent("the connection is closed".into());
+        let _background = match purpose {
+            Purpose::Background => Some(self.background.acquire().await.map_err(closed)?),
+            Purpose::Live => None,
+        };
+        let _slot = self.slots.acquire().await.map_err(closed)?;
+        self.turn(deadline).await?;
+
+        match timeout(deadline, self.exchange(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(SendError::Lost("the deadline passed".into())),
+        }
+    }
+
+    /// Waits for this call's turn. A pause that outlasts the call's own deadline is not waited for: the caller holds a lease.
+    async fn turn(&self, patience: Duration) -> Result<(), SendError> {
+        let mut reserved = false;
+        loop {
+            let now = Instant::now();
+            // Looked at again after each wait: another call may have met a refusal meanwhile.
+            let paused = self.pace.paused_until(now);
+            if paused.is_some_and(|until| until - now > patience) {
+                return Err(SendError::NotSent("the service asked for a pause".into()));
+            }
+            let wait = if reserved { paused } else { self.pace.reserve(now) };
+            reserved = true;
+            match wait {
+                Some(until) => sleep_until(until).await,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn build(&self, request: Request) -> Result<reqwest::Request, SendError> {
+        let mut url =
+            Url::parse(&request.url).map_err(|_| SendError::Forbidden("the URL cannot be read".into()))?;
+        if !same_origin(&self.origin, &url) {
+            return Err(SendError::Forbidden("the URL has another origin than the connection".into()));
+        }
+        if !request.secret_query.is_empty() {
+            let mut query = url.query_pairs_mut();
+            for (name, value) in &request.secret_query {
+                query.append_pair(name, value.expose());
+            }
+        }
+        let mut built = reqwest::Request::new(method(request.method), url);
+        let headers = built.headers_mut();
+        headers.reserve(request.headers.len() + request.secret_headers.len());
+        for (name, value) in &request.headers {
+            append(headers, name, value, false)?;
+        }
+        for (name, value) in &request.secret_headers {
+            append(headers, name, value.expose(), true)?;
+        }
+        if !request.body.is_empty() {
+            *built.body_mut() = Some(request.body.into());
+        }
+        Ok(built)
+    }
+
+    async fn exchange(&self, request: reqwest::Request) -> Result<Response, SendError> {
+        let mut answer = self.client.execute(request).await.map_err(|e| failure::of_sending(&e))?;
+        let mut read = Response {
+            status: answer.status().as_u16(),
+            headers: read_headers(answer.headers())?,
+            body: Vec::new(),
+        };
+        self.note(&read);
+
+        let expected = answer.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+        if expected > self.largest_answer {
+            return Err(self.too_large());
+        }
+        read.body.reserve_exact(expected);
+        // Chunks come decompressed, so the limit holds for what a small compressed answer unfolds to.
+        while let Some(chunk) = answer.chunk().await.map_err(|e| failure::of_reading(&e))? {
+            if read.body.len() + chunk.len() > self.largest_answer {
+                return Err(self.too_large());
+            }
+            read.body.extend_from_slice(&chunk);
+        }
+        Ok(read)
+    }
+
+    /// Lets a refusal slow the whole connection down, whichever call met it.
+    fn note(&self, answer: &Response) {
+        let asked = retry_after(answer);
+        if answer.status == 429 || (answer.status == 503 && asked.is_some()) {
+            self.pace.refused(Instant::now(), asked);
+        } else {
+            self.pace.accepted();
+        }
+    }
+
+    fn too_large(&self) -> SendError {
+        SendError::Lost(format!("the answer is larger than {} bytes", self.largest_answer))
+    }
+}
+
+/// Scheme, host and port agree, and the URL holds no credentials.
+fn same_origin(origin: &Url, url: &Url) -> bool {
+    url.scheme() == origin.scheme()
+        && url.host() == origin.host()
+        && url.port_or_known_default() == origin.port_or_known_default()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Head => reqwest::Method::HEAD,
+    }
+}
+
+fn append(headers: &mut HeaderMap, name: &str, value: &str, secret: bool) -> Result<(), SendError> {
+    let cannot = || SendError::NotSent(format!("the value of header `{name}` cannot be written"));
+    let parsed = HeaderName::from_bytes(name.as_bytes()).map_err(|_| cannot())?;
+    let mut value = HeaderValue::from_str(value).map_err(|_| cannot())?;
+    value.set_sensitive(secret);
+    headers.append(parsed, value);
+    Ok(())
+}
+
+fn read_headers(headers: &HeaderMap) -> Result<Vec<(String, String)>, SendError> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > MOST_HEADER_BYTES {
+        return Err(SendError::Lost(format!(
+            "the answer's headers are larger than {MOST_HEADER_BYTES} bytes"
+        )));
+    }
+    Ok(headers
+        .iter()
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
+        .collect())
+}
