@@ -1,0 +1,390 @@
+//! The connector document: how to talk to one API.
+
+use super::{
+    CallText, CountText, DurationText, EventsDoc, FilterText, Name, Ordered, PathText, RateText, ResourceDoc,
+    Text,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How to talk to one API: where it is, how to authenticate, which calls it has. Any number of mappings use one connector.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Connector")]
+pub struct ConnectorDoc {
+    /// The connector's name: the part before `/` in a mapping's `remote`.
+    pub connector: Name,
+    /// Settings that the user supplies, by name. Each is read from `<CONNECTION>_<NAME>` in upper case (`-` as `_`), or
+    /// from the file named by `<CONNECTION>_<NAME>_FILE`.
+    #[serde(default)]
+    pub vars: Ordered<VarDoc>,
+    /// How every call is made.
+    pub http: HttpDoc,
+    /// Names the account behind the credentials, so that links of another account are never touched. Without it, or where
+    /// the service refuses the call, the account is "unknown".
+    #[serde(default)]
+    #[schemars(with = "AccountDoc")]
+    pub account: Option<AccountDoc>,
+    /// How lists answer, for all calls that list.
+    #[serde(default)]
+    #[schemars(with = "ListsDoc")]
+    pub lists: Option<ListsDoc>,
+    /// How the service tells about changes: one decoder, pushed (`webhook`) and pulled (`feed`).
+    #[serde(default)]
+    #[schemars(with = "EventsDoc")]
+    pub events: Option<EventsDoc>,
+    /// The kinds of remote records, by name: the part after `/` in a mapping's `remote`.
+    #[serde(default)]
+    pub resources: Ordered<ResourceDoc>,
+}
+
+/// One setting that the user supplies.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Variable")]
+pub struct VarDoc {
+    /// Used when the user gives none. Without it the variable is required, unless it is used only under `events.webhook`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub default: Option<Text>,
+    /// True for credentials: never shown, never stored, and allowed only under `auth`, `verify` and `headers`. Default: false.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub secret: Option<bool>,
+    /// True if several values may be given, separated by commas: the old and the new secret during a rotation. Default: false.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub list: Option<bool>,
+    /// What it is, for the person who has to supply it.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub doc: Option<Text>,
+}
+
+/// How every call is made.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "HTTP")]
+pub struct HttpDoc {
+    /// Where the API is; the paths of calls are appended. URLs found in answers must keep its origin.
+    pub base_url: Text,
+    /// How calls prove who is calling. Default: `none`.
+    #[serde(default)]
+    #[schemars(with = "AuthDoc")]
+    pub auth: Option<AuthDoc>,
+    /// Headers of every call. The API version belongs here.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
+    /// How request bodies are written. Default: `json`.
+    #[serde(default)]
+    #[schemars(with = "BodyDoc")]
+    pub body: Option<BodyDoc>,
+    /// What "set to null" is on the wire. Default: JSON `null`; with `body: form` there is no default, and clearing a field
+    /// is refused unless this is given.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub null_as: Option<Text>,
+    /// The service makes writes idempotent under a key that we send. Default: it does not.
+    #[serde(default)]
+    #[schemars(with = "IdempotencyDoc")]
+    pub idempotency: Option<IdempotencyDoc>,
+    /// How fast the connection may call. `Retry-After` and 429 always slow it down. Default: `10/s`, 4 at once.
+    #[serde(default)]
+    #[schemars(with = "RateDoc")]
+    pub rate: Option<RateDoc>,
+    /// How long one call may take. Default: `30s`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub timeout: Option<DurationText>,
+    /// How often and how long to try again, with full jitter. Outages do not count as attempts.
+    #[serde(default)]
+    #[schemars(with = "RetryDoc")]
+    pub retry: Option<RetryDoc>,
+    /// How to read errors.
+    #[serde(default)]
+    #[schemars(with = "ErrorsDoc")]
+    pub errors: Option<ErrorsDoc>,
+}
+
+/// How calls prove who is calling. Secrets are variables; they have no literal form.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Authentication")]
+pub enum AuthDoc {
+    /// No credentials.
+    None,
+    /// `Authorization: Bearer …` with this token.
+    Bearer(Text),
+    /// HTTP Basic with user and password.
+    Basic(BasicDoc),
+    /// A header of the service's own.
+    Header(NamedValueDoc),
+    /// A query parameter.
+    Query(NamedValueDoc),
+    /// OAuth 2.0 client credentials: a token is fetched, kept and renewed.
+    Oauth2(Oauth2Doc),
+}
+
+/// User and password.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Basic credentials")]
+pub struct BasicDoc {
+    /// The user name.
+    pub user: Text,
+    /// The password; a secret variable, or empty.
+    pub password: Text,
+}
+
+/// A name and its value.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Name and value")]
+pub struct NamedValueDoc {
+    /// The name.
+    pub name: Text,
+    /// The value; a secret variable, with text around it if need be.
+    pub value: Text,
+}
+
+/// OAuth 2.0 client credentials.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "OAuth 2.0 client credentials")]
+pub struct Oauth2Doc {
+    /// Where tokens come from; an absolute URL.
+    pub token_url: Text,
+    /// The client's id.
+    pub client_id: Text,
+    /// The client's secret; a secret variable.
+    pub client_secret: Text,
+    /// The scopes to ask for, separated by spaces.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub scope: Option<Text>,
+}
+
+/// How request bodies are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Body format")]
+pub enum BodyDoc {
+    /// A JSON document.
+    Json,
+    /// Form fields; nested values as `a[b]`, arrays as `a[0]`.
+    Form,
+}
+
+/// Idempotent writes.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Idempotency")]
+pub struct IdempotencyDoc {
+    /// The header that carries the key.
+    pub header: Text,
+    /// How long the service remembers a key.
+    pub keeps: DurationText,
+}
+
+/// How fast to call.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Rate")]
+pub struct RateDoc {
+    /// So many calls in so much time. Default: `10/s`.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub limit: Option<RateText>,
+    /// So many calls at once. Default: 4.
+    #[serde(default)]
+    #[schemars(with = "CountText")]
+    pub concurrent: Option<CountText>,
+    /// So many calls may go out at once after a pause, before `limit` paces them. Default: one second's worth of `limit`.
+    #[serde(default)]
+    #[schemars(with = "CountText")]
+    pub burst: Option<CountText>,
+}
+
+/// When to try again.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Retry")]
+pub struct RetryDoc {
+    /// After so many attempts the change is parked. Default: 10.
+    #[serde(default)]
+    #[schemars(with = "u32", range(min = 1, max = 1000))]
+    pub attempts: Option<u32>,
+    /// The first wait. Default: `500ms`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub first: Option<DurationText>,
+    /// The longest wait. Default: `5m`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub max: Option<DurationText>,
+}
+
+/// How to read errors.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Errors")]
+pub struct ErrorsDoc {
+    /// Where the service's own words are, in an error's body.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub message: Option<PathText>,
+    /// Where the service's code is.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub code: Option<PathText>,
+    /// Which class each of the service's codes belongs to. Counts before `statuses`.
+    #[serde(default)]
+    pub codes: Ordered<ClassWord>,
+    /// Which class an HTTP status belongs to, where it differs from: 408, 5xx `retry`; 429 `throttle`; 401, 403 `auth`;
+    /// 404, 410 `missing`; 409, 412 `conflict`; other 4xx `invalid`.
+    #[serde(default)]
+    pub statuses: Ordered<ClassWord>,
+}
+
+/// What an error means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Error class")]
+pub enum ClassWord {
+    /// Trouble at the service: try again later.
+    Retry,
+    /// Too many calls: slow down, then try again.
+    Throttle,
+    /// The credentials were refused: the connection pauses.
+    Auth,
+    /// The record is not there.
+    Missing,
+    /// A record like this exists already: the change parks.
+    Duplicate,
+    /// The record changed meanwhile: look again.
+    Conflict,
+    /// A cursor or token is too old: a full pass follows.
+    Expired,
+    /// Never acceptable: the change parks.
+    Invalid,
+}
+
+/// Which account the credentials mean.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Account")]
+pub struct AccountDoc {
+    /// The call that answers it.
+    pub call: CallText,
+    /// Where the account's id is in the answer.
+    pub id: PathText,
+}
+
+/// How lists answer.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Lists")]
+pub struct ListsDoc {
+    /// Where the records of a list are. Default: `$`, the answer itself.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub items: Option<PathText>,
+    /// The query parameter that asks for a page size, and the size: `{ limit: 100 }`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
+    pub page_size: Option<Ordered<u32>>,
+    /// How one page leads to the next. Default: `none`.
+    #[serde(default)]
+    #[schemars(with = "PagesDoc")]
+    pub pages: Option<PagesDoc>,
+}
+
+/// How one page leads to the next.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Paging")]
+pub enum PagesDoc {
+    /// One page is all there is.
+    None,
+    /// A value of this page asks for the next.
+    Cursor(CursorPageDoc),
+    /// The answer holds the next page's URL, here.
+    NextUrl(PathText),
+    /// The answer's `Link` header names the next page (`rel="next"`).
+    LinkHeader,
+    /// Pages are numbered.
+    Page(PageDoc),
+    /// The next page is asked for by the number of records read so far.
+    Offset(OffsetDoc),
+}
+
+/// A value of one page asks for the next. Give exactly one of `query`, `json` and `header`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Cursor paging")]
+pub struct CursorPageDoc {
+    /// The query parameter that takes the value.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub query: Option<Text>,
+    /// The place in the JSON body that takes it.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub json: Option<PathText>,
+    /// The header that takes it.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub header: Option<Text>,
+    /// Where the value is in the answer; no value there ends the list.
+    pub value: PathText,
+    /// There is a next page while this holds for the answer. Default: while there is a value.
+    #[serde(default, rename = "while")]
+    #[schemars(with = "FilterText")]
+    pub more: Option<FilterText>,
+}
+
+/// Numbered pages; a page without records ends the list.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Numbered pages")]
+pub struct PageDoc {
+    /// The query parameter that takes the number.
+    pub query: Text,
+    /// The number of the first page. Default: 1.
+    #[serde(default)]
+    #[schemars(with = "u32")]
+    pub first: Option<u32>,
+}
+
+/// Offset paging; a page without records ends the list.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Offset paging")]
+pub struct OffsetDoc {
+    /// The query parameter that takes the number of records read so far.
+    pub query: Text,
+}
+
+/// The time of a record by which an incremental list goes on.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Time cursor")]
+pub struct CursorDoc {
+    /// Where a record says when it changed.
+    pub path: PathText,
+    /// How that is written.
+    #[serde(rename = "as")]
+    pub format: super::TimeWord,
+    /// How `{since}` is written in the call, if otherwise.
+    #[serde(default)]
+    #[schemars(with = "super::TimeWord")]
+    pub send: Option<super::TimeWord>,
+    /// What orders records of one moment, if the service orders them.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub tie: Option<PathText>,
+    /// How late a change may become visible; so much is read again each time. Default: `0s`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub lag: Option<DurationText>,
+}

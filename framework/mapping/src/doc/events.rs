@@ -1,0 +1,201 @@
+//! The `events` part of a connector document.
+
+use super::{CallText, DurationText, Ordered, PathText, Text};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// How the service tells about changes: one decoder, two transports.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Events")]
+pub struct EventsDoc {
+    /// Where the events of one delivery are. Default: `$`, the delivery is one event.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub each: Option<PathText>,
+    /// The event's id, by which deliveries are recognised. Default: a digest of the event.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub id: Option<PathText>,
+    /// What happened; the words that `resources.<name>.events` explains. Default: every event is of one type, `*`.
+    #[serde(default, rename = "type")]
+    #[schemars(with = "PathText")]
+    pub kind: Option<PathText>,
+    /// When it happened, by the service's clock. Default: when it arrived.
+    #[serde(default)]
+    #[schemars(with = "TimeAtDoc")]
+    pub at: Option<TimeAtDoc>,
+    /// Where the whole record is. Give this or `id_of`.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub object: Option<PathText>,
+    /// Where the record's id is, for events that do not carry the record.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub id_of: Option<PathText>,
+    /// Events pushed to us.
+    #[serde(default)]
+    #[schemars(with = "WebhookDoc")]
+    pub webhook: Option<WebhookDoc>,
+    /// The same events, pulled.
+    #[serde(default)]
+    #[schemars(with = "FeedDoc")]
+    pub feed: Option<FeedDoc>,
+}
+
+/// A time in a record or event.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Time")]
+pub struct TimeAtDoc {
+    /// Where it is.
+    pub path: PathText,
+    /// How it is written.
+    #[serde(rename = "as")]
+    pub format: TimeWord,
+}
+
+/// How a time is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Time format")]
+pub enum TimeWord {
+    /// Whole seconds since 1970.
+    Unix,
+    /// Milliseconds since 1970.
+    UnixMs,
+    /// Text such as `2026-11-22T10:00:00Z`.
+    Iso8601,
+}
+
+/// Events pushed to us. Off while a variable used here is unset; the rest of the connection runs.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Webhook")]
+pub struct WebhookDoc {
+    /// The path on our hooks port. Default: `/hooks/<connection>`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub path: Option<Text>,
+    /// How a delivery proves where it comes from. It is checked on the raw bytes.
+    pub verify: VerifyDoc,
+}
+
+/// How a delivery proves where it comes from.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Verification")]
+pub enum VerifyDoc {
+    /// It does not. Refused at start without `--allow-unsigned`.
+    None,
+    /// A keyed digest in a header.
+    Hmac(HmacDoc),
+    /// A fixed secret in a header.
+    Token(TokenDoc),
+}
+
+/// A keyed digest in a header.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "HMAC")]
+pub struct HmacDoc {
+    /// The key; a secret variable. With `list: true` any of its values passes.
+    pub secret: Text,
+    /// The header that carries the signature.
+    pub header: Text,
+    /// The digest. Default: `sha256`.
+    #[serde(default)]
+    #[schemars(with = "HashDoc")]
+    pub hash: Option<HashDoc>,
+    /// How the digest is written. Default: `hex`.
+    #[serde(default)]
+    #[schemars(with = "EncodingDoc")]
+    pub encoding: Option<EncodingDoc>,
+    /// What the header looks like, with `{signature}` and, where it is there, `{timestamp}`: `t={timestamp},v1={signature}`.
+    /// Parts are separated by commas; unknown parts are ignored, and of several signatures any may pass. Default: `"{signature}"`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub format: Option<Text>,
+    /// The header that carries the timestamp, where `format` does not.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub timestamp: Option<Text>,
+    /// What is signed, with `{timestamp}` and `{body}`. Default: `"{body}"`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub signs: Option<Text>,
+    /// How far the timestamp may be from now, in both directions. Default: `5m`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub tolerance: Option<DurationText>,
+}
+
+/// A digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Digest")]
+pub enum HashDoc {
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+/// How bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Encoding")]
+pub enum EncodingDoc {
+    /// Hexadecimal.
+    Hex,
+    /// Base64.
+    Base64,
+}
+
+/// A fixed secret in a header.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Token")]
+pub struct TokenDoc {
+    /// The header.
+    pub header: Text,
+    /// What it must hold; a secret variable.
+    pub value: Text,
+}
+
+/// The same events, pulled.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Feed")]
+pub struct FeedDoc {
+    /// The call that lists events; `lists` says how it answers.
+    pub call: CallText,
+    /// Its query. `{since}` is written as `events.at` is; `{event_types}` are the types in use.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// In which order it lists.
+    pub order: OrderDoc,
+    /// How finely the service's times are kept; so much is read again each time. Default: `0s`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub resolution: Option<DurationText>,
+    /// How late an event may become visible; so much more is read again. Default: `0s`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub lag: Option<DurationText>,
+    /// How far back the feed reaches; a longer gap forces a full pass. Default: for ever.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub retention: Option<DurationText>,
+}
+
+/// In which order events are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Order")]
+pub enum OrderDoc {
+    /// The newest first.
+    NewestFirst,
+    /// The oldest first.
+    OldestFirst,
+}

@@ -1,0 +1,481 @@
+//! The mapping document: which field is which.
+
+use super::short::short_form;
+use super::{DurationText, FilterText, Free, IntervalText, Name, Ordered, PathText, Scalar, Text};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Which local field is which remote field, and what happens when they differ.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Mapping")]
+pub struct MappingDoc {
+    /// The mapping's name. It is free to change: links belong to the catalog, connection and resource.
+    pub mapping: Name,
+    /// The catalog.
+    pub local: Name,
+    /// The remote records: `connector/resource`, or a map with more to say.
+    pub remote: RemoteDoc,
+    /// Which records take part. A record that leaves the scope is unlinked, never deleted. Default: all.
+    #[serde(default)]
+    #[schemars(with = "OnlyDoc")]
+    pub only: Option<OnlyDoc>,
+    /// How records of both sides are recognised as one.
+    #[serde(default)]
+    #[schemars(with = "IdentityDoc")]
+    pub identity: Option<IdentityDoc>,
+    /// The fields, by label. Short form: the label is the local field, the value a JSONPath.
+    pub fields: Ordered<MappingFieldDoc>,
+    /// Constants that are set on a record when it is created.
+    #[serde(default)]
+    #[schemars(with = "OnCreateDoc")]
+    pub on_create: Option<OnCreateDoc>,
+    /// What happens with a record that has no counterpart.
+    #[serde(default)]
+    #[schemars(with = "CreatesDoc")]
+    pub creates: Option<CreatesDoc>,
+    /// What happens when one field was changed on both sides.
+    #[serde(default)]
+    #[schemars(with = "ConflictsDoc")]
+    pub conflicts: Option<ConflictsDoc>,
+    /// What happens when a record was deleted on one side.
+    #[serde(default)]
+    #[schemars(with = "DeletesDoc")]
+    pub deletes: Option<DeletesDoc>,
+    /// How often remote changes are looked for. A default applies only where the resource has the call.
+    #[serde(default)]
+    #[schemars(with = "SyncDoc")]
+    pub sync: Option<SyncDoc>,
+}
+
+short_form! {
+    /// The remote side.
+    RemoteDoc, "`connector/resource`, or a map with `resource`", Text, RemoteLong
+}
+
+/// The remote side, with more to say.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Remote")]
+pub struct RemoteLong {
+    /// `connector/resource`.
+    pub resource: Text,
+    /// Values of the resource's `params`.
+    #[serde(default, rename = "with")]
+    pub params: Ordered<Text>,
+    /// Which set of credentials: variables are read from `<CONNECTION>_…`. Default: the connector's name.
+    #[serde(default)]
+    #[schemars(with = "Name")]
+    pub connection: Option<Name>,
+}
+
+/// Which records take part.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Scope")]
+pub struct OnlyDoc {
+    /// A filter on the remote record.
+    #[serde(default)]
+    #[schemars(with = "FilterText")]
+    pub remote: Option<FilterText>,
+    /// Local fields and the value each must have.
+    #[serde(default)]
+    pub local: Ordered<Free>,
+}
+
+/// How records of both sides are recognised as one.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Identity")]
+pub struct IdentityDoc {
+    /// Fields that make an unlinked pair one at first contact: exactly one candidate on each side, linked ones included; else
+    /// one `ambiguous` entry waits for a person. Default: none.
+    #[serde(default, rename = "match")]
+    #[schemars(with = "Vec<Name>")]
+    pub matching: Option<Vec<Name>>,
+    /// Where our link's id is written on remote records that we create. Default: nowhere.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub stamp: Option<PathText>,
+    /// A local field that already holds, and from then on receives, the remote id. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Name")]
+    pub remote_id: Option<Name>,
+}
+
+short_form! {
+    /// A field.
+    MappingFieldDoc, "a JSONPath such as `$.name`, or a map with `remote`", PathText, MappingFieldLong
+}
+
+/// A field with more to say.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Field")]
+pub struct MappingFieldLong {
+    /// The local field. Default: the label.
+    #[serde(default)]
+    #[schemars(with = "Name")]
+    pub local: Option<Name>,
+    /// Where the remote value is: a path to one node, unless the direction is `in`.
+    pub remote: PathText,
+    /// Where it is written, if elsewhere than `remote`.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub write: Option<PathText>,
+    /// Which way it travels. Default: `both`.
+    #[serde(default)]
+    #[schemars(with = "DirectionDoc")]
+    pub direction: Option<DirectionDoc>,
+    /// How the remote writes it: a codec, or a list of them from the local side outward. Default: by type.
+    #[serde(default, rename = "as")]
+    #[schemars(with = "AsDoc")]
+    pub codec: Option<AsDoc>,
+    /// What is made alike on both sides before comparing and storing. Default: nothing.
+    #[serde(default)]
+    #[schemars(with = "Vec<NormalizeWord>")]
+    pub normalize: Option<Vec<NormalizeWord>>,
+    /// Used when the remote value is null; only with `direction: in`.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub default: Option<Free>,
+    /// True if a change without it parks. Default: true unless the catalog says optional.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub required: Option<bool>,
+    /// True if it travels only at creation, whichever side creates; a later change parks. Default: false.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub immutable: Option<bool>,
+    /// Who wins a conflict on this field. Default: `conflicts.winner`.
+    #[serde(default)]
+    #[schemars(with = "WinnerDoc")]
+    pub winner: Option<WinnerDoc>,
+}
+
+/// Which way a field travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Direction")]
+pub enum DirectionDoc {
+    /// Both ways.
+    Both,
+    /// From the remote to the table.
+    In,
+    /// From the table to the remote.
+    Out,
+}
+
+/// A codec: how the remote writes a value. Each works both ways.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Codec")]
+pub enum CodecDoc {
+    /// A whole number, decimal, boolean or UUID as text.
+    String,
+    /// A decimal as a JSON number; exact within 15 digits.
+    Number,
+    /// A timestamp as whole seconds since 1970.
+    Unix,
+    /// A timestamp as milliseconds since 1970.
+    UnixMs,
+    /// A timestamp as text; any offset is read, UTC is written.
+    Iso8601,
+    /// A date as `YYYY-MM-DD`.
+    Date,
+    /// A decimal as a whole number of minor units: by a fixed scale (`minor: 2`), or by the ISO 4217 currency in another
+    /// field of this mapping (`minor: currency`), which then merges together with this one.
+    Minor(MinorDoc),
+    /// A finite table, local word to remote value.
+    Values(Ordered<Scalar>),
+    /// Text that the remote side starts with; a remote value without it parks.
+    Prefix(Text),
+    /// Text that the remote side ends with; a remote value without it parks.
+    Suffix(Text),
+    /// A list as one text, with this between the elements.
+    Split(Text),
+    /// JSON as text.
+    Json,
+    /// Text in Base64.
+    Base64,
+    /// A boolean turned around.
+    Not,
+}
+
+/// A scale, or the field that holds the currency.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MinorDoc {
+    /// So many digits after the point.
+    Scale(u32),
+    /// The field of this mapping that holds an ISO 4217 currency.
+    Field(String),
+}
+
+impl<'de> Deserialize<'de> for MinorDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(text.parse().map_or(MinorDoc::Field(text), MinorDoc::Scale))
+    }
+}
+
+impl JsonSchema for MinorDoc {
+    fn schema_name() -> Cow<'static, str> {
+        "MinorDoc".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "title": "Scale or currency field",
+            "description": "Digits after the point, or the name of the field that holds an ISO 4217 currency.",
+            "anyOf": [{ "type": "integer", "minimum": 0, "maximum": 28 }, { "type": "string" }]
+        })
+    }
+}
+
+/// One codec, or a chain from the local side outward.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AsDoc {
+    /// The codecs.
+    pub chain: Vec<CodecDoc>,
+    /// True if they were written as a list; pointers into the document differ.
+    pub listed: bool,
+}
+
+impl<'de> Deserialize<'de> for AsDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = AsDoc;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a codec such as `unix` or `{ minor: 2 }`, or a list of them")
+            }
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<AsDoc, E> {
+                let codec = CodecDoc::deserialize(word.into_deserializer())?;
+                Ok(AsDoc { chain: vec![codec], listed: false })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<AsDoc, A::Error> {
+                let codec = CodecDoc::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(AsDoc { chain: vec![codec], listed: false })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<AsDoc, A::Error> {
+                let chain = Vec::deserialize(SeqAccessDeserializer::new(seq))?;
+                Ok(AsDoc { chain, listed: true })
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+impl JsonSchema for AsDoc {
+    fn schema_name() -> Cow<'static, str> {
+        "AsDoc".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<CodecDoc>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 1 }] })
+    }
+}
+
+/// Something that is made alike on both sides before comparing and storing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Normalisation")]
+pub enum NormalizeWord {
+    /// No white space at either end.
+    Trim,
+    /// Lower case.
+    Lower,
+    /// Upper case.
+    Upper,
+    /// Unicode normal form C: an accent and its letter are one character.
+    Nfc,
+    /// Each run of white space is one space.
+    CollapseSpaces,
+    /// Only the digits 0 to 9.
+    Digits,
+}
+
+/// Constants set at creation.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Constants")]
+pub struct OnCreateDoc {
+    /// Local fields and their values, on rows that we create.
+    #[serde(default)]
+    pub local: Ordered<Free>,
+    /// Remote paths and their values, on records that we create.
+    #[serde(default)]
+    pub remote: Ordered<Free>,
+}
+
+/// Records without a counterpart.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Creates")]
+pub struct CreatesDoc {
+    /// A remote record without a row. Default: `create`.
+    #[serde(default)]
+    #[schemars(with = "CreatePolicyDoc")]
+    pub from_remote: Option<CreatePolicyDoc>,
+    /// A row without a remote record. Default: `create`.
+    #[serde(default)]
+    #[schemars(with = "CreatePolicyDoc")]
+    pub from_local: Option<CreatePolicyDoc>,
+}
+
+/// What happens with a record that has no counterpart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Create policy")]
+pub enum CreatePolicyDoc {
+    /// Its counterpart is created.
+    Create,
+    /// Nothing.
+    Ignore,
+    /// A person decides.
+    Manual,
+}
+
+/// What happens when one field was changed on both sides.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Conflicts")]
+pub struct ConflictsDoc {
+    /// Who wins. Default: `manual`.
+    #[serde(default)]
+    #[schemars(with = "WinnerDoc")]
+    pub winner: Option<WinnerDoc>,
+    /// Whether the remote record is read before it is written. Default: `read`.
+    #[serde(default)]
+    #[schemars(with = "CheckDoc")]
+    pub check: Option<CheckDoc>,
+    /// With `newest`: times nearer than this are a tie, which the remote side wins. Default: `2s`.
+    #[serde(default)]
+    #[schemars(with = "DurationText")]
+    pub skew: Option<DurationText>,
+}
+
+/// Who wins a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Winner")]
+pub enum WinnerDoc {
+    /// A person decides; other fields flow meanwhile.
+    Manual,
+    /// The table.
+    Local,
+    /// The remote.
+    Remote,
+    /// The later change, by the clocks of both sides. Only where everything that observes a record carries `changed_at`.
+    Newest,
+}
+
+/// Whether the remote record is read before it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Check")]
+pub enum CheckDoc {
+    /// Read first, so that a change made there meanwhile is seen.
+    Read,
+    /// Trust what was last known and save the call: an unseen remote change may be overwritten.
+    Blind,
+}
+
+/// What happens when a record was deleted on one side.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Deletes")]
+pub struct DeletesDoc {
+    /// The remote record was deleted. Default: `manual`.
+    #[serde(default)]
+    #[schemars(with = "FromRemoteDoc")]
+    pub from_remote: Option<FromRemoteDoc>,
+    /// The row was deleted. Default: `manual`.
+    #[serde(default)]
+    #[schemars(with = "FromLocalDoc")]
+    pub from_local: Option<FromLocalDoc>,
+    /// Said where `from_local: delete` meets a service that cannot undo a delete.
+    #[serde(default)]
+    #[schemars(with = "ConfirmDoc")]
+    pub confirm: Option<ConfirmDoc>,
+    /// One side deleted what the other changed. Default: `update_wins`.
+    #[serde(default)]
+    #[schemars(with = "AgainstUpdateDoc")]
+    pub against_update: Option<AgainstUpdateDoc>,
+}
+
+/// The remote record was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Remote deleted")]
+pub enum FromRemoteDoc {
+    /// A person decides.
+    Manual,
+    /// Nothing; the link stays as a tombstone.
+    Ignore,
+    /// The row stays, without its link.
+    Unlink,
+    /// The catalog's `deleted_at` column is set.
+    Archive,
+    /// The row is deleted.
+    Delete,
+    /// The remote record is created again.
+    Recreate,
+}
+
+/// The row was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Row deleted")]
+pub enum FromLocalDoc {
+    /// A person decides.
+    Manual,
+    /// Nothing; the link stays as a tombstone.
+    Ignore,
+    /// The remote record stays, without its link.
+    Unlink,
+    /// The remote record is deleted.
+    Delete,
+}
+
+/// What the author confirms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Confirmation")]
+pub enum ConfirmDoc {
+    /// Deletes cannot be undone at the service.
+    Irreversible,
+}
+
+/// One side deleted what the other changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Delete against update")]
+pub enum AgainstUpdateDoc {
+    /// Nothing is deleted and nothing recreated; the conflict is shown.
+    UpdateWins,
+    /// The delete is carried out under its policy.
+    DeleteWins,
+}
+
+/// How often remote changes are looked for.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Rhythm")]
+pub struct SyncDoc {
+    /// The incremental list (`since`). Default: `60s`.
+    #[serde(default)]
+    #[schemars(with = "IntervalText")]
+    pub poll: Option<IntervalText>,
+    /// The event feed. Default: `60s`.
+    #[serde(default)]
+    #[schemars(with = "IntervalText")]
+    pub feed: Option<IntervalText>,
+    /// The full pass over both sides. Default: `24h`.
+    #[serde(default)]
+    #[schemars(with = "IntervalText")]
+    pub reconcile: Option<IntervalText>,
+}

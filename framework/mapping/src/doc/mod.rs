@@ -1,0 +1,43 @@
+//! The three documents as their authors write them.
+//!
+//! These types are the format: serde reads them, and the JSON Schemas (descriptions, enum words, what an editor completes)
+//! are generated from them. They hold texts as written; the phases after reading parse those, so that every bad text of
+//! a document is reported at once. Choices are externally tagged enums, short forms are visitors: tagged, untagged and
+//! flattened types would lose error positions.
+
+mod catalog;
+mod connector;
+mod events;
+mod free;
+mod mapping;
+mod ordered;
+mod resource;
+mod short;
+mod text;
+
+pub use catalog::{
+    CatalogDoc, FieldDoc, FieldLong, KeyDoc, KeyLong, KeyMakerDoc, ShortType, TrackDoc, TypeWord,
+};
+pub use connector::{
+    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ConnectorDoc, CursorDoc, CursorPageDoc, ErrorsDoc,
+    HttpDoc, IdempotencyDoc, ListsDoc, NamedValueDoc, Oauth2Doc, OffsetDoc, PageDoc, PagesDoc, RateDoc,
+    RetryDoc, VarDoc,
+};
+pub use events::{
+    EncodingDoc, EventsDoc, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc, TimeWord, TokenDoc, VerifyDoc,
+    WebhookDoc,
+};
+pub use free::Free;
+pub use mapping::{
+    AgainstUpdateDoc, AsDoc, CheckDoc, CodecDoc, ConfirmDoc, ConflictsDoc, CreatePolicyDoc, CreatesDoc,
+    DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, MappingDoc, MappingFieldDoc,
+    MappingFieldLong, MinorDoc, NormalizeWord, OnCreateDoc, OnlyDoc, RemoteDoc, RemoteLong, SyncDoc,
+    WinnerDoc,
+};
+pub use ordered::Ordered;
+pub use resource::{
+    CallDoc, CallLong, DeleteDoc, DeleteLong, EventEffectDoc, FindDoc, ResourceDoc, ReturnsDoc, SinceDoc,
+};
+pub use text::{
+    CallText, CountText, DurationText, FilterText, IntervalText, Name, PathText, RateText, Scalar, Text,
+};

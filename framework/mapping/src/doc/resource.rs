@@ -1,0 +1,266 @@
+//! The `resources` part of a connector document: kinds of remote records and the calls they have.
+
+use super::short::short_form;
+use super::{
+    CallText, CursorDoc, FilterText, Free, Name, NormalizeWord, Ordered, PagesDoc, PathText, RateDoc, Text,
+    TimeAtDoc,
+};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A kind of remote record. A call that is not here means that the API cannot do it.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Resource")]
+pub struct ResourceDoc {
+    /// Names that a mapping fills with `remote.with`; calls use them as `{name}`.
+    #[serde(default)]
+    #[schemars(with = "Vec<Name>")]
+    pub params: Option<Vec<Name>>,
+    /// Where a record's id is.
+    pub id: PathText,
+    /// Where a record's fields live; `{fields}` lists names below it. Default: `$`.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub fields_under: Option<PathText>,
+    /// Names that `{fields}` always holds.
+    #[serde(default)]
+    #[schemars(with = "Vec<Text>")]
+    pub extra_fields: Option<Vec<Text>>,
+    /// Paths below which an absent key means null. Everywhere else absent means unknown. Default: none.
+    #[serde(default)]
+    #[schemars(with = "Vec<PathText>")]
+    pub sparse: Option<Vec<PathText>>,
+    /// When the record was last modified, by the service's clock.
+    #[serde(default)]
+    #[schemars(with = "TimeAtDoc")]
+    pub changed_at: Option<TimeAtDoc>,
+    /// Lists all records.
+    #[serde(default)]
+    #[schemars(with = "CallDoc")]
+    pub list: Option<CallDoc>,
+    /// Reads one record by `{id}`.
+    #[serde(default)]
+    #[schemars(with = "CallDoc")]
+    pub get: Option<CallDoc>,
+    /// Creates a record.
+    #[serde(default)]
+    #[schemars(with = "CallDoc")]
+    pub create: Option<CallDoc>,
+    /// Changes the record `{id}`; only changed mapped fields are sent.
+    #[serde(default)]
+    #[schemars(with = "CallDoc")]
+    pub update: Option<CallDoc>,
+    /// Deletes the record `{id}`.
+    #[serde(default)]
+    #[schemars(with = "DeleteDoc")]
+    pub delete: Option<DeleteDoc>,
+    /// Creates or updates by our own key: `{key}` is the link's UUID, `{stamp}` the name of the stamp's field.
+    #[serde(default)]
+    #[schemars(with = "CallDoc")]
+    pub upsert: Option<CallDoc>,
+    /// Lookups by natural key: the record's path to the call that looks `{value}` up.
+    #[serde(default)]
+    pub find: Ordered<FindDoc>,
+    /// A consistent list, from `{since}` on, that proves whether an uncertain create arrived.
+    #[serde(default)]
+    #[schemars(with = "CallDoc")]
+    pub recover: Option<CallDoc>,
+    /// Lists the records changed since `{since}`.
+    #[serde(default)]
+    #[schemars(with = "SinceDoc")]
+    pub since: Option<SinceDoc>,
+    /// True for a record that the service calls deleted.
+    #[serde(default)]
+    #[schemars(with = "FilterText")]
+    pub gone: Option<FilterText>,
+    /// What each event type means for this resource.
+    #[serde(default)]
+    pub events: Ordered<EventEffectDoc>,
+}
+
+/// What an event type means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Event effect")]
+pub enum EventEffectDoc {
+    /// The record was created or changed.
+    Upsert,
+    /// The record was deleted.
+    Delete,
+    /// Nothing.
+    Ignore,
+}
+
+short_form! {
+    /// A call.
+    CallDoc, "a call such as `GET /v1/customers/{id}`, or a map with `call`", CallText, CallLong
+}
+
+short_form! {
+    /// A deleting call.
+    DeleteDoc, "a call such as `DELETE /v1/customers/{id}`, or a map with `call`", CallText, DeleteLong
+}
+
+/// A call that differs from the default.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Call")]
+pub struct CallLong {
+    /// Method and path.
+    pub call: CallText,
+    /// Query parameters. A list is joined by commas, or repeated for a name ending in `[]`.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// The JSON body of the call. A text that is exactly one placeholder takes its typed value.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
+    /// Where the records of the answer are, if otherwise than `lists.items`.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub items: Option<PathText>,
+    /// How one page leads to the next, if otherwise than `lists.pages`.
+    #[serde(default)]
+    #[schemars(with = "PagesDoc")]
+    pub pages: Option<PagesDoc>,
+    /// Page size, if otherwise than `lists.page_size`.
+    #[serde(default)]
+    #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
+    pub page_size: Option<Ordered<u32>>,
+    /// What the answer holds. Default: `record`.
+    #[serde(default)]
+    #[schemars(with = "ReturnsDoc")]
+    pub returns: Option<ReturnsDoc>,
+    /// The call is made only if this holds for the record as last seen; else the change parks with that reason.
+    #[serde(default)]
+    #[schemars(with = "FilterText")]
+    pub when: Option<FilterText>,
+    /// A rate of this call's own, beside the connection's.
+    #[serde(default)]
+    #[schemars(with = "RateDoc")]
+    pub rate: Option<RateDoc>,
+}
+
+/// A deleting call that differs from the default.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Delete call")]
+pub struct DeleteLong {
+    /// Method and path.
+    pub call: CallText,
+    /// True if the service cannot undo it: a mapping that deletes must then say `confirm: irreversible`. Default: false.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub irreversible: Option<bool>,
+    /// Query parameters.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// The JSON body of the call.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
+    /// What the answer holds. Default: `record`.
+    #[serde(default)]
+    #[schemars(with = "ReturnsDoc")]
+    pub returns: Option<ReturnsDoc>,
+    /// The call is made only if this holds for the record as last seen; else the change parks with that reason.
+    #[serde(default)]
+    #[schemars(with = "FilterText")]
+    pub when: Option<FilterText>,
+    /// A rate of this call's own, beside the connection's.
+    #[serde(default)]
+    #[schemars(with = "RateDoc")]
+    pub rate: Option<RateDoc>,
+}
+
+/// What an answer holds.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Answer")]
+pub enum ReturnsDoc {
+    /// The whole record.
+    Record,
+    /// Nothing of use: the record is read again where it is needed.
+    Nothing,
+    /// Only the record's id, here.
+    Id(PathText),
+}
+
+/// A lookup by natural key.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Lookup")]
+pub struct FindDoc {
+    /// Method and path; `{value}` is what is looked up.
+    pub call: CallText,
+    /// Query parameters.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// The JSON body of the call.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
+    /// Where the records found are, if otherwise than `lists.items`. `$`: the answer is one record, and `missing` means none.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub items: Option<PathText>,
+    /// What the service folds when it compares. Default: nothing, it compares exactly.
+    #[serde(default)]
+    #[schemars(with = "Vec<NormalizeWord>")]
+    pub folds: Option<Vec<NormalizeWord>>,
+    /// True if the lookup sees the service's own latest writes, so that finding nothing proves absence. Default: false.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub consistent: Option<bool>,
+}
+
+/// An incremental list.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Incremental list")]
+pub struct SinceDoc {
+    /// Method and path.
+    pub call: CallText,
+    /// Query parameters.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// The JSON body of the call.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
+    /// Where the records of the answer are, if otherwise than `lists.items`.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub items: Option<PathText>,
+    /// How one page leads to the next, if otherwise than `lists.pages`.
+    #[serde(default)]
+    #[schemars(with = "PagesDoc")]
+    pub pages: Option<PagesDoc>,
+    /// Page size, if otherwise than `lists.page_size`.
+    #[serde(default)]
+    #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
+    pub page_size: Option<Ordered<u32>>,
+    /// A rate of this call's own, beside the connection's.
+    #[serde(default)]
+    #[schemars(with = "RateDoc")]
+    pub rate: Option<RateDoc>,
+    /// By what the list goes on.
+    pub cursor: CursorDoc,
+    /// The most results one search gives: after so many it is started again from the last record. Default: no limit.
+    #[serde(default)]
+    #[schemars(with = "u32", range(min = 1))]
+    pub cap: Option<u32>,
+}

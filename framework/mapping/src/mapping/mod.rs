@@ -1,0 +1,143 @@
+//! A checked mapping: which field is which, and what happens when they differ. All defaults are applied.
+
+mod field;
+mod policy;
+mod read;
+
+use crate::connector::{ConnectorSpec, ResourceSpec};
+use crate::finding::Source;
+use crate::path::Filter;
+use bothways_model::{Catalog, ConnectionName, SingularPath, Value};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+pub use field::{Direction, Field};
+pub use policy::{
+    AgainstUpdate, Check, Conflicts, CreatePolicy, Creates, Deletes, FromLocalDelete, FromRemoteDelete,
+    Winner,
+};
+pub use read::Reading;
+
+/// A checked mapping.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mapping {
+    /// Its name.
+    pub name: String,
+    /// The local side.
+    pub catalog: Arc<Catalog>,
+    /// The remote side.
+    pub remote: Remote,
+    /// The connector that the remote side belongs to, variables unfilled.
+    pub connector: Arc<ConnectorSpec>,
+    /// Which records take part.
+    pub only: Only,
+    /// How records of both sides are recognised as one.
+    pub identity: Identity,
+    /// The fields, in document order.
+    pub fields: Vec<Field>,
+    /// Constants set at creation.
+    pub on_create: OnCreate,
+    /// Records without a counterpart.
+    pub creates: Creates,
+    /// One field changed on both sides.
+    pub conflicts: Conflicts,
+    /// Records deleted on one side.
+    pub deletes: Deletes,
+    /// How often remote changes are looked for.
+    pub sync: Sync,
+    /// Where the document is.
+    pub source: Source,
+    /// Where each policy was said, by JSON pointer (`/conflicts/winner`): what `explain` points at.
+    pub spans: BTreeMap<String, Source>,
+}
+
+/// The remote side.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Remote {
+    /// The connector's name.
+    pub connector: String,
+    /// The resource's name.
+    pub resource: String,
+    /// Values of the resource's parameters, one for each.
+    pub params: BTreeMap<String, String>,
+    /// Whose credentials.
+    pub connection: ConnectionName,
+}
+
+/// Which records take part.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Only {
+    /// Holds for remote records that do.
+    pub remote: Option<Filter>,
+    /// Local fields and the value each has on rows that do.
+    pub local: Vec<(String, Value)>,
+}
+
+/// How records of both sides are recognised as one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    /// Labels of the fields that make an unlinked pair one.
+    pub matching: Vec<String>,
+    /// Where our link's id is written on records that we create.
+    pub stamp: Option<SingularPath>,
+    /// The local field that holds the remote id.
+    pub remote_id: Option<String>,
+}
+
+/// Constants set at creation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OnCreate {
+    /// Local fields and their values.
+    pub local: Vec<(String, Value)>,
+    /// Remote paths and their values.
+    pub remote: Vec<(SingularPath, Json)>,
+}
+
+/// How often remote changes are looked for; none: never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sync {
+    /// The incremental list.
+    pub poll: Option<Duration>,
+    /// The event feed.
+    pub feed: Option<Duration>,
+    /// The full pass.
+    pub reconcile: Option<Duration>,
+}
+
+impl Mapping {
+    /// The field called `label`.
+    pub fn field(&self, label: &str) -> Option<&Field> {
+        self.fields.iter().find(|f| f.label == label)
+    }
+
+    /// The remote resource. Checking a mapping proves that it exists; `None` only for a mapping built by hand.
+    pub fn resource(&self) -> Option<&ResourceSpec> {
+        self.connector.resources.get(&self.remote.resource)
+    }
+
+    /// What the remote resource can do.
+    pub fn capabilities(&self) -> bothways_model::Capabilities {
+        self.connector.capabilities(&self.remote.resource)
+    }
+
+    /// Indexes of the fields of one merge unit.
+    pub fn unit(&self, unit: usize) -> impl Iterator<Item = &Field> {
+        self.fields.iter().filter(move |f| f.unit == unit)
+    }
+
+    /// What `{fields}` lists in calls for this mapping.
+    pub fn remote_fields(&self) -> Vec<String> {
+        let reads = self.fields.iter().filter_map(|f| f.read.singular());
+        let all =
+            reads.chain(self.fields.iter().filter_map(|f| f.write.as_ref())).chain(&self.identity.stamp);
+        self.resource().map(|r| r.fields(all)).unwrap_or_default()
+    }
+
+    /// Where the value at `pointer` of the document was said; the whole document where it is a default.
+    pub fn said_at(&self, pointer: &str) -> &Source {
+        self.spans.get(pointer).unwrap_or(&self.source)
+    }
+}
