@@ -1,1 +1,43 @@
-//! (see framework/ARCHITECTURE.md)
+//! Stand-ins of the services, for the demo, the tests and the simulator. For now: Stripe's customers, events and webhooks.
+//!
+//! [`Stripe`] is the service as a pure value: [`Stripe::handle`] answers a request, [`Stripe::due_deliveries`] hands out
+//! the webhooks, and time is what the caller says it is. [`serve`] puts it on a loopback port and [`Sandbox`] is the
+//! handle that a demo or a test keeps. Faults, the clock and what a person does in the dashboard can be steered from
+//! Rust or, from another process, below `/_sandbox/`.
+//!
+//! The official client libraries drive it in `tests/sandbox`, so that it stays true to the real service.
+
+mod account;
+mod call;
+mod config;
+mod customer_fields;
+mod customers;
+mod cut;
+mod dashboard;
+mod deliveries;
+mod endpoints;
+mod errors;
+mod events;
+mod executed;
+mod faults;
+mod form;
+mod idempotency;
+mod ids;
+mod list;
+mod params;
+mod rate;
+mod request_log;
+mod routes;
+mod sender;
+mod server;
+mod steering;
+mod stripe;
+
+pub use config::Config;
+pub use dashboard::Refused;
+pub use deliveries::Delivery;
+pub use faults::{Action, Fault};
+pub use rate::RateLimit;
+pub use request_log::{LoggedRequest, RequestCounts};
+pub use server::{Running, Sandbox, serve};
+pub use stripe::{Answer, Stripe};

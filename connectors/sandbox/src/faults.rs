@@ -1,0 +1,488 @@
+//! Faults: what a test can make go wrong, when, and how often it did.
+//!
+//! A fault is a matcher and an action. Of the actions that replace or cut an answer only the first that matches is used
+//! up by a request; the others, which shape what the service does or shows, all apply.
+
+use bothways_model::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// Never executed, the connection is dropped.
+    LostRequest,
+    /// Executed, the connection is dropped.
+    LostAnswer,
+    /// The connection is dropped; executed after `delay_ms`, or, where that is absent, when released.
+    LateRequest {
+        /// Milliseconds of the sandbox's clock.
+        #[serde(default)]
+        delay_ms: Option<u64>,
+    },
+    /// Executed twice, as if a proxy had repeated it; the second answer is given.
+    Duplicate,
+    /// 500, saved under the idempotency key, whether or not it was `executed` before.
+    SavedError500 {
+        /// Whether the object was written although the answer is 500.
+        executed: bool,
+    },
+    /// 500 of something in front of the service: not executed, not saved.
+    Error500,
+    /// 503, not executed.
+    Unavailable503,
+    /// 401, as if the key had been revoked or rotated elsewhere.
+    Unauthorized401,
+    /// 403, as if the key's permission for this resource had been taken away.
+    Forbidden403,
+    /// 429 of the rate limiter.
+    RateLimited429 {
+        /// Seconds in `Retry-After`.
+        retry_after: u64,
+    },
+    /// 429 of a lock on the object (`lock_timeout`), which is no rate limit.
+    LockTimeout429,
+    /// 409, the same key is being executed right now.
+    KeyInUse409,
+    /// Executed, answered late.
+    SlowAnswer {
+        /// Milliseconds.
+        millis: u64,
+    },
+    /// Executed, the body ends in the middle.
+    TruncatedBody,
+    /// 200 with an HTML page, not executed.
+    HtmlBody,
+    /// The remote lower-cases emails, as an account setting would.
+    LowerCasesEmail,
+    /// An automation of the account sets a parameter of the customer after each write of the API.
+    Automation {
+        /// A parameter, such as `description`.
+        field: String,
+        /// Its value as JSON; null unsets.
+        value: Value,
+    },
+    /// Customer lists answer as they were this long ago.
+    StaleList {
+        /// Seconds, up to 3600.
+        seconds: u32,
+    },
+    /// Lists answer 200 without items.
+    EmptyList,
+    /// A page is given again. Matches only requests with `starting_after`.
+    PageRepeated,
+    /// A page is left out.
+    PageSkipped,
+    /// Permissions shrink: this top-level field is absent from customers in all answers.
+    HiddenField {
+        /// The field, such as `email`.
+        field: String,
+    },
+    /// The credentials mean another account, with records of its own.
+    OtherAccount,
+    /// The event is never generated.
+    EventNotGenerated,
+    /// The event is of another API version.
+    EventVersion {
+        /// The version it says.
+        version: String,
+    },
+    /// The event is delivered twice.
+    DeliveryDuplicated,
+    /// The event is delivered after the next one to the same endpoint, or after 5 s.
+    DeliveryReordered,
+    /// The event is in the feed, but is never delivered.
+    DeliveryLost,
+    /// The event is delivered late.
+    DeliveryDelayed {
+        /// Milliseconds.
+        millis: u64,
+    },
+}
+
+/// What a fault is about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scope {
+    /// Replaces, cuts or repeats the answer: one of these for each request.
+    Answer,
+    /// Changes what the service does or shows while it answers.
+    Shape,
+    /// Concerns an event.
+    Event,
+}
+
+impl Action {
+    /// Every kind, in the order of [`Action`], as [`Action::kind`] names it.
+    pub const KINDS: [&str; 29] = [
+        "lost_request",
+        "lost_answer",
+        "late_request",
+        "duplicate",
+        "saved_error500",
+        "error500",
+        "unavailable503",
+        "unauthorized401",
+        "forbidden403",
+        "rate_limited429",
+        "lock_timeout429",
+        "key_in_use409",
+        "slow_answer",
+        "truncated_body",
+        "html_body",
+        "lower_cases_email",
+        "automation",
+        "stale_list",
+        "empty_list",
+        "page_repeated",
+        "page_skipped",
+        "hidden_field",
+        "other_account",
+        "event_not_generated",
+        "event_version",
+        "delivery_duplicated",
+        "delivery_reordered",
+        "delivery_lost",
+        "delivery_delayed",
+    ];
+
+    /// The name under which firings are counted, which is also its `kind` in JSON.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Action::LostRequest => "lost_request",
+            Action::LostAnswer => "lost_answer",
+            Action::LateRequest { .. } => "late_request",
+            Action::Duplicate => "duplicate",
+            Action::SavedError500 { .. } => "saved_error500",
+            Action::Error500 => "error500",
+            Action::Unavailable503 => "unavailable503",
+            Action::Unauthorized401 => "unauthorized401",
+            Action::Forbidden403 => "forbidden403",
+            Action::RateLimited429 { .. } => "rate_limited429",
+            Action::LockTimeout429 => "lock_timeout429",
+            Action::KeyInUse409 => "key_in_use409",
+            Action::SlowAnswer { .. } => "slow_answer",
+            Action::TruncatedBody => "truncated_body",
+            Action::HtmlBody => "html_body",
+            Action::LowerCasesEmail => "lower_cases_email",
+            Action::Automation { .. } => "automation",
+            Action::StaleList { .. } => "stale_list",
+            Action::EmptyList => "empty_list",
+            Action::PageRepeated => "page_repeated",
+            Action::PageSkipped => "page_skipped",
+            Action::HiddenField { .. } => "hidden_field",
+            Action::OtherAccount => "other_account",
+            Action::EventNotGenerated => "event_not_generated",
+            Action::EventVersion { .. } => "event_version",
+            Action::DeliveryDuplicated => "delivery_duplicated",
+            Action::DeliveryReordered => "delivery_reordered",
+            Action::DeliveryLost => "delivery_lost",
+            Action::DeliveryDelayed { .. } => "delivery_delayed",
+        }
+    }
+
+    fn scope(&self) -> Scope {
+        match self {
+            Action::LostRequest
+            | Action::LostAnswer
+            | Action::LateRequest { .. }
+            | Action::Duplicate
+            | Action::SavedError500 { .. }
+            | Action::Error500
+            | Action::Unavailable503
+            | Action::Unauthorized401
+            | Action::Forbidden403
+            | Action::RateLimited429 { .. }
+            | Action::LockTimeout429
+            | Action::KeyInUse409
+            | Action::SlowAnswer { .. }
+            | Action::TruncatedBody
+            | Action::HtmlBody => Scope::Answer,
+            Action::LowerCasesEmail
+            | Action::Automation { .. }
+            | Action::StaleList { .. }
+            | Action::EmptyList
+            | Action::PageRepeated
+            | Action::PageSkipped
+            | Action::HiddenField { .. }
+            | Action::OtherAccount => Scope::Shape,
+            Action::EventNotGenerated
+            | Action::EventVersion { .. }
+            | Action::DeliveryDuplicated
+            | Action::DeliveryReordered
+            | Action::DeliveryLost
+            | Action::DeliveryDelayed { .. } => Scope::Event,
+        }
+    }
+
+    /// What the action needs of a request beyond the matcher, so that it cannot be used up without effect.
+    fn concerns(&self, seen: &Seen<'_>) -> bool {
+        match self {
+            Action::StaleList { .. } => seen.is_list && seen.path == "/v1/customers",
+            Action::EmptyList | Action::PageSkipped => seen.is_list,
+            Action::PageRepeated => seen.is_list && seen.has_cursor,
+            Action::LowerCasesEmail | Action::Automation { .. } => seen.method == Method::Post,
+            Action::SavedError500 { .. } => seen.method == Method::Post,
+            _ => true,
+        }
+    }
+}
+
+/// A matcher and what happens to what it matches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Only requests with this method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<Method>,
+    /// Only requests whose path begins so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Only events whose type begins so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event: Option<String>,
+    /// It begins with the nth match, counted from 1.
+    #[serde(default = "one")]
+    pub nth: u32,
+    /// For so many matches; 0 is until the faults are cleared.
+    #[serde(default = "one")]
+    pub times: u32,
+    /// What happens.
+    pub action: Action,
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Fault {
+    /// Happens to the next request, or event, it can happen to.
+    pub fn next(action: Action) -> Self {
+        Self { method: None, path: None, event: None, nth: 1, times: 1, action }
+    }
+
+    /// Happens to everything it can happen to until the faults are cleared.
+    pub fn always(action: Action) -> Self {
+        Self { times: 0, ..Self::next(action) }
+    }
+
+    /// Only to requests with this method and a path that begins so.
+    pub fn on(mut self, method: Method, path: impl Into<String>) -> Self {
+        self.method = Some(method);
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Only to events whose type begins so.
+    pub fn on_event(mut self, kind: impl Into<String>) -> Self {
+        self.event = Some(kind.into());
+        self
+    }
+
+    /// Beginning with the nth match, counted from 1.
+    pub fn nth(mut self, nth: u32) -> Self {
+        self.nth = nth;
+        self
+    }
+
+    /// For so many matches.
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+}
+
+/// What a fault can see of a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen<'a> {
+    pub(crate) method: Method,
+    pub(crate) path: &'a str,
+    pub(crate) is_list: bool,
+    pub(crate) has_cursor: bool,
+}
+
+/// What happens to one request.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Drawn {
+    pub(crate) answer: Option<Action>,
+    pub(crate) shapes: Vec<Action>,
+}
+
+#[derive(Clone, Debug)]
+struct Queued {
+    fault: Fault,
+    seen: u32,
+}
+
+impl Queued {
+    /// Counts a match; the action, if it is this match's turn.
+    fn fire(&mut self) -> Option<Action> {
+        self.seen += 1;
+        let turn = self.seen >= self.fault.nth && !self.is_past(self.seen - 1);
+        turn.then(|| self.fault.action.clone())
+    }
+
+    /// Whether every turn has been had.
+    fn is_spent(&self) -> bool {
+        self.is_past(self.seen)
+    }
+
+    fn is_past(&self, seen: u32) -> bool {
+        let last = (self.fault.nth.max(1) - 1).saturating_add(self.fault.times);
+        self.fault.times != 0 && seen >= last
+    }
+}
+
+/// The queue of faults and their counters.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Faults {
+    queue: Vec<Queued>,
+    fired: BTreeMap<&'static str, u64>,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.queue.push(Queued { fault, seen: 0 });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+    }
+
+    pub(crate) fn queued(&self) -> impl Iterator<Item = &Fault> {
+        self.queue.iter().map(|q| &q.fault)
+    }
+
+    /// How often each kind has fired, with 0 for those that have not.
+    pub(crate) fn fired(&self) -> BTreeMap<&'static str, u64> {
+        Action::KINDS.iter().map(|kind| (*kind, self.fired.get(kind).copied().unwrap_or(0))).collect()
+    }
+
+    /// Draws what happens to a request. Shapes are counted by [`Faults::count`] when they take effect.
+    pub(crate) fn draw(&mut self, seen: &Seen<'_>) -> Drawn {
+        let mut drawn = Drawn::default();
+        for queued in &mut self.queue {
+            let fault = &queued.fault;
+            let scope = fault.action.scope();
+            let matches = fault.method.is_none_or(|method| method == seen.method)
+                && fault.path.as_ref().is_none_or(|path| seen.path.starts_with(path.as_str()))
+                && fault.action.concerns(seen);
+            match scope {
+                Scope::Answer if matches && drawn.answer.is_none() => drawn.answer = queued.fire(),
+                Scope::Shape if matches => drawn.shapes.extend(queued.fire()),
+                _ => {}
+            }
+        }
+        self.queue.retain(|queued| !queued.is_spent());
+        if let Some(action) = &drawn.answer {
+            self.count(action.kind());
+        }
+        drawn
+    }
+
+    /// Draws what happens to an event of this type, and counts it.
+    pub(crate) fn draw_for_event(&mut self, kind: &str) -> Vec<Action> {
+        let mut drawn = Vec::new();
+        for queued in &mut self.queue {
+            let fault = &queued.fault;
+            let matches = fault.event.as_ref().is_none_or(|prefix| kind.starts_with(prefix.as_str()));
+            if matches && fault.action.scope() == Scope::Event {
+                drawn.extend(queued.fire());
+            }
+        }
+        self.queue.retain(|queued| !queued.is_spent());
+        for action in &drawn {
+            self.count(action.kind());
+        }
+        drawn
+    }
+
+    /// Counts one firing.
+    pub(crate) fn count(&mut self, kind: &'static str) {
+        *self.fired.entry(kind).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn post(path: &str) -> Seen<'_> {
+        Seen { method: Method::Post, path, is_list: false, has_cursor: false }
+    }
+
+    fn list(has_cursor: bool) -> Seen<'static> {
+        Seen { method: Method::Get, path: "/v1/customers", is_list: true, has_cursor }
+    }
+
+    fn kinds(faults: &mut Faults, seen: &Seen<'_>, times: usize) -> Vec<Option<&'static str>> {
+        (0..times).map(|_| faults.draw(seen).answer.map(|a| a.kind())).collect()
+    }
+
+    #[test]
+    fn nth_and_times_count_only_matches() {
+        let mut faults = Faults::default();
+        faults.add(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers").nth(2).times(2));
+        assert_eq!(faults.draw(&list(false)), Drawn::default());
+        let hit = Some("lost_answer");
+        assert_eq!(kinds(&mut faults, &post("/v1/customers"), 4), [None, hit, hit, None]);
+        assert_eq!(faults.queued().count(), 0);
+        assert_eq!(faults.fired()["lost_answer"], 2);
+        assert_eq!(faults.fired()["lost_request"], 0);
+    }
+
+    #[test]
+    fn one_answer_fault_for_each_request_in_order() {
+        let mut faults = Faults::default();
+        faults.add(Fault::next(Action::Unavailable503));
+        faults.add(Fault::next(Action::LockTimeout429));
+        faults.add(Fault::always(Action::LowerCasesEmail));
+        let first = faults.draw(&post("/v1/customers"));
+        assert_eq!((first.answer, first.shapes.len()), (Some(Action::Unavailable503), 1));
+        let second = faults.draw(&post("/v1/customers"));
+        assert_eq!((second.answer, second.shapes.len()), (Some(Action::LockTimeout429), 1));
+        faults.clear();
+        assert_eq!(faults.draw(&post("/v1/customers")), Drawn::default());
+    }
+
+    #[test]
+    fn faults_wait_for_a_request_they_can_change() {
+        let mut faults = Faults::default();
+        faults.add(Fault::next(Action::PageRepeated));
+        faults.add(Fault::next(Action::DeliveryLost).on_event("customer."));
+        assert!(faults.draw(&list(false)).shapes.is_empty());
+        assert_eq!(faults.draw(&list(true)).shapes, [Action::PageRepeated]);
+        assert!(faults.draw_for_event("invoice.created").is_empty());
+        assert_eq!(faults.draw_for_event("customer.updated"), [Action::DeliveryLost]);
+        assert_eq!(faults.fired()["delivery_lost"], 1);
+    }
+
+    #[test]
+    fn every_kind_has_a_counter_and_a_json_form() {
+        for kind in Action::KINDS {
+            let with = serde_json::json!({
+                "delay_ms": 1, "executed": true, "retry_after": 1, "millis": 1, "field": "email", "value": null,
+                "seconds": 1, "version": "x",
+            });
+            // Each variant accepts its own keys alone, so offer them one set at a time.
+            let sets: [&[&str]; 9] = [
+                &[],
+                &["delay_ms"],
+                &["executed"],
+                &["retry_after"],
+                &["millis"],
+                &["field", "value"],
+                &["seconds"],
+                &["field"],
+                &["version"],
+            ];
+            let read = sets.iter().find_map(|keys| {
+                let mut json = serde_json::Map::from_iter([("kind".to_owned(), Value::from(kind))]);
+                json.extend(keys.iter().map(|key| ((*key).to_owned(), with[*key].clone())));
+                serde_json::from_value::<Action>(Value::Object(json)).ok()
+            });
+            assert_eq!(read.map(|action| action.kind()), Some(kind));
+        }
+    }
+}
