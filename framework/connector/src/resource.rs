@@ -12,6 +12,8 @@ pub struct ResourceQuery {
     pub params: Params,
     /// The paths that mappings read or write, so that `{fields}` asks for those and no others.
     pub paths: Vec<SingularPath>,
+    /// Where the mapping stamps records that it creates. A service that creates by our own key (`upsert`) gets the stamp as that key.
+    pub stamp: Option<SingularPath>,
 }
 
 /// One kind of remote record.

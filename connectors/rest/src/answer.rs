@@ -1,0 +1,106 @@
+//! Answers: what a status and a body say, and records out of bodies.
+//!
+//! Nothing of an answer is trusted. A body that is not what the document says proves nothing, neither that a record is there nor that
+//! it is not, and is a failure of class `malformed`.
+
+use crate::core::Core;
+use bothways_connector::retry_after;
+use bothways_mapping::connector::ResourceSpec;
+use bothways_mapping::path::Query;
+use bothways_model::{ErrorClass, Failure, Observed, RemoteId, Response};
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// The longest text of a service that is kept, in characters.
+const LONGEST_MESSAGE: usize = 500;
+
+/// The body as JSON; `None` if it is empty.
+pub(crate) fn json(answer: &Response) -> Result<Option<Json>, Failure> {
+    if answer.body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(None);
+    }
+    serde_json::from_slice(&answer.body).map(Some).map_err(|_| {
+        let mut failure = malformed("the answer is not JSON, or cut off");
+        failure.status = Some(answer.status);
+        failure
+    })
+}
+
+/// The body as JSON, which must be there.
+pub(crate) fn some_json(answer: &Response) -> Result<Json, Failure> {
+    json(answer)?.ok_or_else(|| malformed("the answer is empty"))
+}
+
+/// What an answer that is no success means.
+pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
+    let errors = &core.spec().http.errors;
+    let body = serde_json::from_slice::<Json>(&answer.body).ok();
+    let find =
+        |query: &Option<Query>| query.as_ref().zip(body.as_ref()).and_then(|(q, body)| text(q.first(body)?));
+    let code = find(&errors.code);
+    let message = find(&errors.message).map_or_else(
+        || format!("the service answered {}", answer.status),
+        |words| words.chars().take(LONGEST_MESSAGE).collect(),
+    );
+    let mut failure = Failure {
+        class: errors.classify(answer.status, code.as_deref()),
+        status: Some(answer.status),
+        code,
+        message,
+        retry_after_ms: retry_after(answer).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        replayed: false,
+    };
+    if let Some(refine) = core.vendor.refine {
+        refine(answer, &mut failure);
+    }
+    failure
+}
+
+/// One record: its id, whether it is gone, when it changed.
+pub(crate) fn observe(resource: &ResourceSpec, body: Json) -> Result<Observed, Failure> {
+    let id = id(&resource.id, &body)?;
+    Ok(Observed {
+        id,
+        gone: resource.gone.as_ref().is_some_and(|gone| gone.matches(&body)),
+        changed_at: resource.changed_at.as_ref().and_then(|at| at.read(&body)),
+        body: Arc::new(body),
+    })
+}
+
+/// An id, which services write as text or as a number.
+pub(crate) fn id(query: &Query, body: &Json) -> Result<RemoteId, Failure> {
+    query
+        .first(body)
+        .and_then(text)
+        .filter(|id| !id.is_empty())
+        .map(RemoteId)
+        .ok_or_else(|| malformed("a record without an id"))
+}
+
+/// Text or a number, as text.
+fn text(node: &Json) -> Option<String> {
+    match node {
+        Json::String(text) => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The records of a list, moved out of the answer where that is possible.
+pub(crate) fn items(query: &Query, body: &mut Json) -> Result<Vec<Json>, Failure> {
+    let Some(path) = query.singular() else {
+        return Ok(query.select(body).into_iter().cloned().collect());
+    };
+    let node = path.0.iter().try_fold(body, |node, segment| match segment {
+        bothways_model::Segment::Name(name) => node.as_object_mut()?.get_mut(name),
+        bothways_model::Segment::Index(index) => node.as_array_mut()?.get_mut(*index),
+    });
+    match node {
+        Some(Json::Array(items)) => Ok(std::mem::take(items)),
+        _ => Err(malformed(format!("the answer has no list at {path}"))),
+    }
+}
+
+pub(crate) fn malformed(message: impl Into<String>) -> Failure {
+    Failure::new(ErrorClass::Malformed, message)
+}

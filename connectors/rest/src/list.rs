@@ -1,0 +1,146 @@
+//! Lists of records: all of them, those found by a key, those created or changed since a moment.
+
+use crate::answer::{self, malformed};
+use crate::conversation::Reader;
+use crate::core::Core;
+use crate::paging::{self, Seen};
+use crate::place::{Place, Step};
+use bothways_connector::{Outcome, Page, PageCursor, answer_date};
+use bothways_mapping::connector::{Call, ResourceSpec};
+use bothways_mapping::connector::{Find, Since};
+use bothways_model::{ErrorClass, Failure, Observed, Response, Timestamp};
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// Which list of a resource.
+#[derive(Clone, Copy)]
+pub(crate) enum List {
+    All,
+    /// The lookup of this number.
+    Find(usize),
+    Recover,
+    Since,
+}
+
+impl List {
+    pub(crate) fn call(self, resource: &ResourceSpec) -> Option<&Call> {
+        match self {
+            Self::All => resource.list.as_ref(),
+            Self::Find(at) => resource.find.get(at).map(|find| &find.call),
+            Self::Recover => resource.recover.as_ref().map(|recover| &recover.call),
+            Self::Since => resource.since.as_ref().map(|since| &since.call),
+        }
+    }
+
+    fn single(self, resource: &ResourceSpec) -> bool {
+        matches!(self, Self::Find(at) if resource.find.get(at).is_some_and(|Find { single, .. }| *single))
+    }
+
+    fn since(self, resource: &ResourceSpec) -> Option<&Since> {
+        resource.since.as_ref().filter(|_| matches!(self, Self::Since))
+    }
+}
+
+/// A position of a list that was asked for.
+pub(crate) struct Asked {
+    pub(crate) core: Arc<Core>,
+    pub(crate) resource: Arc<ResourceSpec>,
+    pub(crate) list: List,
+    /// The URL that was asked.
+    pub(crate) url: String,
+    /// The position; `None` for the first page.
+    pub(crate) place: Option<Place>,
+    /// The moment that the list begins at, where it does.
+    pub(crate) since: Option<Timestamp>,
+}
+
+impl Asked {
+    pub(crate) fn reader(self) -> Reader {
+        Box::new(move |answer| match self.read(&answer) {
+            Ok(page) => Outcome::Page(page),
+            Err(failure) => Outcome::Failed(failure),
+        })
+    }
+
+    fn read(&self, answer: &Response) -> Result<Page, Failure> {
+        let date = answer_date(answer);
+        let single = self.list.single(&self.resource);
+        if !answer.is_success() {
+            let failure = answer::failure(&self.core, answer);
+            return match failure.class {
+                ErrorClass::Missing if single => Ok(Page { date, ..Page::default() }),
+                _ => Err(failure),
+            };
+        }
+        let mut body = answer::some_json(answer)?;
+        if single {
+            let found = answer::observe(&self.resource, body)?;
+            return Ok(Page { items: vec![found], next: None, date });
+        }
+        let Some(call) = self.list.call(&self.resource) else {
+            return Err(malformed("the document has no such list"));
+        };
+        // The page's cursor may be in its last record, so it is read before the records are moved out.
+        let count_and_first = page_size(&self.resource, call, &body)?;
+        let next = match self.list {
+            // A lookup is one page: whether there are two matches or more makes no difference.
+            List::Find(_) => None,
+            _ => paging::next(
+                call,
+                &self.core.origin,
+                &Seen {
+                    answer,
+                    body: &body,
+                    asked: &self.url,
+                    place: self.place.as_ref(),
+                    count: count_and_first.0,
+                    first: count_and_first.1.as_deref(),
+                },
+            )?,
+        };
+        let items = answer::items(&call.items, &mut body)?
+            .into_iter()
+            .map(|item| self.observe(item))
+            .collect::<Result<Vec<_>, _>>()?;
+        let next = self.capped(next, &items)?;
+        Ok(Page { items, next, date })
+    }
+
+    fn observe(&self, item: Json) -> Result<Observed, Failure> {
+        let mut seen = answer::observe(&self.resource, item)?;
+        if let (None, Some(since)) = (seen.changed_at, self.list.since(&self.resource)) {
+            seen.changed_at = since.at.read(&seen.body);
+        }
+        Ok(seen)
+    }
+
+    /// Where a search may only be read so far, the next page may have to be the first one of a search that begins later.
+    fn capped(&self, next: Option<Place>, items: &[Observed]) -> Result<Option<PageCursor>, Failure> {
+        let Some(mut next) = next else { return Ok(None) };
+        next.since = self.place.as_ref().and_then(|p| p.since);
+        if let Some(cap) = self.list.since(&self.resource).and_then(|s| s.cap) {
+            let here = u64::try_from(items.len()).unwrap_or(u64::MAX);
+            next.seen = self.place.as_ref().map_or(0, |p| p.seen).saturating_add(here);
+            if next.seen.saturating_add(here) > u64::from(cap) {
+                let last = items.last().and_then(|item| item.changed_at);
+                let began = next.since.or(self.since);
+                if last.is_none() || last <= began {
+                    // More records of one moment than one search shows: only a complete walk sees them all.
+                    return Err(Failure::new(
+                        ErrorClass::Expired,
+                        "more records share one moment than the service shows in one search",
+                    ));
+                }
+                next = Place { since: last, ..Place::from(Step::Again) };
+            }
+        }
+        Ok(next.cursor())
+    }
+}
+
+/// How many records a page has, and the id of the first.
+fn page_size(resource: &ResourceSpec, call: &Call, body: &Json) -> Result<(usize, Option<String>), Failure> {
+    let items = call.items.items(body);
+    let first = items.first().map(|item| answer::id(&resource.id, item)).transpose()?;
+    Ok((items.len(), first.map(|id| id.0)))
+}

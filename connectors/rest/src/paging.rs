@@ -1,0 +1,205 @@
+//! How one page leads to the next.
+
+use crate::answer::malformed;
+use crate::place::{Place, Step};
+use crate::request::Draft;
+use bothways_mapping::connector::{Call, Pages};
+use bothways_model::{ErrorClass, Failure, Response};
+use serde_json::Value as Json;
+use url::Url;
+
+/// Makes a draft ask for the page at `place`, the first one if there is none.
+pub(crate) fn ask(draft: &mut Draft<'_>, call: &Call, place: Option<&Place>) -> Result<(), Failure> {
+    if let Some((name, size)) = &call.page_size {
+        draft.query(name, size.to_string());
+    }
+    match (&call.pages, place.map(|p| &p.step)) {
+        (_, Some(Step::Url(url))) => draft.go_to(url.clone()),
+        (Pages::Cursor { send, .. }, Some(Step::After(value))) => draft.cursor(send, value)?,
+        (Pages::Page { query, .. } | Pages::Offset { query }, Some(Step::Number(number))) => {
+            draft.query(query, number.to_string());
+        }
+        (pages, None | Some(Step::Again)) => {
+            if let Some((query, first)) = first_number(pages) {
+                draft.query(query, first.to_string());
+            }
+        }
+        // The document has changed since the cursor was stored.
+        _ => {
+            return Err(Failure::new(
+                ErrorClass::Expired,
+                "the stored page cursor is of another kind of paging",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a page was, for the question where the next one is.
+pub(crate) struct Seen<'a> {
+    pub(crate) answer: &'a Response,
+    pub(crate) body: &'a Json,
+    /// The URL that was asked.
+    pub(crate) asked: &'a str,
+    /// The position that was asked for.
+    pub(crate) place: Option<&'a Place>,
+    /// How many records the page has.
+    pub(crate) count: usize,
+    /// The id of its first record.
+    pub(crate) first: Option<&'a str>,
+}
+
+/// Where the page after `seen` is; `None` at the end.
+///
+/// # Errors
+/// Class `malformed` if the service says that there is more but not where, leads back to the same page, or to another origin: such a
+/// list is not known to be complete (rule 54).
+pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result<Option<Place>, Failure> {
+    let step = match &call.pages {
+        Pages::None => None,
+        Pages::Cursor { value, more, .. } => {
+            let value = value.first(seen.body).filter(|v| is_position(v));
+            match (more, value) {
+                (Some(more), _) if !more.matches(seen.body) => None,
+                (Some(_), None) => {
+                    return Err(malformed("the service has more records but names no next page"));
+                }
+                (_, value) => value.cloned().map(Step::After),
+            }
+        }
+        Pages::NextUrl(path) => match path.first(seen.body).and_then(Json::as_str) {
+            Some(text) if !text.is_empty() => Some(Step::Url(follow(text, seen.asked, origin)?)),
+            _ => None,
+        },
+        Pages::LinkHeader => match next_link(seen.answer) {
+            Some(text) => Some(Step::Url(follow(text, seen.asked, origin)?)),
+            None => None,
+        },
+        Pages::Page { .. } | Pages::Offset { .. } if seen.count == 0 => None,
+        Pages::Page { first, .. } => {
+            Some(Step::Number(number(seen.place, u64::from(*first)).saturating_add(1)))
+        }
+        Pages::Offset { .. } => {
+            let count = u64::try_from(seen.count).unwrap_or(u64::MAX);
+            Some(Step::Number(number(seen.place, 0).saturating_add(count)))
+        }
+    };
+    let Some(step) = step else { return Ok(None) };
+
+    let repeated = match &step {
+        // The number grows by itself, so whether the service heeds it shows in what it sends.
+        Step::Number(_) => seen.first.is_some() && seen.place.and_then(|p| p.first.as_deref()) == seen.first,
+        Step::Url(url) => url == seen.asked,
+        step => seen.place.is_some_and(|p| p.step == *step),
+    };
+    if repeated {
+        return Err(malformed("the next page is the same page again"));
+    }
+    let first = seen.first.filter(|_| matches!(step, Step::Number(_))).map(str::to_owned);
+    Ok(Some(Place { first, ..Place::from(step) }))
+}
+
+/// A URL from an answer, absolute, if it stays with the connection's origin (S16).
+pub(crate) fn follow(text: &str, asked: &str, origin: &url::Origin) -> Result<String, Failure> {
+    let url = Url::parse(asked).and_then(|base| base.join(text));
+    match url {
+        Ok(url) if url.origin() == *origin && url.username().is_empty() && url.password().is_none() => {
+            Ok(url.into())
+        }
+        _ => Err(malformed("the next page is said to be somewhere else than the service")),
+    }
+}
+
+fn first_number(pages: &Pages) -> Option<(&str, u64)> {
+    match pages {
+        Pages::Page { query, first } => Some((query, u64::from(*first))),
+        Pages::Offset { query } => Some((query, 0)),
+        _ => None,
+    }
+}
+
+fn number(place: Option<&Place>, first: u64) -> u64 {
+    match place.map(|p| &p.step) {
+        Some(Step::Number(number)) => *number,
+        _ => first,
+    }
+}
+
+fn is_position(value: &Json) -> bool {
+    match value {
+        Json::String(text) => !text.is_empty(),
+        Json::Number(_) => true,
+        Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => false,
+    }
+}
+
+/// The target of `rel="next"` in the `Link` headers (RFC 8288).
+fn next_link(answer: &Response) -> Option<&str> {
+    let links = answer.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("link"));
+    links.flat_map(|(_, value)| split_links(value)).find_map(|(target, params)| {
+        let is_next = params.split(';').filter_map(|p| p.trim().split_once('=')).any(|(name, value)| {
+            let relations = value.trim().trim_matches('"');
+            name.trim().eq_ignore_ascii_case("rel")
+                && relations.split_ascii_whitespace().any(|r| r.eq_ignore_ascii_case("next"))
+        });
+        is_next.then_some(target)
+    })
+}
+
+/// `<target>; params, <target>; params`: targets may hold commas and semicolons, so brackets lead the way.
+fn split_links(value: &str) -> Vec<(&str, &str)> {
+    let mut links = Vec::new();
+    let mut rest = value;
+    while let Some((_, from)) = rest.split_once('<') {
+        let Some((target, after)) = from.split_once('>') else { break };
+        let params = after.split_once('<').map_or(after, |(params, _)| params);
+        links.push((target, params.trim_end_matches([' ', ','])));
+        rest = after;
+    }
+    links
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn next_links_are_found_among_others() {
+        let answer = |value: &str| Response::json(200, &json!([])).with_header("Link", value);
+        let two = answer(r#"<https://x.io/a?q=1,2;3>; rel="prev", </b?p=2>; title="x"; rel="next last""#);
+        assert_eq!(next_link(&two), Some("/b?p=2"));
+        assert_eq!(next_link(&answer("<https://x.io/b>; rel=next")), Some("https://x.io/b"));
+        assert_eq!(next_link(&answer("<https://x.io/b>; rel=\"nextish\"")), None);
+        for bad in ["", "<", "<a", "rel=next", "<a>; rel", "><"] {
+            assert_eq!(next_link(&answer(bad)), None, "{bad}");
+        }
+        let second_line = answer("<a>; rel=prev").with_header("link", "<c>; rel=next");
+        assert_eq!(next_link(&second_line), Some("c"));
+    }
+
+    #[test]
+    fn only_the_same_origin_is_followed() {
+        let asked = "https://api.x.io/v1/a?p=1";
+        let origin = Url::parse(asked).unwrap().origin();
+        let go = |text| follow(text, asked, &origin);
+        assert_eq!(go("/v1/a?p=2").unwrap(), "https://api.x.io/v1/a?p=2");
+        assert_eq!(go("?p=2").unwrap(), "https://api.x.io/v1/a?p=2");
+        assert_eq!(go("https://api.x.io:443/v2").unwrap(), "https://api.x.io/v2");
+        for elsewhere in [
+            "https://evil.io/v1/a",
+            "//evil.io/a",
+            "http://api.x.io/v1/a",
+            "https://api.x.io:8443/a",
+            "https://api.x.io@evil.io/",
+            "https://u:p@api.x.io/",
+            "file:///etc/passwd",
+            "https://api.x.io.evil.io/",
+            "javascript:1",
+            "https://[",
+            r"\\evil.io\a",
+        ] {
+            assert!(go(elsewhere).is_err(), "{elsewhere}");
+        }
+    }
+}
