@@ -81,3 +81,12 @@ pub struct Intent {
     /// What became of it, in words without record values.
     pub outcome: Option<String>,
 }
+
+impl Intent {
+    /// The kind of a create.
+    pub const CREATE: &'static str = "create";
+    /// The kind of an update.
+    pub const UPDATE: &'static str = "update";
+    /// The kind of a delete.
+    pub const DELETE: &'static str = "delete";
+}

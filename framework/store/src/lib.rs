@@ -11,9 +11,11 @@ mod intake;
 mod intent;
 mod keys;
 mod link;
+mod memory;
 mod operator;
 mod pair;
 mod rows;
+pub mod transition;
 pub mod unit;
 mod work;
 
@@ -24,12 +26,13 @@ pub use intake::{Cursor, Delivery, Intake, PageCommit};
 pub use intent::{Intent, IntentState, SentField};
 pub use keys::{Group, GroupMember, Key, KeyWrite, Keys};
 pub use link::{
-    Choice, Conflict, DeleteChoice, FieldBase, Keep, LateEcho, Lease, Link, LinkBody, LinkFilter, LinkState, Links,
-    RecentWrite,
+    Choice, Conflict, DeleteChoice, FieldBase, Keep, LateEcho, Lease, Link, LinkBody, LinkFilter, LinkState,
+    Links, RecentWrite,
 };
+pub use memory::{Foreign, MemoryStore};
 pub use operator::{ApiToken, AuditEntry, Operator, Pause, PauseScope, TokenScope};
 pub use pair::{Approval, Pair, PairCounts, PairSpec, Pairs};
-pub use rows::{RowPage, Rows};
+pub use rows::{RowPage, Rows, UnreadableRow};
 pub use unit::{
     DeleteLimit, Guard, IntentWrite, LeaseAction, LinkWrite, LocalBinding, RowWrite, Settle, Settled, Unit,
     UnitOutcome, WorkWrite,

@@ -201,6 +201,13 @@ pub struct LinkBody {
     pub created_by_us: bool,
 }
 
+impl LinkBody {
+    /// Whether a person's choice waits to be carried out.
+    pub fn has_choice(&self) -> bool {
+        self.delete_choice.is_some() || self.conflicts.values().any(|c| c.choice.is_some())
+    }
+}
+
 /// A lease on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {

@@ -9,14 +9,25 @@ use bothways_model::{LocalId, LocalRow, Record};
 pub struct RowPage {
     /// The rows, in key order.
     pub rows: Vec<LocalRow>,
+    /// Rows of this page that hold something their catalog does not allow, in key order.
+    pub unreadable: Vec<UnreadableRow>,
     /// The key to go on after; `None` at the end.
     pub next: Option<LocalId>,
+}
+
+/// A row that holds something its catalog's types do not allow (a text where a number belongs, a word that is not in the enum).
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnreadableRow {
+    /// Its key.
+    pub id: LocalId,
+    /// Which column, and what it should hold; never the value.
+    pub message: String,
 }
 
 /// Rows. Writes here are a user's writes: triggers see them and sync carries them.
 #[async_trait]
 pub trait Rows: Send + Sync {
-    /// One row.
+    /// One row. `Refused` if it holds something its catalog does not allow.
     async fn row(&self, catalog: &str, id: &LocalId) -> Result<Option<LocalRow>>;
 
     /// Rows in key order after `after`; with `search`, only those with that text in a text field or as key, in any case.

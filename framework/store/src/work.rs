@@ -190,6 +190,9 @@ pub struct Taken {
     pub next_intent: u32,
     /// The catalog row, if it exists: of the link's local id, else of the subject.
     pub row: Option<LocalRow>,
+    /// The row exists but holds something its catalog does not allow, in words without values; `row` is `None` then and says nothing.
+    /// A person has to correct the row.
+    pub row_error: Option<String>,
 }
 
 /// Which parked work to list.
@@ -204,8 +207,8 @@ pub struct ParkedFilter {
 /// Signals and leases.
 #[async_trait]
 pub trait WorkQueue: Send + Sync {
-    /// Adds signals, coalescing with those that are there: raises the generation, sets due = max(now, not before), never touches
-    /// attempts, parking or leases.
+    /// Adds signals, coalescing with those that are there: raises the generation, makes the row due at max(now, not before) unless
+    /// it was due sooner, never touches attempts, parking or leases. A failed attempt's backoff counts as "not before".
     async fn signal(&self, now: Timestamp, signals: &[Signal]) -> Result<()>;
 
     /// Takes due work, oldest first: resolves each row to its link, leases the link with a new token, folds the other signals of
@@ -243,7 +246,7 @@ pub trait WorkQueue: Send + Sync {
     async fn clear_group(&self, pair: PairId, value: &str) -> Result<bool>;
 
     /// Signals every link whose lease ended with an intent still pending, and every link with a conflict choice, so that a crash
-    /// is repaired without anybody's help. Returns how many.
+    /// is repaired without anybody's help. Links that have work, whatever its state, are left to it. Returns how many.
     async fn sweep(&self, now: Timestamp) -> Result<u64>;
 
     /// Releases a lease without any other effect, if `token` still holds it.

@@ -1,0 +1,191 @@
+//! Carrying out one unit. Everything that can fail is found out before anything is changed.
+
+use super::state::State;
+use crate::transition::{Effects, Run};
+use crate::{IntentWrite, KeyWrite, Result, RowWrite, StoreError, StoreErrorKind, Unit, UnitOutcome};
+use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
+
+/// The row part, carried out.
+struct Written {
+    row: Option<LocalRow>,
+    inserted: bool,
+}
+
+impl State {
+    pub(super) fn commit(&mut self, now: Timestamp, unit: &Unit) -> Result<UnitOutcome> {
+        let stored = Run::link_id(unit).and_then(|id| self.links.get(&id));
+        let mut run = match Run::start(unit, stored, now) {
+            Ok(run) => run,
+            Err(outcome) => return Ok(outcome),
+        };
+        if let Some((limit, opens)) = Run::delete_limit(unit) {
+            let deletes = self
+                .intents
+                .values()
+                .filter(|i| i.pair == limit.pair && i.kind == crate::Intent::DELETE && i.at >= limit.since)
+                .count();
+            if deletes + opens as usize > limit.most as usize {
+                return Ok(UnitOutcome::Withheld);
+            }
+        }
+        if run.link().is_some_and(|link| self.is_taken(link)) {
+            return Ok(UnitOutcome::ClaimLost);
+        }
+        let (row, unreadable) = match run.link() {
+            Some(link) if run.has_row_part() => self.row_for(link.pair, link.local_id.as_ref())?,
+            _ => (None, None),
+        };
+        let mut written = Written { row: None, inserted: false };
+        let mark = self.last_change;
+        let mut undo = None;
+        if let Some(why) = unreadable {
+            run.refuse(why);
+        } else {
+            let write = match run.decide(row.as_ref())? {
+                Ok(write) => write,
+                Err(outcome) => return Ok(outcome),
+            };
+            if let (Some(write), Some(pair)) = (write, run.link().map(|l| l.pair)) {
+                match self.write_row(now, pair, row.clone(), &write)? {
+                    Ok(done) => {
+                        undo = Some((pair, row, done.row.clone()));
+                        written = done;
+                    }
+                    Err(why) => run.refuse(why),
+                }
+            }
+        }
+        let inserted = written.row.as_ref().filter(|_| written.inserted).map(|r| r.id.clone());
+        let effects = run.finish(written.row, inserted.as_ref());
+        if effects.link.as_ref().is_some_and(|link| self.is_taken(link)) {
+            if let Some((pair, before, after)) = undo {
+                self.undo_row(pair, before, after, mark)?;
+            }
+            return Ok(UnitOutcome::ClaimLost);
+        }
+        self.apply(now, effects)
+    }
+
+    fn write_row(
+        &mut self,
+        now: Timestamp,
+        pair: PairId,
+        row: Option<LocalRow>,
+        write: &RowWrite,
+    ) -> Result<std::result::Result<Written, String>> {
+        let catalog = self.pair(pair)?.spec.catalog.clone();
+        let table = self.table(&catalog)?;
+        let archives = matches!(write, RowWrite::Archive(_) | RowWrite::Restore(_));
+        if archives && table.catalog.deleted_at.is_none() {
+            let message = format!("catalog `{catalog}` has no `deleted_at` column");
+            return Err(StoreError::new(StoreErrorKind::Unknown, message));
+        }
+        let missing = || Ok(Err(format!("{}: the row is gone", table.catalog.table)));
+        let none = Record::new();
+        let (fields, deleted_at) = match write {
+            RowWrite::None => return Ok(Ok(Written { row, inserted: false })),
+            RowWrite::Delete => {
+                if let Some(row) = &row {
+                    self.delete_row(&catalog, &row.id, now)?;
+                }
+                return Ok(Ok(Written { row: None, inserted: false }));
+            }
+            RowWrite::Insert(fields) => {
+                return Ok(self
+                    .insert_row(&catalog, fields, now)?
+                    .map(|row| Written { row: Some(row), inserted: true }));
+            }
+            RowWrite::Update(fields) => (fields, None),
+            RowWrite::Archive(at) => (&none, Some(Some(*at))),
+            RowWrite::Restore(fields) => (fields, Some(None)),
+        };
+        let Some(row) = row else { return missing() };
+        Ok(self
+            .update_row(&catalog, &row, fields, deleted_at, now)?
+            .map(|row| Written { row: Some(row), inserted: false }))
+    }
+
+    /// Takes a row write back, with what was captured of it: everything after change number `mark`.
+    fn undo_row(
+        &mut self,
+        pair: PairId,
+        before: Option<LocalRow>,
+        after: Option<LocalRow>,
+        mark: i64,
+    ) -> Result<()> {
+        if before == after {
+            return Ok(());
+        }
+        let catalog = self.pair(pair)?.spec.catalog.clone();
+        let table = self.table_mut(&catalog)?;
+        if let Some(after) = after {
+            table.remove(&after.id);
+        }
+        if let Some(before) = before {
+            table.put(before);
+        }
+        self.changes.retain(|number, _| *number <= mark);
+        Ok(())
+    }
+
+    fn apply(&mut self, now: Timestamp, effects: Effects<'_>) -> Result<UnitOutcome> {
+        if let Some(link) = effects.link {
+            self.put_link(link);
+        }
+        effects.intents.iter().for_each(|write| self.write_intent(write));
+        effects.history.into_iter().for_each(|entry| self.add_history(now, entry));
+        for write in effects.work {
+            if let Some(mut row) = self.work.get(&write.id()).cloned() {
+                if row.write(write, now) {
+                    self.put_work(row);
+                } else {
+                    self.remove_work(write.id());
+                }
+            }
+        }
+        effects.signals.iter().for_each(|signal| self.signal(signal, None, now));
+        effects.keys.iter().for_each(|write| self.write_key(write));
+        Ok(effects.outcome)
+    }
+
+    fn write_intent(&mut self, write: &IntentWrite) {
+        self.touch();
+        let mut change = |link: &LinkId, number: &u32, f: &mut dyn FnMut(&mut crate::Intent)| {
+            if let Some(intent) = self.intents.get_mut(&(*link, *number)) {
+                f(intent);
+            }
+        };
+        match write {
+            IntentWrite::Open(intent) => {
+                let last = self.last_intent.entry(intent.link).or_insert(0);
+                *last = (*last).max(intent.number);
+                self.intents.entry((intent.link, intent.number)).or_insert_with(|| (**intent).clone());
+            }
+            IntentWrite::Close { link, number, state, outcome } => change(link, number, &mut |intent| {
+                intent.state = *state;
+                intent.outcome = Some(outcome.clone());
+            }),
+            IntentWrite::Sent { link, number, at } => change(link, number, &mut |i| i.sent_at = *at),
+        }
+    }
+
+    pub(super) fn write_key(&mut self, write: &KeyWrite) {
+        self.touch();
+        match write {
+            KeyWrite::Put(key) => {
+                let at = (key.pair, key.side, key.id.clone());
+                if self.keys.get(&at).is_none_or(|present| present.seen <= key.seen) {
+                    self.keys.insert(at, key.clone());
+                }
+            }
+            KeyWrite::Linked { pair, side, id } => {
+                if let Some(key) = self.keys.get_mut(&(*pair, *side, id.clone())) {
+                    key.content = None;
+                }
+            }
+            KeyWrite::Drop { pair, side, id } => {
+                self.keys.remove(&(*pair, *side, id.clone()));
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The relay: the change log becomes signals, facts and moved links (rules 29, 36, 37, 40).
+
+use super::MemoryStore;
+use super::state::{Change, Op, State};
+use crate::transition::displaced;
+use crate::{Capture, Fact, Relayed, Result, Side, Signal, Subject};
+use async_trait::async_trait;
+use bothways_model::{LocalId, PairId, Timestamp};
+use chrono::TimeDelta;
+
+/// How long event ids are kept (rule 49).
+const EVENTS: TimeDelta = TimeDelta::days(3);
+/// Tombstones stay at least this long (rule 34).
+const TOMBSTONE_DAYS: u32 = 30;
+
+impl State {
+    /// Relays up to `limit` entries, and then as many as follow without a gap in a chain of key changes.
+    pub(super) fn relay(&mut self, now: Timestamp, limit: usize) -> u64 {
+        let mut entries = 0;
+        while let Some((number, change)) = self.changes.pop_first() {
+            if entries >= limit as u64 && !matches!(change.op, Op::Rekey(_)) {
+                self.changes.insert(number, change);
+                break;
+            }
+            self.touch();
+            self.carry(now, number, &change);
+            entries += 1;
+        }
+        entries
+    }
+
+    /// Relays everything up to the last key change, so that no row is looked up under an id that its link does not have yet.
+    pub(super) fn relay_rekeys(&mut self, now: Timestamp) {
+        let last = self.changes.iter().filter(|(_, c)| matches!(c.op, Op::Rekey(_))).map(|(n, _)| *n).max();
+        if let Some(last) = last {
+            let upto = self.changes.range(..=last).count();
+            self.relay(now, upto);
+        }
+    }
+
+    fn carry(&mut self, now: Timestamp, number: i64, change: &Change) {
+        let pairs: Vec<PairId> =
+            self.pairs.values().filter(|p| p.spec.catalog == change.catalog).map(|p| p.id).collect();
+        for pair in pairs {
+            if let Op::Rekey(old) = &change.op {
+                self.rekey(now, number, pair, old, &change.key);
+            }
+            if self.pairs.get(&pair).is_some_and(|p| p.retired_at.is_none()) {
+                let fact = matches!(change.op, Op::Delete)
+                    .then_some(Fact::Deleted { change: number, at: change.at });
+                let subject = Subject::Local(change.key.clone());
+                self.signal(&Signal { pair, subject, look: false, not_before: None }, fact, now);
+            }
+        }
+    }
+
+    fn rekey(&mut self, now: Timestamp, number: i64, pair: PairId, old: &LocalId, new: &LocalId) {
+        if !self.links_at_local(pair, new).is_empty() {
+            self.move_local(now, pair, new, &displaced(new, number));
+        } else if let Some(row) = self.work_at(pair, &Subject::Local(new.clone())).cloned() {
+            let mut row = row;
+            row.work.facts.clear();
+            self.put_work(row);
+        }
+        self.keys.remove(&(pair, Side::Local, new.0.clone()));
+        if let Some(mut key) = self.keys.remove(&(pair, Side::Local, old.0.clone())) {
+            key.id.clone_from(&new.0);
+            self.keys.insert((pair, Side::Local, new.0.clone()), key);
+        }
+        self.move_local(now, pair, old, new);
+    }
+
+    /// Links and work of one local id move to another.
+    fn move_local(&mut self, now: Timestamp, pair: PairId, from: &LocalId, to: &LocalId) {
+        for id in self.links_at_local(pair, from) {
+            if let Some(mut link) = self.links.get(&id).cloned() {
+                link.local_id = Some(to.clone());
+                self.put_link(link);
+            }
+        }
+        let (from, to) = (Subject::Local(from.clone()), Subject::Local(to.clone()));
+        let Some(moved) = self.subjects.get(&(pair, from)).copied().and_then(|id| self.remove_work(id))
+        else {
+            return;
+        };
+        let row = match self.work_at(pair, &to).cloned() {
+            Some(mut row) => {
+                row.merge(moved);
+                row
+            }
+            None => {
+                let mut row = moved;
+                row.work.subject = to;
+                row
+            }
+        };
+        self.at(now);
+        self.put_work(row);
+    }
+}
+
+#[async_trait]
+impl Capture for MemoryStore {
+    async fn relay(&self, now: Timestamp, limit: usize) -> Result<Relayed> {
+        self.write(|s| {
+            s.at(now);
+            let entries = s.relay(now, limit);
+            Ok(Relayed { entries, more: !s.changes.is_empty() })
+        })
+    }
+
+    async fn drained(&self, change: i64) -> Result<bool> {
+        Ok(self.lock().changes.range(..=change).next().is_none())
+    }
+
+    async fn changed(&self) {
+        self.wait_for_change().await;
+    }
+
+    async fn repair(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()> {
+        self.write(|s| {
+            s.at(now);
+            let before = |days: u32| now - TimeDelta::days(i64::from(days));
+            s.events.retain(|_, at| *at >= now - EVENTS);
+            s.intents.retain(|_, i| i.state.is_pending() || i.at >= before(keep_days));
+            s.history.retain(|_, h| h.at >= before(keep_days));
+            let old = before(keep_days.max(TOMBSTONE_DAYS));
+            let gone: Vec<_> = s
+                .links
+                .values()
+                .filter(|l| l.state == crate::LinkState::Tombstone && l.updated_at < old)
+                .map(|l| l.id)
+                .collect();
+            gone.into_iter().for_each(|id| s.remove_link(id));
+            Ok(())
+        })
+    }
+}

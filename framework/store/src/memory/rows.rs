@@ -1,0 +1,151 @@
+//! Row writes, each captured, whoever makes it; and the catalog's own tables for the records API.
+
+use super::MemoryStore;
+use super::state::{Change, Op, State};
+use crate::{Result, RowPage, Rows, StoreError, StoreErrorKind, UnreadableRow};
+use async_trait::async_trait;
+use bothways_model::{FieldType, LocalId, LocalRow, Record, Timestamp, Track, Value};
+
+/// Why a row write did not happen: the table's words.
+pub(super) type Refusal = String;
+
+impl State {
+    pub(super) fn insert_row(
+        &mut self,
+        catalog: &str,
+        fields: &Record,
+        at: Timestamp,
+    ) -> Result<std::result::Result<LocalRow, Refusal>> {
+        let table = self.table_mut(catalog)?;
+        let row = match table.prepare_insert(fields) {
+            Ok(row) => row,
+            Err(why) => return Ok(Err(why)),
+        };
+        table.put(row.clone());
+        self.capture(catalog, row.id.clone(), Op::Insert, at);
+        Ok(Ok(row))
+    }
+
+    /// Updates a row that can be read. `deleted_at` is set if it is given.
+    pub(super) fn update_row(
+        &mut self,
+        catalog: &str,
+        row: &LocalRow,
+        fields: &Record,
+        deleted_at: Option<Option<Timestamp>>,
+        at: Timestamp,
+    ) -> Result<std::result::Result<LocalRow, Refusal>> {
+        let table = self.table_mut(catalog)?;
+        let next = match table.prepare_update(row, fields, deleted_at) {
+            Ok(next) => next,
+            Err(why) => return Ok(Err(why)),
+        };
+        if next.id != row.id && matches!(table.read(&next.id), Ok(Some(_)) | Err(_)) {
+            let (name, key) = (&table.catalog.table, &table.catalog.key);
+            return Ok(Err(format!("UNIQUE constraint failed: {name}.{key}")));
+        }
+        table.remove(&row.id);
+        table.put(next.clone());
+        let op = if next.id == row.id { Op::Update } else { Op::Rekey(row.id.clone()) };
+        self.capture(catalog, next.id.clone(), op, at);
+        Ok(Ok(next))
+    }
+
+    pub(super) fn delete_row(&mut self, catalog: &str, id: &LocalId, at: Timestamp) -> Result<bool> {
+        let gone = self.table_mut(catalog)?.remove(id);
+        if let Some(row) = &gone {
+            self.capture(catalog, row.id.clone(), Op::Delete, at);
+        }
+        Ok(gone.is_some())
+    }
+
+    pub(super) fn capture(&mut self, catalog: &str, key: LocalId, op: Op, at: Timestamp) {
+        self.touch();
+        if self.tables.get(catalog).is_some_and(|t| t.catalog.track == Track::Trigger) {
+            self.log(Change { catalog: catalog.to_owned(), key, op, at });
+        }
+    }
+
+    pub(super) fn read_row(&self, catalog: &str, id: &LocalId) -> Result<Option<LocalRow>> {
+        self.table(catalog)?
+            .read(id)
+            .map(|row| row.cloned())
+            .map_err(|why| StoreError::new(StoreErrorKind::Refused, why))
+    }
+}
+
+/// A refusal as an error.
+pub(super) fn refused(why: Refusal) -> StoreError {
+    StoreError::new(StoreErrorKind::Refused, why)
+}
+
+fn contains(row: &LocalRow, needle: &str) -> bool {
+    let hit = |text: &str| text.to_lowercase().contains(needle);
+    hit(row.id.as_str()) || row.fields.iter().any(|(_, v)| matches!(v, Value::Text(text) if hit(text)))
+}
+
+#[async_trait]
+impl Rows for MemoryStore {
+    async fn row(&self, catalog: &str, id: &LocalId) -> Result<Option<LocalRow>> {
+        self.lock().read_row(catalog, id)
+    }
+
+    async fn rows(
+        &self,
+        catalog: &str,
+        search: Option<&str>,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<RowPage> {
+        let state = self.lock();
+        let table = state.table(catalog)?;
+        let after = after.and_then(|id| table.key(id));
+        let needle = search.map(str::to_lowercase);
+        let mut page = RowPage::default();
+        let hits = table
+            .rows
+            .iter()
+            .filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after))
+            .filter(|(_, row)| needle.as_deref().is_none_or(|needle| contains(row, needle)));
+        for (taken, (key, row)) in hits.enumerate() {
+            if taken == limit {
+                let last_row = page.rows.last().map(|r| &r.id);
+                let last_bad = page.unreadable.last().map(|r| &r.id);
+                page.next =
+                    [last_row, last_bad].into_iter().flatten().max_by_key(|id| table.key(id)).cloned();
+                break;
+            }
+            match table.spoiled.get(key) {
+                Some(why) => {
+                    page.unreadable.push(UnreadableRow { id: row.id.clone(), message: why.clone() });
+                }
+                None => page.rows.push(row.clone()),
+            }
+        }
+        Ok(page)
+    }
+
+    async fn count_rows(&self, catalog: &str) -> Result<u64> {
+        Ok(self.lock().table(catalog)?.rows.len() as u64)
+    }
+
+    async fn insert_row(&self, catalog: &str, fields: &Record) -> Result<LocalRow> {
+        self.write(|s| s.insert_row(catalog, fields, s.clock)?.map_err(refused))
+    }
+
+    async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>> {
+        self.write(|s| {
+            let Some(row) = s.read_row(catalog, id)? else { return Ok(None) };
+            s.update_row(catalog, &row, fields, None, s.clock)?.map(Some).map_err(refused)
+        })
+    }
+
+    async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool> {
+        self.write(|s| s.delete_row(catalog, id, s.clock))
+    }
+}
+
+/// The key field's type decides how a literal id becomes a value.
+pub(super) fn key_value(ty: &FieldType, id: &LocalId) -> std::result::Result<Value, Refusal> {
+    Value::from_text(ty, id.as_str()).map_err(|error| error.to_string())
+}

@@ -1,0 +1,185 @@
+//! One unit, step by step: guard and confirmation, then the row part, then everything else.
+//!
+//! The store checks uniqueness after [`Run::start`] and again after [`Run::finish`] ([`Run::start`] and the row part are the two
+//! places where a link's ids change), carries the row write out between [`Run::decide`] and [`Run::finish`], and applies the
+//! [`Effects`].
+
+use crate::{
+    DeleteLimit, Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, RowWrite,
+    Settled, Signal, StoreError, StoreErrorKind, Unit, UnitOutcome, WorkWrite,
+};
+use bothways_model::{LinkId, LocalId, LocalRow, Timestamp};
+
+/// A unit under way. Nothing is stored yet.
+pub struct Run<'u> {
+    unit: &'u Unit,
+    now: Timestamp,
+    link: Option<Link>,
+    settled: Option<Settled>,
+    refused: Option<String>,
+}
+
+/// What a unit does to the store, besides its row write.
+#[derive(Debug)]
+pub struct Effects<'u> {
+    /// The link to store, if the unit has one.
+    pub link: Option<Link>,
+    /// Intents opened and closed.
+    pub intents: &'u [IntentWrite],
+    /// History, complete.
+    pub history: Vec<History>,
+    /// Work rows.
+    pub work: &'u [WorkWrite],
+    /// Signals, after the work rows.
+    pub signals: Vec<Signal>,
+    /// Match keys.
+    pub keys: &'u [KeyWrite],
+    /// What to answer.
+    pub outcome: UnitOutcome,
+}
+
+impl<'u> Run<'u> {
+    /// Checks the guard's token against the link as it is stored and carries out the confirmation. `Err` is the unit's outcome.
+    pub fn start(unit: &'u Unit, stored: Option<&Link>, now: Timestamp) -> Result<Self, UnitOutcome> {
+        let link = match &unit.guard {
+            Guard::Token { token, .. } => match stored {
+                Some(link) if link.lease.is_some_and(|lease| lease.token == *token) => Some(link.clone()),
+                _ => return Err(UnitOutcome::Stale),
+            },
+            Guard::Claim(_) if stored.is_some() => return Err(UnitOutcome::ClaimLost),
+            Guard::Claim(link) => Some((**link).clone()),
+            Guard::Free => None,
+        };
+        let mut run = Self { unit, now, link, settled: None, refused: None };
+        if let (Some(write), Some(link)) = (&unit.confirm, &run.link) {
+            run.link = Some(written(link, write, now));
+        }
+        Ok(run)
+    }
+
+    /// The link that the guard names.
+    pub fn link_id(unit: &Unit) -> Option<LinkId> {
+        match &unit.guard {
+            Guard::Token { link, .. } => Some(*link),
+            Guard::Claim(link) => Some(link.id),
+            Guard::Free => None,
+        }
+    }
+
+    /// The delete limit, with how many deletes this unit opens. Over the limit the outcome is [`UnitOutcome::Withheld`].
+    pub fn delete_limit(unit: &Unit) -> Option<(DeleteLimit, u32)> {
+        let opens = unit
+            .intents
+            .iter()
+            .filter(|w| matches!(w, IntentWrite::Open(i) if i.kind == crate::Intent::DELETE))
+            .count();
+        unit.delete_limit.map(|limit| (limit, u32::try_from(opens).unwrap_or(u32::MAX)))
+    }
+
+    /// The link as the unit has left it so far.
+    pub fn link(&self) -> Option<&Link> {
+        self.link.as_ref()
+    }
+
+    /// Whether the unit has a row part.
+    pub fn has_row_part(&self) -> bool {
+        self.unit.settle.is_some()
+    }
+
+    /// Decides the row part on the row as it is now and returns the row write to carry out.
+    ///
+    /// # Errors
+    /// The outer one if the unit has a row part but no link; the inner one is [`UnitOutcome::Aborted`].
+    pub fn decide(
+        &mut self,
+        row: Option<&LocalRow>,
+    ) -> Result<Result<Option<RowWrite>, UnitOutcome>, StoreError> {
+        let Some(settle) = &self.unit.settle else { return Ok(Ok(None)) };
+        let Some(link) = &self.link else {
+            return Err(StoreError::new(StoreErrorKind::Unknown, "a unit without a link has a row part"));
+        };
+        let mut settled = settle(row, link);
+        if settled.abort {
+            return Ok(Err(UnitOutcome::Aborted));
+        }
+        let write = std::mem::take(&mut settled.row);
+        self.settled = Some(settled);
+        Ok(Ok(Some(write)))
+    }
+
+    /// The row write was refused, or the row cannot be read: the row part never was.
+    pub fn refuse(&mut self, message: String) {
+        self.settled = None;
+        self.refused = Some(message);
+    }
+
+    /// Ends the unit. `row` is the row after the row part, `inserted` its key if the row part inserted it.
+    pub fn finish(self, row: Option<LocalRow>, inserted: Option<&LocalId>) -> Effects<'u> {
+        let Self { unit, now, mut link, settled, refused } = self;
+        let mut history = unit.history.clone();
+        let mut signals = Vec::new();
+        let mut bind = unit.confirm.as_ref().is_some_and(|w| w.local == LocalBinding::Inserted);
+        if let Some(settled) = settled {
+            if let (Some(write), Some(now_is)) = (&settled.link, &link) {
+                bind = write.local == LocalBinding::Inserted || (bind && write.local == LocalBinding::Keep);
+                link = Some(written(now_is, write, now));
+            }
+            if let (Some(link), Some(row)) = (&mut link, &row) {
+                for (label, field) in &settled.base_from_row {
+                    if let Some(value) = row.fields.get(field) {
+                        link.body.base.entry(label.clone()).or_default().local = Some(value.clone());
+                    }
+                }
+            }
+            history.extend(settled.history);
+            signals = settled.signals;
+        }
+        if let (Some(link), Some(key), true) = (&mut link, inserted, bind) {
+            link.local_id = Some(key.clone());
+        }
+        for entry in &mut history {
+            if entry.local_id.is_none() {
+                entry.local_id = inserted.cloned();
+            }
+        }
+        if let Some(link) = &mut link {
+            match (unit.lease, &mut link.lease) {
+                (LeaseAction::Release, lease) => *lease = None,
+                (LeaseAction::Renew(until), Some(lease)) => lease.until = until,
+                (LeaseAction::Renew(_), None) => {}
+            }
+        }
+        signals.extend(unit.signals.iter().cloned());
+        let outcome = match refused {
+            Some(message) => UnitOutcome::RowRefused { message },
+            None => UnitOutcome::Done {
+                link: link.clone().map(Box::new),
+                row: row.filter(|_| unit.settle.is_some()),
+            },
+        };
+        Effects {
+            link,
+            intents: &unit.intents,
+            history,
+            work: &unit.work,
+            signals,
+            keys: &unit.keys,
+            outcome,
+        }
+    }
+}
+
+/// The link after a write. What only the store decides (identity, pair, lease, local id unless it is set) stays.
+fn written(current: &Link, write: &LinkWrite, now: Timestamp) -> Link {
+    let mut link = write.link.clone();
+    link.id = current.id;
+    link.pair = current.pair;
+    link.lease = current.lease;
+    link.created_at = current.created_at;
+    link.updated_at = now;
+    link.local_id = match &write.local {
+        LocalBinding::Keep | LocalBinding::Inserted => current.local_id.clone(),
+        LocalBinding::Set(id) => id.clone(),
+    };
+    link
+}

@@ -1,0 +1,154 @@
+//! Work rows: signals that coalesce, facts that do not, attempts and parking (rules 39, 40, 42).
+
+use crate::{Fact, Parked, Signal, Subject, Work, WorkId, WorkWrite};
+use bothways_model::{PairId, Seq, Timestamp};
+
+/// A work row with what only its store sees.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorkRow {
+    /// What everybody sees.
+    pub work: Work,
+    /// A failed attempt's backoff: signals do not make the row due before this moment.
+    pub not_before: Option<Timestamp>,
+    /// The generation when it was last taken; a larger one means that a signal came since.
+    pub taken: Seq,
+}
+
+impl WorkRow {
+    /// A row for a subject nobody has signalled yet; not due.
+    pub fn new(id: WorkId, pair: PairId, subject: Subject, generation: Seq, now: Timestamp) -> Self {
+        let work = Work {
+            id,
+            pair,
+            subject,
+            generation,
+            look: false,
+            due: None,
+            since: now,
+            facts: Vec::new(),
+            attempts: 0,
+            tried_since: None,
+            last_error: None,
+            held: None,
+            parked: None,
+        };
+        Self { work, not_before: None, taken: Seq(0) }
+    }
+
+    /// A signal: raises the generation and makes the row due at max(now, not before), or when it was due already if that is sooner.
+    /// Never touches attempts, parking or leases.
+    pub fn signal(&mut self, signal: &Signal, generation: Seq, now: Timestamp) {
+        let wanted = [signal.not_before, self.not_before].into_iter().flatten().fold(now, Timestamp::max);
+        self.work.generation = generation;
+        self.work.look |= signal.look;
+        self.work.due = Some(self.work.due.map_or(wanted, |due| due.min(wanted)));
+    }
+
+    /// Adds a fact; the same one twice counts once.
+    pub fn fact(&mut self, fact: Fact) {
+        let facts = &mut self.work.facts;
+        if !facts.iter().any(|f| f.change() == fact.change()) {
+            facts.push(fact);
+            facts.sort_by_key(Fact::change);
+        }
+    }
+
+    /// Somebody takes the row: not due again before `until`. Parked work without a new signal stays as it is.
+    pub fn take(&mut self, until: Timestamp) {
+        self.taken = self.work.generation;
+        self.work.due = self.work.due.map(|due| due.max(until));
+    }
+
+    /// Its link is leased by somebody else until `until`.
+    pub fn defer(&mut self, until: Timestamp) {
+        self.work.due = self.work.due.map(|due| due.max(until));
+    }
+
+    /// Carries out a write to this row. False if the row is gone afterwards.
+    pub fn write(&mut self, write: &WorkWrite, now: Timestamp) -> bool {
+        match write {
+            WorkWrite::Done { generation, facts, .. } => {
+                if self.work.generation <= *generation {
+                    return false;
+                }
+                self.work.facts.retain(|f| !facts.contains(&f.change()));
+                self.start_over(now);
+                self.work.since = now;
+            }
+            WorkWrite::Again { due, attempt, held, look, .. } => {
+                let newer = self.work.generation > self.taken;
+                self.work.look |= look;
+                self.work.held.clone_from(held);
+                if let Some(error) = attempt {
+                    self.work.attempts = self.work.attempts.saturating_add(1);
+                    self.work.tried_since.get_or_insert(now);
+                    self.work.last_error = Some(error.clone());
+                    self.not_before = Some(*due);
+                    self.work.due = Some(*due);
+                } else {
+                    self.not_before = None;
+                    self.work.due = Some(if newer { now.min(*due) } else { *due });
+                }
+            }
+            WorkWrite::Park { generation, parked, .. } => {
+                let newer = self.work.generation > *generation;
+                self.park(parked.clone());
+                self.work.due = newer.then_some(now);
+            }
+        }
+        true
+    }
+
+    /// Parks it, not due.
+    pub fn park(&mut self, parked: Parked) {
+        self.work.parked = Some(parked);
+        self.work.held = None;
+        self.work.due = None;
+        self.not_before = None;
+    }
+
+    /// A person takes it up again: as new, due now.
+    pub fn replay(&mut self, generation: Seq, now: Timestamp) {
+        self.work.generation = generation;
+        self.start_over(now);
+    }
+
+    /// Takes in another row that turns out to be about the same record.
+    pub fn merge(&mut self, other: WorkRow) {
+        let (mine, theirs) = (&mut self.work, other.work);
+        mine.generation = mine.generation.max(theirs.generation);
+        mine.look |= theirs.look;
+        mine.due = match (mine.due, theirs.due) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        mine.since = mine.since.min(theirs.since);
+        mine.attempts = mine.attempts.max(theirs.attempts);
+        mine.tried_since = mine.tried_since.or(theirs.tried_since);
+        mine.last_error = mine.last_error.take().or(theirs.last_error);
+        mine.parked = mine.parked.take().or(theirs.parked);
+        self.not_before = self.not_before.max(other.not_before);
+        for fact in theirs.facts {
+            self.fact(fact);
+        }
+    }
+
+    fn start_over(&mut self, now: Timestamp) {
+        self.work.due = Some(now);
+        self.work.attempts = 0;
+        self.work.tried_since = None;
+        self.work.last_error = None;
+        self.work.held = None;
+        self.work.parked = None;
+        self.not_before = None;
+    }
+}
+
+impl WorkWrite {
+    /// The row it is about.
+    pub fn id(&self) -> WorkId {
+        match self {
+            WorkWrite::Done { id, .. } | WorkWrite::Again { id, .. } | WorkWrite::Park { id, .. } => *id,
+        }
+    }
+}
