@@ -130,10 +130,9 @@ impl RestResource {
     ) -> Result<Box<dyn Exchange>, Failure> {
         let name = if kind == WriteKind::Delete { "delete" } else { "update" };
         let call = has(write::call(&self.spec, kind), name)?;
-        if let Some(when) = &call.when {
-            if !seen.is_some_and(|record| when.matches(record)) {
-                return Err(invalid(format!("the service takes this {name} only while {}", when.text())));
-            }
+        let refused = call.when.as_ref().filter(|when| !seen.is_some_and(|record| when.matches(record)));
+        if let Some(when) = refused {
+            return Err(invalid(format!("the service takes this {name} only while {}", when.text())));
         }
         let slots = Slots { id: Some(id.as_str()), ..self.slots() };
         self.write(kind, call, &slots, fields, key)

@@ -1,0 +1,148 @@
+//! Creating, updating, deleting; and sending a stored write again.
+
+use super::driver::{Driver, first_call};
+use super::{Made, get};
+use crate::{FieldWrites, Operation, Outcome, Resource, StoredRequest, WriteKind};
+use bothways_model::RemoteId;
+use std::collections::BTreeSet;
+
+/// Creates the records, checks that each holds what was written, and that a create can be sent again.
+pub(super) fn create(
+    resource: &dyn Resource,
+    driver: &mut Driver<'_>,
+    records: usize,
+    record: &dyn Fn(usize) -> FieldWrites,
+) -> Vec<Made> {
+    assert!(resource.capabilities().create, "the suite needs a resource that can create");
+    assert!(resource.capabilities().get, "the suite needs a resource that can be read by id");
+    let mut made = Vec::new();
+    let mut first = None;
+    for n in 0..records {
+        let fields = record(n);
+        let operation = Operation::Create { fields: fields.clone(), key: format!("conformance-create-{n}") };
+        let (outcome, calls) = driver.trace(resource, operation);
+        let id = written_id(outcome);
+        let write = calls.into_iter().find(|call| call.write);
+        let write = write.unwrap_or_else(|| panic!("a create must be marked as a write"));
+        first.get_or_insert(write.request);
+        made.push(Made { id, fields });
+    }
+    let distinct: BTreeSet<_> = made.iter().map(|m| &m.id).collect();
+    assert_eq!(distinct.len(), made.len(), "two creates gave one record");
+    for record in made.iter().take(3) {
+        holds(resource, driver, &record.id, &record.fields);
+    }
+    if let (Some(request), Some(record)) = (first, made.first()) {
+        again(resource, driver, request, record);
+    }
+    made
+}
+
+/// A stored write is sent byte for byte, with credentials, and under the same key makes nothing new.
+fn again(resource: &dyn Resource, driver: &mut Driver<'_>, request: bothways_model::Request, made: &Made) {
+    let operation = || Operation::Create { fields: made.fields.clone(), key: "conformance-create-0".into() };
+    let same = resource.start(operation()).unwrap_or_else(|e| panic!("a second create was refused: {e}"));
+    let same = driver_less_write(same).unwrap_or_else(|| request.clone());
+    assert_eq!(same, request, "one operation must always make the same request");
+
+    let stored = StoredRequest { kind: WriteKind::Create, id: None, request: request.clone() };
+    let text = serde_json::to_string(&stored).unwrap_or_else(|e| panic!("a write cannot be stored: {e}"));
+    let stored: StoredRequest =
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("a stored write cannot be read: {e}"));
+    assert!(stored.request.secret_headers.is_empty() && stored.request.secret_query.is_empty());
+    let resumed = driver_less_write(resource.resume(stored.clone())).unwrap_or_else(|| request.clone());
+    assert_eq!(resumed, request, "a resumed write must be the same request, with credentials");
+
+    if resource.capabilities().idempotency.is_some() {
+        let (outcome, _) = driver.run(resource.resume(stored));
+        assert_eq!(written_id(outcome), made.id, "a create under the same key made another record");
+    }
+}
+
+/// The write of an exchange, if that is what it begins with; one that fetches a token first is taken at its word.
+fn driver_less_write(exchange: Box<dyn crate::Exchange>) -> Option<bothways_model::Request> {
+    let call = first_call(exchange);
+    call.write.then_some(call.request)
+}
+
+/// Updates a record twice under one key and checks that nothing but the change has changed.
+pub(super) fn update(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made], change: &FieldWrites) {
+    if !resource.capabilities().update {
+        return;
+    }
+    let Some(record) = made.last() else { return };
+    let seen = get(resource, driver, &record.id);
+    let operation = Operation::Update {
+        id: record.id.clone(),
+        fields: change.clone(),
+        key: "conformance-update".into(),
+        seen: Some(seen),
+    };
+    for _ in 0..2 {
+        let (outcome, calls) = driver.trace(resource, operation.clone());
+        match outcome {
+            Outcome::Record(seen) => assert_eq!(seen.id, record.id, "an update answered another record"),
+            Outcome::Written { .. } => {
+                assert!(!resource.capabilities().update_returns_record, "an update promised the record")
+            }
+            other => panic!("an update ended in {other:?}"),
+        }
+        assert!(calls.last().is_some_and(|call| call.write), "an update must be marked as a write");
+    }
+    holds(resource, driver, &record.id, change);
+    let kept: FieldWrites = record
+        .fields
+        .iter()
+        .filter(|(path, _)| !change.iter().any(|(changed, _)| changed.overlaps(path)))
+        .cloned()
+        .collect();
+    holds(resource, driver, &record.id, &kept);
+}
+
+/// Deletes a record, which must then be missing or gone; a second delete must not be an error.
+pub(super) fn delete(resource: &dyn Resource, driver: &mut Driver<'_>, made: &mut Vec<Made>) {
+    if !resource.capabilities().delete {
+        return;
+    }
+    let Some(record) = made.pop() else { return };
+    for round in 0..2 {
+        let operation = Operation::Delete {
+            id: record.id.clone(),
+            key: format!("conformance-delete-{round}"),
+            seen: Some(get_or_last(resource, driver, &record.id)),
+        };
+        match (round, driver.start(resource, operation)) {
+            (_, Outcome::Written { .. }) | (1, Outcome::Missing) => {}
+            (_, other) => panic!("a delete ended in {other:?}"),
+        }
+    }
+    match driver.start(resource, Operation::Get { id: record.id.clone() }) {
+        Outcome::Missing => {}
+        Outcome::Record(seen) => assert!(seen.gone, "a deleted record does not read as gone"),
+        other => panic!("GET of a deleted record ended in {other:?}"),
+    }
+}
+
+fn get_or_last(resource: &dyn Resource, driver: &mut Driver<'_>, id: &RemoteId) -> std::sync::Arc<serde_json::Value> {
+    match driver.start(resource, Operation::Get { id: id.clone() }) {
+        Outcome::Record(seen) => seen.body,
+        _ => std::sync::Arc::default(),
+    }
+}
+
+fn written_id(outcome: Outcome) -> RemoteId {
+    match outcome {
+        Outcome::Record(seen) => seen.id,
+        Outcome::Written { id: Some(id) } => id,
+        other => panic!("a create ended in {other:?}"),
+    }
+}
+
+/// Whether the record holds these values. A field that was set to null may be absent.
+fn holds(resource: &dyn Resource, driver: &mut Driver<'_>, id: &RemoteId, fields: &FieldWrites) {
+    let body = get(resource, driver, id);
+    for (path, value) in fields {
+        let found = path.get(&body).filter(|found| !found.is_null());
+        assert_eq!(found, Some(value).filter(|v| !v.is_null()), "{path} did not come back as it was written");
+    }
+}
