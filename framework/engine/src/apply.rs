@@ -1,0 +1,264 @@
+//! The row part of a look: pulls, bases, conflicts and history, decided on the locked row (rules 15, 18, 21, 69).
+//!
+//! One closure serves adoption, ordinary looks and the confirmation after a push: it decides again on the row as it is in the
+//! transaction, carries out whatever comes *in*, and signals the link again if something would have to go *out*.
+
+use crate::decide::{
+    Action, Decision, LocalSight, RemoteRecord, RemoteSight, Sight, Verdict, decide, local_value,
+};
+use crate::flap;
+use bothways_mapping::Mapping;
+use bothways_model::{LocalRow, Record, RemoteId, Timestamp, Value};
+use bothways_store::{
+    Conflict, FieldChange, History, HistoryOp, Link, LinkState, LinkWrite, LocalBinding, RowWrite, Settle,
+    Settled, Side, Signal, Subject,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What [`settle`] needs besides the row and the link.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    /// The mapping.
+    pub mapping: Arc<Mapping>,
+    /// The remote record's mapped fields.
+    pub remote: Record,
+    /// When it was last modified.
+    pub changed_at: Option<Timestamp>,
+    /// The time of the look.
+    pub now: Timestamp,
+    /// When the local change was signalled, for `newest`.
+    pub signalled: Timestamp,
+    /// The pass it belongs to, for history.
+    pub pass: Option<String>,
+    /// Refuse to do anything if the row is not there: the claim re-checks (rule 27).
+    pub abort_without_row: bool,
+    /// Also abort unless the row still holds these values.
+    pub expect: Option<Record>,
+}
+
+/// Makes the row part.
+pub(crate) fn settle(scene: Scene) -> Settle {
+    Arc::new(move |row, link| carry_in(&scene, row, link))
+}
+
+fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
+    let live = row.filter(|row| row.deleted_at.is_none());
+    let Some(row) = live else {
+        return Settled { abort: scene.abort_without_row, signals: again(link, true), ..Settled::default() };
+    };
+    if let Some(expect) = &scene.expect {
+        let moved = expect.iter().any(|(name, value)| row.fields.get(name) != Some(value));
+        if moved {
+            return Settled { abort: true, ..Settled::default() };
+        }
+    }
+    let mut link = link.clone();
+    note_local_changes(scene, row, &mut link);
+    let decision = decide(&Sight {
+        mapping: &scene.mapping,
+        local: LocalSight::Row(row),
+        remote: RemoteSight::Record(RemoteRecord { fields: &scene.remote, changed_at: scene.changed_at }),
+        body: &link.body,
+        state: link.state,
+        now: scene.now,
+    });
+    let mut settled = Settled::default();
+    let mut update = Record::new();
+    let mut history = BTreeMap::new();
+    let mut rules = Vec::new();
+    let mut why = String::new();
+    for verdict in &decision.verdicts {
+        let Some(field) = scene.mapping.fields.iter().find(|f| f.label == verdict.label) else { continue };
+        let base = link.body.base.entry(verdict.label.clone()).or_default();
+        match &verdict.action {
+            Action::Agree | Action::Accept => {
+                base.local.clone_from(&verdict.local);
+                base.remote.clone_from(&verdict.remote);
+            }
+            Action::Pull => {
+                let Some(value) = verdict.remote.clone() else { continue };
+                if flap::would_flap(&link.body.recent, field, Side::Local, &value, scene.now) {
+                    continue;
+                }
+                base.remote = Some(value.clone());
+                pull(verdict, field.local.first(), value, &mut update, &mut settled);
+                history.insert(
+                    verdict.label.clone(),
+                    FieldChange { before: verdict.local.clone(), after: verdict.remote.clone() },
+                );
+                rules.push(verdict.rule);
+                why.clone_from(&verdict.why);
+            }
+            _ => {}
+        }
+    }
+    record_pulls(scene, &history, &mut link);
+    keep_conflicts(scene, &decision, &mut link, &mut settled.history);
+    if let (Some(field), Some(id)) = (&scene.mapping.identity.remote_id, &link.remote_id) {
+        write_remote_id(&scene.mapping, field, row, id, &mut update);
+    }
+    if !update.0.is_empty() {
+        settled.row = RowWrite::Update(update);
+    }
+    if !history.is_empty() {
+        settled.history.push(entry(
+            &link,
+            Side::Local,
+            HistoryOp::Update,
+            history,
+            rules,
+            why,
+            scene.pass.clone(),
+        ));
+    }
+    if decision.pushes().next().is_some() {
+        settled.signals.extend(again(&link, true));
+    } else if decision.is_quiet() || decision.pulls().next().is_some() {
+        link.in_step_at = Some(scene.now);
+    }
+    link.state = LinkState::Linked;
+    settled.link = Some(LinkWrite { link, local: LocalBinding::Keep });
+    settled
+}
+
+fn pull(verdict: &Verdict, local: Option<&String>, value: Value, update: &mut Record, settled: &mut Settled) {
+    if let Some(local) = local {
+        update.set(local.clone(), value);
+        settled.base_from_row.push((verdict.label.clone(), local.clone()));
+    }
+}
+
+/// Remembers since when each local value differs from its base (rule 12).
+fn note_local_changes(scene: &Scene, row: &LocalRow, link: &mut Link) {
+    for field in &scene.mapping.fields {
+        let base = link.body.base.get(&field.label).and_then(|b| b.local.as_ref());
+        let changed = match (local_value(field, &row.fields), base) {
+            (Some(value), Some(base)) => !scene.mapping.same(field, value, base),
+            _ => false,
+        };
+        if changed {
+            link.body.local_changed.entry(field.label.clone()).or_insert(scene.signalled);
+        } else {
+            link.body.local_changed.remove(&field.label);
+        }
+    }
+}
+
+fn record_pulls(scene: &Scene, pulled: &BTreeMap<String, FieldChange>, link: &mut Link) {
+    for (label, change) in pulled {
+        if let Some(value) = &change.after {
+            flap::remember(&mut link.body.recent, label, Side::Local, value, scene.now);
+        }
+    }
+}
+
+/// Records new conflicts, refreshes those that stay, ends those that are over (rule 11).
+fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: &mut Vec<History>) {
+    let mut opened = BTreeMap::new();
+    let mut closed = BTreeMap::new();
+    for verdict in &decision.verdicts {
+        match verdict.action {
+            Action::Conflict { first_contact } => {
+                let known = link.body.conflicts.get(&verdict.label);
+                let moved = known.is_none_or(|c| c.local != verdict.local || c.remote != verdict.remote);
+                if known.is_none() {
+                    opened.insert(
+                        verdict.label.clone(),
+                        FieldChange { before: verdict.local.clone(), after: verdict.remote.clone() },
+                    );
+                }
+                let since = known.map_or(scene.now, |c| c.since);
+                let choice = known.and_then(|c| c.choice.clone()).filter(|_| !moved);
+                let conflict = Conflict {
+                    local: verdict.local.clone(),
+                    remote: verdict.remote.clone(),
+                    since,
+                    first_contact,
+                    choice,
+                };
+                link.body.conflicts.insert(verdict.label.clone(), conflict);
+            }
+            // What goes out ends its conflict when it is confirmed; what is not seen says nothing.
+            Action::Push | Action::Unseen | Action::Refuse => {}
+            _ => {
+                if let Some(conflict) = link.body.conflicts.remove(&verdict.label) {
+                    closed.insert(
+                        verdict.label.clone(),
+                        FieldChange { before: conflict.local, after: verdict.remote.clone() },
+                    );
+                }
+            }
+        }
+    }
+    if !opened.is_empty() {
+        let why = "both sides changed; a person decides".to_owned();
+        history.push(entry(
+            link,
+            Side::Local,
+            HistoryOp::Conflict,
+            opened,
+            vec![11],
+            why,
+            scene.pass.clone(),
+        ));
+    }
+    if !closed.is_empty() {
+        let why = "the conflict is over".to_owned();
+        history.push(entry(
+            link,
+            Side::Local,
+            HistoryOp::Resolved,
+            closed,
+            vec![11],
+            why,
+            scene.pass.clone(),
+        ));
+    }
+}
+
+/// Writes the remote id into the field that the mapping keeps it in, if it is empty there.
+fn write_remote_id(mapping: &Mapping, field: &str, row: &LocalRow, id: &RemoteId, update: &mut Record) {
+    let Some(ty) = mapping.catalog.field(field).map(|f| &f.ty) else { return };
+    if row.fields.get(field).is_none_or(Value::is_null) {
+        if let Ok(value) = Value::from_text(ty, id.as_str()) {
+            update.set(field, value);
+        }
+    }
+}
+
+/// A history entry about a link.
+pub(crate) fn entry(
+    link: &Link,
+    side: Side,
+    op: HistoryOp,
+    fields: BTreeMap<String, FieldChange>,
+    mut rules: Vec<u16>,
+    cause: String,
+    pass: Option<String>,
+) -> History {
+    rules.sort_unstable();
+    rules.dedup();
+    History {
+        pair: link.pair,
+        link: Some(link.id),
+        local_id: link.local_id.clone(),
+        remote_id: link.remote_id.clone(),
+        side,
+        op,
+        fields,
+        rules,
+        cause,
+        pass,
+    }
+}
+
+/// A signal that has this link looked at again.
+pub(crate) fn again(link: &Link, look: bool) -> Vec<Signal> {
+    let subject = match (&link.local_id, &link.remote_id) {
+        (Some(local), _) => Subject::Local(local.clone()),
+        (None, Some(remote)) => Subject::Remote(remote.clone()),
+        (None, None) => return Vec::new(),
+    };
+    vec![Signal { pair: link.pair, subject, look, not_before: None }]
+}

@@ -1,0 +1,118 @@
+//! Connections: whose account the credentials mean, and whether it is safe to use them (rule 28).
+
+use crate::pairs::Loaded;
+use crate::{Engine, EngineError, Purpose};
+use bothways_connector::{Connector, Outcome};
+use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode};
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// How a connection stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Its account has not been asked for yet, or the service is away.
+    Unknown,
+    /// It may be used.
+    Ready {
+        /// The account; `None` where the service does not say.
+        account: Option<AccountId>,
+        /// Live or test.
+        mode: Mode,
+    },
+    /// It must not be used; the text says why and what to do.
+    Blocked(String),
+}
+
+pub(crate) struct Connections {
+    connectors: BTreeMap<ConnectionName, Arc<dyn Connector>>,
+    states: RwLock<BTreeMap<ConnectionName, ConnectionState>>,
+}
+
+impl Connections {
+    pub(crate) fn new(loaded: &[Loaded]) -> Self {
+        let connectors = loaded.iter().map(|l| (l.connection.clone(), l.connector.clone())).collect();
+        Self { connectors, states: RwLock::default() }
+    }
+
+    pub(crate) fn get(&self, name: &ConnectionName) -> Option<&Arc<dyn Connector>> {
+        self.connectors.get(name)
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ConnectionName> {
+        self.connectors.keys()
+    }
+
+    pub(crate) fn state(&self, name: &ConnectionName) -> ConnectionState {
+        let states = self.states.read().unwrap_or_else(PoisonError::into_inner);
+        states.get(name).cloned().unwrap_or(ConnectionState::Unknown)
+    }
+
+    pub(crate) fn set(&self, name: &ConnectionName, state: ConnectionState) {
+        self.states.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), state);
+    }
+}
+
+impl Engine {
+    /// How a connection stands.
+    pub fn connection_state(&self, name: &ConnectionName) -> ConnectionState {
+        self.connections.state(name)
+    }
+
+    /// Asks whose account a connection's credentials mean and compares it with its pairs' (rule 28). Until this has succeeded once
+    /// no record is read or written through the connection.
+    ///
+    /// # Errors
+    /// The service did not answer, or the store failed: ask again later.
+    pub async fn check_account(&self, name: &ConnectionName) -> Result<ConnectionState, EngineError> {
+        let connector = self
+            .connections
+            .get(name)
+            .ok_or_else(|| EngineError::NotFound(format!("connection `{name}`")))?;
+        let timeout = connector.limits().timeout;
+        let outcome = match connector.account() {
+            Some(exchange) => self.run(name, Purpose::Live, exchange, timeout).await?,
+            None => Outcome::Account { id: None, mode: Mode::Unknown },
+        };
+        let state = match outcome {
+            Outcome::Account { id, mode } => self.compare_account(name, id, mode).await?,
+            Outcome::Failed(failure) if failure.class == ErrorClass::Auth => {
+                ConnectionState::Blocked(format!(
+                    "connection `{name}`: the service refuses the credentials ({failure}); set the right ones and start again"
+                ))
+            }
+            Outcome::Failed(failure) => return Err(failure.into()),
+            _ => ConnectionState::Ready { account: None, mode: Mode::Unknown },
+        };
+        self.connections.set(name, state.clone());
+        Ok(state)
+    }
+
+    async fn compare_account(
+        &self,
+        name: &ConnectionName,
+        id: Option<AccountId>,
+        mode: Mode,
+    ) -> Result<ConnectionState, EngineError> {
+        for pair in self.pairs.values().filter(|p| p.connection == *name) {
+            let stored = pair.stored();
+            let other_account = matches!((&stored.account, &id), (Some(old), Some(new)) if old != new);
+            let other_mode = stored.mode != Mode::Unknown && mode != Mode::Unknown && stored.mode != mode;
+            if other_account || (stored.account.is_some() && other_mode) {
+                return Ok(ConnectionState::Blocked(format!(
+                    "connection `{name}`: these credentials mean {} account `{}`, but mapping `{}` has links to {} account `{}`; \
+                     nothing is read or written until the credentials are those of that account",
+                    mode.as_str(),
+                    id.as_ref().map_or("unknown", AccountId::as_str),
+                    pair.mapping.name,
+                    stored.mode.as_str(),
+                    stored.account.as_ref().map_or("unknown", AccountId::as_str),
+                )));
+            }
+            if let (None, Some(id)) = (&stored.account, &id) {
+                self.store.set_account(pair.id, id, mode).await?;
+            }
+        }
+        self.refresh_pairs().await?;
+        Ok(ConnectionState::Ready { account: id, mode })
+    }
+}

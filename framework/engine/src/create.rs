@@ -1,0 +1,755 @@
+//! Records without a link: matched, adopted or created on the other side (rules 22, 25 to 27).
+//!
+//! Claim before acting: the claim is a link inserted already leased, in one transaction with the intent (outward) or with the row
+//! (inward), so that two workers can never both create.
+
+use crate::apply::{Scene, entry, settle};
+use crate::decide::local_value;
+use crate::look::{Ended, Look};
+use crate::push::{Sent, close, key_of};
+use crate::read::{self, Seen};
+use crate::{ConnectionState, Purpose};
+use bothways_connector::{Operation, Outcome, WriteKind};
+use bothways_mapping::mapping::CreatePolicy;
+use bothways_mapping::{Direction, Mapping};
+use bothways_model::{
+    LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
+};
+use bothways_store::{
+    FieldChange, Group, Guard, History, HistoryOp, IntentState, Key, KeyWrite, Lease, LeaseAction, Link,
+    LinkBody, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, RowWrite, SentField, Settled, Side,
+    Signal, Subject, Unit,
+};
+use chrono::TimeDelta;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The bases after a confirmed create: what was sent, and what came back where it did (rule 15).
+pub(crate) fn created_bases(link: &mut Link, sent: &[SentField], shown: Option<&Record>) {
+    for field in sent {
+        let base = link.body.base.entry(field.field.clone()).or_default();
+        base.local = Some(field.local.clone());
+        base.remote = shown.and_then(|s| s.get(&field.field).cloned());
+    }
+}
+
+/// The history entry of a confirmed create.
+pub(crate) fn created_history(link: &Link, sent: &[SentField], why: &str) -> History {
+    let fields = sent
+        .iter()
+        .map(|f| (f.field.clone(), FieldChange { before: None, after: Some(f.sent.clone()) }))
+        .collect();
+    entry(link, Side::Remote, HistoryOp::Create, fields, vec![20, 27], why.to_owned(), None)
+}
+
+/// A new link, leased under `token`.
+pub(crate) fn new_link(
+    pair: &crate::PairRuntime,
+    id: LinkId,
+    account: &ConnectionState,
+    lease: Option<Lease>,
+    now: Timestamp,
+) -> Link {
+    let (account, mode) = match account {
+        ConnectionState::Ready { account, mode } => (account.clone(), *mode),
+        _ => (None, Mode::Unknown),
+    };
+    Link {
+        id,
+        pair: pair.id,
+        local_id: None,
+        remote_id: None,
+        account,
+        mode,
+        state: LinkState::Linked,
+        body: LinkBody::default(),
+        created_at: now,
+        updated_at: now,
+        in_step_at: None,
+        lease,
+    }
+}
+
+/// The fields of a row that a remote record makes, or why it cannot.
+pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<Record, String> {
+    if let Some((label, why)) = seen.refusals.first() {
+        return Err(format!("field `{label}`: {why}"));
+    }
+    let mut row = mapping.to_row(&seen.fields);
+    for (name, value) in &mapping.on_create.local {
+        row.set(name.clone(), value.clone());
+    }
+    if let Some(field) = &mapping.identity.remote_id {
+        if let Some(ty) = mapping.catalog.field(field).map(|f| &f.ty) {
+            let value = Value::from_text(ty, id.as_str()).map_err(|e| format!("field `{field}`: {e}"))?;
+            row.set(field.clone(), value);
+        }
+    }
+    for field in &mapping.fields {
+        let value = row.get(field.local_name());
+        if field.required && field.direction.comes_in() && value.is_none_or(Value::is_blank) {
+            return Err(format!("field `{}` is required and empty", field.label));
+        }
+    }
+    for field in mapping.catalog.fields.iter().filter(|f| f.name != mapping.catalog.key && !f.optional) {
+        let mapped = mapping.fields.iter().any(|f| f.local_name() == field.name && f.direction.comes_in());
+        if mapped && row.get(&field.name).is_none_or(Value::is_null) {
+            return Err(format!(
+                "field `{}` is not optional in catalog `{}` and empty",
+                field.name, mapping.catalog.name
+            ));
+        }
+    }
+    Ok(row)
+}
+
+impl Look {
+    pub(crate) async fn unlinked(&mut self) -> Result<Unit, Ended> {
+        let subject = self.taken.work.first().map(|w| w.subject.clone());
+        match subject {
+            Some(Subject::Local(id)) => match self.taken.row.clone() {
+                Some(row) if row.deleted_at.is_none() => self.unlinked_row(row).await,
+                _ => {
+                    let mut unit = self.unit();
+                    unit.keys.push(KeyWrite::Drop { pair: self.pair.id, side: Side::Local, id: id.0 });
+                    unit.work = self.done();
+                    Ok(unit)
+                }
+            },
+            Some(Subject::Remote(id)) => self.unlinked_record(id).await,
+            Some(Subject::Group(_)) | None => {
+                let mut unit = self.unit();
+                unit.work = self.done();
+                Ok(unit)
+            }
+        }
+    }
+
+    fn nothing(&self) -> Unit {
+        let mut unit = self.unit();
+        unit.work = self.done();
+        unit
+    }
+
+    /// The key of a row or record. Numbered by this look's token.
+    fn key(&self, side: Side, id: &str, value: Option<String>) -> KeyWrite {
+        KeyWrite::Put(Key {
+            pair: self.pair.id,
+            side,
+            id: id.to_owned(),
+            value,
+            seen: self.taken.token,
+            content: None,
+        })
+    }
+
+    async fn unlinked_row(&mut self, row: LocalRow) -> Result<Unit, Ended> {
+        let mapping = self.pair.mapping.clone();
+        if !mapping.local_in_scope(&row.fields) {
+            return Ok(self.nothing());
+        }
+        if let Some(id) = held_remote_id(&mapping, &row) {
+            if let Some(unit) = self.adopt_named(&row, id).await? {
+                return Ok(unit);
+            }
+        }
+        if let Some(value) = mapping.match_key(&mapping.read_local(&row.fields)) {
+            let put = self.key(Side::Local, row.id.as_str(), Some(value.clone()));
+            let group = self.group(put, &value).await?;
+            let locals = group.local.iter().filter(|m| m.key.id != row.id.0).count();
+            match (locals, group.remote.as_slice()) {
+                (0, []) => {}
+                (0, [one]) if !one.linked => {
+                    let id = RemoteId(one.key.id.clone());
+                    return self.adopt_record(row, id).await;
+                }
+                _ => return self.ambiguous(&group, &value).await,
+            }
+            let found = self.find(&row, &value).await?;
+            match found.as_slice() {
+                [] => {}
+                [one] => return self.adopt(row, one.clone()).await,
+                _ => return self.ambiguous(&group, &value).await,
+            }
+        } else {
+            let put = self.key(Side::Local, row.id.as_str(), None);
+            self.put_key(put).await?;
+        }
+        match mapping.creates.from_local {
+            CreatePolicy::Ignore => Ok(self.nothing()),
+            CreatePolicy::Manual => {
+                let mut unit = self.unit();
+                unit.work = self.park(
+                    ParkReason::Create,
+                    "a new row; creating it remotely is left to a person",
+                    "create-remote",
+                );
+                Ok(unit)
+            }
+            CreatePolicy::Create => {
+                let link = LinkId(self.engine.ports.random.uuid(self.now));
+                let account = self.engine.connection_state(&self.pair.connection);
+                let lease = Lease { token: self.taken.token, until: self.taken.until };
+                let mut link = new_link(&self.pair, link, &account, Some(lease), self.now);
+                link.local_id = Some(row.id.clone());
+                self.send_create(link, row, true).await
+            }
+        }
+    }
+
+    /// Records that `find` shows for a row: the last look before a create (rule 27).
+    async fn find(&self, row: &LocalRow, value: &str) -> Result<Vec<Observed>, Ended> {
+        let mapping = &self.pair.mapping;
+        let mut found: Vec<Observed> = Vec::new();
+        for field in mapping.fields.iter().filter(|f| mapping.identity.matching.contains(&f.label)) {
+            let Some(path) = field.read.singular() else { continue };
+            if self.pair.capabilities().find_on(path).is_none() {
+                continue;
+            }
+            let mut spellings = vec![];
+            if let Ok(serde_json::Value::String(wire)) = mapping.image(field, &row.fields) {
+                spellings.push(wire);
+            }
+            // The normalised spelling goes out; the row's own may be how the record is spelt there.
+            if let Some(Value::Text(text)) = row.fields.get(field.local_name()) {
+                if !spellings.contains(text) {
+                    spellings.push(text.clone());
+                }
+            }
+            for spelling in spellings {
+                let shown = self.find_one(path, spelling).await?;
+                for observed in shown {
+                    let key = mapping.match_key(&mapping.read_remote(&observed.body).record);
+                    let known = found.iter().any(|f| f.id == observed.id);
+                    if !observed.gone && !known && key.as_deref() == Some(value) {
+                        found.push(observed);
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    async fn find_one(&self, path: &SingularPath, value: String) -> Result<Vec<Observed>, Ended> {
+        let exchange = match self.pair.resource.start(Operation::Find { path: path.clone(), value }) {
+            Ok(exchange) => exchange,
+            Err(failure) => return Err(self.failed(&failure).await),
+        };
+        match self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await {
+            Ok(Outcome::Page(page)) => Ok(page.items),
+            Ok(Outcome::Missing) => Ok(Vec::new()),
+            Ok(Outcome::Failed(failure)) => Err(self.failed(&failure).await),
+            Ok(_) => Err(self.failed(&read::unexpected("a lookup")).await),
+            Err(error) => Err(self.silent(&error).await),
+        }
+    }
+
+    async fn put_key(&self, put: KeyWrite) -> Result<(), Ended> {
+        match self.engine.store.write_keys(std::slice::from_ref(&put)).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    async fn group(&self, put: KeyWrite, value: &str) -> Result<Group, Ended> {
+        self.put_key(put).await?;
+        match self.engine.store.groups_of(self.pair.id, &[value.to_owned()]).await {
+            Ok(mut groups) => {
+                Ok(groups.pop().unwrap_or(Group { value: None, remote: vec![], local: vec![] }))
+            }
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    fn store_trouble(&self, error: &bothways_store::StoreError) -> Ended {
+        tracing::warn!(pair = %self.pair.id, error = %error, "the store failed during a look");
+        let mut unit = self.unit();
+        unit.work = self.again_at(self.now + TimeDelta::seconds(1), None, None, true);
+        Box::new(unit)
+    }
+
+    /// One entry for the whole group, nothing linked (rule 27).
+    async fn ambiguous(&self, group: &Group, value: &str) -> Result<Unit, Ended> {
+        let parked = ambiguous_entry(group, self.now);
+        match self.engine.store.park_group(self.pair.id, value, &parked).await {
+            Ok(()) => Ok(self.nothing()),
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    async fn adopt_record(&mut self, row: LocalRow, id: RemoteId) -> Result<Unit, Ended> {
+        match self.get(&id).await? {
+            Outcome::Record(observed) if !observed.gone && observed.id == id => {
+                self.adopt(row, observed).await
+            }
+            Outcome::Failed(failure) => Err(self.failed(&failure).await),
+            _ => {
+                // It is gone: without it the row may be alone.
+                let drop = KeyWrite::Drop { pair: self.pair.id, side: Side::Remote, id: id.0 };
+                self.put_key(drop).await?;
+                let mut unit = self.unit();
+                unit.work = self.again_at(self.now, None, None, true);
+                Ok(unit)
+            }
+        }
+    }
+
+    /// A row that names its record itself (`identity.remote_id`).
+    async fn adopt_named(&mut self, row: &LocalRow, id: RemoteId) -> Result<Option<Unit>, Ended> {
+        match self.get(&id).await? {
+            Outcome::Record(observed) if !observed.gone && observed.id == id => {
+                let holder =
+                    match self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await {
+                        Ok(links) => links.into_iter().flatten().any(|l| l.state.is_live()),
+                        Err(error) => return Err(self.store_trouble(&error)),
+                    };
+                if holder {
+                    let mut unit = self.unit();
+                    let why = format!("the row names record `{id}`, which is linked to another row");
+                    unit.work = self.park(ParkReason::Duplicate, why, "remote-id-taken");
+                    return Ok(Some(unit));
+                }
+                self.adopt(row.clone(), observed).await.map(Some)
+            }
+            Outcome::Failed(failure) => Err(self.failed(&failure).await),
+            _ => {
+                let mut unit = self.unit();
+                let why = format!("the row names record `{id}`, which does not exist");
+                unit.work = self.park(ParkReason::Error, why, "remote-id-unknown");
+                Ok(Some(unit))
+            }
+        }
+    }
+
+    /// Links an unlinked row and an unlinked record. Bases start unknown: equal values set them (rule 18).
+    async fn adopt(&mut self, row: LocalRow, observed: Observed) -> Result<Unit, Ended> {
+        let holder =
+            self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&observed.id)).await;
+        if matches!(&holder, Ok(links) if links.iter().flatten().any(|l| l.state.is_live())) {
+            // Somebody linked it meanwhile: linked candidates count (rule 27).
+            let mapping = &self.pair.mapping;
+            let value = mapping.match_key(&mapping.read_local(&row.fields)).unwrap_or_default();
+            let group =
+                self.group(self.key(Side::Remote, observed.id.as_str(), Some(value.clone())), &value).await?;
+            return self.ambiguous(&group, &value).await;
+        }
+        let seen = read::remote(&self.pair, &observed);
+        let account = self.engine.connection_state(&self.pair.connection);
+        let id = LinkId(self.engine.ports.random.uuid(self.now));
+        let mut unit =
+            adoption(self.scene(&seen), &self.pair, &account, id, self.taken.token, &row, &observed);
+        unit.work = self.done();
+        Ok(unit)
+    }
+
+    async fn unlinked_record(&mut self, id: RemoteId) -> Result<Unit, Ended> {
+        let mapping = self.pair.mapping.clone();
+        let observed = match self.get(&id).await? {
+            Outcome::Record(observed) if !observed.gone => observed,
+            Outcome::Failed(failure) => return Err(self.failed(&failure).await),
+            _ => {
+                let mut unit = self.nothing();
+                unit.keys.push(KeyWrite::Drop { pair: self.pair.id, side: Side::Remote, id: id.0 });
+                return Ok(unit);
+            }
+        };
+        if observed.id != id {
+            let mut unit = self.nothing();
+            unit.signals.push(Signal {
+                pair: self.pair.id,
+                subject: Subject::Remote(observed.id),
+                look: true,
+                not_before: None,
+            });
+            return Ok(unit);
+        }
+        if !mapping.remote_in_scope(&observed.body) {
+            return Ok(self.nothing());
+        }
+        if let Some(unit) = self.stamped(&observed).await? {
+            return Ok(unit);
+        }
+        let seen = read::remote(&self.pair, &observed);
+        if self.awaits_create(&seen.fields).await? {
+            let mut unit = self.unit();
+            let wait = TimeDelta::from_std(self.pair.timeout()).unwrap_or(TimeDelta::seconds(30));
+            unit.work = self.again_at(self.now + wait.min(TimeDelta::seconds(2)), None, None, true);
+            return Ok(unit);
+        }
+        let value = mapping.match_key(&seen.fields);
+        let put = self.key(Side::Remote, observed.id.as_str(), value.clone());
+        if let Some(value) = value {
+            let group = self.group(put, &value).await?;
+            let others = group.remote.iter().filter(|m| m.key.id != observed.id.0).count();
+            match (others, group.local.as_slice()) {
+                (0, []) => {}
+                (0, [one]) if !one.linked => {
+                    return self.adopt_row(LocalId(one.key.id.clone()), observed).await;
+                }
+                _ => return self.ambiguous(&group, &value).await,
+            }
+        } else {
+            self.put_key(put).await?;
+        }
+        match mapping.creates.from_remote {
+            CreatePolicy::Ignore => Ok(self.nothing()),
+            CreatePolicy::Manual => {
+                let mut unit = self.unit();
+                unit.work = self.park(
+                    ParkReason::Create,
+                    "a new record; creating its row is left to a person",
+                    "create-local",
+                );
+                Ok(unit)
+            }
+            CreatePolicy::Create => {
+                let account = self.engine.connection_state(&self.pair.connection);
+                let link = LinkId(self.engine.ports.random.uuid(self.now));
+                match insertion(
+                    &self.pair,
+                    &account,
+                    link,
+                    self.taken.token,
+                    &observed,
+                    &seen,
+                    self.now,
+                    None,
+                ) {
+                    Ok(mut unit) => {
+                        unit.work = self.done();
+                        Ok(unit)
+                    }
+                    Err(why) => {
+                        let mut unit = self.unit();
+                        unit.work = self.park(ParkReason::Refused, why, "create-local-refused");
+                        Ok(unit)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn adopt_row(&mut self, id: LocalId, observed: Observed) -> Result<Unit, Ended> {
+        match self.engine.store.row(&self.pair.mapping.catalog.name, &id).await {
+            Ok(Some(row)) if row.deleted_at.is_none() => self.adopt(row, observed).await,
+            Ok(_) => {
+                self.put_key(KeyWrite::Drop { pair: self.pair.id, side: Side::Local, id: id.0 }).await?;
+                let mut unit = self.unit();
+                unit.work = self.again_at(self.now, None, None, true);
+                Ok(unit)
+            }
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    /// A record that carries the stamp of a link of ours belongs to that link (rules 25, 26).
+    async fn stamped(&self, observed: &Observed) -> Result<Option<Unit>, Ended> {
+        let Some(stamp) = self.pair.mapping.stamp_of(&observed.body).and_then(|s| s.parse::<LinkId>().ok())
+        else {
+            return Ok(None);
+        };
+        let link = match self.engine.store.link(stamp).await {
+            Ok(link) => link,
+            Err(error) => return Err(self.store_trouble(&error)),
+        };
+        let Some(link) = link.filter(|l| l.pair == self.pair.id) else { return Ok(None) };
+        let mut unit = self.nothing();
+        match (&link.remote_id, &link.local_id) {
+            (None, Some(local)) if link.state.is_live() => {
+                let subject = Subject::Local(local.clone());
+                unit.signals.push(Signal { pair: self.pair.id, subject, look: true, not_before: None });
+            }
+            (Some(other), _) if *other != observed.id => {
+                let why = format!(
+                    "this record and `{other}` carry the stamp of one link (a clone, an import?): tell them apart at the service"
+                );
+                unit.work = self.park(ParkReason::Duplicate, why, "stamp-twice");
+                unit.signals.push(Signal {
+                    pair: self.pair.id,
+                    subject: Subject::Remote(other.clone()),
+                    look: true,
+                    not_before: None,
+                });
+            }
+            _ => {}
+        }
+        Ok(Some(unit))
+    }
+
+    /// Whether this record may be what a create under way is about to bring (rule 25).
+    async fn awaits_create(&self, fields: &Record) -> Result<bool, Ended> {
+        let intents = match self.engine.store.creates_in_flight(self.pair.id, 1000).await {
+            Ok(intents) => intents,
+            Err(error) => return Err(self.store_trouble(&error)),
+        };
+        Ok(intents.iter().any(|intent| {
+            !intent.fields.is_empty()
+                && intent.fields.iter().all(|sent| {
+                    let field = self.pair.mapping.field(&sent.field);
+                    fields
+                        .get(&sent.field)
+                        .zip(field)
+                        .is_some_and(|(value, field)| field.same(value, &sent.sent))
+                })
+        }))
+    }
+
+    /// Creates the remote record of a row: claim (if the link is new) and intent in one commit, then the call.
+    pub(crate) async fn send_create(
+        &mut self,
+        mut link: Link,
+        row: LocalRow,
+        claim: bool,
+    ) -> Result<Unit, Ended> {
+        let mapping = self.pair.mapping.clone();
+        let mut body = match mapping.new_remote(&row.fields) {
+            Ok(body) => body,
+            Err(refusals) => {
+                let why = refusals
+                    .iter()
+                    .map(|(label, why)| format!("field `{label}`: {why}"))
+                    .collect::<Vec<_>>()
+                    .join("; ");
+                let mut unit = self.unit();
+                unit.work = self.park(ParkReason::Refused, why, "create-remote-refused");
+                return Ok(unit);
+            }
+        };
+        if let Some(path) = &mapping.identity.stamp {
+            if let Err(error) = path.set(&mut body, serde_json::Value::String(link.id.to_string())) {
+                let mut unit = self.unit();
+                unit.work = self.park(ParkReason::Refused, error.to_string(), "create-remote-refused");
+                return Ok(unit);
+            }
+        }
+        let number = self.taken.next_intent;
+        let key = key_of(self.pair.id, link.id, number);
+        let operation = Operation::Create { fields: leaves(&body), key: key.clone() };
+        let prepared = self.prepare_write(operation).await?;
+        let sent: Vec<SentField> = mapping
+            .fields
+            .iter()
+            .filter(|f| f.direction != Direction::In && f.write.is_some())
+            .filter_map(|f| {
+                let local = local_value(f, &row.fields)?.clone();
+                Some(SentField { field: f.label.clone(), sent: f.normalize.apply(&local), local })
+            })
+            .collect();
+        let intent = self.intent(&link, WriteKind::Create, None, &prepared, sent.clone(), key);
+        link.body.created_by_us = true;
+        let mut open = if claim { Unit::new(Guard::Claim(Box::new(link.clone()))) } else { self.unit() };
+        if claim {
+            // The claim re-checks: nothing is sent for a row that went or changed meanwhile (rule 27).
+            let expect: Record = mapping
+                .fields
+                .iter()
+                .filter_map(|f| Some((f.local_name().to_owned(), row.fields.get(f.local_name())?.clone())))
+                .collect();
+            open.settle = Some(Arc::new(move |now, _| Settled {
+                abort: !now.is_some_and(|now| {
+                    now.deleted_at.is_none()
+                        && expect.iter().all(|(name, value)| now.fields.get(name) == Some(value))
+                }),
+                ..Settled::default()
+            }));
+            open.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Local, id: row.id.0.clone() });
+        } else {
+            open.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
+        }
+        self.commit_intent(open, intent).await?;
+        if claim {
+            link = self.taken.link.clone().unwrap_or(link);
+        }
+        let (id, seen) = match self.send(prepared).await {
+            Sent::Record(observed) => (observed.id.clone(), Some(read::remote(&self.pair, &observed))),
+            Sent::Written(Some(id)) => {
+                let seen = match self.get(&id).await {
+                    Ok(Outcome::Record(observed)) if !observed.gone => {
+                        Some(read::remote(&self.pair, &observed))
+                    }
+                    _ => None,
+                };
+                (id, seen)
+            }
+            Sent::Written(None) | Sent::Missing => {
+                return Err(self
+                    .unsent(
+                        link,
+                        number,
+                        Sent::Uncertain("created, but the answer names no record".into(), None),
+                    )
+                    .await);
+            }
+            other => return Err(self.unsent(link, number, other).await),
+        };
+        Ok(self.created(link, id, seen, &sent, number))
+    }
+
+    /// The confirmation of a create.
+    fn created(
+        &self,
+        mut link: Link,
+        id: RemoteId,
+        seen: Option<Seen>,
+        sent: &[SentField],
+        number: u32,
+    ) -> Unit {
+        let mut unit = self.unit();
+        link.remote_id = Some(id.clone());
+        created_bases(&mut link, sent, seen.as_ref().map(|s| &s.fields));
+        unit.intents.push(close(link.id, number, IntentState::Confirmed, "created"));
+        unit.history.push(created_history(&link, sent, "a new row"));
+        let value = seen.as_ref().and_then(|s| self.pair.mapping.match_key(&s.fields));
+        unit.keys.push(self.key(Side::Remote, id.as_str(), value));
+        unit.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Remote, id: id.0 });
+        match seen {
+            Some(seen) => unit.settle = Some(settle(self.scene(&seen))),
+            None => unit.signals.extend(crate::apply::again(&link, true)),
+        }
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        unit.work = self.done();
+        unit
+    }
+}
+
+/// The entry of an ambiguous group. Names ids, no values.
+pub(crate) fn ambiguous_entry(group: &Group, now: Timestamp) -> Parked {
+    let ids = |members: &[bothways_store::GroupMember]| {
+        let names: Vec<String> = members
+            .iter()
+            .map(|m| if m.linked { format!("{} (linked)", m.key.id) } else { m.key.id.clone() })
+            .collect();
+        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    };
+    let message = format!(
+        "more than one candidate: rows {}; records {}. Link the right ones (`bothways link`) or change the values",
+        ids(&group.local),
+        ids(&group.remote)
+    );
+    Parked { reason: ParkReason::Ambiguous, digest: message.clone(), message, at: now }
+}
+
+/// The unit that links a row and a record, both unlinked, on what the record showed.
+pub(crate) fn adoption(
+    mut scene: Scene,
+    pair: &crate::PairRuntime,
+    account: &ConnectionState,
+    id: LinkId,
+    token: bothways_model::Seq,
+    row: &LocalRow,
+    observed: &Observed,
+) -> Unit {
+    let now = scene.now;
+    let mut link = new_link(pair, id, account, Some(Lease { token, until: now }), now);
+    link.local_id = Some(row.id.clone());
+    link.remote_id = Some(observed.id.clone());
+    let mut unit = Unit::new(Guard::Claim(Box::new(link.clone())));
+    let why = "the match fields are equal and unique".to_owned();
+    unit.history.push(entry(
+        &link,
+        Side::Local,
+        HistoryOp::Link,
+        BTreeMap::new(),
+        vec![27],
+        why,
+        scene.pass.clone(),
+    ));
+    let matched = pair.mapping.fields.iter().filter(|f| pair.mapping.identity.matching.contains(&f.label));
+    scene.expect = Some(
+        matched
+            .filter_map(|f| Some((f.local_name().to_owned(), row.fields.get(f.local_name())?.clone())))
+            .collect(),
+    );
+    scene.abort_without_row = true;
+    unit.settle = Some(settle(scene));
+    unit.keys.push(KeyWrite::Linked { pair: pair.id, side: Side::Local, id: row.id.0.clone() });
+    unit.keys.push(KeyWrite::Linked { pair: pair.id, side: Side::Remote, id: observed.id.0.clone() });
+    unit
+}
+
+/// The unit that makes a row of an unlinked record.
+///
+/// # Errors
+/// Why the record cannot become a row.
+#[allow(clippy::too_many_arguments)]
+pub(crate) fn insertion(
+    pair: &crate::PairRuntime,
+    account: &ConnectionState,
+    id: LinkId,
+    token: bothways_model::Seq,
+    observed: &Observed,
+    seen: &Seen,
+    now: Timestamp,
+    pass: Option<String>,
+) -> Result<Unit, String> {
+    let mapping = &pair.mapping;
+    let mut row = new_row(mapping, seen, &observed.id)?;
+    if mapping.catalog.made_by == bothways_model::KeyMaker::Engine {
+        row.set(mapping.catalog.key.clone(), engine_key(mapping, id));
+    }
+    let mut link = new_link(pair, id, account, Some(Lease { token, until: now }), now);
+    link.remote_id = Some(observed.id.clone());
+    let mut base_from_row = Vec::new();
+    let mut fields = BTreeMap::new();
+    for field in mapping.fields.iter() {
+        let Some(value) = seen.fields.get(&field.label) else { continue };
+        let base = link.body.base.entry(field.label.clone()).or_default();
+        base.remote = Some(value.clone());
+        base_from_row.push((field.label.clone(), field.local_name().to_owned()));
+        if field.direction.comes_in() {
+            fields.insert(field.label.clone(), FieldChange { before: None, after: Some(value.clone()) });
+        }
+    }
+    link.in_step_at = Some(now);
+    let history =
+        entry(&link, Side::Local, HistoryOp::Create, fields, vec![27], "a new remote record".into(), pass);
+    let mut unit = Unit::new(Guard::Claim(Box::new(link.clone())));
+    unit.lease = LeaseAction::Release;
+    unit.keys.push(KeyWrite::Linked { pair: pair.id, side: Side::Remote, id: observed.id.0.clone() });
+    unit.settle = Some(Arc::new(move |_, _| Settled {
+        row: RowWrite::Insert(row.clone()),
+        link: Some(LinkWrite { link: link.clone(), local: LocalBinding::Inserted }),
+        base_from_row: base_from_row.clone(),
+        history: vec![history.clone()],
+        ..Settled::default()
+    }));
+    Ok(unit)
+}
+
+/// A key made by the engine: the link's own UUID is as good as any, and makes a repeated insert collide with itself.
+fn engine_key(mapping: &Mapping, id: LinkId) -> Value {
+    match mapping.catalog.key_field().ty {
+        bothways_model::FieldType::Uuid => Value::Uuid(id.0),
+        _ => Value::Text(id.to_string()),
+    }
+}
+
+/// The remote id that a row itself names.
+fn held_remote_id(mapping: &Mapping, row: &LocalRow) -> Option<RemoteId> {
+    let field = mapping.identity.remote_id.as_ref()?;
+    let value = row.fields.get(field).filter(|v| !v.is_blank())?;
+    Some(RemoteId(value.to_text()))
+}
+
+/// A body as (path, value) leaves, in order.
+fn leaves(body: &serde_json::Value) -> bothways_connector::FieldWrites {
+    fn walk(
+        node: &serde_json::Value,
+        at: &mut Vec<bothways_model::Segment>,
+        out: &mut bothways_connector::FieldWrites,
+    ) {
+        match node {
+            serde_json::Value::Object(map) if !map.is_empty() => {
+                for (name, child) in map {
+                    at.push(bothways_model::Segment::Name(name.clone()));
+                    walk(child, at, out);
+                    at.pop();
+                }
+            }
+            other => out.push((SingularPath(at.clone()), other.clone())),
+        }
+    }
+    let mut out = Vec::new();
+    walk(body, &mut Vec::new(), &mut out);
+    out
+}

@@ -1,0 +1,307 @@
+//! The decision: a pure function of mapping, local, remote, link and policy (rule 9).
+//!
+//! No I/O, no clock, no randomness: `now` is data. `plan`, `run`, `apply`, `explain` and the simulator all call [`decide`], so what a
+//! person is shown is what will be done, with a verdict for every field.
+//!
+//! [`field`] decides one field from four values; [`record`] decides what happens to the two records as wholes. This file ties them
+//! together: merge units, a person's choices, and what a value must satisfy before it travels.
+
+mod field;
+mod record;
+mod verdict;
+
+pub use field::{FieldState, Four, classify};
+pub use record::{GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight};
+pub use verdict::{Action, Decision, Verdict};
+
+use bothways_mapping::mapping::Winner;
+use bothways_mapping::{Direction, Field, Mapping};
+use bothways_model::{Record, Timestamp, Value};
+use bothways_store::{FieldBase, Keep, LinkBody, LinkState};
+use std::collections::BTreeMap;
+
+/// Everything the decision looks at.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
+    /// The mapping.
+    pub mapping: &'a Mapping,
+    /// The catalog side now.
+    pub local: LocalSight<'a>,
+    /// The remote side now.
+    pub remote: RemoteSight<'a>,
+    /// Bases and conflicts.
+    pub body: &'a LinkBody,
+    /// The link's state.
+    pub state: LinkState,
+    /// The time of this look, for `newest` and late echoes.
+    pub now: Timestamp,
+}
+
+/// Decides what happens to one link.
+pub fn decide(sight: &Sight<'_>) -> Decision {
+    let verdicts = match (sight.local.row(), sight.remote.record()) {
+        (Some(row), Some(remote)) => fields(sight, &row.fields, remote.fields, remote.changed_at),
+        _ => Vec::new(),
+    };
+    let record = record::decide(sight);
+    Decision { record, verdicts }
+}
+
+/// The value of a mapping field in a catalog row.
+pub fn local_value<'a>(field: &Field, row: &'a Record) -> Option<&'a Value> {
+    field.local.first().and_then(|name| row.get(name))
+}
+
+/// Whether any mapped field of the row differs from its known base, or has none (rule 38).
+pub fn local_changed(mapping: &Mapping, row: &Record, body: &LinkBody) -> bool {
+    mapping.fields.iter().any(|field| {
+        let base = body.base.get(&field.label).and_then(|b| b.local.as_ref());
+        match (local_value(field, row), base) {
+            (Some(value), Some(base)) => !mapping.same(field, value, base),
+            _ => true,
+        }
+    })
+}
+
+/// Whether any mapped field of the record differs from its known base, or has none. Absent fields prove nothing and count as
+/// unchanged here.
+pub fn remote_changed(mapping: &Mapping, record: &Record, body: &LinkBody) -> bool {
+    mapping.fields.iter().any(|field| {
+        let base = body.base.get(&field.label).and_then(|b| b.remote.as_ref());
+        match (record.get(&field.label), base) {
+            (Some(value), Some(base)) => !mapping.same(field, value, base),
+            (None, _) => false,
+            (Some(_), None) => true,
+        }
+    })
+}
+
+fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<Timestamp>) -> Vec<Verdict> {
+    let mapping = sight.mapping;
+    let nothing = FieldBase::default();
+    let states: Vec<(Four<'_>, FieldState)> = mapping
+        .fields
+        .iter()
+        .map(|field| {
+            let base = sight.body.base.get(&field.label).unwrap_or(&nothing);
+            let four = Four {
+                local: local_value(field, row),
+                remote: remote.get(&field.label),
+                base_local: base.local.as_ref(),
+                base_remote: base.remote.as_ref(),
+            };
+            let late = sight
+                .body
+                .late
+                .iter()
+                .filter(|l| l.field == field.label && l.until > sight.now)
+                .map(|l| &l.value);
+            let state = classify(&four, |a, b| mapping.same(field, a, b), late);
+            (four, state)
+        })
+        .collect();
+    let units = unit_conflicts(mapping, &states);
+    mapping
+        .fields
+        .iter()
+        .zip(&states)
+        .map(|(field, (four, state))| {
+            let state = match (units.get(&field.unit) == Some(&true), state) {
+                // Both sides touched the unit: the policy speaks once for all its changed fields.
+                (true, FieldState::LocalOnly | FieldState::RemoteOnly) => {
+                    FieldState::Both { first_contact: false }
+                }
+                (_, state) => *state,
+            };
+            verdict(sight, field, four, state, changed_at)
+        })
+        .collect()
+}
+
+/// For each merge unit: whether one of its fields changed here and another there (rule 10).
+fn unit_conflicts(mapping: &Mapping, states: &[(Four<'_>, FieldState)]) -> BTreeMap<usize, bool> {
+    let mut sides: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
+    for (field, (_, state)) in mapping.fields.iter().zip(states) {
+        let entry = sides.entry(field.unit).or_default();
+        match state {
+            FieldState::LocalOnly => entry.0 = true,
+            FieldState::RemoteOnly => entry.1 = true,
+            FieldState::Both { .. } => *entry = (true, true),
+            _ => {}
+        }
+    }
+    sides.into_iter().map(|(unit, (local, remote))| (unit, local && remote)).collect()
+}
+
+fn verdict(
+    sight: &Sight<'_>,
+    field: &Field,
+    four: &Four<'_>,
+    state: FieldState,
+    changed_at: Option<Timestamp>,
+) -> Verdict {
+    let mapping = sight.mapping;
+    let winner = field.winner;
+    let (mut action, mut rule, mut why) = match chosen(sight, field, four, state) {
+        Some(decided) => decided,
+        None => by_policy(sight, field, state, winner, changed_at),
+    };
+    if let Some((number, reason)) = forbidden(mapping, field, four, state, &action) {
+        action = Action::Refuse;
+        rule = number;
+        why = reason;
+    }
+    Verdict {
+        label: field.label.clone(),
+        action,
+        local: four.local.cloned(),
+        remote: four.remote.cloned(),
+        base: FieldBase { local: four.base_local.cloned(), remote: four.base_remote.cloned() },
+        rule,
+        why,
+    }
+}
+
+/// A person's choice for a field in conflict, if both values are still those it was made for (rule 11).
+fn chosen(
+    sight: &Sight<'_>,
+    field: &Field,
+    four: &Four<'_>,
+    state: FieldState,
+) -> Option<(Action, u16, String)> {
+    if !matches!(state, FieldState::Both { .. }) {
+        return None;
+    }
+    let conflict = sight.body.conflicts.get(&field.label)?;
+    let choice = conflict.choice.as_ref()?;
+    if conflict.local.as_ref() != four.local || conflict.remote.as_ref() != four.remote {
+        return None;
+    }
+    let by = &choice.by;
+    let both = field.direction == Direction::Both;
+    Some(match &choice.keep {
+        Keep::Local if field.direction != Direction::In => {
+            (Action::Push, 11, format!("{by} chose the local value"))
+        }
+        Keep::Remote if field.direction != Direction::Out => {
+            (Action::Pull, 11, format!("{by} chose the remote value"))
+        }
+        Keep::Value(value) if both && four.local.is_some_and(|l| sight.mapping.same(field, l, value)) => {
+            (Action::Push, 11, format!("{by} chose the local value"))
+        }
+        Keep::Value(value) if both && four.remote.is_some_and(|r| sight.mapping.same(field, r, value)) => {
+            (Action::Pull, 11, format!("{by} chose the remote value"))
+        }
+        Keep::Value(value) if both => (Action::Set(value.clone()), 11, format!("{by} chose another value")),
+        _ => return None,
+    })
+}
+
+fn by_policy(
+    sight: &Sight<'_>,
+    field: &Field,
+    state: FieldState,
+    winner: Winner,
+    changed_at: Option<Timestamp>,
+) -> (Action, u16, String) {
+    let because = |text: &str| text.to_owned();
+    match (state, field.direction) {
+        (FieldState::Unseen, _) => (Action::Unseen, 17, because("not in the answer: absent is unknown")),
+        (FieldState::InStep, _) => (Action::None, 10, because("neither side changed")),
+        (FieldState::Agree, _) => (Action::Agree, 10, because("both sides hold the same value")),
+        (FieldState::LateEcho, Direction::In) => (Action::Pull, 7, because("this field is one-way in")),
+        (FieldState::LateEcho, _) => {
+            (Action::Push, 24, because("a late echo of our own write; the local value is newer"))
+        }
+        (FieldState::LocalOnly, Direction::Both | Direction::Out) => {
+            (Action::Push, 10, because("only the local side changed"))
+        }
+        (FieldState::LocalOnly, Direction::In) => {
+            (Action::Pull, 7, because("this field is one-way in: the remote side decides"))
+        }
+        (FieldState::RemoteOnly, Direction::Both | Direction::In) => {
+            (Action::Pull, 10, because("only the remote side changed"))
+        }
+        (FieldState::RemoteOnly, Direction::Out) => {
+            (Action::Push, 7, because("this field is one-way out: the local side decides"))
+        }
+        (FieldState::FillRemote, Direction::In) | (FieldState::FillLocal, Direction::Out) => {
+            (Action::Accept, 18, because("first contact: the value may not travel in this direction"))
+        }
+        (FieldState::FillRemote, _) => {
+            (Action::Push, 18, because("first contact: the remote side has no value"))
+        }
+        (FieldState::FillLocal, _) => {
+            (Action::Pull, 18, because("first contact: the local side has no value"))
+        }
+        (FieldState::Both { .. }, Direction::In) => {
+            (Action::Pull, 7, because("this field is one-way in: the remote side decides"))
+        }
+        (FieldState::Both { .. }, Direction::Out) => {
+            (Action::Push, 7, because("this field is one-way out: the local side decides"))
+        }
+        (FieldState::Both { first_contact }, Direction::Both) => match winner {
+            Winner::Manual => {
+                (Action::Conflict { first_contact }, 11, because("both sides changed; a person decides"))
+            }
+            Winner::Local => (Action::Push, 11, because("both sides changed; winner: local")),
+            Winner::Remote => (Action::Pull, 11, because("both sides changed; winner: remote")),
+            Winner::Newest if first_contact => (
+                Action::Conflict { first_contact },
+                18,
+                because("they differ at first contact; a person decides"),
+            ),
+            Winner::Newest => newest(sight, field, changed_at),
+        },
+    }
+}
+
+/// The later of the two changes, if that can be told (rule 12).
+fn newest(sight: &Sight<'_>, field: &Field, changed_at: Option<Timestamp>) -> (Action, u16, String) {
+    let local = sight.body.local_changed.get(&field.label).copied();
+    let own = sight.body.recent.iter().map(|w| w.at).max();
+    let tie = |why: &str| (Action::Pull, 12, format!("winner: newest, a tie ({why}): remote wins"));
+    let (Some(local), Some(remote)) = (local, changed_at) else { return tie("a time is unknown") };
+    if own.is_some_and(|own| local < own || remote < own) {
+        return tie("older than our own last write");
+    }
+    let apart = (local - remote).num_milliseconds().unsigned_abs();
+    if u128::from(apart) <= sight.mapping.conflicts.skew.as_millis() {
+        tie("within the skew")
+    } else if local > remote {
+        (Action::Push, 12, "winner: newest, the local change is later".into())
+    } else {
+        (Action::Pull, 12, "winner: newest, the remote change is later".into())
+    }
+}
+
+/// What a value must satisfy before it travels: `immutable`, `required`, columns that refuse null.
+fn forbidden(
+    mapping: &Mapping,
+    field: &Field,
+    four: &Four<'_>,
+    state: FieldState,
+    action: &Action,
+) -> Option<(u16, String)> {
+    let (value, inward) = match action {
+        Action::Push => (four.local, false),
+        Action::Pull => (four.remote, true),
+        Action::Set(value) => (Some(value), true),
+        _ => return None,
+    };
+    let label = &field.label;
+    if field.immutable && state != FieldState::LateEcho {
+        return Some((7, format!("`{label}` is immutable: it travels only when a record is created")));
+    }
+    let blank = value.is_none_or(Value::is_blank);
+    if field.required && blank {
+        return Some((7, format!("`{label}` is required and empty")));
+    }
+    if inward && value.is_none_or(Value::is_null) {
+        let optional = field.local.iter().filter_map(|name| mapping.catalog.field(name)).all(|f| f.optional);
+        if !optional {
+            return Some((7, format!("`{label}` would become null, and its column is not optional")));
+        }
+    }
+    None
+}

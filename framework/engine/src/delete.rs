@@ -1,0 +1,209 @@
+//! Outward deletes: evidence, the limit, the call (rules 6, 32, 33, 56).
+
+use crate::apply::entry;
+use crate::decide::{GoneLocal, LocalSight, RecordAction};
+use crate::look::{Ended, Look};
+use crate::push::{Sent, close, key_of};
+use crate::read::Seen;
+use bothways_connector::{Operation, WriteKind};
+use bothways_model::Record;
+use bothways_store::unit::DeleteLimit;
+use bothways_store::{
+    FieldChange, HistoryOp, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Side, Signal,
+    Subject, Unit,
+};
+use chrono::TimeDelta;
+
+impl Look {
+    /// The row is gone (or archived); the remote record is there.
+    pub(crate) async fn without_row(
+        &mut self,
+        mut link: Link,
+        seen: Seen,
+        gone: GoneLocal,
+        reused: bool,
+    ) -> Result<Unit, Ended> {
+        link.body.missing_since = None;
+        let decision = self.decision(&link, LocalSight::Gone(gone), Some(&seen));
+        let digest = decision.digest();
+        let mut unit = match decision.record {
+            RecordAction::Close { state, why } => {
+                self.close(link.clone(), state, why, gone == GoneLocal::Deleted)
+            }
+            RecordAction::AskDelete { state, why } => {
+                let mut unit = self.ask_delete(link.clone(), state, why, &digest);
+                if gone == GoneLocal::Deleted {
+                    // The delete is remembered on the link, so that its fact need not stay with the work.
+                    let mut kept = link.clone();
+                    kept.body.former_local = kept.local_id.clone().or(kept.body.former_local);
+                    if let Some(write) = &mut unit.confirm {
+                        write.link.body.former_local = kept.body.former_local;
+                        if reused {
+                            write.local = LocalBinding::Set(None);
+                        }
+                    }
+                }
+                unit
+            }
+            RecordAction::Missing => {
+                let why =
+                    "the row is missing and no delete was captured (another database, a restore, TRUNCATE?)"
+                        .to_owned();
+                let mut unit = self.ask_delete(link.clone(), LinkState::Missing, why, &digest);
+                unit.history.push(entry(
+                    &link,
+                    Side::Local,
+                    HistoryOp::Unlink,
+                    Default::default(),
+                    vec![32],
+                    "row missing".into(),
+                    None,
+                ));
+                unit
+            }
+            RecordAction::DeleteRemote => self.delete_remote(link.clone(), &seen, gone).await?,
+            _ => {
+                let mut unit = self.unit();
+                unit.work = self.done();
+                unit
+            }
+        };
+        if let (true, Some(row)) = (reused, &self.taken.row) {
+            // The id belongs to another record now: that one is looked at afresh, under no link (rule 30).
+            let subject = Subject::Local(row.id.clone());
+            unit.signals.push(Signal { pair: self.pair.id, subject, look: true, not_before: None });
+        }
+        Ok(unit)
+    }
+
+    async fn delete_remote(&mut self, link: Link, seen: &Seen, gone: GoneLocal) -> Result<Unit, Ended> {
+        let Some(id) = link.remote_id.clone() else {
+            return Ok(self.close(
+                link,
+                LinkState::Tombstone,
+                "deleted before it was created remotely".into(),
+                true,
+            ));
+        };
+        self.wait_for_capture().await?;
+        let settings = self.engine.settings;
+        let key = key_of(self.pair.id, link.id, self.taken.next_intent);
+        let number = self.taken.next_intent;
+        let operation = Operation::Delete { id: id.clone(), key: key.clone(), seen: seen.body.clone() };
+        let prepared = self.prepare_write(operation).await?;
+        let intent = self.intent(&link, WriteKind::Delete, Some(id), &prepared, Vec::new(), key);
+        let mut open = self.unit();
+        let window = TimeDelta::from_std(settings.delete_window).unwrap_or(TimeDelta::minutes(30));
+        open.delete_limit =
+            Some(DeleteLimit { pair: self.pair.id, most: settings.delete_limit, since: self.now - window });
+        self.commit_intent(open, intent).await?;
+        match self.send(prepared).await {
+            Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
+                Ok(self.deleted_remotely(link, &seen.fields, gone, number))
+            }
+            other => Err(self.unsent(link, number, other).await),
+        }
+    }
+
+    /// The confirmation of an outward delete.
+    pub(crate) fn deleted_remotely(&self, link: Link, before: &Record, gone: GoneLocal, number: u32) -> Unit {
+        let fields = before
+            .iter()
+            .map(|(label, value)| (label.clone(), FieldChange { before: Some(value.clone()), after: None }))
+            .collect();
+        let history = entry(
+            &link,
+            Side::Remote,
+            HistoryOp::Delete,
+            fields,
+            vec![6, 56],
+            "deleted locally".into(),
+            None,
+        );
+        let id = link.id;
+        let mut unit = self.close(
+            link,
+            LinkState::Tombstone,
+            "deleted locally, then remotely".into(),
+            gone == GoneLocal::Deleted,
+        );
+        unit.history = vec![history];
+        unit.intents.push(close(id, number, IntentState::Confirmed, "deleted"));
+        unit
+    }
+
+    /// A captured delete waits until whatever was committed before it has been relayed, and a little longer (rule 56).
+    async fn wait_for_capture(&self) -> Result<(), Ended> {
+        let Some(bothways_store::Fact::Deleted { change, at }) = self.deleted() else { return Ok(()) };
+        let delay = TimeDelta::from_std(self.engine.settings.delete_delay).unwrap_or(TimeDelta::seconds(5));
+        let drained = self.engine.store.drained(*change).await.unwrap_or(false);
+        let due = *at + delay;
+        if drained && self.now >= due {
+            return Ok(());
+        }
+        let mut unit = self.unit();
+        let due = due.max(self.now + TimeDelta::milliseconds(if drained { 10 } else { 200 }));
+        unit.work = self.again_at(due, None, Some("a delete waits for earlier changes".into()), true);
+        Err(Box::new(unit))
+    }
+
+    /// The unit when the delete limit is reached: the rest waits for the window to move on.
+    pub(crate) fn withheld(&self) -> Unit {
+        let settings = &self.engine.settings;
+        let mut unit = self.unit();
+        let held = format!(
+            "more than {} deletes in {} minutes: the rest waits",
+            settings.delete_limit,
+            settings.delete_window.as_secs() / 60
+        );
+        let wait = TimeDelta::from_std(settings.delete_window / 30).unwrap_or(TimeDelta::minutes(1));
+        unit.work = self.again_at(self.now + wait, None, Some(held), true);
+        unit
+    }
+
+    /// A record answers to another id: it was merged into another one (rule 26).
+    pub(crate) async fn merged(&self, mut link: Link, observed: bothways_model::Observed) -> Unit {
+        let other = self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&observed.id)).await;
+        let taken_by_other = match other {
+            Ok(links) => links.into_iter().flatten().any(|l| l.id != link.id && l.state.is_live()),
+            Err(error) => {
+                return *self.failed(&crate::read::unexpected(&format!("a link lookup ({error})"))).await;
+            }
+        };
+        let mut unit = self.unit();
+        let into = observed.id.clone();
+        if taken_by_other {
+            let why = format!("merged remotely into `{into}`, which has a row of its own");
+            link.state = LinkState::Tombstone;
+            link.body.merged_into = Some(into);
+            link.body.note = Some(why.clone());
+            unit.history.push(entry(
+                &link,
+                Side::Remote,
+                HistoryOp::Unlink,
+                Default::default(),
+                vec![26],
+                why.clone(),
+                None,
+            ));
+            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+            unit.work = self.park(ParkReason::Merged, why, "merged");
+        } else {
+            let why = format!("merged remotely into `{into}`: the link moves there");
+            unit.history.push(entry(
+                &link,
+                Side::Remote,
+                HistoryOp::Link,
+                Default::default(),
+                vec![26],
+                why,
+                None,
+            ));
+            link.remote_id = Some(into);
+            link.body.base.clear();
+            unit.work = self.again_at(self.now, None, None, true);
+            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        }
+        unit
+    }
+}

@@ -1,0 +1,120 @@
+//! The engine as a whole: what it holds, how it starts and stops.
+
+use crate::commits::Commits;
+use crate::connections::Connections;
+use crate::pairs::{Loaded, PairRuntime};
+use crate::pauses::Pauses;
+use crate::{EngineError, Ports, Settings};
+use bothways_model::{ConnectionName, PairId};
+use bothways_queue::Queue;
+use bothways_store::Store;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+
+/// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
+pub struct Engine {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) ports: Ports,
+    pub(crate) settings: Settings,
+    pub(crate) pairs: BTreeMap<PairId, Arc<PairRuntime>>,
+    pub(crate) connections: Connections,
+    pub(crate) commits: Commits,
+    pub(crate) pauses: Pauses,
+    /// Wakes the relay.
+    pub(crate) relay_wake: Notify,
+    /// Wakes the dispatchers.
+    pub(crate) work_wake: watch::Sender<u64>,
+    /// Ticks after anything that a page may want to show again.
+    pub(crate) news: watch::Sender<u64>,
+    /// Becomes true when the engine stops.
+    pub(crate) stopping: watch::Sender<bool>,
+}
+
+impl Engine {
+    /// Opens the engine on a store whose tables and triggers are installed: finds or makes the pair of every mapping. Nothing
+    /// runs before [`Engine::start`]; only the committing task does, so that operator actions work.
+    ///
+    /// # Errors
+    /// The store fails, or a mapping names a resource its connector does not have.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        queue: Arc<dyn Queue>,
+        ports: Ports,
+        loaded: &[Loaded],
+        settings: Settings,
+    ) -> Result<Arc<Self>, EngineError> {
+        let mut pairs = BTreeMap::new();
+        for one in loaded {
+            let pair = PairRuntime::open(&*store, one).await?;
+            pairs.insert(pair.id, Arc::new(pair));
+        }
+        let commits = Commits::start(store.clone(), &ports);
+        Ok(Arc::new(Self {
+            connections: Connections::new(loaded),
+            store,
+            queue,
+            ports,
+            settings,
+            pairs,
+            commits,
+            pauses: Pauses::default(),
+            relay_wake: Notify::new(),
+            work_wake: watch::channel(0).0,
+            news: watch::channel(0).0,
+            stopping: watch::channel(false).0,
+        }))
+    }
+
+    /// The loaded pairs, by number.
+    pub fn pairs(&self) -> impl Iterator<Item = &Arc<PairRuntime>> {
+        self.pairs.values()
+    }
+
+    /// Reads the stored pairs again: approvals, accounts and walks may have been written by another process.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn refresh_pairs(&self) -> Result<(), EngineError> {
+        for stored in self.store.pairs().await? {
+            if let Some(pair) = self.pairs.get(&stored.id) {
+                pair.refresh(stored);
+            }
+        }
+        Ok(())
+    }
+
+    /// Signals that work was added, to this process and to others.
+    pub(crate) async fn nudge(&self) {
+        self.work_wake.send_modify(|n| *n += 1);
+        if let Err(error) = self.queue.nudge(bothways_queue::Nudge { topic: "work".into() }).await {
+            tracing::debug!(error = %error, "nudge not sent; the sweep will find the work");
+        }
+    }
+
+    /// Ticks for pages.
+    pub(crate) fn tell(&self) {
+        self.news.send_modify(|n| *n += 1);
+    }
+
+    /// A receiver that changes whenever something was written.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// True once the engine is stopping.
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// The pairs of `connection` whose work may be taken now: loaded, approved, walked, not paused (rules 27, 61, 64).
+    pub(crate) fn workable(&self, connection: &ConnectionName) -> Vec<PairId> {
+        self.pairs
+            .values()
+            .filter(|pair| pair.connection == *connection && pair.is_approved() && pair.is_walked())
+            .filter(|pair| !self.is_paused(pair, None))
+            .map(|pair| pair.id)
+            .collect()
+    }
+}

@@ -1,0 +1,673 @@
+//! One look at one linked record: resolve what is pending, see both sides as they are now, decide, carry out (rules 9 to 24).
+//!
+//! A look ends in exactly one [`Unit`] (a push commits one more, with its intent, before it calls). It never fails: whatever goes
+//! wrong becomes a unit that tries again, waits or parks.
+
+use crate::apply::{Scene, again, entry, settle};
+use crate::decide::{
+    Decision, GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, decide, local_changed,
+    local_value,
+};
+use crate::pairs::PairRuntime;
+use crate::read::{self, Seen};
+use crate::retry::{self, Next};
+use crate::{Engine, Purpose, SendError, flap};
+use bothways_connector::{Operation, Outcome};
+use bothways_mapping::mapping::Check;
+use bothways_model::{Failure, LocalRow, Record, RemoteId, Timestamp};
+use bothways_store::{
+    Fact, Guard, HistoryOp, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope,
+    RowWrite, Settled, Side, Signal, Subject, Taken, Unit, UnitOutcome, WorkWrite,
+};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A look under way.
+pub(crate) struct Look {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) pair: Arc<PairRuntime>,
+    pub(crate) taken: Taken,
+    pub(crate) now: Timestamp,
+}
+
+/// The unit that ends a look early. Boxed, since it travels as an error.
+pub(crate) type Ended = Box<Unit>;
+
+impl Engine {
+    /// Looks at one taken record, to the end.
+    pub(crate) async fn look(self: Arc<Self>, pair: Arc<PairRuntime>, taken: Taken) {
+        let now = self.ports.clock.now();
+        let mut look = Look { engine: self.clone(), pair, taken, now };
+        let unit = match look.taken.link.clone() {
+            Some(link) => look.linked(link).await,
+            None => look.unlinked().await,
+        };
+        let unit = unit.unwrap_or_else(|ended| *ended);
+        look.finish(unit).await;
+    }
+}
+
+impl Look {
+    async fn finish(&self, unit: Unit) {
+        match self.engine.commits.commit(unit).await {
+            Ok(UnitOutcome::Done { .. }) => {}
+            Ok(UnitOutcome::Stale) => {
+                tracing::info!(pair = %self.pair.id, "another worker took over this record")
+            }
+            Ok(UnitOutcome::RowRefused { message }) => {
+                // What was confirmed stands; the refused row write waits for a person.
+                let mut unit = self.unit();
+                let message =
+                    format!("the table `{}` refused the change: {message}", self.pair.mapping.catalog.table);
+                unit.work = self.park(ParkReason::Error, message, "row-refused");
+                if let Err(error) = self.engine.commits.commit(unit).await {
+                    tracing::error!(pair = %self.pair.id, error = %error, "could not park refused work");
+                }
+            }
+            Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted | UnitOutcome::Withheld) => {
+                let mut unit = Unit::new(Guard::Free);
+                unit.work = self.again_at(self.now, None, None, true);
+                if let Err(error) = self.engine.commits.commit(unit).await {
+                    tracing::error!(pair = %self.pair.id, error = %error, "could not requeue work");
+                }
+                self.engine.nudge().await;
+            }
+            Err(error) => {
+                tracing::error!(pair = %self.pair.id, error = %error, "a look could not be committed")
+            }
+        }
+        self.engine.tell();
+    }
+
+    /// A unit guarded by this look's lease (or by nothing, without a link).
+    pub(crate) fn unit(&self) -> Unit {
+        Unit::new(match &self.taken.link {
+            Some(link) => Guard::Token { link: link.id, token: self.taken.token },
+            None => Guard::Free,
+        })
+    }
+
+    /// The work is done, facts included.
+    pub(crate) fn done(&self) -> Vec<WorkWrite> {
+        self.taken
+            .work
+            .iter()
+            .map(|w| WorkWrite::Done {
+                id: w.id,
+                generation: w.generation,
+                facts: w.facts.iter().map(Fact::change).collect(),
+            })
+            .collect()
+    }
+
+    /// The work is tried again at `due`.
+    pub(crate) fn again_at(
+        &self,
+        due: Timestamp,
+        attempt: Option<String>,
+        held: Option<String>,
+        look: bool,
+    ) -> Vec<WorkWrite> {
+        self.taken
+            .work
+            .iter()
+            .map(|w| WorkWrite::Again { id: w.id, due, attempt: attempt.clone(), held: held.clone(), look })
+            .collect()
+    }
+
+    /// The work waits for a person. Only one row of a folded group is parked; the others are done.
+    pub(crate) fn park(
+        &self,
+        reason: ParkReason,
+        message: impl Into<String>,
+        digest: &str,
+    ) -> Vec<WorkWrite> {
+        let parked = Parked { reason, message: message.into(), digest: digest.to_owned(), at: self.now };
+        let mut writes = self.done();
+        let bearer =
+            self.taken.work.iter().position(|w| !w.facts.is_empty() || w.parked.is_some()).unwrap_or(0);
+        if let Some(work) = self.taken.work.get(bearer) {
+            tracing::info!(pair = %self.pair.id, reason = reason.as_str(), "parked");
+            writes[bearer] = WorkWrite::Park { id: work.id, generation: work.generation, parked };
+        }
+        writes
+    }
+
+    /// The unit after a failed call that nothing else has to be done about.
+    pub(crate) async fn failed(&self, failure: &Failure) -> Ended {
+        let asked = failure.retry_after_ms.map(Duration::from_millis);
+        self.after(retry::after_failure(failure), failure.to_string(), asked).await
+    }
+
+    /// The unit after a call without an answer.
+    pub(crate) async fn silent(&self, error: &SendError) -> Ended {
+        self.after(retry::after_silence(error), error.to_string(), None).await
+    }
+
+    async fn after(&self, next: Next, error: String, asked: Option<Duration>) -> Ended {
+        let policy = &self.engine.settings.retry;
+        let attempts = self.taken.work.iter().map(|w| w.attempts).max().unwrap_or(0);
+        let since = self.taken.work.iter().filter_map(|w| w.tried_since).min();
+        let wait = retry::backoff(policy, attempts, asked, &*self.engine.ports.random);
+        let due = self.engine.ports.clock.now() + wait;
+        let mut unit = self.unit();
+        unit.work = match next {
+            Next::Attempt if retry::is_exhausted(policy, attempts + 1, since, self.now) => self.park(
+                ParkReason::Error,
+                format!("failed {} times; last: {error}", attempts + 1),
+                "exhausted",
+            ),
+            Next::Attempt => self.again_at(due, Some(error), None, true),
+            Next::Outage => self.again_at(due, None, None, true),
+            Next::LookAgain => self.again_at(self.now, Some(error), None, true),
+            Next::Park => self.park(ParkReason::Error, error, "refused-by-service"),
+            Next::PauseConnection => {
+                self.engine.pause(PauseScope::Connection(self.pair.connection.clone()), &error).await;
+                self.again_at(due, None, None, true)
+            }
+            Next::PauseMapping => {
+                self.engine.pause(PauseScope::Pair(self.pair.id), &error).await;
+                self.again_at(due, None, None, true)
+            }
+        };
+        Box::new(unit)
+    }
+
+    /// Facts of captured deletes, oldest first.
+    pub(crate) fn deleted(&self) -> Option<&Fact> {
+        self.taken.work.iter().flat_map(|w| &w.facts).next()
+    }
+
+    fn wants_look(&self) -> bool {
+        self.taken.work.is_empty() || self.taken.work.iter().any(|w| w.look || w.parked.is_some())
+    }
+
+    async fn linked(&mut self, link: Link) -> Result<Unit, Ended> {
+        if !link.state.is_live() {
+            return Ok(self.closed(link));
+        }
+        let link = if self.taken.intents.is_empty() { link } else { self.resolve_intents(link).await? };
+        let (gone, reused) = self.local_side(&link);
+        let row = self.taken.row.clone().filter(|_| gone.is_none());
+        if let Some(row) = &row {
+            if !self.pair.mapping.local_in_scope(&row.fields) {
+                return Ok(self.close(
+                    link,
+                    LinkState::Unlinked,
+                    "the row left the scope (`only`)".into(),
+                    false,
+                ));
+            }
+            if self.is_quiet(&link, row) {
+                let mut unit = self.unit();
+                unit.work = self.done();
+                return Ok(unit);
+            }
+        }
+        let Some(remote_id) = link.remote_id.clone() else {
+            return match &row {
+                Some(row) => self.send_create(link, row.clone(), false).await,
+                None => Ok(self.close(
+                    link,
+                    LinkState::Tombstone,
+                    "deleted before it was created remotely".into(),
+                    true,
+                )),
+            };
+        };
+        let seen = match (&row, self.blind(&link)) {
+            (Some(_), Some(bases)) => Seen { fields: bases, ..Seen::default() },
+            _ => match self.see(&link, &remote_id).await? {
+                Some(seen) => seen,
+                None => return self.without_remote(link, row, gone).await,
+            },
+        };
+        if let Some(body) = &seen.body {
+            if !self.pair.mapping.remote_in_scope(body) {
+                return Ok(self.close(
+                    link,
+                    LinkState::Unlinked,
+                    "the remote record left the scope (`only`)".into(),
+                    false,
+                ));
+            }
+        }
+        match (&row, gone) {
+            (Some(row), _) => self.merge(link, row.clone(), seen).await,
+            (None, gone) => {
+                self.without_row(link, seen, gone.unwrap_or(GoneLocal::Unexplained), reused).await
+            }
+        }
+    }
+
+    /// A link that is over: a live row under a tombstone is shown as detached, everything else is ignored (rule 34).
+    fn closed(&self, mut link: Link) -> Unit {
+        let mut unit = self.unit();
+        unit.work = self.done();
+        let live = self.taken.row.as_ref().is_some_and(|row| row.deleted_at.is_none());
+        if live && link.state == LinkState::Tombstone && link.local_id.is_some() {
+            link.state = LinkState::Detached;
+            link.body.note = Some("the row is live again, its remote record is gone".into());
+            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        }
+        unit
+    }
+
+    /// Whether the row counts as gone, and whether its id now belongs to another record (rules 30, 32).
+    fn local_side(&self, link: &Link) -> (Option<GoneLocal>, bool) {
+        let Some(row) = &self.taken.row else {
+            let captured = self.deleted().is_some() || link.body.former_local.is_some();
+            return (Some(if captured { GoneLocal::Deleted } else { GoneLocal::Unexplained }), false);
+        };
+        if self.deleted().is_some() && !self.is_same_record(link, row) {
+            return (Some(GoneLocal::Deleted), true);
+        }
+        (row.deleted_at.is_some().then_some(GoneLocal::Archived), false)
+    }
+
+    /// A row that came back after a captured delete is the same record only if its match fields (without match: all outgoing
+    /// fields) still equal the local base (rule 30).
+    fn is_same_record(&self, link: &Link, row: &LocalRow) -> bool {
+        let mapping = &self.pair.mapping;
+        let by_match = !mapping.identity.matching.is_empty();
+        mapping
+            .fields
+            .iter()
+            .filter(|f| if by_match { mapping.identity.matching.contains(&f.label) } else { f.direction.goes_out() })
+            .all(|f| {
+                let base = link.body.base.get(&f.label).and_then(|b| b.local.as_ref());
+                matches!((local_value(f, &row.fields), base), (Some(value), Some(base)) if mapping.same(f, value, base))
+            })
+    }
+
+    /// Whether a purely local signal proves that there is nothing to do (rule 38).
+    fn is_quiet(&self, link: &Link, row: &LocalRow) -> bool {
+        !self.wants_look()
+            && link.state == LinkState::Linked
+            && link.remote_id.is_some()
+            && link.body.conflicts.is_empty()
+            && link.body.late.is_empty()
+            && self
+                .pair
+                .mapping
+                .fields
+                .iter()
+                .all(|f| link.body.base.get(&f.label).is_some_and(|b| b.remote.is_some()))
+            && !local_changed(&self.pair.mapping, &row.fields, &link.body)
+    }
+
+    /// The remote bases in place of a read, where the mapping accepts that and nothing else needs one (rule 50).
+    fn blind(&self, link: &Link) -> Option<Record> {
+        let blind = self.pair.mapping.conflicts.check == Check::Blind
+            && !self.wants_look()
+            && link.state == LinkState::Linked
+            && link.body.conflicts.is_empty()
+            && link.body.late.is_empty();
+        if !blind {
+            return None;
+        }
+        self.pair
+            .mapping
+            .fields
+            .iter()
+            .map(|f| Some((f.label.clone(), link.body.base.get(&f.label)?.remote.clone()?)))
+            .collect::<Option<Vec<_>>>()
+            .map(Record::from_iter)
+    }
+
+    /// Reads the remote record. `None` if it is proven to be gone.
+    pub(crate) async fn see(&self, link: &Link, id: &RemoteId) -> Result<Option<Seen>, Ended> {
+        match self.get(id).await? {
+            Outcome::Record(observed) if observed.gone => Ok(None),
+            Outcome::Record(observed) if observed.id != *id => {
+                Err(Box::new(self.merged(link.clone(), observed).await))
+            }
+            Outcome::Record(observed) => {
+                let seen = read::remote(&self.pair, &observed);
+                self.check_shape(link, &seen).await?;
+                Ok(Some(seen))
+            }
+            Outcome::Missing => self.absence(link).await.map(|()| None),
+            Outcome::Failed(failure) => Err(self.failed(&failure).await),
+            _ => Err(self.failed(&read::unexpected("a read")).await),
+        }
+    }
+
+    /// One GET.
+    pub(crate) async fn get(&self, id: &RemoteId) -> Result<Outcome, Ended> {
+        let exchange = match self.pair.resource.start(Operation::Get { id: id.clone() }) {
+            Ok(exchange) => exchange,
+            Err(failure) => return Err(self.failed(&failure).await),
+        };
+        let answer =
+            self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
+        match answer {
+            Ok(outcome) => Ok(outcome),
+            Err(error) => Err(self.silent(&error).await),
+        }
+    }
+
+    /// A record without any field whose base has a value is no observation; a field that is absent three times in a row pauses the
+    /// mapping (rule 17).
+    async fn check_shape(&self, link: &Link, seen: &Seen) -> Result<(), Ended> {
+        let expected: Vec<(String, bool)> = link
+            .body
+            .base
+            .iter()
+            .filter(|(label, base)| {
+                base.remote.as_ref().is_some_and(|v| !v.is_null())
+                    && !seen.refusals.iter().any(|(l, _)| l == *label)
+            })
+            .map(|(label, _)| (label.clone(), seen.fields.get(label).is_none()))
+            .collect();
+        if let Some(label) = self.pair.note_absent(&expected) {
+            let why = format!(
+                "field `{label}` is missing from three answers in a row: a permission or the API's version changed"
+            );
+            self.engine.pause(PauseScope::Pair(self.pair.id), &why).await;
+        }
+        if !expected.is_empty() && expected.iter().all(|(_, absent)| *absent) {
+            return Err(self.failed(&read::unexpected("a record without any mapped field")).await);
+        }
+        Ok(())
+    }
+
+    /// A bare 404 proves a delete only when it repeats after a delay while other records can be read (rule 31).
+    async fn absence(&self, link: &Link) -> Result<(), Ended> {
+        let delay = self.engine.settings.absence_delay;
+        let Some(since) = link.body.missing_since else {
+            let mut link = link.clone();
+            link.body.missing_since = Some(self.now);
+            let mut unit = self.unit();
+            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+            unit.work = self.again_at(self.now + delay, None, None, true);
+            return Err(Box::new(unit));
+        };
+        if self.now < since + delay {
+            let mut unit = self.unit();
+            unit.work = self.again_at(since + delay, None, None, true);
+            return Err(Box::new(unit));
+        }
+        let readable = match self.pair.resource.start(Operation::List { page: None }) {
+            Ok(exchange) => {
+                let answer = self
+                    .engine
+                    .run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout())
+                    .await;
+                matches!(answer, Ok(Outcome::Page(page)) if page.items.iter().any(|i| !i.gone && Some(&i.id) != link.remote_id.as_ref()))
+            }
+            Err(_) => false,
+        };
+        if readable {
+            return Ok(());
+        }
+        let why = "the record is not found, but no other record can be read either: no proof of a delete"
+            .to_owned();
+        let mut unit = self.unit();
+        unit.work = self.again_at(self.now + delay * 4, Some(why), None, true);
+        Err(Box::new(unit))
+    }
+
+    /// The decision on the two sides.
+    pub(crate) fn decision(&self, link: &Link, local: LocalSight<'_>, seen: Option<&Seen>) -> Decision {
+        let remote = match seen {
+            Some(seen) => {
+                RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
+            }
+            None => RemoteSight::Gone,
+        };
+        decide(&Sight {
+            mapping: &self.pair.mapping,
+            local,
+            remote,
+            body: &link.body,
+            state: link.state,
+            now: self.now,
+        })
+    }
+
+    /// Both records are there: push, then pull on the locked row.
+    async fn merge(&mut self, mut link: Link, row: LocalRow, seen: Seen) -> Result<Unit, Ended> {
+        link.body.missing_since = None;
+        link.body.late.retain(|l| l.until > self.now);
+        link.body.observed = self.taken.token;
+        link.body.delete_choice = None;
+        let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
+        let flapping: Vec<String> =
+            decision.verdicts.iter().filter(|v| self.flaps(&link, v)).map(|v| v.label.clone()).collect();
+        let (writes, mut refused) = self.writes_of(&decision, &row, &flapping);
+        refused.extend(seen.refusals.iter().cloned());
+        let digest = decision.digest();
+        let (link, seen, mut unit) = if writes.is_empty() {
+            (link, seen, self.unit())
+        } else {
+            self.push(link, &row, seen, writes).await?
+        };
+        let link_quiet = decision.is_quiet() && unit.confirm.is_none() && link.state == LinkState::Linked;
+        let nothing_new = link_quiet
+            && decision.verdicts.iter().all(|v| v.action == crate::decide::Action::None)
+            && self
+                .taken
+                .link
+                .as_ref()
+                .is_some_and(|l| l.body.conflicts.is_empty() && l.body.missing_since.is_none());
+        if !nothing_new {
+            if unit.confirm.is_none() {
+                unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+            }
+            unit.settle = Some(settle(self.scene(&seen)));
+        }
+        unit.work = if !flapping.is_empty() {
+            let message = format!(
+                "{} went back and forth more than 3 times in 10 minutes without a user",
+                flapping.join(", ")
+            );
+            self.park(ParkReason::Flapping, message, &digest)
+        } else if let Some((label, why)) = refused.first() {
+            self.park(ParkReason::Refused, format!("field `{label}`: {why}"), &digest)
+        } else {
+            self.done()
+        };
+        Ok(unit)
+    }
+
+    /// What the row part needs for a linked record.
+    pub(crate) fn scene(&self, seen: &Seen) -> Scene {
+        Scene {
+            mapping: self.pair.mapping.clone(),
+            remote: seen.fields.clone(),
+            changed_at: seen.changed_at,
+            now: self.now,
+            signalled: self.taken.work.iter().map(|w| w.since).min().unwrap_or(self.now),
+            pass: None,
+            abort_without_row: false,
+            expect: None,
+        }
+    }
+
+    fn flaps(&self, link: &Link, verdict: &crate::decide::Verdict) -> bool {
+        use crate::decide::Action;
+        let Some(field) = self.pair.mapping.fields.iter().find(|f| f.label == verdict.label) else {
+            return false;
+        };
+        let (side, value) = match &verdict.action {
+            Action::Push => (Side::Remote, verdict.local.as_ref()),
+            Action::Pull => (Side::Local, verdict.remote.as_ref()),
+            _ => return false,
+        };
+        value.is_some_and(|value| flap::would_flap(&link.body.recent, field, side, value, self.now))
+    }
+
+    /// The remote record is proven to be gone.
+    async fn without_remote(
+        &mut self,
+        link: Link,
+        row: Option<LocalRow>,
+        gone: Option<GoneLocal>,
+    ) -> Result<Unit, Ended> {
+        let local = match (&row, gone) {
+            (Some(row), _) => LocalSight::Row(row),
+            (None, gone) => LocalSight::Gone(gone.unwrap_or(GoneLocal::Unexplained)),
+        };
+        let decision = self.decision(&link, local, None);
+        let digest = decision.digest();
+        let already_detached = link.state == LinkState::Detached && link.body.delete_choice.is_none();
+        Ok(match decision.record {
+            RecordAction::AskDelete { .. } if already_detached => {
+                // A person knows; edits of a detached row do not flow (rule 34).
+                let mut unit = self.unit();
+                unit.work = self.still_parked_or_done();
+                unit
+            }
+            RecordAction::AskDelete { state, why } => self.ask_delete(link, state, why, &digest),
+            RecordAction::Close { state, why } => self.close(link, state, why, row.is_none()),
+            RecordAction::ArchiveLocal | RecordAction::DeleteLocal => {
+                self.carry_delete_in(link, decision.record)
+            }
+            RecordAction::Recreate => return self.recreate(link).await,
+            RecordAction::Merge
+            | RecordAction::DeleteRemote
+            | RecordAction::Missing
+            | RecordAction::Leave => {
+                let mut unit = self.unit();
+                unit.work = self.done();
+                unit
+            }
+        })
+    }
+
+    /// Parked work stays parked when nothing new came of the look; other work is done.
+    fn still_parked_or_done(&self) -> Vec<WorkWrite> {
+        self.taken
+            .work
+            .iter()
+            .map(|w| match &w.parked {
+                Some(parked) => {
+                    WorkWrite::Park { id: w.id, generation: w.generation, parked: parked.clone() }
+                }
+                None => WorkWrite::Done {
+                    id: w.id,
+                    generation: w.generation,
+                    facts: w.facts.iter().map(Fact::change).collect(),
+                },
+            })
+            .collect()
+    }
+
+    /// A person has to decide about a delete.
+    pub(crate) fn ask_delete(&self, mut link: Link, state: LinkState, why: String, digest: &str) -> Unit {
+        let mut unit = self.unit();
+        link.state = state;
+        link.body.note = Some(why.clone());
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        unit.work = self.park(ParkReason::Delete, why, digest);
+        unit
+    }
+
+    /// Closes the link. `free` gives the row's id free for another record.
+    pub(crate) fn close(&self, mut link: Link, state: LinkState, why: String, free: bool) -> Unit {
+        let mut unit = self.unit();
+        link.state = state;
+        link.body.note = Some(why.clone());
+        link.body.conflicts.clear();
+        link.body.delete_choice = None;
+        unit.history.push(entry(&link, Side::Local, HistoryOp::Unlink, BTreeMap::new(), vec![34], why, None));
+        let local = if free {
+            link.body.former_local = link.local_id.clone().or(link.body.former_local);
+            LocalBinding::Set(None)
+        } else {
+            LocalBinding::Keep
+        };
+        unit.confirm = Some(LinkWrite { link, local });
+        unit.work = self.done();
+        unit
+    }
+
+    /// Deletes or archives the row, if the decision still holds for the row as it is then.
+    fn carry_delete_in(&self, link: Link, wanted: RecordAction) -> Unit {
+        let mapping = self.pair.mapping.clone();
+        let now = self.now;
+        let mut unit = self.unit();
+        unit.work = self.done();
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        unit.settle = Some(Arc::new(move |row, link| {
+            let Some(row) = row.filter(|r| r.deleted_at.is_none()) else {
+                return Settled { signals: again(link, true), ..Settled::default() };
+            };
+            let sight = Sight {
+                mapping: &mapping,
+                local: LocalSight::Row(row),
+                remote: RemoteSight::Gone,
+                body: &link.body,
+                state: link.state,
+                now,
+            };
+            if decide(&sight).record != wanted {
+                return Settled { signals: again(link, true), ..Settled::default() };
+            }
+            let before = mapping
+                .fields
+                .iter()
+                .map(|f| {
+                    let change = bothways_store::FieldChange {
+                        before: local_value(f, &row.fields).cloned(),
+                        after: None,
+                    };
+                    (f.label.clone(), change)
+                })
+                .collect();
+            let archive = wanted == RecordAction::ArchiveLocal;
+            let mut link = link.clone();
+            let why = if archive { "deleted remotely: archived" } else { "deleted remotely" };
+            let history = entry(&link, Side::Local, HistoryOp::Delete, before, vec![6, 31], why.into(), None);
+            link.state = LinkState::Tombstone;
+            link.body.note = Some(why.into());
+            link.body.delete_choice = None;
+            let local = if archive {
+                LocalBinding::Keep
+            } else {
+                link.body.former_local = link.local_id.clone();
+                LocalBinding::Set(None)
+            };
+            Settled {
+                row: if archive { RowWrite::Archive(now) } else { RowWrite::Delete },
+                link: Some(LinkWrite { link, local }),
+                history: vec![history],
+                ..Settled::default()
+            }
+        }));
+        unit
+    }
+
+    /// The record was deleted remotely and is wanted back: the old link becomes a tombstone, the row is a new record.
+    async fn recreate(&mut self, link: Link) -> Result<Unit, Ended> {
+        let Some(local_id) = link.local_id.clone() else {
+            return Ok(self.close(link, LinkState::Tombstone, "gone on both sides".into(), true));
+        };
+        let filter = bothways_store::HistoryFilter {
+            pair: Some(self.pair.id),
+            local_id: Some(local_id.clone()),
+            op: Some(HistoryOp::Create),
+            ..Default::default()
+        };
+        let created = self.engine.store.history(&filter, None, 8).await.unwrap_or_default();
+        let recent = created
+            .iter()
+            .filter(|h| h.entry.side == Side::Remote && self.now - h.at < chrono::TimeDelta::minutes(10));
+        if recent.count() > 3 {
+            let why = "recreated more than 3 times in 10 minutes, deleted again each time".to_owned();
+            let mut unit = self.ask_delete(link, LinkState::Detached, why.clone(), "recreation-flap");
+            unit.work = self.park(ParkReason::Flapping, why, "recreation-flap");
+            return Ok(unit);
+        }
+        let mut unit = self.close(link, LinkState::Tombstone, "deleted remotely: recreated".into(), true);
+        unit.signals.push(Signal {
+            pair: self.pair.id,
+            subject: Subject::Local(local_id),
+            look: true,
+            not_before: None,
+        });
+        Ok(unit)
+    }
+}

@@ -1,0 +1,50 @@
+//! Pauses: what may not run now, by a person's or the engine's own order (rule 64).
+
+use crate::{Engine, EngineError, PairRuntime};
+use bothways_model::LinkId;
+use bothways_store::{Pause, PauseScope};
+use std::collections::BTreeSet;
+use std::sync::{PoisonError, RwLock};
+
+/// The pauses as last read: renewed whenever work is taken, so that a pause takes effect before the next remote call.
+#[derive(Default)]
+pub(crate) struct Pauses(RwLock<BTreeSet<PauseScope>>);
+
+impl Pauses {
+    pub(crate) fn has(&self, scope: &PauseScope) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(scope)
+    }
+}
+
+impl Engine {
+    /// Reads the pauses again.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub(crate) async fn refresh_pauses(&self) -> Result<(), EngineError> {
+        let scopes = self.store.pauses().await?.into_iter().map(|p| p.scope).collect();
+        *self.pauses.0.write().unwrap_or_else(PoisonError::into_inner) = scopes;
+        Ok(())
+    }
+
+    /// Whether calls for this pair (and link) must not be made now.
+    pub(crate) fn is_paused(&self, pair: &PairRuntime, link: Option<LinkId>) -> bool {
+        self.pauses.has(&PauseScope::All)
+            || self.pauses.has(&PauseScope::Connection(pair.connection.clone()))
+            || self.pauses.has(&PauseScope::Pair(pair.id))
+            || link.is_some_and(|link| self.pauses.has(&PauseScope::Link(link)))
+    }
+
+    /// Pauses a scope in the engine's own name and says why.
+    pub(crate) async fn pause(&self, scope: PauseScope, reason: &str) {
+        tracing::error!(scope = ?scope, reason, "paused; `bothways resume` when it is seen to");
+        let pause =
+            Pause { scope, reason: reason.to_owned(), by: "engine".into(), at: self.ports.clock.now() };
+        if let Err(error) = self.store.pause(&pause).await {
+            tracing::error!(error = %error, "the pause could not be stored");
+        }
+        if let Err(error) = self.refresh_pauses().await {
+            tracing::error!(error = %error, "the pauses could not be read");
+        }
+    }
+}

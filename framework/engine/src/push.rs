@@ -1,0 +1,394 @@
+//! Remote writes: intent, call, confirmation (rules 20 to 24).
+
+use crate::apply::entry;
+use crate::calls::{Prepared, prepare};
+use crate::decide::{Action, Decision};
+use crate::look::{Ended, Look};
+use crate::read::{self, Seen};
+use crate::{Purpose, SendError, flap};
+use bothways_connector::{FieldWrites, Operation, Outcome, StoredRequest, WriteKind};
+use bothways_mapping::Field;
+use bothways_model::{
+    ErrorClass, Failure, Idempotency, LinkId, LocalRow, Observed, PairId, RemoteId, Timestamp, Value,
+};
+use bothways_store::{
+    FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LateEcho, LeaseAction, Link, LinkWrite,
+    LocalBinding, SentField, Side, Unit, UnitOutcome,
+};
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// How long after an uncertain write its value may still be our own late echo (rule 24).
+const LATE: TimeDelta = TimeDelta::hours(24);
+
+/// One field that goes out.
+pub(crate) struct FieldWrite {
+    label: String,
+    path: bothways_model::SingularPath,
+    wire: serde_json::Value,
+    /// The value sent, as the lens reads it back.
+    sent: Value,
+    /// The local value it came from.
+    local: Value,
+    /// The remote value before.
+    before: Option<Value>,
+    rule: u16,
+    why: String,
+    /// A person's value, which comes in afterwards: the local base stays what was shown.
+    set: bool,
+}
+
+/// The idempotency key of a link's intent (rule 22).
+pub(crate) fn key_of(pair: PairId, link: LinkId, number: u32) -> String {
+    let digest = Sha256::digest(format!("{pair}/{link}/{number}").as_bytes());
+    format!("bothways-{}", hex::encode(&digest[..20]))
+}
+
+/// How a sent write ended.
+pub(crate) enum Sent {
+    /// The service answered with the record.
+    Record(Observed),
+    /// The service accepted it without showing the record.
+    Written(Option<RemoteId>),
+    /// There is no such record.
+    Missing,
+    /// The service refused: it was definitely not carried out.
+    Refused(Failure),
+    /// Whether it was carried out is unknown.
+    Uncertain(String, Option<Failure>),
+    /// It never left.
+    NotSent(SendError),
+}
+
+impl Look {
+    /// The fields that go out, and those that cannot.
+    pub(crate) fn writes_of(
+        &self,
+        decision: &Decision,
+        row: &LocalRow,
+        flapping: &[String],
+    ) -> (Vec<FieldWrite>, Vec<(String, String)>) {
+        let mut writes = Vec::new();
+        let mut refused: Vec<(String, String)> =
+            decision.refusals().map(|v| (v.label.clone(), v.why.clone())).collect();
+        for verdict in decision.pushes().filter(|v| !flapping.contains(&v.label)) {
+            let Some(field) = self.pair.mapping.field(&verdict.label) else { continue };
+            let Some(path) = field.write.clone() else { continue };
+            let mut source = row.fields.clone();
+            let set = matches!(verdict.action, Action::Set(_));
+            if let Action::Set(value) = &verdict.action {
+                source.set(field.local_name(), value.clone());
+            }
+            match self.pair.mapping.image(field, &source) {
+                Ok(wire) => writes.push(FieldWrite {
+                    label: verdict.label.clone(),
+                    path,
+                    sent: sent_value(field, &source, verdict.local.as_ref()),
+                    local: verdict.local.clone().unwrap_or(Value::Null),
+                    wire,
+                    before: verdict.remote.clone(),
+                    rule: verdict.rule,
+                    why: verdict.why.clone(),
+                    set,
+                }),
+                Err(refusal) => refused.push((verdict.label.clone(), refusal.to_string())),
+            }
+        }
+        (writes, refused)
+    }
+
+    /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with.
+    pub(crate) async fn push(
+        &mut self,
+        link: Link,
+        row: &LocalRow,
+        seen: Seen,
+        writes: Vec<FieldWrite>,
+    ) -> Result<(Link, Seen, Unit), Ended> {
+        let Some(id) = link.remote_id.clone() else { return Ok((link, seen, self.unit())) };
+        let number = self.taken.next_intent;
+        let key = key_of(self.pair.id, link.id, number);
+        let fields: FieldWrites = writes.iter().map(|w| (w.path.clone(), w.wire.clone())).collect();
+        let operation =
+            Operation::Update { id: id.clone(), fields, key: key.clone(), seen: seen.body.clone() };
+        let prepared = self.prepare_write(operation).await?;
+        let sent_fields = writes
+            .iter()
+            .map(|w| SentField { field: w.label.clone(), sent: w.sent.clone(), local: w.local.clone() })
+            .collect();
+        let intent = self.intent(&link, WriteKind::Update, Some(id.clone()), &prepared, sent_fields, key);
+        let mut open = self.unit();
+        open.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
+        let _ = row;
+        self.commit_intent(open, intent).await?;
+        let (observed, confirmed) = match self.send(prepared).await {
+            Sent::Record(observed) => (observed, true),
+            Sent::Written(_) => match self.get(&id).await {
+                Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => (observed, true),
+                _ => (
+                    Observed { id: id.clone(), body: Default::default(), gone: false, changed_at: None },
+                    false,
+                ),
+            },
+            other => return Err(self.unsent(link, number, other).await),
+        };
+        if observed.gone || observed.id != id {
+            let mut unit = *self.failed(&read::unexpected("an update")).await;
+            unit.intents.push(close(link.id, number, IntentState::Uncertain, "answered with another record"));
+            return Err(Box::new(unit));
+        }
+        let after = if confirmed { read::remote(&self.pair, &observed) } else { Seen::default() };
+        Ok(self.confirm(link, seen, after, &writes, number))
+    }
+
+    /// The confirmation of an update: always stands, whatever becomes of the row part (rule 21).
+    fn confirm(
+        &self,
+        mut link: Link,
+        seen: Seen,
+        after: Seen,
+        writes: &[FieldWrite],
+        number: u32,
+    ) -> (Link, Seen, Unit) {
+        let mut unit = self.unit();
+        unit.intents.push(close(link.id, number, IntentState::Confirmed, "confirmed"));
+        let mut changed = BTreeMap::new();
+        let mut altered = BTreeMap::new();
+        let mut resolved = BTreeMap::new();
+        let mut rules = Vec::new();
+        let mut view = seen;
+        for write in writes {
+            // BR is what the remote returned (rule 15); unknown where the answer did not show it.
+            let returned = after.fields.get(&write.label).cloned();
+            if let Some(conflict) = link.body.conflicts.remove(&write.label) {
+                let change = FieldChange { before: conflict.remote, after: Some(write.sent.clone()) };
+                resolved.insert(write.label.clone(), change);
+            }
+            link.body.late.retain(|l| l.field != write.label);
+            flap::remember(&mut link.body.recent, &write.label, Side::Remote, &write.sent, self.now);
+            let base = link.body.base.entry(write.label.clone()).or_default();
+            base.local = Some(write.local.clone());
+            if write.set {
+                // The local side takes the value next: as a remote change against the base before.
+                base.remote = Some(write.before.clone().unwrap_or(Value::Null));
+            } else {
+                base.remote.clone_from(&returned);
+            }
+            match &returned {
+                Some(value) => {
+                    view.fields.set(write.label.clone(), value.clone());
+                    let same =
+                        self.pair.mapping.field(&write.label).is_some_and(|f| f.same(value, &write.sent));
+                    if !same {
+                        let change =
+                            FieldChange { before: Some(write.sent.clone()), after: Some(value.clone()) };
+                        altered.insert(write.label.clone(), change);
+                    }
+                }
+                None => {
+                    view.fields.0.remove(&write.label);
+                }
+            }
+            changed.insert(
+                write.label.clone(),
+                FieldChange { before: write.before.clone(), after: Some(write.sent.clone()) },
+            );
+            rules.push(write.rule);
+        }
+        // Fields that were not in the write are an observation: where they differ the link is due again (rule 16).
+        let moved = after.fields.iter().any(|(label, value)| {
+            !writes.iter().any(|w| w.label == *label) && view.fields.get(label).is_some_and(|v| v != value)
+        });
+        if moved || after.fields.0.is_empty() {
+            unit.signals.extend(crate::apply::again(&link, true));
+        }
+        let why = writes.first().map(|w| w.why.clone()).unwrap_or_default();
+        unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, rules, why, None));
+        if !altered.is_empty() {
+            let why = "the service stored another value than was sent".to_owned();
+            unit.history.push(entry(&link, Side::Remote, HistoryOp::Altered, altered, vec![15], why, None));
+        }
+        if !resolved.is_empty() {
+            let why = "the conflict is over".to_owned();
+            unit.history.push(entry(&link, Side::Remote, HistoryOp::Resolved, resolved, vec![11], why, None));
+        }
+        if after.changed_at.is_some() {
+            view.changed_at = after.changed_at;
+        }
+        unit.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
+        (link, view, unit)
+    }
+
+    /// Builds a write's request without sending it.
+    pub(crate) async fn prepare_write(&self, operation: Operation) -> Result<Prepared, Ended> {
+        let exchange = match self.pair.resource.start(operation) {
+            Ok(exchange) => exchange,
+            Err(failure) => return Err(self.failed(&failure).await),
+        };
+        match prepare(exchange) {
+            Ok(prepared) => Ok(prepared),
+            Err(Outcome::Failed(failure)) => Err(self.failed(&failure).await),
+            Err(_) => Err(self.failed(&read::unexpected("a write")).await),
+        }
+    }
+
+    /// The intent of a prepared write.
+    pub(crate) fn intent(
+        &self,
+        link: &Link,
+        kind: WriteKind,
+        id: Option<RemoteId>,
+        prepared: &Prepared,
+        fields: Vec<SentField>,
+        key: String,
+    ) -> Intent {
+        let stored = StoredRequest { kind, id, request: prepared.call.request.clone() };
+        Intent {
+            link: link.id,
+            number: self.taken.next_intent,
+            pair: self.pair.id,
+            kind: match kind {
+                WriteKind::Create => "create".into(),
+                WriteKind::Update => "update".into(),
+                WriteKind::Delete => "delete".into(),
+            },
+            request: serde_json::to_value(&stored).unwrap_or_default(),
+            fields,
+            key,
+            state: IntentState::Open,
+            at: self.now,
+            sent_at: self.now,
+            outcome: None,
+        }
+    }
+
+    /// Commits an intent under the lease, which it renews (rule 20). Work rows are not touched: the look goes on.
+    pub(crate) async fn commit_intent(&mut self, mut unit: Unit, intent: Intent) -> Result<(), Ended> {
+        if self.engine.is_paused(&self.pair, Some(intent.link)) {
+            // A pause takes effect before the next remote call (rule 64).
+            let mut unit = self.unit();
+            unit.work = self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
+            return Err(Box::new(unit));
+        }
+        unit.intents.push(IntentWrite::Open(Box::new(intent)));
+        let now = self.engine.ports.clock.now();
+        unit.lease =
+            LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
+        match self.engine.commits.commit(unit).await {
+            Ok(UnitOutcome::Done { link, .. }) => {
+                self.taken.next_intent += 1;
+                if let Some(link) = link {
+                    self.taken.link = Some(*link);
+                }
+                Ok(())
+            }
+            Ok(UnitOutcome::Withheld) => Err(Box::new(self.withheld())),
+            Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
+                let mut unit = Unit::new(bothways_store::Guard::Free);
+                unit.work = self.again_at(self.now, None, None, true);
+                Err(Box::new(unit))
+            }
+            // Stale: the final unit will be stale too, and change nothing.
+            Ok(_) => Err(Box::new(self.unit())),
+            Err(error) => {
+                tracing::error!(pair = %self.pair.id, error = %error, "an intent could not be committed; nothing was sent");
+                let mut unit = self.unit();
+                unit.work =
+                    self.again_at(self.now + TimeDelta::seconds(1), Some(error.to_string()), None, true);
+                Err(Box::new(unit))
+            }
+        }
+    }
+
+    /// Sends a prepared write whose intent is committed.
+    pub(crate) async fn send(&self, prepared: Prepared) -> Sent {
+        let answer = self
+            .engine
+            .run_prepared(&self.pair.connection, Purpose::Live, prepared, self.pair.timeout())
+            .await;
+        match answer {
+            Ok(Outcome::Record(observed)) => Sent::Record(observed),
+            Ok(Outcome::Written { id }) => Sent::Written(id),
+            Ok(Outcome::Missing) => Sent::Missing,
+            Ok(Outcome::Failed(failure)) if failure.is_uncertain() => {
+                Sent::Uncertain(failure.to_string(), Some(failure))
+            }
+            Ok(Outcome::Failed(failure)) => Sent::Refused(failure),
+            Ok(_) => Sent::Uncertain("the answer makes no sense".into(), None),
+            Err(error @ (SendError::NotSent(_) | SendError::Forbidden(_) | SendError::Untrusted(_))) => {
+                Sent::NotSent(error)
+            }
+            Err(error) => Sent::Uncertain(error.to_string(), None),
+        }
+    }
+
+    /// The unit after a write that was not confirmed.
+    pub(crate) async fn unsent(&self, mut link: Link, number: u32, sent: Sent) -> Ended {
+        match sent {
+            Sent::Refused(failure) => {
+                let mut unit = self.failed(&failure).await;
+                unit.intents.push(close(link.id, number, IntentState::Refused, &failure.to_string()));
+                if failure.class == ErrorClass::Duplicate {
+                    unit.work = self.park(
+                        bothways_store::ParkReason::Duplicate,
+                        format!("the service knows such a record already: {failure}"),
+                        "duplicate",
+                    );
+                }
+                unit
+            }
+            Sent::NotSent(error) => {
+                let mut unit = self.silent(&error).await;
+                unit.intents.push(close(link.id, number, IntentState::Refused, "never sent"));
+                unit
+            }
+            Sent::Missing => {
+                // The record vanished between the read and the write: the absence check decides (rule 44).
+                link.body.missing_since.get_or_insert(self.now);
+                let mut unit = self.unit();
+                unit.intents.push(close(link.id, number, IntentState::Refused, "the record is not there"));
+                unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+                let delay =
+                    TimeDelta::from_std(self.engine.settings.absence_delay).unwrap_or(TimeDelta::seconds(15));
+                unit.work = self.again_at(self.now + delay, None, None, true);
+                Box::new(unit)
+            }
+            Sent::Uncertain(why, failure) => {
+                let failure = failure.unwrap_or_else(|| Failure::new(ErrorClass::Retry, why.clone()));
+                let mut unit =
+                    self.failed(&Failure { status: failure.status.or(Some(503)), ..failure }).await;
+                unit.intents.push(close(link.id, number, IntentState::Uncertain, &why));
+                unit
+            }
+            Sent::Record(_) | Sent::Written(_) => Box::new(self.unit()),
+        }
+    }
+}
+
+/// The value sent, in the form it is compared with what comes back.
+fn sent_value(field: &Field, source: &bothways_model::Record, fallback: Option<&Value>) -> Value {
+    let value = source.get(field.local_name()).or(fallback).cloned().unwrap_or(Value::Null);
+    field.normalize.apply(&value)
+}
+
+/// Closes an intent.
+pub(crate) fn close(link: LinkId, number: u32, state: IntentState, outcome: &str) -> IntentWrite {
+    let outcome: String = outcome.chars().take(300).collect();
+    IntentWrite::Close { link, number, state, outcome }
+}
+
+/// Values of an abandoned uncertain write that may still arrive (rule 24).
+pub(crate) fn late_echoes(intent: &Intent, now: Timestamp) -> Vec<LateEcho> {
+    intent
+        .fields
+        .iter()
+        .map(|f| LateEcho { field: f.field.clone(), value: f.sent.clone(), until: now + LATE })
+        .collect()
+}
+
+/// Whether the service still remembers an intent's key, with a margin of an hour (rule 23).
+pub(crate) fn key_is_kept(intent: &Intent, idempotency: Option<&Idempotency>, now: Timestamp) -> bool {
+    let Some(keeps) = idempotency.map(|i| i.keeps_ms.saturating_sub(3_600_000)) else { return false };
+    (now - intent.at).num_milliseconds().unsigned_abs() < keeps
+}

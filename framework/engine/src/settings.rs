@@ -1,0 +1,40 @@
+//! How the engine paces itself.
+
+use crate::RetryPolicy;
+use std::time::Duration;
+
+/// How the engine paces itself. The defaults are for production; tests and the simulator change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Change log entries per relay transaction.
+    pub relay_batch: usize,
+    /// How often everything that a lost nudge could have hidden is looked for.
+    pub sweep: Duration,
+    /// How long a bare 404 must stand before it is a proof (rule 31).
+    pub absence_delay: Duration,
+    /// How long a captured delete waits for whatever was committed before it (rule 56).
+    pub delete_delay: Duration,
+    /// At most this many deletes of a pair go out in `delete_window`.
+    pub delete_limit: u32,
+    /// The window of `delete_limit`.
+    pub delete_window: Duration,
+    /// Retries.
+    pub retry: RetryPolicy,
+    /// Days for which history and closed intents are kept.
+    pub keep_days: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            relay_batch: 500,
+            sweep: Duration::from_secs(5),
+            absence_delay: Duration::from_secs(15),
+            delete_delay: Duration::from_secs(5),
+            delete_limit: 10,
+            delete_window: Duration::from_secs(30 * 60),
+            retry: RetryPolicy::default(),
+            keep_days: 30,
+        }
+    }
+}

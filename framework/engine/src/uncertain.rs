@@ -1,0 +1,393 @@
+//! Intents whose outcome is unknown: after a crash, a lost answer, a 5xx (rules 20, 23, 24).
+//!
+//! Resolved before anything else is decided. First a lookup, then a replay of the same bytes under the same key where the service
+//! promises idempotency; a new intent only after proved absence.
+
+use crate::Purpose;
+use crate::apply::{again, entry};
+use crate::calls::prepare;
+use crate::decide::GoneLocal;
+use crate::look::{Ended, Look};
+use crate::push::{Sent, close, key_is_kept, late_echoes};
+use crate::read;
+use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
+use bothways_model::{ErrorClass, Failure, Observed, RemoteId};
+use bothways_store::{
+    FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite, LocalBinding,
+    ParkReason, Side, Unit, UnitOutcome,
+};
+use chrono::TimeDelta;
+
+/// The recover list is read from this much before the intent, for clocks that differ.
+const SKEW: TimeDelta = TimeDelta::minutes(10);
+/// At most this many pages of a lookup; a window of minutes does not have more.
+const PAGES: usize = 200;
+
+/// What a lookup showed.
+enum Lookup {
+    Found(Observed),
+    /// A consistent lookup does not show the record.
+    Absent,
+    /// Nothing could be proven.
+    Unproven,
+}
+
+impl Look {
+    /// Resolves the link's pending intents, oldest first. Returns the link to go on with.
+    pub(crate) async fn resolve_intents(&mut self, mut link: Link) -> Result<Link, Ended> {
+        let pending = std::mem::take(&mut self.taken.intents);
+        for intent in pending {
+            link = match intent.kind.as_str() {
+                "create" => self.resolve_create(link, intent).await?,
+                "delete" => self.resolve_delete(link, intent).await?,
+                _ => self.resolve_update(link, intent).await?,
+            };
+        }
+        // What was pending deserves a look at the remote side, whatever signalled it.
+        for work in &mut self.taken.work {
+            work.look = true;
+        }
+        Ok(link)
+    }
+
+    /// Commits part of the look and goes on with the link as it then is.
+    async fn commit_and_go_on(&mut self, mut unit: Unit) -> Result<Link, Ended> {
+        let now = self.engine.ports.clock.now();
+        unit.lease =
+            LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
+        match self.engine.commits.commit(unit).await {
+            Ok(UnitOutcome::Done { link: Some(link), .. }) => {
+                self.taken.link = Some((*link).clone());
+                Ok(*link)
+            }
+            Ok(_) => Err(Box::new(self.unit())),
+            Err(error) => {
+                tracing::error!(pair = %self.pair.id, error = %error, "a resolved intent could not be committed");
+                let mut unit = self.unit();
+                unit.work =
+                    self.again_at(self.now + TimeDelta::seconds(1), Some(error.to_string()), None, true);
+                Err(Box::new(unit))
+            }
+        }
+    }
+
+    /// When a lost request can no longer arrive: twice the call timeout after it was last sent (rule 24).
+    fn settled_at(&self, intent: &Intent) -> bothways_model::Timestamp {
+        intent.sent_at + TimeDelta::from_std(self.pair.timeout() * 2).unwrap_or(TimeDelta::minutes(1))
+    }
+
+    async fn resolve_update(&mut self, mut link: Link, intent: Intent) -> Result<Link, Ended> {
+        let Some(id) = link.remote_id.clone() else {
+            return self.give_up(link, &intent, "the link has no record").await;
+        };
+        let seen = match self.get(&id).await? {
+            Outcome::Record(observed) if !observed.gone && observed.id == id => {
+                read::remote(&self.pair, &observed)
+            }
+            Outcome::Failed(failure) => return Err(self.failed(&failure).await),
+            // Gone, missing or merged: the write is moot, and the look that follows finds out which.
+            _ => return self.give_up(link, &intent, "the record is not there any more").await,
+        };
+        let field = |label: &str| self.pair.mapping.field(label);
+        let holds = |label: &str, value: &bothways_model::Value| {
+            seen.fields.get(label).zip(field(label)).is_some_and(|(shown, field)| field.same(shown, value))
+        };
+        let confirmed = intent.fields.iter().all(|f| holds(&f.field, &f.sent));
+        if confirmed {
+            let mut unit = self.unit();
+            let mut changed = std::collections::BTreeMap::new();
+            for sent in &intent.fields {
+                let base = link.body.base.entry(sent.field.clone()).or_default();
+                let before = base.remote.clone();
+                base.local = Some(sent.local.clone());
+                base.remote = seen.fields.get(&sent.field).cloned();
+                link.body.conflicts.remove(&sent.field);
+                changed.insert(sent.field.clone(), FieldChange { before, after: Some(sent.sent.clone()) });
+            }
+            unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, "found carried out"));
+            let why = "an earlier write was found carried out".to_owned();
+            unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, vec![20], why, None));
+            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+            return self.commit_and_go_on(unit).await;
+        }
+        let untouched = intent.fields.iter().all(|f| {
+            let base = link.body.base.get(&f.field).and_then(|b| b.remote.as_ref());
+            base.is_none_or(|base| holds(&f.field, base))
+        });
+        if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
+            return match self.replay(&link, &intent).await? {
+                Sent::Record(_) | Sent::Written(_) => {
+                    // Confirmed under its own key; the look that follows reads what it brought about.
+                    let mut unit = self.unit();
+                    for sent in &intent.fields {
+                        let base = link.body.base.entry(sent.field.clone()).or_default();
+                        base.local = Some(sent.local.clone());
+                        base.remote = Some(sent.sent.clone());
+                    }
+                    unit.intents.push(close(
+                        link.id,
+                        intent.number,
+                        IntentState::Confirmed,
+                        "confirmed when sent again",
+                    ));
+                    unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+                    self.commit_and_go_on(unit).await
+                }
+                other => self.after_replay(link, &intent, other).await,
+            };
+        }
+        if self.now < self.settled_at(&intent) {
+            return Err(self.wait_until_settled(&intent));
+        }
+        link.body.late.extend(late_echoes(&intent, self.now));
+        self.give_up(link, &intent, "was not carried out").await
+    }
+
+    async fn resolve_delete(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {
+        let Some(id) = link.remote_id.clone() else {
+            return self.give_up(link, &intent, "the link has no record").await;
+        };
+        match self.get(&id).await? {
+            Outcome::Record(observed) if !observed.gone => {}
+            Outcome::Failed(failure) => return Err(self.failed(&failure).await),
+            _ => {
+                let gone = if self.taken.row.is_some() { GoneLocal::Archived } else { GoneLocal::Deleted };
+                return Err(Box::new(self.deleted_remotely(link, &Default::default(), gone, intent.number)));
+            }
+        }
+        if key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now)
+            && self.taken.row.is_none()
+        {
+            return match self.replay(&link, &intent).await? {
+                Sent::Record(_) | Sent::Written(_) | Sent::Missing => Err(Box::new(self.deleted_remotely(
+                    link,
+                    &Default::default(),
+                    GoneLocal::Deleted,
+                    intent.number,
+                ))),
+                other => self.after_replay(link, &intent, other).await,
+            };
+        }
+        if self.now < self.settled_at(&intent) {
+            return Err(self.wait_until_settled(&intent));
+        }
+        self.give_up(link, &intent, "was not carried out").await
+    }
+
+    async fn resolve_create(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {
+        if link.remote_id.is_some() {
+            return self.give_up(link, &intent, "the link has a record already").await;
+        }
+        let lookup = self.look_up(&link, &intent).await?;
+        if let Lookup::Found(observed) = lookup {
+            return self
+                .bind_created(link, &intent, &observed, "an earlier create was found carried out")
+                .await;
+        }
+        let row_is_gone = self.taken.row.is_none();
+        let replayable = key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now);
+        if replayable && !row_is_gone {
+            return match self.replay(&link, &intent).await? {
+                Sent::Record(observed) => {
+                    self.bind_created(link, &intent, &observed, "confirmed when sent again").await
+                }
+                Sent::Written(Some(id)) => {
+                    self.bind_id(link, &intent, id, None, "confirmed when sent again").await
+                }
+                // A failure that the service saved under the key: it says nothing about the record, which was just looked up.
+                Sent::Uncertain(_, Some(failure)) if failure.replayed && matches!(lookup, Lookup::Absent) => {
+                    self.give_up(link, &intent, "the service saved a failure and has no such record").await
+                }
+                other => self.after_replay(link, &intent, other).await,
+            };
+        }
+        if self.now < self.settled_at(&intent) {
+            return Err(self.wait_until_settled(&intent));
+        }
+        if matches!(lookup, Lookup::Absent) {
+            return self.give_up(link, &intent, "proven not to have arrived").await;
+        }
+        let mut unit = self.unit();
+        let why = "whether the record was created cannot be told: look for it at the service, then link it or replay";
+        unit.work = self.park(ParkReason::Uncertain, why, "uncertain-create");
+        Err(Box::new(unit))
+    }
+
+    fn wait_until_settled(&self, intent: &Intent) -> Ended {
+        let mut unit = self.unit();
+        unit.work = self.again_at(self.settled_at(intent), None, None, true);
+        Box::new(unit)
+    }
+
+    /// Sends the stored bytes again. Whatever follows, they have been sent at this time.
+    async fn replay(&mut self, link: &Link, intent: &Intent) -> Result<Sent, Ended> {
+        let Ok(stored) = serde_json::from_value::<StoredRequest>(intent.request.clone()) else {
+            let mut unit = self.unit();
+            unit.work = self.park(
+                ParkReason::Uncertain,
+                "the stored request of an earlier write cannot be read",
+                "unreadable",
+            );
+            return Err(Box::new(unit));
+        };
+        let mut unit = self.unit();
+        unit.intents.push(IntentWrite::Sent {
+            link: link.id,
+            number: intent.number,
+            at: self.engine.ports.clock.now(),
+        });
+        self.commit_and_go_on(unit).await?;
+        match prepare(self.pair.resource.resume(stored)) {
+            Ok(prepared) => Ok(self.send(prepared).await),
+            Err(Outcome::Failed(failure)) => Err(self.failed(&failure).await),
+            Err(_) => Err(self.failed(&read::unexpected("a replay")).await),
+        }
+    }
+
+    async fn after_replay(&mut self, link: Link, intent: &Intent, sent: Sent) -> Result<Link, Ended> {
+        match sent {
+            Sent::Missing => self.give_up(link, intent, "the record is not there any more").await,
+            // Throttled, or never sent: the intent stays as uncertain as it was.
+            Sent::NotSent(error) => Err(self.silent(&error).await),
+            Sent::Refused(failure) if failure.class == ErrorClass::Throttle => {
+                Err(self.failed(&failure).await)
+            }
+            Sent::Refused(failure) if matches!(failure.class, ErrorClass::Auth | ErrorClass::Forbidden) => {
+                Err(self.failed(&failure).await)
+            }
+            Sent::Refused(failure) => {
+                let mut unit = self.failed(&failure).await;
+                unit.intents.push(close(link.id, intent.number, IntentState::Refused, &failure.to_string()));
+                Err(unit)
+            }
+            Sent::Uncertain(why, failure) => {
+                let failure = failure.unwrap_or_else(|| Failure::new(ErrorClass::Retry, why));
+                Err(self.failed(&failure).await)
+            }
+            Sent::Record(_) | Sent::Written(_) => Ok(link),
+        }
+    }
+
+    async fn give_up(&mut self, link: Link, intent: &Intent, why: &str) -> Result<Link, Ended> {
+        let mut unit = self.unit();
+        unit.intents.push(close(link.id, intent.number, IntentState::Abandoned, why));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
+    }
+
+    async fn bind_created(
+        &mut self,
+        link: Link,
+        intent: &Intent,
+        observed: &Observed,
+        why: &str,
+    ) -> Result<Link, Ended> {
+        let seen = read::remote(&self.pair, observed);
+        self.bind_id(link, intent, observed.id.clone(), Some(seen.fields), why).await
+    }
+
+    /// Binds what a create brought about.
+    async fn bind_id(
+        &mut self,
+        mut link: Link,
+        intent: &Intent,
+        id: RemoteId,
+        shown: Option<bothways_model::Record>,
+        why: &str,
+    ) -> Result<Link, Ended> {
+        let holder = self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await;
+        if let Ok(links) = holder {
+            if links.into_iter().flatten().any(|l| l.id != link.id && l.state.is_live()) {
+                let mut unit = self.unit();
+                let why = format!("the record created for this row, `{id}`, is linked to another row");
+                unit.work = self.park(ParkReason::Duplicate, why, "created-but-linked");
+                return Err(Box::new(unit));
+            }
+        }
+        link.remote_id = Some(id);
+        link.body.created_by_us = true;
+        crate::create::created_bases(&mut link, &intent.fields, shown.as_ref());
+        let mut unit = self.unit();
+        unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, why));
+        unit.history.push(crate::create::created_history(&link, &intent.fields, why));
+        unit.signals.extend(again(&link, true));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
+    }
+
+    /// Looks for the record that an uncertain create may have made.
+    async fn look_up(&mut self, link: &Link, intent: &Intent) -> Result<Lookup, Ended> {
+        let stamp = link.id.to_string();
+        let capabilities = self.pair.capabilities().clone();
+        let stamped = self.pair.mapping.identity.stamp.is_some();
+        if capabilities.recover && stamped {
+            let since = intent.at - SKEW;
+            match self.scan(&stamp, |page| Some(Operation::Recover { since, page })).await? {
+                Lookup::Unproven => {}
+                proven => return Ok(proven),
+            }
+        }
+        for find in &capabilities.find {
+            let Some(field) = self.pair.mapping.fields.iter().find(|f| f.read.singular() == Some(&find.path))
+            else {
+                continue;
+            };
+            let Some(sent) = intent.fields.iter().find(|f| f.field == field.label) else { continue };
+            let value = sent.sent.to_text();
+            let path = find.path.clone();
+            let lookup = |page: Option<PageCursor>| match page {
+                None => Some(Operation::Find { path: path.clone(), value: value.clone() }),
+                Some(_) => None,
+            };
+            match self.scan(&stamp, lookup).await? {
+                Lookup::Found(observed) => return Ok(Lookup::Found(observed)),
+                Lookup::Absent if find.consistent && stamped => return Ok(Lookup::Absent),
+                _ => {}
+            }
+        }
+        Ok(Lookup::Unproven)
+    }
+
+    /// Walks a lookup's pages for the record with our stamp. A refused lookup proves nothing and parks nothing; nor does one that
+    /// has more pages than `operation` can ask for.
+    async fn scan(
+        &self,
+        stamp: &str,
+        operation: impl Fn(Option<PageCursor>) -> Option<Operation>,
+    ) -> Result<Lookup, Ended> {
+        let mut page = None;
+        for _ in 0..PAGES {
+            let Some(Ok(exchange)) = operation(page.take()).map(|o| self.pair.resource.start(o)) else {
+                return Ok(Lookup::Unproven);
+            };
+            let answer =
+                self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
+            let shown = match answer {
+                Ok(Outcome::Page(shown)) => shown,
+                Ok(Outcome::Failed(failure))
+                    if matches!(
+                        failure.class,
+                        ErrorClass::Invalid | ErrorClass::Missing | ErrorClass::Forbidden
+                    ) =>
+                {
+                    return Ok(Lookup::Unproven);
+                }
+                Ok(Outcome::Failed(failure)) => return Err(self.failed(&failure).await),
+                Ok(_) => return Ok(Lookup::Unproven),
+                Err(error) => return Err(self.silent(&error).await),
+            };
+            let found = shown
+                .items
+                .into_iter()
+                .find(|i| !i.gone && self.pair.mapping.stamp_of(&i.body) == Some(stamp));
+            if let Some(observed) = found {
+                return Ok(Lookup::Found(observed));
+            }
+            match shown.next {
+                Some(next) => page = Some(next),
+                None => return Ok(Lookup::Absent),
+            }
+        }
+        Ok(Lookup::Unproven)
+    }
+}

@@ -1,0 +1,273 @@
+//! The loops that keep work moving: relay, dispatchers, sweep.
+//!
+//! Nothing here decides. The relay turns captured changes into work; a dispatcher per connection takes due work, as much as the
+//! connection may call at once, and looks at each record in a task of its own; the sweep finds what a crash or a lost nudge left.
+
+use crate::{ConnectionState, Engine, EngineError};
+use bothways_model::{ConnectionName, Timestamp};
+use bothways_store::Take;
+use chrono::TimeDelta;
+use futures::future::{Either, select};
+use futures::pin_mut;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+impl Engine {
+    /// Starts all loops. Returns at once.
+    pub fn start(self: &Arc<Self>) {
+        let tasks = self.ports.tasks.clone();
+        tasks.spawn("relay", Box::pin(self.clone().relay_loop()));
+        tasks.spawn("watch", Box::pin(self.clone().watch_loop()));
+        tasks.spawn("sweep", Box::pin(self.clone().sweep_loop()));
+        tasks.spawn("nudges", Box::pin(self.clone().nudge_loop()));
+        for connection in self.connections.names() {
+            tasks.spawn("connection", Box::pin(self.clone().connection_loop(connection.clone())));
+        }
+    }
+
+    /// Asks all loops to end. Looks under way finish their call; whatever does not is found again by the next start.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+        self.relay_wake.notify_waiters();
+        self.work_wake.send_modify(|n| *n += 1);
+    }
+
+    /// Waits, but not beyond the engine's end.
+    pub(crate) async fn pause_for(&self, duration: Duration) {
+        let sleep = self.ports.clock.sleep(duration);
+        let mut stopping = self.stopping.subscribe();
+        let stop = async move {
+            let _ = stopping.wait_for(|s| *s).await;
+        };
+        pin_mut!(sleep, stop);
+        select(sleep, stop).await;
+    }
+
+    /// Relays everything that is captured. Returns how many entries there were.
+    ///
+    /// # Errors
+    /// The store fails; nothing is lost.
+    pub async fn relay(&self) -> Result<u64, EngineError> {
+        let mut entries = 0;
+        loop {
+            let relayed = self.store.relay(self.ports.clock.now(), self.settings.relay_batch).await?;
+            entries += relayed.entries;
+            if relayed.entries > 0 {
+                self.nudge().await;
+            }
+            if !relayed.more {
+                if entries > 0 {
+                    self.tell();
+                }
+                return Ok(entries);
+            }
+        }
+    }
+
+    async fn relay_loop(self: Arc<Self>) {
+        while !self.is_stopping() {
+            if let Err(error) = self.relay().await {
+                tracing::warn!(error = %error, "the relay failed; it tries again");
+                self.pause_for(Duration::from_millis(200)).await;
+                continue;
+            }
+            self.relay_wake.notified().await;
+        }
+    }
+
+    /// Wakes the relay whenever the database may have changed, through whomever.
+    async fn watch_loop(self: Arc<Self>) {
+        let mut stopping = self.stopping.subscribe();
+        while !self.is_stopping() {
+            let stopped = stopping.wait_for(|s| *s);
+            let changed = self.store.changed();
+            pin_mut!(stopped);
+            match select(changed, stopped).await {
+                Either::Left(_) => self.relay_wake.notify_one(),
+                Either::Right(_) => return,
+            }
+        }
+    }
+
+    async fn nudge_loop(self: Arc<Self>) {
+        let mut listener = loop {
+            match self.queue.listen().await {
+                Ok(listener) => break listener,
+                Err(error) => {
+                    tracing::warn!(error = %error, "cannot listen for nudges; the sweep finds the work");
+                    self.pause_for(Duration::from_secs(5)).await;
+                    if self.is_stopping() {
+                        return;
+                    }
+                }
+            }
+        };
+        let mut stopping = self.stopping.subscribe();
+        while !self.is_stopping() {
+            let stopped = stopping.wait_for(|s| *s);
+            let nudge = listener.next();
+            pin_mut!(stopped);
+            match select(nudge, stopped).await {
+                Either::Left(_) => self.work_wake.send_modify(|n| *n += 1),
+                Either::Right(_) => return,
+            }
+        }
+    }
+
+    /// Looks for everything that a lost nudge or a crash could have hidden.
+    async fn sweep_loop(self: Arc<Self>) {
+        let mut pruned_at: Option<Timestamp> = None;
+        while !self.is_stopping() {
+            let now = self.ports.clock.now();
+            if let Err(error) = self.sweep(now, &mut pruned_at).await {
+                tracing::warn!(error = %error, "the sweep failed; it tries again");
+            }
+            self.pause_for(self.settings.sweep).await;
+        }
+    }
+
+    async fn sweep(&self, now: Timestamp, pruned_at: &mut Option<Timestamp>) -> Result<(), EngineError> {
+        self.refresh_pauses().await?;
+        self.refresh_pairs().await?;
+        self.relay_wake.notify_one();
+        self.store.sweep(now).await?;
+        for catalog in self.store.repair().await? {
+            tracing::error!(
+                catalog,
+                "the triggers of this catalog were missing or changed; they are back, and a full pass follows"
+            );
+            self.request_pass(&catalog);
+        }
+        if pruned_at.is_none_or(|at| now - at >= TimeDelta::hours(1)) {
+            self.store.prune(now, self.settings.keep_days).await?;
+            *pruned_at = Some(now);
+        }
+        self.work_wake.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    /// One connection: its account first, then its readers and its dispatcher.
+    async fn connection_loop(self: Arc<Self>, connection: ConnectionName) {
+        let mut wait = Duration::from_millis(200);
+        loop {
+            match self.check_account(&connection).await {
+                Ok(ConnectionState::Blocked(why)) => {
+                    tracing::error!(connection = %connection, "{why}");
+                    return;
+                }
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(connection = %connection, error = %error, "the service cannot be asked for its account; trying again")
+                }
+            }
+            self.pause_for(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(30));
+            if self.is_stopping() {
+                return;
+            }
+        }
+        self.start_readers(&connection);
+        self.dispatch(connection).await;
+    }
+
+    /// Takes due work and looks at it, never more at once than the connection may call.
+    async fn dispatch(self: Arc<Self>, connection: ConnectionName) {
+        let Some(connector) = self.connections.get(&connection).cloned() else { return };
+        let slots = connector.limits().concurrent.max(1) * 2;
+        let busy = Arc::new(AtomicUsize::new(0));
+        let freed = Arc::new(Notify::new());
+        let mut wake = self.work_wake.subscribe();
+        let lease = TimeDelta::from_std(connector.limits().timeout * 2 + Duration::from_secs(30))
+            .unwrap_or(TimeDelta::minutes(2));
+        while !self.is_stopping() {
+            wake.mark_unchanged();
+            let free = slots.saturating_sub(busy.load(Ordering::Acquire));
+            let taken = if free == 0 || self.commits.is_stuck() {
+                Ok(0)
+            } else {
+                self.take_some(&connection, free, lease, &busy, &freed).await
+            };
+            match taken {
+                Ok(0) => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::warn!(connection = %connection, error = %error, "work could not be taken; trying again");
+                    self.pause_for(Duration::from_millis(200)).await;
+                }
+            }
+            self.wait_for_work(&connection, &mut wake, &freed, free == 0).await;
+        }
+    }
+
+    async fn take_some(
+        self: &Arc<Self>,
+        connection: &ConnectionName,
+        free: usize,
+        lease: TimeDelta,
+        busy: &Arc<AtomicUsize>,
+        freed: &Arc<Notify>,
+    ) -> Result<usize, EngineError> {
+        let pairs = self.workable(connection);
+        if pairs.is_empty() {
+            return Ok(0);
+        }
+        let now = self.ports.clock.now();
+        let taken = self.store.take(Take { now, until: now + lease, limit: free, pairs: &pairs }).await?;
+        let count = taken.len();
+        for one in taken {
+            let pair = one.link.as_ref().map(|l| l.pair).or(one.work.first().map(|w| w.pair));
+            let Some(pair) = pair.and_then(|id| self.pairs.get(&id)).cloned() else { continue };
+            busy.fetch_add(1, Ordering::AcqRel);
+            let (engine, busy, freed) = (self.clone(), busy.clone(), freed.clone());
+            self.ports.tasks.spawn(
+                "look",
+                Box::pin(async move {
+                    // Counted down even if the look panics, so that one bad record never eats a slot.
+                    let _slot = Slot { busy, freed };
+                    engine.look(pair, one).await;
+                }),
+            );
+        }
+        Ok(count)
+    }
+
+    /// Waits for a nudge, a free slot, or the time the next work is due.
+    async fn wait_for_work(
+        &self,
+        connection: &ConnectionName,
+        wake: &mut tokio::sync::watch::Receiver<u64>,
+        freed: &Notify,
+        full: bool,
+    ) {
+        let now = self.ports.clock.now();
+        let pairs = self.workable(connection);
+        let due =
+            if full || pairs.is_empty() { None } else { self.store.next_due(&pairs).await.ok().flatten() };
+        let wait = due.map_or(self.settings.sweep, |due| {
+            (due - now).to_std().unwrap_or(Duration::ZERO).min(self.settings.sweep)
+        });
+        let woken = wake.changed();
+        let slot = freed.notified();
+        let timer = self.ports.clock.sleep(wait.max(Duration::from_millis(1)));
+        pin_mut!(woken, slot, timer);
+        if full {
+            select(slot, timer).await;
+        } else {
+            select(select(woken, slot), timer).await;
+        }
+    }
+}
+
+struct Slot {
+    busy: Arc<AtomicUsize>,
+    freed: Arc<Notify>,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.busy.fetch_sub(1, Ordering::AcqRel);
+        self.freed.notify_one();
+    }
+}
