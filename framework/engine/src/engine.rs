@@ -5,11 +5,11 @@ use crate::connections::Connections;
 use crate::pairs::{Loaded, PairRuntime};
 use crate::pauses::Pauses;
 use crate::{EngineError, Ports, Settings};
-use bothways_model::{ConnectionName, PairId};
+use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
 use bothways_store::Store;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 
 /// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
@@ -19,7 +19,10 @@ pub struct Engine {
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
     pub(crate) pairs: BTreeMap<PairId, Arc<PairRuntime>>,
+    pub(crate) catalogs: BTreeMap<String, Arc<Catalog>>,
     pub(crate) connections: Connections,
+    /// Trouble of readers, by name, for `status`.
+    pub(crate) troubles: Mutex<BTreeMap<String, String>>,
     pub(crate) commits: Commits,
     pub(crate) pauses: Pauses,
     /// Wakes the relay.
@@ -33,7 +36,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the engine on a store whose tables and triggers are installed: finds or makes the pair of every mapping. Nothing
+    /// Opens the engine on a store whose tables and triggers are installed: finds or makes the pair of every mapping. `catalogs`
+    /// may hold catalogs that no mapping uses; their rows can be read and edited all the same. Nothing
     /// runs before [`Engine::start`]; only the committing task does, so that operator actions work.
     ///
     /// # Errors
@@ -43,6 +47,7 @@ impl Engine {
         queue: Arc<dyn Queue>,
         ports: Ports,
         loaded: &[Loaded],
+        catalogs: &[Arc<Catalog>],
         settings: Settings,
     ) -> Result<Arc<Self>, EngineError> {
         let mut pairs = BTreeMap::new();
@@ -50,6 +55,8 @@ impl Engine {
             let pair = PairRuntime::open(&*store, one).await?;
             pairs.insert(pair.id, Arc::new(pair));
         }
+        let mapped = pairs.values().map(|p: &Arc<PairRuntime>| p.mapping.catalog.clone());
+        let catalogs = mapped.chain(catalogs.iter().cloned()).map(|c| (c.name.clone(), c)).collect();
         let commits = Commits::start(store.clone(), &ports);
         Ok(Arc::new(Self {
             connections: Connections::new(loaded),
@@ -59,6 +66,8 @@ impl Engine {
             settings,
             pairs,
             commits,
+            catalogs,
+            troubles: Mutex::default(),
             pauses: Pauses::default(),
             relay_wake: Notify::new(),
             work_wake: watch::channel(0).0,
@@ -115,6 +124,26 @@ impl Engine {
             .filter(|pair| pair.connection == *connection && pair.is_approved() && pair.is_walked())
             .filter(|pair| !self.is_paused(pair, None))
             .map(|pair| pair.id)
+            .collect()
+    }
+
+    /// Notes trouble of a reader (`feed/stripe`, `poll/3`), or that it is over.
+    pub(crate) fn set_trouble(&self, reader: &str, trouble: Option<String>) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match trouble {
+            Some(trouble) => troubles.insert(reader.to_owned(), trouble),
+            None => troubles.remove(reader),
+        };
+    }
+
+    /// Trouble of the readers of a connection and a pair.
+    pub(crate) fn troubles(&self, connection: &ConnectionName, pair: PairId) -> Vec<String> {
+        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of_connection, of_pair) = (format!("/{connection}"), format!("/{pair}"));
+        troubles
+            .iter()
+            .filter(|(reader, _)| reader.ends_with(&of_connection) || reader.ends_with(&of_pair))
+            .map(|(reader, trouble)| format!("{reader}: {trouble}"))
             .collect()
     }
 }

@@ -1,0 +1,625 @@
+//! The operations handle: what a person looks at and decides. The command line, the API and the page all use it, with the engine
+//! running or not.
+
+use crate::{ConnectionState, Engine, EngineError, PairRuntime};
+use bothways_model::{LinkId, LocalId, PairId, RemoteId, Value};
+use bothways_store::{
+    Approval, AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkFilter,
+    LinkState, LinkWrite, LocalBinding, PairCounts, ParkReason, ParkedFilter, Pause, PauseScope, Signal,
+    Subject, Unit, UnitOutcome, Work, WorkId,
+};
+use chrono::TimeDelta;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Looks at and steers an engine's work.
+#[derive(Clone)]
+pub struct Operations {
+    pub(crate) engine: Arc<Engine>,
+}
+
+/// What `status` shows of a mapping.
+#[derive(Clone, Debug, Serialize)]
+pub struct PairStatus {
+    /// The mapping.
+    pub mapping: String,
+    /// Its catalog.
+    pub catalog: String,
+    /// Its connection.
+    pub connection: String,
+    /// Its resource.
+    pub resource: String,
+    /// The account its links belong to.
+    pub account: Option<String>,
+    /// `live`, `test` or `unknown`.
+    pub mode: String,
+    /// Who approved its plan; without one it only observes.
+    pub approved_by: Option<String>,
+    /// Whether the mapping is still the one that was approved.
+    pub approval_is_current: bool,
+    /// When its first complete walk ended, RFC 3339.
+    pub walked_at: Option<String>,
+    /// When its last full pass ended.
+    pub passed_at: Option<String>,
+    /// Why it is paused, if it is.
+    pub paused: Option<String>,
+    /// Why its connection must not be used, if so.
+    pub blocked: Option<String>,
+    /// Trouble of its readers (feed, poll), if any.
+    pub trouble: Vec<String>,
+    /// Counts.
+    pub counts: PairCounts,
+}
+
+/// Something that waits for a person.
+#[derive(Clone, Debug, Serialize)]
+pub struct Item {
+    /// What commands name it by: a number for parked work, a link's UUID for conflicts.
+    pub id: String,
+    /// `conflict`, or the reason it is parked.
+    pub reason: String,
+    /// The mapping.
+    pub mapping: String,
+    /// The row.
+    pub local_id: Option<String>,
+    /// The record.
+    pub remote_id: Option<String>,
+    /// The link.
+    pub link: Option<String>,
+    /// What happened and what to do.
+    pub message: String,
+    /// Since when, RFC 3339.
+    pub since: String,
+    /// Fields in conflict, with both values.
+    pub fields: BTreeMap<String, ConflictView>,
+    /// What `resolve` must name, so that it is refused when something moved since this was shown.
+    pub digest: String,
+}
+
+/// One field in conflict.
+#[derive(Clone, Debug, Serialize)]
+pub struct ConflictView {
+    /// The value both sides last agreed on, by the local base.
+    pub base: Option<serde_json::Value>,
+    /// The local value.
+    pub local: Option<serde_json::Value>,
+    /// The remote value.
+    pub remote: Option<serde_json::Value>,
+    /// A choice that is being carried out.
+    pub chosen: bool,
+}
+
+/// What a person decides about an [`Item`].
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    /// Per field; the empty name means all fields.
+    Fields(BTreeMap<String, KeepText>),
+    /// A delete that was left to a person.
+    Delete(DeleteChoice),
+}
+
+/// Which value to keep; a value as plain JSON, not yet of the field's type.
+#[derive(Clone, Debug)]
+pub enum KeepText {
+    /// The local one.
+    Local,
+    /// The remote one.
+    Remote,
+    /// This one.
+    Value(serde_json::Value),
+}
+
+impl Operations {
+    /// A handle on an engine.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// The engine behind it.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The loaded pair of a mapping; without a name, the only one.
+    ///
+    /// # Errors
+    /// None of that name is loaded, or several without a name.
+    pub fn pair(&self, mapping: Option<&str>) -> Result<Arc<PairRuntime>, EngineError> {
+        match mapping {
+            Some(name) => {
+                self.engine.pairs.values().find(|p| p.mapping.name == name).cloned().ok_or_else(|| {
+                    EngineError::NotFound(format!("mapping `{name}` (is its connection configured?)"))
+                })
+            }
+            None => match self.engine.pairs.values().collect::<Vec<_>>().as_slice() {
+                [one] => Ok(Arc::clone(one)),
+                [] => Err(EngineError::NotFound("mapping loaded".into())),
+                many => Err(EngineError::Refused(format!(
+                    "name the mapping: {}",
+                    many.iter().map(|p| p.mapping.name.as_str()).collect::<Vec<_>>().join(", ")
+                ))),
+            },
+        }
+    }
+
+    /// What every mapping is doing.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn status(&self) -> Result<Vec<PairStatus>, EngineError> {
+        self.engine.refresh_pairs().await?;
+        let pauses = self.engine.store.pauses().await?;
+        let mut all = Vec::new();
+        for pair in self.engine.pairs.values() {
+            let stored = pair.stored();
+            let paused = pauses.iter().find(|p| match &p.scope {
+                PauseScope::All => true,
+                PauseScope::Connection(name) => *name == pair.connection,
+                PauseScope::Pair(id) => *id == pair.id,
+                PauseScope::Link(_) => false,
+            });
+            all.push(PairStatus {
+                mapping: pair.mapping.name.clone(),
+                catalog: stored.spec.catalog,
+                connection: pair.connection.0.clone(),
+                resource: stored.spec.resource,
+                account: stored.account.map(|a| a.0),
+                mode: stored.mode.as_str().to_owned(),
+                approval_is_current: stored.approval.as_ref().is_some_and(|a| a.digest == pair.digest),
+                approved_by: stored.approval.map(|a| a.by),
+                walked_at: stored.walked_at.map(|t| t.to_rfc3339()),
+                passed_at: stored.passed_at.map(|t| t.to_rfc3339()),
+                paused: paused.map(|p| format!("{} (by {})", p.reason, p.by)),
+                blocked: match self.engine.connection_state(&pair.connection) {
+                    ConnectionState::Blocked(why) => Some(why),
+                    _ => None,
+                },
+                trouble: self.engine.troubles(&pair.connection, pair.id),
+                counts: self.engine.store.counts(pair.id).await?,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Approves a mapping's plan (rule 61).
+    ///
+    /// # Errors
+    /// No such mapping; the store fails.
+    pub async fn approve(&self, mapping: Option<&str>, by: &str) -> Result<(), EngineError> {
+        let pair = self.pair(mapping)?;
+        let approval =
+            Approval { digest: pair.digest.clone(), by: by.to_owned(), at: self.engine.ports.clock.now() };
+        self.engine.store.approve(pair.id, &approval).await?;
+        self.audit(by, "approve", serde_json::json!({ "mapping": pair.mapping.name, "digest": pair.digest }))
+            .await?;
+        self.engine.refresh_pairs().await?;
+        self.engine.nudge().await;
+        self.engine.tell();
+        Ok(())
+    }
+
+    /// Everything that waits for a person, oldest first: parked work and links with conflicts.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn parked(
+        &self,
+        mapping: Option<&str>,
+        reason: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Item>, EngineError> {
+        let pair = mapping.map(|m| self.pair(Some(m))).transpose()?.map(|p| p.id);
+        let mut items = Vec::new();
+        if reason.is_none_or(|r| r != "conflict") {
+            let filter = ParkedFilter { pair, reason: reason.and_then(ParkReason::parse) };
+            for work in self.engine.store.parked(&filter, None, limit).await? {
+                items.push(self.item_of_work(work).await?);
+            }
+        }
+        if reason.is_none_or(|r| r == "conflict") {
+            let filter = LinkFilter { pair, conflicts: true, ..LinkFilter::default() };
+            for link in self.engine.store.links(&filter, None, limit).await? {
+                items.push(self.item_of_link(&link));
+            }
+        }
+        items.sort_by(|a, b| a.since.cmp(&b.since));
+        items.truncate(limit);
+        Ok(items)
+    }
+
+    /// One of them.
+    ///
+    /// # Errors
+    /// There is none of that id; the store fails.
+    pub async fn item(&self, id: &str) -> Result<Item, EngineError> {
+        if let Ok(link) = id.parse::<LinkId>() {
+            let link = self.engine.store.link(link).await?.ok_or_else(|| no_item(id))?;
+            return Ok(self.item_of_link(&link));
+        }
+        let work = self.parked_work(id).await?;
+        self.item_of_work(work).await
+    }
+
+    async fn parked_work(&self, id: &str) -> Result<Work, EngineError> {
+        let number = id.parse::<i64>().map_err(|_| no_item(id))?;
+        self.engine
+            .store
+            .work(WorkId(number))
+            .await?
+            .filter(|w| w.parked.is_some())
+            .ok_or_else(|| no_item(id))
+    }
+
+    async fn item_of_work(&self, work: Work) -> Result<Item, EngineError> {
+        let link = self.link_of(&work).await?;
+        let (mut local, mut remote) = match &work.subject {
+            Subject::Local(id) => (Some(id.0.clone()), None),
+            Subject::Remote(id) => (None, Some(id.0.clone())),
+            Subject::Group(_) => (None, None),
+        };
+        if let Some(link) = &link {
+            local = link.local_id.as_ref().or(link.body.former_local.as_ref()).map(|i| i.0.clone()).or(local);
+            remote = link.remote_id.as_ref().map(|i| i.0.clone()).or(remote);
+        }
+        let parked = work.parked.ok_or_else(|| no_item(&work.id.0.to_string()))?;
+        Ok(Item {
+            id: work.id.0.to_string(),
+            reason: parked.reason.as_str().to_owned(),
+            mapping: self.mapping_name(work.pair),
+            local_id: local,
+            remote_id: remote,
+            link: link.map(|l| l.id.to_string()),
+            message: parked.message,
+            since: parked.at.to_rfc3339(),
+            fields: BTreeMap::new(),
+            digest: parked.digest,
+        })
+    }
+
+    fn item_of_link(&self, link: &Link) -> Item {
+        let plain = |value: &Option<Value>| value.as_ref().map(Value::to_plain_json);
+        let fields = link
+            .body
+            .conflicts
+            .iter()
+            .map(|(label, conflict)| {
+                let base = link.body.base.get(label).and_then(|b| b.local.clone());
+                let view = ConflictView {
+                    base: plain(&base),
+                    local: plain(&conflict.local),
+                    remote: plain(&conflict.remote),
+                    chosen: conflict.choice.is_some(),
+                };
+                (label.clone(), view)
+            })
+            .collect();
+        Item {
+            id: link.id.to_string(),
+            reason: "conflict".into(),
+            mapping: self.mapping_name(link.pair),
+            local_id: link.local_id.as_ref().map(|i| i.0.clone()),
+            remote_id: link.remote_id.as_ref().map(|i| i.0.clone()),
+            link: Some(link.id.to_string()),
+            message: "changed on both sides; choose which value to keep, field by field".into(),
+            since: link
+                .body
+                .conflicts
+                .values()
+                .map(|c| c.since)
+                .min()
+                .unwrap_or(link.updated_at)
+                .to_rfc3339(),
+            fields,
+            digest: conflict_digest(link),
+        }
+    }
+
+    fn mapping_name(&self, pair: PairId) -> String {
+        self.engine
+            .pairs
+            .get(&pair)
+            .map_or_else(|| format!("pair {pair} (not loaded)"), |p| p.mapping.name.clone())
+    }
+
+    async fn link_of(&self, work: &Work) -> Result<Option<Link>, EngineError> {
+        let links = match &work.subject {
+            Subject::Local(id) => {
+                self.engine.store.links_of_local(work.pair, std::slice::from_ref(id)).await?
+            }
+            Subject::Remote(id) => {
+                self.engine.store.links_of_remote(work.pair, std::slice::from_ref(id)).await?
+            }
+            Subject::Group(_) => Vec::new(),
+        };
+        Ok(links.into_iter().next().flatten())
+    }
+
+    /// Carries a person's decision out. `digest` is what the person was shown; it is refused if something moved since (rule 11).
+    ///
+    /// # Errors
+    /// No such item; stale; the decision does not fit; the store fails.
+    pub async fn resolve(
+        &self,
+        id: &str,
+        resolution: &Resolution,
+        digest: Option<&str>,
+        by: &str,
+    ) -> Result<(), EngineError> {
+        let item = self.item(id).await?;
+        if digest.is_some_and(|d| d != item.digest) {
+            return Err(EngineError::Refused(
+                "the values moved since they were shown: look again (`bothways parked show`) and decide on what is there now".into(),
+            ));
+        }
+        let link = item.link.as_deref().and_then(|l| l.parse::<LinkId>().ok());
+        let Some(link) = link else {
+            return Err(EngineError::Refused(
+                "there is no link to decide about: use `link`, `replay` or `dismiss`".into(),
+            ));
+        };
+        self.edit_link(link, |link, mapping| match resolution {
+            Resolution::Delete(choice) if item.reason == "delete" => {
+                link.body.delete_choice = Some(*choice);
+                Ok(())
+            }
+            Resolution::Delete(_) => Err(EngineError::Refused("this item is not about a delete".into())),
+            Resolution::Fields(choices) => {
+                if conflict_digest(link) != item.digest {
+                    return Err(EngineError::Refused(
+                        "the values moved since they were shown: look again".into(),
+                    ));
+                }
+                choose(link, mapping, choices, by)
+            }
+        })
+        .await?;
+        if let Ok(number) = id.parse::<i64>() {
+            self.engine.store.replay(WorkId(number), self.engine.ports.clock.now()).await?;
+        }
+        self.audit(by, "resolve", serde_json::json!({ "item": id, "digest": item.digest })).await?;
+        self.engine.nudge().await;
+        Ok(())
+    }
+
+    /// Takes parked work up again; it is planned afresh (rule 42).
+    ///
+    /// # Errors
+    /// It is not parked; the store fails.
+    pub async fn replay(&self, id: &str, by: &str) -> Result<(), EngineError> {
+        let work = self.parked_work(id).await?;
+        self.engine.store.replay(work.id, self.engine.ports.clock.now()).await?;
+        self.audit(by, "replay", serde_json::json!({ "item": id })).await?;
+        self.engine.nudge().await;
+        self.engine.tell();
+        Ok(())
+    }
+
+    /// Drops parked work.
+    ///
+    /// # Errors
+    /// It is not parked; the store fails.
+    pub async fn dismiss(&self, id: &str, by: &str) -> Result<(), EngineError> {
+        let work = self.parked_work(id).await?;
+        self.engine.store.dismiss(work.id).await?;
+        self.audit(by, "dismiss", serde_json::json!({ "item": id })).await?;
+        self.engine.tell();
+        Ok(())
+    }
+
+    /// Pauses a scope.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn pause(&self, scope: PauseScope, reason: &str, by: &str) -> Result<(), EngineError> {
+        let detail = serde_json::json!({ "scope": &scope, "reason": reason });
+        let pause =
+            Pause { scope, reason: reason.to_owned(), by: by.to_owned(), at: self.engine.ports.clock.now() };
+        self.engine.store.pause(&pause).await?;
+        self.engine.refresh_pauses().await?;
+        self.audit(by, "pause", detail).await?;
+        self.engine.tell();
+        Ok(())
+    }
+
+    /// Resumes a scope. False if it was not paused.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn resume(&self, scope: &PauseScope, by: &str) -> Result<bool, EngineError> {
+        let was = self.engine.store.resume(scope).await?;
+        self.engine.refresh_pauses().await?;
+        self.audit(by, "resume", serde_json::json!({ "scope": scope })).await?;
+        self.engine.nudge().await;
+        self.engine.tell();
+        Ok(was)
+    }
+
+    /// Links a row and a record by a person's word. Both must exist unlinked; the next look compares them (bases unknown).
+    ///
+    /// # Errors
+    /// One of them is linked already; the store fails.
+    pub async fn link(
+        &self,
+        mapping: Option<&str>,
+        local: &LocalId,
+        remote: &RemoteId,
+        by: &str,
+    ) -> Result<LinkId, EngineError> {
+        let pair = self.pair(mapping)?;
+        if self.engine.store.row(&pair.mapping.catalog.name, local).await?.is_none() {
+            return Err(EngineError::NotFound(format!(
+                "record `{local}` in catalog `{}`",
+                pair.mapping.catalog.name
+            )));
+        }
+        let now = self.engine.ports.clock.now();
+        let id = LinkId(self.engine.ports.random.uuid(now));
+        let token = self.engine.store.draw(1).await?;
+        let lease = bothways_store::Lease { token, until: now };
+        let state = self.engine.connection_state(&pair.connection);
+        let mut link = crate::create::new_link(&pair, id, &state, Some(lease), now);
+        if link.account.is_none() {
+            let stored = pair.stored();
+            link.account = stored.account;
+            link.mode = stored.mode;
+        }
+        link.local_id = Some(local.clone());
+        link.remote_id = Some(remote.clone());
+        link.body.note = Some(format!("linked by {by}"));
+        let mut unit = Unit::new(Guard::Claim(Box::new(link)));
+        unit.signals.push(Signal {
+            pair: pair.id,
+            subject: Subject::Local(local.clone()),
+            look: true,
+            not_before: None,
+        });
+        match self.engine.commits.commit(unit).await? {
+            UnitOutcome::Done { .. } => {}
+            _ => {
+                return Err(EngineError::Refused(
+                    "the row or the record has a live link already: `unlink` it first".into(),
+                ));
+            }
+        }
+        self.audit(
+            by,
+            "link",
+            serde_json::json!({ "mapping": pair.mapping.name, "local": local, "remote": remote }),
+        )
+        .await?;
+        self.engine.nudge().await;
+        Ok(id)
+    }
+
+    /// Takes a link apart. Nothing is deleted, and nothing is linked again by itself.
+    ///
+    /// # Errors
+    /// There is no live link; the store fails.
+    pub async fn unlink(&self, link: LinkId, by: &str) -> Result<(), EngineError> {
+        self.edit_link(link, |link, _| {
+            if !link.state.is_live() {
+                return Err(EngineError::Refused(format!("the link is {} already", link.state.as_str())));
+            }
+            link.state = LinkState::Unlinked;
+            link.body.conflicts.clear();
+            link.body.note = Some(format!("unlinked by {by}"));
+            Ok(())
+        })
+        .await?;
+        self.audit(by, "unlink", serde_json::json!({ "link": link })).await
+    }
+
+    /// History, newest first.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn history(
+        &self,
+        filter: &HistoryFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Vec<HistoryRow>, EngineError> {
+        Ok(self.engine.store.history(filter, before, limit.clamp(1, 1000)).await?)
+    }
+
+    /// Notes an operator action (rule 68).
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn audit(&self, by: &str, action: &str, detail: serde_json::Value) -> Result<(), EngineError> {
+        let entry = AuditEntry {
+            at: self.engine.ports.clock.now(),
+            by: by.to_owned(),
+            action: action.to_owned(),
+            detail,
+        };
+        Ok(self.engine.store.audit(&entry).await?)
+    }
+
+    /// Changes a link under a short lease of its own, then has it looked at.
+    async fn edit_link(
+        &self,
+        id: LinkId,
+        edit: impl Fn(&mut Link, &bothways_mapping::Mapping) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        for _ in 0..50 {
+            let now = self.engine.ports.clock.now();
+            let Some(taken) = self.engine.store.lease(id, now, now + TimeDelta::seconds(5)).await? else {
+                if self.engine.store.link(id).await?.is_none() {
+                    return Err(EngineError::NotFound(format!("link `{id}`")));
+                }
+                self.engine.ports.clock.sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Some(mut link) = taken.link else {
+                return Err(EngineError::NotFound(format!("link `{id}`")));
+            };
+            let guard = Guard::Token { link: id, token: taken.token };
+            let pair = self.engine.pairs.get(&link.pair).cloned();
+            let edited = match &pair {
+                Some(pair) => edit(&mut link, &pair.mapping),
+                None => Err(EngineError::NotFound("mapping loaded for this link".into())),
+            };
+            let mut unit = Unit::new(guard);
+            // The signals that were folded in with the lease are due again with this one.
+            unit.signals.extend(crate::apply::again(&link, true));
+            if edited.is_ok() {
+                unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+            }
+            let outcome = self.engine.commits.commit(unit).await?;
+            edited?;
+            if matches!(outcome, UnitOutcome::Done { .. }) {
+                self.engine.nudge().await;
+                self.engine.tell();
+                return Ok(());
+            }
+        }
+        Err(EngineError::Refused("the record is being worked on; try again in a moment".into()))
+    }
+}
+
+fn no_item(id: &str) -> EngineError {
+    EngineError::NotFound(format!("parked item `{id}`"))
+}
+
+/// What a person was shown of a link's conflicts.
+fn conflict_digest(link: &Link) -> String {
+    let shown: Vec<_> = link.body.conflicts.iter().map(|(label, c)| (label, &c.local, &c.remote)).collect();
+    let text = serde_json::to_string(&shown).unwrap_or_default();
+    hex::encode(&Sha256::digest(text.as_bytes())[..8])
+}
+
+fn choose(
+    link: &mut Link,
+    mapping: &bothways_mapping::Mapping,
+    choices: &BTreeMap<String, KeepText>,
+    by: &str,
+) -> Result<(), EngineError> {
+    if link.body.conflicts.is_empty() {
+        return Err(EngineError::Refused("this link has no conflict any more".into()));
+    }
+    if let Some(unknown) =
+        choices.keys().find(|label| !label.is_empty() && !link.body.conflicts.contains_key(*label))
+    {
+        return Err(EngineError::Refused(format!("field `{unknown}` is not in conflict")));
+    }
+    for (label, conflict) in &mut link.body.conflicts {
+        let Some(keep) = choices.get(label).or_else(|| choices.get("")) else { continue };
+        let keep = match keep {
+            KeepText::Local => Keep::Local,
+            KeepText::Remote => Keep::Remote,
+            KeepText::Value(json) => {
+                let ty =
+                    mapping.field(label).map(|f| f.ty().clone()).unwrap_or(bothways_model::FieldType::Text);
+                let value = Value::from_plain_json(&ty, json)
+                    .map_err(|error| EngineError::Refused(format!("field `{label}`: {error}")))?;
+                Keep::Value(value)
+            }
+        };
+        conflict.choice = Some(Choice { keep, by: by.to_owned() });
+    }
+    Ok(())
+}

@@ -1,0 +1,239 @@
+//! The records handle: what the API and the page do with catalog rows. Writes here are a user's writes: triggers see them, sync
+//! carries them.
+
+use crate::{Engine, EngineError};
+use bothways_model::{Catalog, KeyMaker, LocalId, LocalRow, Record, Value};
+use bothways_store::{Conflict, LinkState, Parked, RowPage};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Reads and edits the rows of any catalog.
+#[derive(Clone)]
+pub struct Records {
+    engine: Arc<Engine>,
+}
+
+/// Where a row lives elsewhere.
+#[derive(Clone, Debug, Serialize)]
+pub struct RecordLink {
+    /// The mapping.
+    pub mapping: String,
+    /// The connection.
+    pub connection: String,
+    /// The link.
+    pub link: String,
+    /// The record there; `None` until it is created.
+    pub remote_id: Option<String>,
+    /// The link's state.
+    pub state: LinkState,
+    /// Whether both sides were equal when last looked at and nothing is waiting.
+    pub in_step: bool,
+    /// When both sides were last known to agree, RFC 3339.
+    pub in_step_at: Option<String>,
+    /// Fields in conflict.
+    pub conflicts: BTreeMap<String, Conflict>,
+    /// Parked work, if any.
+    pub parked: Vec<Parked>,
+    /// The link's note, for people.
+    pub note: Option<String>,
+}
+
+impl Records {
+    /// A handle on an engine.
+    pub fn new(engine: Arc<Engine>) -> Self {
+        Self { engine }
+    }
+
+    /// All catalogs, by name.
+    pub fn catalogs(&self) -> impl Iterator<Item = &Arc<Catalog>> {
+        self.engine.catalogs.values()
+    }
+
+    /// One catalog.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn catalog(&self, name: &str) -> Result<&Arc<Catalog>, EngineError> {
+        self.engine.catalogs.get(name).ok_or_else(|| EngineError::NotFound(format!("catalog `{name}`")))
+    }
+
+    /// A page of rows in key order.
+    ///
+    /// # Errors
+    /// No such catalog; the store fails.
+    pub async fn list(
+        &self,
+        catalog: &str,
+        search: Option<&str>,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<RowPage, EngineError> {
+        self.catalog(catalog)?;
+        Ok(self.engine.store.rows(catalog, search, after, limit.clamp(1, 1000)).await?)
+    }
+
+    /// How many rows a catalog has.
+    ///
+    /// # Errors
+    /// No such catalog; the store fails.
+    pub async fn count(&self, catalog: &str) -> Result<u64, EngineError> {
+        self.catalog(catalog)?;
+        Ok(self.engine.store.count_rows(catalog).await?)
+    }
+
+    /// One row.
+    ///
+    /// # Errors
+    /// No such catalog or row; the store fails.
+    pub async fn get(&self, catalog: &str, id: &LocalId) -> Result<LocalRow, EngineError> {
+        self.catalog(catalog)?;
+        self.engine.store.row(catalog, id).await?.ok_or_else(|| no_row(catalog, id))
+    }
+
+    /// Inserts a row from plain JSON.
+    ///
+    /// # Errors
+    /// A field is unknown, missing or of the wrong type; the table refuses; the store fails.
+    pub async fn create(&self, catalog: &str, fields: &Map<String, Json>) -> Result<LocalRow, EngineError> {
+        let checked = self.catalog(catalog)?;
+        let mut record = read_fields(checked, fields)?;
+        let key = checked.key_field();
+        if checked.made_by == KeyMaker::Engine && record.get(&key.name).is_none() {
+            let uuid = self.engine.ports.random.uuid(self.engine.ports.clock.now());
+            let value = if key.ty == bothways_model::FieldType::Uuid {
+                Value::Uuid(uuid)
+            } else {
+                Value::Text(uuid.to_string())
+            };
+            record.set(key.name.clone(), value);
+        }
+        let missing: Vec<&str> = checked
+            .fields
+            .iter()
+            .filter(|f| {
+                f.name != checked.key && !f.optional && record.get(&f.name).is_none_or(Value::is_null)
+            })
+            .map(|f| f.name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            return Err(EngineError::Refused(format!("missing: {}", missing.join(", "))));
+        }
+        let row = self.engine.store.insert_row(catalog, &record).await?;
+        self.wrote();
+        Ok(row)
+    }
+
+    /// Changes fields of a row: an absent field stays, null clears, a value sets.
+    ///
+    /// # Errors
+    /// As for [`Records::create`]; no such row.
+    pub async fn update(
+        &self,
+        catalog: &str,
+        id: &LocalId,
+        fields: &Map<String, Json>,
+    ) -> Result<LocalRow, EngineError> {
+        let checked = self.catalog(catalog)?;
+        let record = read_fields(checked, fields)?;
+        for (name, value) in record.iter() {
+            let optional = checked.field(name).is_some_and(|f| f.optional);
+            if value.is_null() && !optional {
+                return Err(EngineError::Refused(format!("`{name}` must not be null")));
+            }
+        }
+        let row =
+            self.engine.store.update_row(catalog, id, &record).await?.ok_or_else(|| no_row(catalog, id))?;
+        self.wrote();
+        Ok(row)
+    }
+
+    /// Deletes a row.
+    ///
+    /// # Errors
+    /// No such catalog or row; the table refuses; the store fails.
+    pub async fn delete(&self, catalog: &str, id: &LocalId) -> Result<(), EngineError> {
+        self.catalog(catalog)?;
+        if !self.engine.store.delete_row(catalog, id).await? {
+            return Err(no_row(catalog, id));
+        }
+        self.wrote();
+        Ok(())
+    }
+
+    /// Where a row lives elsewhere, for each mapping of its catalog that has a link for it.
+    ///
+    /// # Errors
+    /// No such catalog; the store fails.
+    pub async fn links(&self, catalog: &str, id: &LocalId) -> Result<Vec<RecordLink>, EngineError> {
+        let mut of_row = self.links_of(catalog, std::slice::from_ref(id)).await?;
+        let mut links = of_row.pop().unwrap_or_default();
+        for link in &mut links {
+            let Some(pair) = self.engine.pairs.values().find(|p| p.mapping.name == link.mapping) else {
+                continue;
+            };
+            let remote = link.remote_id.clone().map(Into::into);
+            let work = self.engine.store.work_of(pair.id, Some(id), remote.as_ref()).await?;
+            link.parked = work.iter().filter_map(|w| w.parked.clone()).collect();
+            link.in_step = link.in_step && work.is_empty();
+        }
+        Ok(links)
+    }
+
+    /// The links of many rows at once, without parked work: for lists.
+    ///
+    /// # Errors
+    /// No such catalog; the store fails.
+    pub async fn links_of(
+        &self,
+        catalog: &str,
+        ids: &[LocalId],
+    ) -> Result<Vec<Vec<RecordLink>>, EngineError> {
+        self.catalog(catalog)?;
+        let mut all: Vec<Vec<RecordLink>> = ids.iter().map(|_| Vec::new()).collect();
+        for pair in self.engine.pairs.values().filter(|p| p.mapping.catalog.name == catalog) {
+            let links = self.engine.store.links_of_local(pair.id, ids).await?;
+            for (slot, link) in all.iter_mut().zip(links) {
+                let Some(link) = link else { continue };
+                slot.push(RecordLink {
+                    mapping: pair.mapping.name.clone(),
+                    connection: pair.connection.0.clone(),
+                    link: link.id.to_string(),
+                    remote_id: link.remote_id.map(|id| id.0),
+                    state: link.state,
+                    in_step: link.state == LinkState::Linked
+                        && link.body.conflicts.is_empty()
+                        && link.in_step_at.is_some(),
+                    in_step_at: link.in_step_at.map(|t| t.to_rfc3339()),
+                    conflicts: link.body.conflicts,
+                    parked: Vec::new(),
+                    note: link.body.note,
+                });
+            }
+        }
+        Ok(all)
+    }
+
+    fn wrote(&self) {
+        self.engine.relay_wake.notify_one();
+        self.engine.tell();
+    }
+}
+
+fn no_row(catalog: &str, id: &LocalId) -> EngineError {
+    EngineError::NotFound(format!("record `{id}` in catalog `{catalog}`"))
+}
+
+fn read_fields(catalog: &Catalog, fields: &Map<String, Json>) -> Result<Record, EngineError> {
+    let mut record = Record::new();
+    for (name, json) in fields {
+        let field = catalog.field(name).ok_or_else(|| {
+            EngineError::Refused(format!("catalog `{}` has no field `{name}`", catalog.name))
+        })?;
+        let value = Value::from_plain_json(&field.ty, json)
+            .map_err(|error| EngineError::Refused(format!("field `{name}`: {error}")))?;
+        record.set(name.clone(), value);
+    }
+    Ok(record)
+}
