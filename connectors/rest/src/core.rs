@@ -2,7 +2,7 @@
 
 use crate::credentials::Credentials;
 use bothways_connector::Limits;
-use bothways_mapping::connector::{ConnectorSpec, HeaderValue, ResolvedConnector};
+use bothways_mapping::connector::{Auth, ConnectorSpec, HeaderValue, ResolvedConnector};
 use bothways_model::{Failure, Mode, Request, Response, Secret};
 use url::Url;
 
@@ -55,15 +55,7 @@ impl Core {
                 HeaderValue::Secret(secret) => secret_headers.push((name.clone(), secret.clone())),
             }
         }
-        let limits = Limits {
-            origin: origin.ascii_serialization(),
-            origin_from_operator: resolved.base_url_from_operator,
-            requests: resolved.rate.limit.count,
-            per: resolved.rate.limit.per,
-            burst: resolved.rate.burst,
-            concurrent: usize::try_from(resolved.rate.concurrent).unwrap_or(usize::MAX),
-            timeout: resolved.spec.http.timeout,
-        };
+        let limits = limits(&resolved, &origin);
         let credentials = Credentials::new(&resolved.auth);
         Ok(Self { resolved, vendor, limits, origin, credentials, plain_headers, secret_headers })
     }
@@ -81,5 +73,24 @@ impl Core {
     pub(crate) fn authorise(&self, request: &mut Request) {
         request.secret_headers.extend(self.secret_headers.iter().cloned());
         self.credentials.authorise(request);
+    }
+}
+
+fn limits(resolved: &ResolvedConnector, origin: &url::Origin) -> Limits {
+    let token_origin = match &resolved.auth {
+        Auth::Oauth2 { token_url, .. } => Url::parse(token_url).ok().map(|url| url.origin()),
+        _ => None,
+    };
+    Limits {
+        origin: origin.ascii_serialization(),
+        origin_from_operator: resolved.base_url_from_operator,
+        token_origin: token_origin
+            .filter(|tokens| tokens != origin)
+            .map(|tokens| tokens.ascii_serialization()),
+        requests: resolved.rate.limit.count,
+        per: resolved.rate.limit.per,
+        burst: resolved.rate.burst,
+        concurrent: usize::try_from(resolved.rate.concurrent).unwrap_or(usize::MAX),
+        timeout: resolved.spec.http.timeout,
     }
 }

@@ -9,6 +9,8 @@ pub struct Limits {
     pub origin: String,
     /// True if the operator set the base URL by a variable: then a loopback or literal private address is allowed (S14).
     pub origin_from_operator: bool,
+    /// A second origin that requests may go to: where access tokens come from, if that is elsewhere.
+    pub token_origin: Option<String>,
     /// Requests per period.
     pub requests: u32,
     /// The period of `requests`.

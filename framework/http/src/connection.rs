@@ -1,4 +1,4 @@
-//! One connection: its client, its budget, and one call through it.
+//! One connection: its clients, its budget, and one call through it.
 
 use crate::address::{Forbidden, Reach};
 use crate::pace::Pace;
@@ -9,7 +9,7 @@ use bothways_engine::{Purpose, SendError};
 use bothways_model::{Method, Request, Response};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until, timeout};
 use url::Url;
 
@@ -24,8 +24,8 @@ const MOST_HEADER_BYTES: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Connection {
-    client: reqwest::Client,
-    origin: Url,
+    /// Where requests may go: the service, and where its tokens come from.
+    origins: Vec<Origin>,
     pace: Pace,
     /// Slots for all calls.
     slots: Semaphore,
@@ -34,29 +34,22 @@ pub(crate) struct Connection {
     largest_answer: usize,
 }
 
+/// An origin and the client that reaches it, and only what S14 lets it reach.
+#[derive(Debug)]
+struct Origin {
+    url: Url,
+    client: reqwest::Client,
+}
+
 impl Connection {
     pub(crate) fn new(limits: &Limits, settings: &Settings) -> Result<Self, Forbidden> {
-        let origin = Url::parse(&limits.origin).map_err(|_| Forbidden::NotUrl)?;
-        let reach = Reach::of(&origin, limits.origin_from_operator)?;
+        let mut origins = vec![Origin::new(&limits.origin, limits.origin_from_operator, limits)?];
+        if let Some(tokens) = limits.token_origin.as_ref().filter(|origin| **origin != limits.origin) {
+            origins.push(Origin::new(tokens, false, limits)?);
+        }
         let concurrent = limits.concurrent.clamp(1, Semaphore::MAX_PERMITS);
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("bothways/", env!("CARGO_PKG_VERSION")))
-            .https_only(origin.scheme() == "https")
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // A proxy would resolve names itself, past the address check.
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(CheckedResolver::new(reach))
-            .connect_timeout(LONGEST_CONNECT.min(limits.timeout))
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(concurrent)
-            .http1_only()
-            .build()
-            .map_err(|_| Forbidden::NotUrl)?;
         Ok(Self {
-            client,
-            origin,
+            origins,
             pace: Pace::new(limits.requests, limits.per, limits.burst),
             slots: Semaphore::new(concurrent),
             background: Semaphore::new((concurrent * 3 / 4).max(1)),
@@ -71,16 +64,15 @@ impl Connection {
         deadline: Duration,
     ) -> Result<Response, SendError> {
         // Built first: a request that our rules forbid costs no budget.
-        let request = self.build(request)?;
-        let closed = |_| SendError::NotSent("the connection is closed".into());
+        let (client, request) = self.build(request)?;
         let _background = match purpose {
-            Purpose::Background => Some(self.background.acquire().await.map_err(closed)?),
+            Purpose::Background => Some(slot(&self.background).await?),
             Purpose::Live => None,
         };
-        let _slot = self.slots.acquire().await.map_err(closed)?;
+        let _slot = slot(&self.slots).await?;
         self.turn(deadline).await?;
 
-        match timeout(deadline, self.exchange(request)).await {
+        match timeout(deadline, self.exchange(client, request)).await {
             Ok(answer) => answer,
             Err(_) => Err(SendError::Lost("the deadline passed".into())),
         }
@@ -105,12 +97,12 @@ impl Connection {
         }
     }
 
-    fn build(&self, request: Request) -> Result<reqwest::Request, SendError> {
+    fn build(&self, request: Request) -> Result<(&reqwest::Client, reqwest::Request), SendError> {
         let mut url =
             Url::parse(&request.url).map_err(|_| SendError::Forbidden("the URL cannot be read".into()))?;
-        if !same_origin(&self.origin, &url) {
+        let Some(origin) = self.origins.iter().find(|origin| same_origin(&origin.url, &url)) else {
             return Err(SendError::Forbidden("the URL has another origin than the connection".into()));
-        }
+        };
         if !request.secret_query.is_empty() {
             let mut query = url.query_pairs_mut();
             for (name, value) in &request.secret_query {
@@ -129,11 +121,15 @@ impl Connection {
         if !request.body.is_empty() {
             *built.body_mut() = Some(request.body.into());
         }
-        Ok(built)
+        Ok((&origin.client, built))
     }
 
-    async fn exchange(&self, request: reqwest::Request) -> Result<Response, SendError> {
-        let mut answer = self.client.execute(request).await.map_err(|e| failure::of_sending(&e))?;
+    async fn exchange(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+    ) -> Result<Response, SendError> {
+        let mut answer = client.execute(request).await.map_err(|e| failure::of_sending(&e))?;
         let mut read = Response {
             status: answer.status().as_u16(),
             headers: read_headers(answer.headers())?,
@@ -169,6 +165,33 @@ impl Connection {
     fn too_large(&self) -> SendError {
         SendError::Lost(format!("the answer is larger than {} bytes", self.largest_answer))
     }
+}
+
+impl Origin {
+    fn new(base: &str, from_operator: bool, limits: &Limits) -> Result<Self, Forbidden> {
+        let url = Url::parse(base).map_err(|_| Forbidden::NotUrl)?;
+        let reach = Reach::of(&url, from_operator)?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("bothways/", env!("CARGO_PKG_VERSION")))
+            .https_only(url.scheme() == "https")
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // A proxy would resolve names itself, past the address check.
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(CheckedResolver::new(reach))
+            .connect_timeout(LONGEST_CONNECT.min(limits.timeout))
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(limits.concurrent.max(1))
+            .http1_only()
+            .build()
+            .map_err(|_| Forbidden::NotUrl)?;
+        Ok(Self { url, client })
+    }
+}
+
+async fn slot(slots: &Semaphore) -> Result<SemaphorePermit<'_>, SendError> {
+    slots.acquire().await.map_err(|_| SendError::NotSent("the connection is closed".into()))
 }
 
 /// Scheme, host and port agree, and the URL holds no credentials.

@@ -21,6 +21,7 @@ fn limits(origin: impl Into<String>) -> Limits {
     Limits {
         origin: origin.into(),
         origin_from_operator: true,
+        token_origin: None,
         requests: 100_000,
         per: SECOND,
         burst: 100_000,
@@ -252,13 +253,32 @@ async fn a_refusal_pauses_the_whole_connection() {
 #[tokio::test]
 async fn calls_keep_to_the_rate() {
     let server = Server::start(ok).await;
-    let port = port(&Limits { requests: 50, per: SECOND, burst: 5, ..limits(origin(server.address)) });
+    let port = port(&Limits { requests: 50, burst: 5, ..limits(origin(server.address)) });
     let before = Instant::now();
     for answer in join_all((0..25).map(|_| send(&port, get(server.address, "/")))).await {
         answer.unwrap();
     }
     // 5 at once, 20 more at 20 ms each.
     assert!(before.elapsed() >= Duration::from_millis(400), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn tokens_may_come_from_a_second_origin() {
+    let server = Server::start(ok).await;
+    let with = |token_origin: &str| Limits {
+        token_origin: Some(token_origin.into()),
+        ..limits(origin(server.address))
+    };
+    // The document's own choice, so the whole filter applies.
+    let inside = HttpPort::new([(name(), &with("http://127.0.0.1:1"))], Settings::default());
+    assert_eq!(inside.unwrap_err().reason, Forbidden::PlainHttp);
+    let hasty = Limits { timeout: SECOND, ..with("https://login.invalid") };
+    let port = port(&hasty);
+    let error = send(&port, Request::new(Method::Post, "https://login.invalid/token")).await.unwrap_err();
+    assert!(matches!(error, SendError::NotSent(_)), "{error}");
+    assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 200);
+    let elsewhere = send(&port, Request::new(Method::Get, "https://other.invalid/")).await.unwrap_err();
+    assert!(matches!(elsewhere, SendError::Forbidden(_)), "{elsewhere}");
 }
 
 #[tokio::test]

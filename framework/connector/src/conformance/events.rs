@@ -47,7 +47,9 @@ pub(super) fn pushed(
     made: &[Made],
     now: Timestamp,
 ) {
-    let Some(webhook) = connector.webhook() else { panic!("there are deliveries, and no webhook to take them") };
+    let Some(webhook) = connector.webhook() else {
+        panic!("there are deliveries, and no webhook to take them")
+    };
     assert!(!deliveries.is_empty(), "the stand-in delivers nothing");
     let mut events = Vec::new();
     for delivery in deliveries {
@@ -56,7 +58,11 @@ pub(super) fn pushed(
             tampered.body.push(b' ');
             assert_eq!(rejected(webhook.verify(tampered, now)), Rejected::Mismatch, "a tampered body passed");
             let bare = Unverified { headers: Vec::new(), body: delivery.body.clone() };
-            assert_eq!(rejected(webhook.verify(bare, now)), Rejected::Unsigned, "an unsigned delivery passed");
+            assert_eq!(
+                rejected(webhook.verify(bare, now)),
+                Rejected::Unsigned,
+                "an unsigned delivery passed"
+            );
         }
         let genuine =
             webhook.verify(delivery, now).unwrap_or_else(|e| panic!("a genuine delivery was rejected: {e}"));

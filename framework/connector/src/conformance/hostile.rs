@@ -9,11 +9,28 @@ use bothways_model::{ErrorClass, RemoteId, Response, Timestamp};
 pub(super) fn ids(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made]) {
     let known = made.first().map(|m| m.id.as_str()).unwrap_or_default();
     let list: Vec<String> = [
-        "conformance-no-such-record", "", ".", "..", "../..", "a b", "a/b", "a%2Fb", "ä€😀", "a\nb", "a\0b", "{id}",
+        "conformance-no-such-record",
+        "",
+        ".",
+        "..",
+        "../..",
+        "a b",
+        "a/b",
+        "a%2Fb",
+        "ä€😀",
+        "a\nb",
+        "a\0b",
+        "{id}",
     ]
     .iter()
     .map(|id| (*id).to_owned())
-    .chain([format!("{known}?"), format!("{known}#x"), format!("{known}/"), format!("../{known}"), format!("{known}%00")])
+    .chain([
+        format!("{known}?"),
+        format!("{known}#x"),
+        format!("{known}/"),
+        format!("../{known}"),
+        format!("{known}%00"),
+    ])
     .collect();
     for id in list {
         let operation = Operation::Get { id: RemoteId(id.clone()) };
@@ -21,7 +38,9 @@ pub(super) fn ids(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made
         let Ok(exchange) = resource.start(operation) else { continue };
         match driver.run(exchange).0 {
             Outcome::Missing => {}
-            Outcome::Failed(failure) => assert_ne!(failure.class, ErrorClass::Malformed, "GET of {id:?}: {failure}"),
+            Outcome::Failed(failure) => {
+                assert_ne!(failure.class, ErrorClass::Malformed, "GET of {id:?}: {failure}")
+            }
             other => panic!("GET of {id:?} ended in {other:?}"),
         }
     }
@@ -31,8 +50,20 @@ pub(super) fn ids(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made
 pub(super) fn answers(resource: &dyn Resource, change: &FieldWrites) {
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let bodies: [&[u8]; 14] = [
-        b"<!doctype html><title>Sign in</title>", br#"{"data": [{"id": "x"}, {"#, b"", b" \n", b"null", b"\xff\xfe", deep.as_bytes(),
-        b"{}", b"[]", b"0", br#""x""#, br#"{"id":{}}"#, br#"{"data":[null]}"#, br#"{"data":[{"id":null}],"has_more":true}"#,
+        b"<!doctype html><title>Sign in</title>",
+        br#"{"data": [{"id": "x"}, {"#,
+        b"",
+        b" \n",
+        b"null",
+        b"\xff\xfe",
+        deep.as_bytes(),
+        b"{}",
+        b"[]",
+        b"0",
+        br#""x""#,
+        br#"{"id":{}}"#,
+        br#"{"data":[null]}"#,
+        br#"{"data":[{"id":null}],"has_more":true}"#,
     ];
     // The first seven are not JSON records in any service's eyes.
     for (n, body) in bodies.into_iter().enumerate() {

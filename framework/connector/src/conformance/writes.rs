@@ -123,7 +123,11 @@ pub(super) fn delete(resource: &dyn Resource, driver: &mut Driver<'_>, made: &mu
     }
 }
 
-fn get_or_last(resource: &dyn Resource, driver: &mut Driver<'_>, id: &RemoteId) -> std::sync::Arc<serde_json::Value> {
+fn get_or_last(
+    resource: &dyn Resource,
+    driver: &mut Driver<'_>,
+    id: &RemoteId,
+) -> std::sync::Arc<serde_json::Value> {
     match driver.start(resource, Operation::Get { id: id.clone() }) {
         Outcome::Record(seen) => seen.body,
         _ => std::sync::Arc::default(),
