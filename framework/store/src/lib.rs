@@ -5,6 +5,8 @@
 //! [`unit::Settle`], is a pure function that the store runs on a row it holds locked.
 
 mod capture;
+#[cfg(feature = "testkit")]
+pub mod contract;
 mod error;
 mod history;
 mod intake;

@@ -1,0 +1,152 @@
+//! The catalog's own tables, and reading links.
+
+use super::Bench;
+use super::kit::{at, customer, linked, local, pair, relay, take_one, text};
+use crate::{LinkFilter, LinkState, StoreErrorKind};
+use bothways_model::{LocalId, Record, Value};
+
+fn set(field: &str, value: Value) -> Record {
+    Record::from_iter([(field, value)])
+}
+
+/// Writes through the API are a user's writes.
+pub async fn are_written_and_captured(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let mut fields = customer(" Ada ", "ada@x.test");
+    fields.set("balance", Value::Decimal("1234567890123.45".parse().unwrap()));
+    let row = store.insert_row("customers", &fields).await.unwrap();
+    assert_eq!(row.fields.get("name"), Some(&text("Ada")), "as the table holds it");
+    assert_eq!(row.fields.get("balance"), Some(&Value::Decimal("1234567890123.45".parse().unwrap())));
+    assert_eq!((row.fields.get("joined"), row.deleted_at), (Some(&Value::Null), None));
+    relay(store, 0).await;
+    assert_eq!(take_one(store, pair, 0).await.row, Some(row.clone()));
+    let changed = store.update_row("customers", &row.id, &set("email", Value::Null)).await.unwrap().unwrap();
+    assert_eq!(changed.fields.get("email"), Some(&Value::Null));
+    assert_eq!(store.row("customers", &row.id).await.unwrap(), Some(changed));
+    assert!(store.delete_row("customers", &row.id).await.unwrap());
+    assert!(!store.delete_row("customers", &row.id).await.unwrap());
+    assert_eq!(store.update_row("customers", &row.id, &set("email", Value::Null)).await.unwrap(), None);
+    relay(store, 1).await;
+    let work = store.work_of(pair, Some(&row.id), None).await.unwrap();
+    assert_eq!((work.len(), work[0].facts.len()), (1, 1));
+}
+
+/// Whole numbers count as numbers.
+pub async fn page_in_key_order(bench: &dyn Bench) {
+    let store = bench.store();
+    for n in 1..=12 {
+        bench.insert("customers", customer(&format!("n{n}"), &format!("e{n}@x.test"))).await;
+    }
+    assert_eq!(store.count_rows("customers").await.unwrap(), 12);
+    let (mut ids, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.rows("customers", None, after.as_ref(), 5).await.unwrap();
+        ids.extend(page.rows.iter().map(|r| r.id.as_str().parse::<i64>().unwrap()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(ids, (1..=12).collect::<Vec<_>>());
+    assert_eq!(store.rows("customers", None, None, 12).await.unwrap().next, None, "no page after the last");
+    for code in ["b", "B", "a"] {
+        bench.insert("tags", set("code", text(code))).await;
+    }
+    let tags = store.rows("tags", None, Some(&"B".into()), 9).await.unwrap();
+    assert_eq!(tags.rows.iter().map(|r| r.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+/// In a text field or as key; wildcards are plain characters.
+pub async fn search_finds_text_in_any_case(bench: &dyn Bench) {
+    let store = bench.store();
+    let mut ids = Vec::new();
+    for (name, email) in [("Ada Lovelace", "ada@x.test"), ("Bob", "bob@100%.test"), ("Cid", "c_d@x.test")] {
+        ids.push(bench.insert("customers", customer(name, email)).await);
+    }
+    let find = async |needle: &str| {
+        let page = store.rows("customers", Some(needle), None, 9).await.unwrap();
+        page.rows.into_iter().map(|r| r.id).collect::<Vec<LocalId>>()
+    };
+    assert_eq!(find("LOVE").await, [ids[0].clone()]);
+    assert_eq!(find("x.TEST").await, [ids[0].clone(), ids[2].clone()]);
+    assert_eq!(find("100%").await, [ids[1].clone()]);
+    assert_eq!(find("c_d").await, [ids[2].clone()]);
+    assert_eq!(find(ids[1].as_str()).await.first(), Some(&ids[1]).filter(|id| id.as_str() != "1"));
+    assert!(find("nobody").await.is_empty());
+}
+
+/// One bad row does not hide the others.
+pub async fn say_what_is_unreadable(bench: &dyn Bench) {
+    let store = bench.store();
+    let good = bench.insert("customers", customer("Ada", "ada@x.test")).await;
+    let bad = bench.insert("customers", customer("Bob", "bob@x.test")).await;
+    bench.spoil(&bad).await;
+    let page = store.rows("customers", None, None, 9).await.unwrap();
+    assert_eq!(page.rows.iter().map(|r| r.id.clone()).collect::<Vec<_>>(), [good.clone()]);
+    assert_eq!(page.unreadable.len(), 1);
+    assert_eq!(page.unreadable[0].id, bad);
+    assert!(page.unreadable[0].message.contains("customers.balance"), "{}", page.unreadable[0].message);
+    let first = store.rows("customers", None, None, 1).await.unwrap();
+    assert_eq!(first.next, Some(good));
+    let second = store.rows("customers", None, first.next.as_ref(), 1).await.unwrap();
+    assert_eq!((second.rows.len(), second.unreadable.len(), second.next), (0, 1, None));
+    assert_eq!(store.row("customers", &bad).await.unwrap_err().kind, StoreErrorKind::Refused);
+}
+
+/// The table's refusal is an error that names no value.
+pub async fn refuse_what_the_table_refuses(bench: &dyn Bench) {
+    let store = bench.store();
+    let row = store.insert_row("customers", &customer("Ada", "secret@x.test")).await.unwrap();
+    let twice = store.insert_row("customers", &customer("Eve", "secret@x.test")).await.unwrap_err();
+    assert_eq!(twice.kind, StoreErrorKind::Refused);
+    assert!(!twice.to_string().contains("secret"), "{twice}");
+    let nameless = store.insert_row("customers", &set("email", Value::Null)).await.unwrap_err();
+    assert_eq!(nameless.kind, StoreErrorKind::Refused);
+    let raised = store.update_row("customers", &row.id, &set("name", text("forbidden"))).await.unwrap_err();
+    assert_eq!(raised.kind, StoreErrorKind::Refused);
+    let unknown = store.insert_row("customers", &set("nonsense", text("x"))).await.unwrap_err();
+    assert_eq!(unknown.kind, StoreErrorKind::Refused);
+    assert_eq!(store.count_rows("customers").await.unwrap(), 1);
+}
+
+/// A catalog nobody loaded.
+pub async fn name_unknown_catalogs(bench: &dyn Bench) {
+    let store = bench.store();
+    assert_eq!(store.count_rows("nobody").await.unwrap_err().kind, StoreErrorKind::Unknown);
+    assert_eq!(store.row("nobody", &"1".into()).await.unwrap_err().kind, StoreErrorKind::Unknown);
+    assert_eq!(store.row("customers", &"not a number".into()).await.unwrap(), None);
+    assert_eq!(store.row("customers", &"007".into()).await.unwrap(), None, "ids are bytes");
+}
+
+/// Filters, pages, and answers in the order asked.
+pub async fn links_answer_in_order(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let mut links = Vec::new();
+    for n in 1..=4_u128 {
+        links.push(linked(store, pair, n, Some(&n.to_string().into()), Some(&format!("cus_{n}"))).await);
+    }
+    let list = async |filter: LinkFilter, after, limit| store.links(&filter, after, limit).await.unwrap();
+    assert_eq!(list(LinkFilter::default(), None, 2).await, links[..2]);
+    assert_eq!(
+        list(LinkFilter { pair: Some(pair), ..LinkFilter::default() }, Some(links[1].id), 9).await,
+        links[2..]
+    );
+    assert_eq!(
+        list(LinkFilter { local_id: Some("3".into()), ..LinkFilter::default() }, None, 9).await,
+        links[2..3]
+    );
+    assert_eq!(
+        list(LinkFilter { remote_id: Some("cus_2".into()), ..LinkFilter::default() }, None, 9).await,
+        links[1..2]
+    );
+    let tombstones = LinkFilter { state: Some(LinkState::Tombstone), ..LinkFilter::default() };
+    assert!(list(tombstones, None, 9).await.is_empty());
+    assert!(list(LinkFilter { conflicts: true, ..LinkFilter::default() }, None, 9).await.is_empty());
+    let asked = ["4", "none", "1", "4"].map(LocalId::from);
+    let answers = store.links_of_local(pair, &asked).await.unwrap();
+    let expected = [Some(links[3].clone()), None, Some(links[0].clone()), Some(links[3].clone())];
+    assert_eq!(answers, expected);
+    store.signal(at(0), &[local(pair, &"1".into())]).await.unwrap();
+}
