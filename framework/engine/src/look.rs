@@ -40,6 +40,13 @@ impl Engine {
         let now = self.ports.clock.now();
         let mut look = Look { engine: self.clone(), pair, taken, now };
         let unit = match look.taken.link.clone() {
+            // A pause takes effect before the next remote call (rule 64).
+            link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => {
+                let mut unit = look.unit();
+                unit.work =
+                    look.again_at(now + chrono::TimeDelta::seconds(5), None, Some("paused".into()), false);
+                Ok(unit)
+            }
             Some(link) => look.linked(link).await,
             None => look.unlinked().await,
         };

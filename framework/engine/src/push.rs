@@ -209,6 +209,15 @@ impl Look {
             let why = "the service stored another value than was sent".to_owned();
             unit.history.push(entry(&link, Side::Remote, HistoryOp::Altered, altered, vec![15], why, None));
         }
+        let late: BTreeMap<_, _> = writes
+            .iter()
+            .filter(|w| w.rule == 24)
+            .map(|w| (w.label.clone(), FieldChange { before: w.before.clone(), after: Some(w.sent.clone()) }))
+            .collect();
+        if !late.is_empty() {
+            let why = "a late echo of our own uncertain write was undone".to_owned();
+            unit.history.push(entry(&link, Side::Remote, HistoryOp::Echo, late, vec![24], why, None));
+        }
         if !resolved.is_empty() {
             let why = "the conflict is over".to_owned();
             unit.history.push(entry(&link, Side::Remote, HistoryOp::Resolved, resolved, vec![11], why, None));

@@ -1,0 +1,235 @@
+//! Explains one record: both sides, bases, intents, what would be decided now, by which rule and which line (rule 66).
+
+use crate::decide::{self, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, local_value};
+use crate::operations::Operations;
+use crate::{EngineError, PairRuntime, Purpose, read};
+use bothways_connector::{Operation, Outcome};
+use bothways_mapping::mapping::Winner;
+use bothways_model::{LocalId, LocalRow, RemoteId, Value};
+use bothways_store::{HistoryFilter, HistoryRow, Intent, Link, Work};
+use serde::Serialize;
+
+/// One record of one mapping, explained.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The mapping.
+    pub mapping: String,
+    /// Where the mapping is written: file and line.
+    pub document: String,
+    /// The row's id.
+    pub local_id: Option<String>,
+    /// The record's id.
+    pub remote_id: Option<String>,
+    /// The link, with its bases, if there is one.
+    pub link: Option<Link>,
+    /// What the remote side answered just now, in words.
+    pub remote: String,
+    /// What would happen to the records as wholes if they were looked at now.
+    pub record: Option<RecordAction>,
+    /// Field by field: both sides, both bases, what would be done, why, and the line that says so.
+    pub fields: Vec<ExplainedField>,
+    /// Remote writes, newest first.
+    pub intents: Vec<ExplainedIntent>,
+    /// Signals and parked work.
+    pub work: Vec<Work>,
+    /// What was written, newest first.
+    pub history: Vec<HistoryRow>,
+}
+
+/// One field, explained.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedField {
+    /// The verdict.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// The file and line that decides: the winner's if a conflict was decided by it, else the field's.
+    pub line: String,
+}
+
+/// One remote write, explained. The request itself holds record values and is not shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedIntent {
+    /// Its number on the link.
+    pub number: u32,
+    /// `create`, `update` or `delete`.
+    pub kind: String,
+    /// Method and address.
+    pub call: String,
+    /// The fields it sent.
+    pub fields: Vec<String>,
+    /// Where it stands.
+    pub state: &'static str,
+    /// When it was committed, RFC 3339.
+    pub at: String,
+    /// What became of it.
+    pub outcome: Option<String>,
+}
+
+impl Operations {
+    /// Explains a record by its local or remote id, in each mapping that knows it (or only in `mapping`). Reads the remote side if
+    /// the service answers; writes nothing.
+    ///
+    /// # Errors
+    /// Nobody knows the id; the store fails.
+    pub async fn explain(&self, mapping: Option<&str>, id: &str) -> Result<Vec<Explanation>, EngineError> {
+        let mut found = Vec::new();
+        for pair in self.engine.pairs.values().filter(|p| mapping.is_none_or(|m| p.mapping.name == m)) {
+            if let Some(explanation) = self.explain_in(pair, id).await? {
+                found.push(explanation);
+            }
+        }
+        if found.is_empty() {
+            return Err(EngineError::NotFound(format!(
+                "record `{id}` on either side of the mappings loaded"
+            )));
+        }
+        Ok(found)
+    }
+
+    async fn explain_in(&self, pair: &PairRuntime, id: &str) -> Result<Option<Explanation>, EngineError> {
+        let store = &self.engine.store;
+        let (local, remote) = (LocalId::from(id), RemoteId::from(id));
+        let by_local =
+            store.links_of_local(pair.id, std::slice::from_ref(&local)).await?.into_iter().next().flatten();
+        let by_remote =
+            store.links_of_remote(pair.id, std::slice::from_ref(&remote)).await?.into_iter().next().flatten();
+        let link = by_local.or(by_remote);
+        let catalog = &pair.mapping.catalog.name;
+        let local_id =
+            link.as_ref().and_then(|l| l.local_id.clone()).or_else(|| link.is_none().then_some(local));
+        let row = match &local_id {
+            // An id that is no key of this table at all is simply not a row.
+            Some(id) => store.row(catalog, id).await.unwrap_or_default(),
+            None => None,
+        };
+        let remote_id = link
+            .as_ref()
+            .and_then(|l| l.remote_id.clone())
+            .or_else(|| (link.is_none() && row.is_none()).then_some(remote));
+        let (seen, shown) = self.see_remote(pair, remote_id.as_ref()).await;
+        if link.is_none() && row.is_none() && seen.is_none() {
+            return Ok(None);
+        }
+        let (record, fields) =
+            decide_now(pair, link.as_ref(), row.as_ref(), seen.as_ref(), self.engine.ports.clock.now());
+        let work = store
+            .work_of(pair.id, row.as_ref().map(|r| &r.id).or(local_id.as_ref()), remote_id.as_ref())
+            .await?;
+        let filter = match &link {
+            Some(link) => HistoryFilter { link: Some(link.id), ..HistoryFilter::default() },
+            None => HistoryFilter {
+                pair: Some(pair.id),
+                local_id: row.as_ref().map(|r| r.id.clone()),
+                ..HistoryFilter::default()
+            },
+        };
+        let intents = match &link {
+            Some(link) => store.intents(link.id, 20).await?,
+            None => Vec::new(),
+        };
+        Ok(Some(Explanation {
+            mapping: pair.mapping.name.clone(),
+            document: pair.mapping.source.to_string(),
+            local_id: row.as_ref().map(|r| r.id.0.clone()),
+            remote_id: remote_id.map(|id| id.0),
+            record,
+            fields,
+            remote: shown,
+            intents: intents.iter().map(explain_intent).collect(),
+            work,
+            history: store.history(&filter, None, 50).await?,
+            link,
+        }))
+    }
+
+    async fn see_remote(&self, pair: &PairRuntime, id: Option<&RemoteId>) -> (Option<read::Seen>, String) {
+        let Some(id) = id else { return (None, "there is no remote record yet".into()) };
+        let exchange = match pair.resource.start(Operation::Get { id: id.clone() }) {
+            Ok(exchange) => exchange,
+            Err(failure) => return (None, failure.to_string()),
+        };
+        match self.engine.run(&pair.connection, Purpose::Live, exchange, pair.timeout()).await {
+            Ok(Outcome::Record(observed)) if observed.gone => (None, "the record is deleted".into()),
+            Ok(Outcome::Record(observed)) => (Some(read::remote(pair, &observed)), "read just now".into()),
+            Ok(Outcome::Missing) => (None, "there is no such record (404)".into()),
+            Ok(Outcome::Failed(failure)) => (None, format!("not read: {failure}")),
+            Ok(_) => (None, "not read: the answer makes no sense".into()),
+            Err(error) => (None, format!("not read: {error}")),
+        }
+    }
+}
+
+fn decide_now(
+    pair: &PairRuntime,
+    link: Option<&Link>,
+    row: Option<&LocalRow>,
+    seen: Option<&read::Seen>,
+    now: bothways_model::Timestamp,
+) -> (Option<RecordAction>, Vec<ExplainedField>) {
+    let mapping = &pair.mapping;
+    let nothing = bothways_store::LinkBody::default();
+    let (Some(row), Some(seen)) = (row, seen) else {
+        let fields = mapping.fields.iter().map(|field| {
+            let base = link.and_then(|l| l.body.base.get(&field.label)).cloned().unwrap_or_default();
+            let verdict = Verdict {
+                label: field.label.clone(),
+                action: decide::Action::Unseen,
+                local: row.and_then(|r| local_value(field, &r.fields)).cloned(),
+                remote: seen.and_then(|s| s.fields.get(&field.label)).cloned(),
+                base,
+                rule: 17,
+                why: "only one side can be seen".into(),
+            };
+            ExplainedField { verdict, line: field.source.to_string() }
+        });
+        return (None, fields.collect());
+    };
+    let decision = decide::decide(&Sight {
+        mapping,
+        local: LocalSight::Row(row),
+        remote: RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at }),
+        body: link.map_or(&nothing, |l| &l.body),
+        state: link.map_or(bothways_store::LinkState::Linked, |l| l.state),
+        now,
+    });
+    let fields = decision.verdicts.into_iter().map(|verdict| {
+        let line = match mapping.field(&verdict.label) {
+            Some(field) if verdict.rule == 11 || verdict.rule == 12 => match &field.winner_source {
+                Some(source) => source.to_string(),
+                None if field.winner != Winner::Manual => mapping.said_at("/conflicts/winner").to_string(),
+                None => field.source.to_string(),
+            },
+            Some(field) => field.source.to_string(),
+            None => mapping.source.to_string(),
+        };
+        ExplainedField { verdict, line }
+    });
+    (Some(decision.record), fields.collect())
+}
+
+fn explain_intent(intent: &Intent) -> ExplainedIntent {
+    let text = |pointer: &str| {
+        intent.request.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned()
+    };
+    // The query may hold record values; the path holds ids only.
+    let url = text("/request/url");
+    let url = url.split('?').next().unwrap_or_default().to_owned();
+    ExplainedIntent {
+        number: intent.number,
+        kind: intent.kind.clone(),
+        call: format!("{} {url}", text("/request/method")),
+        fields: intent.fields.iter().map(|f| f.field.clone()).collect(),
+        state: intent.state.as_str(),
+        at: intent.at.to_rfc3339(),
+        outcome: intent.outcome.clone(),
+    }
+}
+
+/// A value for people: quoted text, plain everything else.
+#[must_use]
+pub fn show_value(value: Option<&Value>) -> String {
+    match value {
+        None => "—".into(),
+        Some(value) => value.to_plain_json().to_string(),
+    }
+}
