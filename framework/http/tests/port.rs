@@ -12,6 +12,7 @@ use server::{Answer, Server, answer};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
@@ -349,8 +350,14 @@ async fn an_untrusted_certificate_is_told_from_an_outage() {
 
 #[tokio::test]
 async fn a_server_without_tls_is_an_outage() {
-    let server = Server::start(ok).await;
-    let base = format!("https://127.0.0.1:{}", server.address.port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let served = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 mail.example ESMTP\r\n").await.unwrap();
+        stream
+    });
     let error = send(&port(&limits(base.clone())), Request::new(Method::Get, base)).await.unwrap_err();
     assert!(matches!(error, SendError::NotSent(_)), "{error}");
+    drop(served.await.unwrap());
 }
