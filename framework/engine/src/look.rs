@@ -47,6 +47,12 @@ impl Engine {
                     look.again_at(now + chrono::TimeDelta::seconds(5), None, Some("paused".into()), false);
                 Ok(unit)
             }
+            _ if look.taken.row_error.is_some() => {
+                let why = look.taken.row_error.clone().unwrap_or_default();
+                let mut unit = look.unit();
+                unit.work = look.park(ParkReason::Refused, format!("the row cannot be read: {why}"), "row-unreadable");
+                Ok(unit)
+            }
             Some(link) => look.linked(link).await,
             None => look.unlinked().await,
         };
