@@ -23,7 +23,7 @@ use std::convert::Infallible;
 /// The routes of steering.
 pub(crate) fn routes() -> Router<Served> {
     Router::new()
-        .route("/", get(overview))
+        .route("/state", get(overview))
         .route("/clock", get(clock).post(set_clock))
         .route("/faults", get(faults).post(add_faults).delete(clear_faults))
         .route("/release", post(release))
@@ -34,6 +34,7 @@ pub(crate) fn routes() -> Router<Served> {
         .route("/events", get(events).post(emit_event))
         .route("/webhook_endpoints/{id}/roll", post(roll_secret))
         .route("/changes", get(changes))
+        .fallback(|| async { Problem(StatusCode::NOT_FOUND, json!({ "message": "no such steering path" })) })
 }
 
 /// What went wrong with a steering request.

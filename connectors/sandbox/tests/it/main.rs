@@ -4,5 +4,6 @@ mod api;
 mod caller;
 mod faults;
 mod idempotency;
+mod laws;
 mod served;
 mod webhooks;
