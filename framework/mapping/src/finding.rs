@@ -70,6 +70,8 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
+    /// The place holds what looks like a credential, and must not be shown.
+    pub masked: bool,
 }
 
 macro_rules! codes {
@@ -165,6 +167,8 @@ codes! {
     M305
     /// `newest` without a time of change.
     M306
+    /// `check: blind` may overwrite what nobody saw.
+    M307
     /// Two writers of one place.
     M402
     /// The documents and the database disagree.

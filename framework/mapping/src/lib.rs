@@ -3,19 +3,27 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 #![warn(missing_docs)]
 
+mod build;
+mod check;
 pub mod connector;
 pub mod doc;
 mod finding;
 pub mod lens;
+mod load;
 pub mod mapping;
 pub mod path;
 mod project;
 pub mod template;
+pub mod tree;
+mod typed;
 pub mod units;
+pub mod yaml;
 
+pub use check::database::{ColumnFacts, ColumnKind, TableFacts, check_database};
 pub use connector::{ConnectorSpec, ResolvedConnector};
 pub use finding::{Code, Finding, Severity, Source, Span, nearest};
 pub use lens::{Lens, Normalize, Refusal, RefusalKind};
+pub use load::{DocumentKind, Parsed, load, load_parsed, sort};
 pub use mapping::{Direction, Field, Mapping, Reading};
 pub use path::{Filter, Query};
 pub use project::{Loaded, Project, SourceFile};

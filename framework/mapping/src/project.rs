@@ -1,7 +1,8 @@
 //! A whole set of checked documents.
 
 use crate::connector::ConnectorSpec;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Source};
+use crate::load::Places;
 use crate::mapping::Mapping;
 use bothways_model::Catalog;
 use std::collections::BTreeMap;
@@ -32,12 +33,20 @@ pub struct Project {
     pub catalogs: BTreeMap<String, Arc<Catalog>>,
     /// Mappings, in the order of their names.
     pub mappings: Vec<Arc<Mapping>>,
+    /// Where everything in each catalog's document was said.
+    pub(crate) places: Places,
 }
 
 impl Project {
     /// The mapping called `name`.
     pub fn mapping(&self, name: &str) -> Option<&Arc<Mapping>> {
         self.mappings.iter().find(|m| m.name == name)
+    }
+
+    /// Where the value at `pointer` of a catalog's document is; the document's name where it is not there.
+    pub fn catalog_place(&self, catalog: &str, pointer: &str) -> Option<Source> {
+        let places = self.places.get(catalog)?;
+        places.get(pointer).or_else(|| places.get("/catalog")).cloned()
     }
 }
 

@@ -24,7 +24,7 @@ impl ConnectorSpec {
                 })
                 .collect(),
             create: spec.create.is_some(),
-            update: spec.update.is_some() || spec.upsert.is_some(),
+            update: spec.update.is_some(),
             delete: spec.delete.is_some(),
             irreversible_delete: spec.delete.as_ref().is_some_and(|d| d.irreversible),
             upsert: spec.upsert.is_some(),

@@ -113,7 +113,7 @@ pub enum Encoding {
 }
 
 /// What a signature header looks like: parts separated by commas, each a fixed prefix and a slot.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SignatureFormat(Vec<(String, Slot)>);
 
 /// What a signature header said.

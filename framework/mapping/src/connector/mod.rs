@@ -264,8 +264,6 @@ pub struct Call {
     pub returns: Returns,
     /// The call is made only if this holds for the record as last seen.
     pub when: Option<Filter>,
-    /// A rate of this call's own.
-    pub rate: Option<RateSpec>,
     /// Where the call is written.
     pub source: Source,
 }

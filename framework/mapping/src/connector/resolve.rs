@@ -219,9 +219,6 @@ impl ConnectorSpec {
         });
         for call in account.chain(feed).chain(resources) {
             fill_call(call, &fill);
-            if let Some(rate) = &mut call.rate {
-                fill_rate(rate, values, problems);
-            }
         }
         spec
     }

@@ -36,7 +36,8 @@ pub use mapping::{
 };
 pub use ordered::Ordered;
 pub use resource::{
-    CallDoc, CallLong, DeleteDoc, DeleteLong, EventEffectDoc, FindDoc, ResourceDoc, ReturnsDoc, SinceDoc,
+    CreateDoc, CreateLong, DeleteDoc, DeleteLong, EventEffectDoc, FindDoc, ListDoc, ListLong, ReadDoc,
+    ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,
 };
 pub use text::{
     CallText, CountText, DurationText, FilterText, IntervalText, Name, PathText, RateText, Scalar, Text,

@@ -2,8 +2,7 @@
 
 use super::short::short_form;
 use super::{
-    CallText, CursorDoc, FilterText, Free, Name, NormalizeWord, Ordered, PagesDoc, PathText, RateDoc, Text,
-    TimeAtDoc,
+    CallText, CursorDoc, FilterText, Free, Name, NormalizeWord, Ordered, PagesDoc, PathText, Text, TimeAtDoc,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,35 +36,35 @@ pub struct ResourceDoc {
     pub changed_at: Option<TimeAtDoc>,
     /// Lists all records.
     #[serde(default)]
-    #[schemars(with = "CallDoc")]
-    pub list: Option<CallDoc>,
+    #[schemars(with = "ListDoc")]
+    pub list: Option<ListDoc>,
     /// Reads one record by `{id}`.
     #[serde(default)]
-    #[schemars(with = "CallDoc")]
-    pub get: Option<CallDoc>,
+    #[schemars(with = "ReadDoc")]
+    pub get: Option<ReadDoc>,
     /// Creates a record.
     #[serde(default)]
-    #[schemars(with = "CallDoc")]
-    pub create: Option<CallDoc>,
+    #[schemars(with = "CreateDoc")]
+    pub create: Option<CreateDoc>,
     /// Changes the record `{id}`; only changed mapped fields are sent.
     #[serde(default)]
-    #[schemars(with = "CallDoc")]
-    pub update: Option<CallDoc>,
+    #[schemars(with = "UpdateDoc")]
+    pub update: Option<UpdateDoc>,
     /// Deletes the record `{id}`.
     #[serde(default)]
     #[schemars(with = "DeleteDoc")]
     pub delete: Option<DeleteDoc>,
     /// Creates or updates by our own key: `{key}` is the link's UUID, `{stamp}` the name of the stamp's field.
     #[serde(default)]
-    #[schemars(with = "CallDoc")]
-    pub upsert: Option<CallDoc>,
+    #[schemars(with = "CreateDoc")]
+    pub upsert: Option<CreateDoc>,
     /// Lookups by natural key: the record's path to the call that looks `{value}` up.
     #[serde(default)]
     pub find: Ordered<FindDoc>,
     /// A consistent list, from `{since}` on, that proves whether an uncertain create arrived.
     #[serde(default)]
-    #[schemars(with = "CallDoc")]
-    pub recover: Option<CallDoc>,
+    #[schemars(with = "ListDoc")]
+    pub recover: Option<ListDoc>,
     /// Lists the records changed since `{since}`.
     #[serde(default)]
     #[schemars(with = "SinceDoc")]
@@ -93,20 +92,39 @@ pub enum EventEffectDoc {
 }
 
 short_form! {
-    /// A call.
-    CallDoc, "a call such as `GET /v1/customers/{id}`, or a map with `call`", CallText, CallLong
+    /// A call that reads one record.
+    ReadDoc, "a call such as `GET /v1/customers/{id}`, or a map with `call`", CallText, ReadLong
+}
+
+/// A call that reads one record, with more to say.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Read call")]
+pub struct ReadLong {
+    /// Method and path.
+    pub call: CallText,
+    /// Query parameters. A list is joined by commas, or repeated for a name ending in `[]`.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// The JSON body of the call. A text that is exactly one placeholder takes its typed value.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
 }
 
 short_form! {
-    /// A deleting call.
-    DeleteDoc, "a call such as `DELETE /v1/customers/{id}`, or a map with `call`", CallText, DeleteLong
+    /// A call that lists records.
+    ListDoc, "a call such as `GET /v1/customers`, or a map with `call`", CallText, ListLong
 }
 
-/// A call that differs from the default.
+/// A call that lists records, with more to say.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Call")]
-pub struct CallLong {
+#[schemars(title = "List call")]
+pub struct ListLong {
     /// Method and path.
     pub call: CallText,
     /// Query parameters. A list is joined by commas, or repeated for a name ending in `[]`.
@@ -131,35 +149,52 @@ pub struct CallLong {
     #[serde(default)]
     #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
     pub page_size: Option<Ordered<u32>>,
+}
+
+short_form! {
+    /// A call that creates a record.
+    CreateDoc, "a call such as `POST /v1/customers`, or a map with `call`", CallText, CreateLong
+}
+
+/// A call that creates a record, with more to say.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Create call")]
+pub struct CreateLong {
+    /// Method and path.
+    pub call: CallText,
+    /// Query parameters. A list is joined by commas, or repeated for a name ending in `[]`.
+    #[serde(default)]
+    pub query: Ordered<Text>,
+    /// The JSON body of the call; the fields are added to it. A text that is exactly one placeholder takes its typed value.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
     /// What the answer holds. Default: `record`.
     #[serde(default)]
     #[schemars(with = "ReturnsDoc")]
     pub returns: Option<ReturnsDoc>,
-    /// The call is made only if this holds for the record as last seen; else the change parks with that reason.
-    #[serde(default)]
-    #[schemars(with = "FilterText")]
-    pub when: Option<FilterText>,
-    /// A rate of this call's own, beside the connection's.
-    #[serde(default)]
-    #[schemars(with = "RateDoc")]
-    pub rate: Option<RateDoc>,
 }
 
-/// A deleting call that differs from the default.
+short_form! {
+    /// A call that changes a record.
+    UpdateDoc, "a call such as `POST /v1/customers/{id}`, or a map with `call`", CallText, UpdateLong
+}
+
+/// A call that changes a record, with more to say.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Delete call")]
-pub struct DeleteLong {
+#[schemars(title = "Update call")]
+pub struct UpdateLong {
     /// Method and path.
     pub call: CallText,
-    /// True if the service cannot undo it: a mapping that deletes must then say `confirm: irreversible`. Default: false.
-    #[serde(default)]
-    #[schemars(with = "bool")]
-    pub irreversible: Option<bool>,
-    /// Query parameters.
+    /// Query parameters. A list is joined by commas, or repeated for a name ending in `[]`.
     #[serde(default)]
     pub query: Ordered<Text>,
-    /// The JSON body of the call.
+    /// The JSON body of the call; the fields are added to it. A text that is exactly one placeholder takes its typed value.
     #[serde(default)]
     #[schemars(with = "Free")]
     pub json: Option<Free>,
@@ -174,10 +209,42 @@ pub struct DeleteLong {
     #[serde(default)]
     #[schemars(with = "FilterText")]
     pub when: Option<FilterText>,
-    /// A rate of this call's own, beside the connection's.
+}
+
+short_form! {
+    /// A call that deletes a record.
+    DeleteDoc, "a call such as `DELETE /v1/customers/{id}`, or a map with `call`", CallText, DeleteLong
+}
+
+/// A call that deletes a record, with more to say.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Delete call")]
+pub struct DeleteLong {
+    /// Method and path.
+    pub call: CallText,
+    /// Query parameters. A list is joined by commas, or repeated for a name ending in `[]`.
     #[serde(default)]
-    #[schemars(with = "RateDoc")]
-    pub rate: Option<RateDoc>,
+    pub query: Ordered<Text>,
+    /// The JSON body of the call. A text that is exactly one placeholder takes its typed value.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// Headers of this call.
+    #[serde(default)]
+    pub headers: Ordered<Text>,
+    /// True if the service cannot undo it: a mapping that deletes must then say `confirm: irreversible`. Default: false.
+    #[serde(default)]
+    #[schemars(with = "bool")]
+    pub irreversible: Option<bool>,
+    /// What the answer holds. Default: `record`.
+    #[serde(default)]
+    #[schemars(with = "ReturnsDoc")]
+    pub returns: Option<ReturnsDoc>,
+    /// The call is made only if this holds for the record as last seen; else the change parks with that reason.
+    #[serde(default)]
+    #[schemars(with = "FilterText")]
+    pub when: Option<FilterText>,
 }
 
 /// What an answer holds.
@@ -253,10 +320,6 @@ pub struct SinceDoc {
     #[serde(default)]
     #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
     pub page_size: Option<Ordered<u32>>,
-    /// A rate of this call's own, beside the connection's.
-    #[serde(default)]
-    #[schemars(with = "RateDoc")]
-    pub rate: Option<RateDoc>,
     /// By what the list goes on.
     pub cursor: CursorDoc,
     /// The most results one search gives: after so many it is started again from the last record. Default: no limit.

@@ -1,0 +1,304 @@
+//! Calls: the one-line form, what may stand in them, and the defaults of lists.
+
+use super::connector::{header_name, text};
+use super::{Cx, sub};
+use crate::check::vars::{Uses, Where};
+use crate::connector::{Call, CursorPlace, Pages, Returns};
+use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, Text};
+use crate::finding::Code;
+use crate::path::{Filter, Query};
+use crate::template::{JsonTemplate, Slot, Template};
+use bothways_model::{Method, SingularPath};
+
+/// What a call is for: which placeholders it knows, and which it cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Account,
+    List,
+    Get,
+    Create,
+    Update,
+    Delete,
+    Upsert,
+    Find,
+    Recover,
+    Since,
+    Feed,
+}
+
+impl Kind {
+    fn knows(self) -> &'static [Slot] {
+        match self {
+            Kind::Account => &[],
+            Kind::List | Kind::Create => &[Slot::Fields],
+            Kind::Get | Kind::Update => &[Slot::Id, Slot::Fields],
+            Kind::Delete => &[Slot::Id],
+            Kind::Upsert => &[Slot::Key, Slot::Stamp, Slot::Fields],
+            Kind::Find => &[Slot::Value, Slot::Fields],
+            Kind::Recover | Kind::Since => &[Slot::Since, Slot::Fields],
+            Kind::Feed => &[Slot::Since, Slot::EventTypes],
+        }
+    }
+
+    fn needs(self) -> Option<Slot> {
+        match self {
+            Kind::Get | Kind::Update | Kind::Delete => Some(Slot::Id),
+            Kind::Upsert => Some(Slot::Key),
+            Kind::Find => Some(Slot::Value),
+            Kind::Recover | Kind::Since => Some(Slot::Since),
+            Kind::Account | Kind::List | Kind::Create | Kind::Feed => None,
+        }
+    }
+
+    /// Whether the answer is a list that `lists` describes.
+    fn lists(self) -> bool {
+        matches!(self, Kind::List | Kind::Find | Kind::Recover | Kind::Since | Kind::Feed)
+    }
+}
+
+/// The defaults of list calls.
+pub(super) struct Lists {
+    items: Query,
+    pages: Pages,
+    page_size: Option<(String, u32)>,
+}
+
+impl Lists {
+    pub(super) fn new(cx: &mut Cx<'_>, doc: Option<&ListsDoc>, uses: &mut Uses) -> Self {
+        let Some(doc) = doc else {
+            return Self { items: Query::root(), pages: Pages::None, page_size: None };
+        };
+        Self {
+            items: doc.items.as_ref().map_or_else(Query::root, |p| cx.query("/lists/items", p.as_str())),
+            pages: doc.pages.as_ref().map_or(Pages::None, |p| pages(cx, "/lists/pages", p, uses)),
+            page_size: doc.page_size.as_ref().and_then(|s| page_size(cx, "/lists/page_size", s)),
+        }
+    }
+}
+
+/// A call as the document has it.
+pub(super) struct Parts<'a> {
+    pub(super) call: &'a CallText,
+    /// The pointer of the call's map, or of the line where there is none.
+    pub(super) pointer: &'a str,
+    /// The call is a map, with the line under `call`.
+    pub(super) long: bool,
+    pub(super) query: Option<&'a Ordered<Text>>,
+    pub(super) json: Option<&'a Free>,
+    pub(super) headers: Option<&'a Ordered<Text>>,
+    pub(super) items: Option<&'a PathText>,
+    pub(super) pages: Option<&'a PagesDoc>,
+    pub(super) page_size: Option<&'a Ordered<u32>>,
+    pub(super) returns: Returns,
+    pub(super) when: Option<Filter>,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn line(call: &'a CallText, pointer: &'a str) -> Self {
+        Self {
+            call,
+            pointer,
+            long: false,
+            query: None,
+            json: None,
+            headers: None,
+            items: None,
+            pages: None,
+            page_size: None,
+            returns: Returns::Record,
+            when: None,
+        }
+    }
+}
+
+/// A call of one line.
+pub(super) fn line(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    call: &CallText,
+    kind: Kind,
+    params: &[String],
+    lists: &Lists,
+    uses: &mut Uses,
+) -> Call {
+    build(cx, Parts::line(call, pointer), kind, params, lists, uses)
+}
+
+pub(super) fn build(
+    cx: &mut Cx<'_>,
+    parts: Parts<'_>,
+    kind: Kind,
+    params: &[String],
+    lists: &Lists,
+    uses: &mut Uses,
+) -> Call {
+    let pointer = parts.pointer;
+    let at = if parts.long { sub(pointer, "call") } else { pointer.to_owned() };
+    let (method, path, mut query) = split(cx, &at, parts.call.as_str());
+    let mut placed: Vec<(String, Template)> = vec![(at.clone(), path.clone())];
+    placed.extend(query.iter().map(|(_, t)| (at.clone(), t.clone())));
+    for (name, value) in parts.query.iter().flat_map(|q| q.iter()) {
+        let template = Template::parse(&value.0);
+        placed.push((sub(&sub(pointer, "query"), name), template.clone()));
+        query.push((name.to_owned(), template));
+    }
+    let mut headers = Vec::new();
+    for (name, value) in parts.headers.iter().flat_map(|h| h.iter()) {
+        let pointer = sub(&sub(pointer, "headers"), name);
+        header_name(cx, &pointer, name, true);
+        let template = Template::parse(&value.0);
+        placed.push((pointer, template.clone()));
+        headers.push((name.to_owned(), template));
+    }
+    let json = parts.json.map(|json| JsonTemplate::parse(&json.0));
+    for template in json.iter().flat_map(JsonTemplate::templates) {
+        placed.push((sub(pointer, "json"), template.clone()));
+    }
+    check_slots(cx, &placed, &at, kind, params);
+    for (pointer, template) in &placed {
+        uses.note(template, pointer, Where::Plain);
+    }
+    let listed = kind.lists();
+    let own_items = parts.items.map(|p| cx.query(&sub(pointer, "items"), p.as_str()));
+    let own_pages = parts.pages.map(|p| pages(cx, &sub(pointer, "pages"), p, uses));
+    let own_size = parts.page_size.map(|s| page_size(cx, &sub(pointer, "page_size"), s));
+    Call {
+        method,
+        path,
+        query,
+        json,
+        headers,
+        items: own_items.unwrap_or_else(|| if listed { lists.items.clone() } else { Query::root() }),
+        pages: own_pages.unwrap_or_else(|| if listed { lists.pages.clone() } else { Pages::None }),
+        page_size: own_size.unwrap_or_else(|| lists.page_size.clone().filter(|_| listed)),
+        returns: parts.returns,
+        when: parts.when,
+        source: cx.source(&at),
+    }
+}
+
+/// Method, path and query of a call line.
+fn split(cx: &mut Cx<'_>, pointer: &str, text: &str) -> (Method, Template, Vec<(String, Template)>) {
+    const HELP: &str = "write method and path, for example `GET /v1/customers/{id}`";
+    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let rest = rest.trim();
+    let method = Method::parse(word).unwrap_or_else(|| {
+        let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+        let upper = word.to_uppercase();
+        let mut report = cx.error(Code::Y111, pointer, format!("`{word}` is not a method"));
+        match crate::finding::nearest(&upper, methods) {
+            Some(near) => report.within(word).help(format!("did you mean `{near}`?")),
+            None => report.within(word).help(HELP),
+        };
+        Method::Get
+    });
+    if !rest.starts_with('/') {
+        cx.error(Code::Y111, pointer, "the path of a call starts with `/`; the host is `http.base_url`")
+            .help(HELP);
+    }
+    if rest.contains(char::is_whitespace) || rest.contains('#') {
+        cx.error(Code::Y111, pointer, "a path holds neither spaces nor `#`")
+            .help("put parameters with spaces under `query`");
+    }
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (percent_decoded(name), Template::parse(&percent_decoded(value)))
+    };
+    (method, Template::parse(path), query.split('&').filter(|p| !p.is_empty()).map(pair).collect())
+}
+
+/// `%20` as a space: whoever sends the call encodes it again.
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let hex = after.get(..2).filter(|_| *first == b'%').and_then(|h| std::str::from_utf8(h).ok());
+        match hex.and_then(|h| u8::from_str_radix(h, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
+}
+
+fn check_slots(cx: &mut Cx<'_>, placed: &[(String, Template)], at: &str, kind: Kind, params: &[String]) {
+    let known = kind.knows();
+    for (pointer, template) in placed {
+        for slot in template.slots() {
+            let fits =
+                known.contains(slot) || matches!(slot, Slot::Param(name) if params.iter().any(|p| p == name));
+            if !fits {
+                let names = known.iter().map(Slot::name).chain(params.iter().map(String::as_str));
+                cx.error(Code::M304, pointer, format!("this call does not know `{{{}}}`", slot.name()))
+                    .within(&format!("{{{}}}", slot.name()))
+                    .did_you_mean(slot.name(), names);
+            }
+        }
+    }
+    if let Some(slot) = kind.needs() {
+        if !placed.iter().any(|(_, template)| template.slots().any(|s| *s == slot)) {
+            cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name()))
+                .help(format!("without `{{{}}}` every such call would be the same", slot.name()));
+        }
+    }
+}
+
+fn page_size(cx: &mut Cx<'_>, pointer: &str, size: &Ordered<u32>) -> Option<(String, u32)> {
+    match size.0.as_slice() {
+        [(name, size)] if *size > 0 => Some((name.clone(), *size)),
+        [_] => {
+            cx.error(Code::Y108, pointer, "a page holds at least one record");
+            None
+        }
+        _ => {
+            cx.error(Code::Y107, pointer, "exactly one parameter asks for the page size")
+                .help("for example `{ limit: 100 }`");
+            None
+        }
+    }
+}
+
+fn pages(cx: &mut Cx<'_>, pointer: &str, doc: &PagesDoc, uses: &mut Uses) -> Pages {
+    match doc {
+        PagesDoc::None => Pages::None,
+        PagesDoc::LinkHeader => Pages::LinkHeader,
+        PagesDoc::NextUrl(path) => Pages::NextUrl(cx.query(&sub(pointer, "next_url"), path.as_str())),
+        PagesDoc::Page(page) => Pages::Page { query: page.query.0.clone(), first: page.first.unwrap_or(1) },
+        PagesDoc::Offset(offset) => Pages::Offset { query: offset.query.0.clone() },
+        PagesDoc::Cursor(cursor) => {
+            let pointer = sub(pointer, "cursor");
+            let value = cx.query(&sub(&pointer, "value"), cursor.value.as_str());
+            let more = cursor.more.as_ref().and_then(|f| cx.filter(&sub(&pointer, "while"), f.as_str()));
+            let json = cursor
+                .json
+                .as_ref()
+                .map(|p| cx.singular(&sub(&pointer, "json"), p.as_str()).unwrap_or_default());
+            if let Some(header) = &cursor.header {
+                header_name(cx, &sub(&pointer, "header"), &header.0, false);
+                text(cx, &sub(&pointer, "header"), header, Where::Plain, uses);
+            }
+            let send = match (&cursor.query, json, &cursor.header) {
+                (Some(query), None, None) => CursorPlace::Query(query.0.clone()),
+                (None, Some(path), None) => CursorPlace::Json(path),
+                (None, None, Some(header)) => CursorPlace::Header(header.0.clone()),
+                _ => {
+                    cx.error(
+                        Code::Y107,
+                        &pointer,
+                        "exactly one of `query`, `json` and `header` takes the cursor",
+                    )
+                    .help("for example `query: starting_after`");
+                    CursorPlace::Json(SingularPath::default())
+                }
+            };
+            Pages::Cursor { send, value, more }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Catalog documents.
+
+use super::{Cx, sub, words};
+use crate::doc::{CatalogDoc, FieldDoc, FieldLong, KeyDoc, TypeWord};
+use crate::finding::Code;
+use bothways_model::{Catalog, CatalogField, FieldType, Ident, KeyMaker, Track};
+
+/// Digits after the point where a catalog gives no number: as many as there can be.
+const ANY_SCALE: u32 = 28;
+
+/// A catalog, and what is wrong with its document; `None` if a name in it cannot be passed to a database.
+pub(crate) fn catalog(cx: &mut Cx<'_>, doc: &CatalogDoc) -> Option<Catalog> {
+    cx.name("/catalog", doc.catalog.as_str());
+    let (schema, table) = match doc.table.0.split_once('.') {
+        Some((schema, table)) => (Some(ident(cx, "/table", schema)), ident(cx, "/table", table)),
+        None => (None, ident(cx, "/table", &doc.table.0)),
+    };
+    let deleted_at = doc.deleted_at.as_ref().map(|column| ident(cx, "/deleted_at", &column.0));
+    let fields: Vec<_> = doc.fields.iter().map(|(name, doc)| field(cx, name, doc)).collect();
+    if fields.is_empty() {
+        cx.error(Code::Y103, "/fields", "a catalog has at least its key field");
+    }
+    check_columns(cx, &fields);
+    let key = key(cx, doc, &fields);
+    let (key, made_by) = key?;
+    Some(Catalog {
+        name: doc.catalog.0.clone(),
+        schema: schema.map_or(Some(None), |s| s.map(Some))?,
+        table: table?,
+        key,
+        made_by,
+        deleted_at: deleted_at.map_or(Some(None), |d| d.map(Some))?,
+        track: doc.track.map_or(Track::Trigger, words::track),
+        fields: fields.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn ident(cx: &mut Cx<'_>, pointer: &str, text: &str) -> Option<Ident> {
+    match Ident::new(text) {
+        Ok(ident) => Some(ident),
+        Err(_) => {
+            cx.error(
+                Code::Y108,
+                pointer,
+                format!("`{text}` is not a name that Bothways passes to a database"),
+            )
+            .within(text)
+            .help("use letters, digits and `_`, not starting with a digit, at most 63 characters");
+            None
+        }
+    }
+}
+
+fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc) -> Option<CatalogField> {
+    let pointer = sub("/fields", name);
+    cx.name(&pointer, name);
+    let (ty, optional, column, note) = match doc {
+        FieldDoc::Short(word) => {
+            let (word, optional) = match word.0.strip_suffix('?') {
+                Some(word) => (word, true),
+                None => (word.0.as_str(), false),
+            };
+            let known = TypeWord::ALL.into_iter().find(|t| t.as_str() == word);
+            if known.is_none() {
+                cx.error(Code::Y105, &pointer, format!("`{word}` is not a type"))
+                    .did_you_mean(word, TypeWord::ALL.iter().map(|t| t.as_str()));
+            }
+            (known.map(simple), optional, None, None)
+        }
+        FieldDoc::Long(long) => {
+            let note = long.doc.as_ref().map(|d| d.0.clone());
+            (long_type(cx, &pointer, long), long.optional.unwrap_or(false), long.column.as_ref(), note)
+        }
+    };
+    let column = match column {
+        Some(column) => ident(cx, &sub(&pointer, "column"), &column.0),
+        None => Ident::new(name).ok().or_else(|| {
+            cx.key_error(Code::Y108, &pointer, format!("`{name}` cannot be a column's name"))
+                .help("name the column with `column: …`");
+            None
+        }),
+    };
+    Some(CatalogField { name: name.to_owned(), column: column?, ty: ty?, optional, doc: note })
+}
+
+fn simple(word: TypeWord) -> FieldType {
+    match word {
+        TypeWord::Text => FieldType::Text,
+        TypeWord::Int => FieldType::Int,
+        TypeWord::Decimal => FieldType::Decimal { scale: ANY_SCALE },
+        TypeWord::Bool => FieldType::Bool,
+        TypeWord::Timestamp => FieldType::Timestamp,
+        TypeWord::Date => FieldType::Date,
+        TypeWord::Uuid => FieldType::Uuid,
+        TypeWord::Json => FieldType::Json,
+    }
+}
+
+fn long_type(cx: &mut Cx<'_>, pointer: &str, doc: &FieldLong) -> Option<FieldType> {
+    match (doc.ty, &doc.words, doc.decimal, doc.list) {
+        (Some(word), None, None, None) => Some(simple(word)),
+        (None, None, None, Some(word)) => Some(FieldType::List(Box::new(simple(word)))),
+        (None, None, Some(scale), None) if scale <= ANY_SCALE => Some(FieldType::Decimal { scale }),
+        (None, None, Some(_), None) => {
+            cx.error(
+                Code::Y108,
+                &sub(pointer, "decimal"),
+                format!("at most {ANY_SCALE} digits after the point"),
+            );
+            None
+        }
+        (None, Some(words), None, None) => {
+            let words: Vec<String> = words.iter().map(|w| w.0.clone()).collect();
+            for (index, word) in words.iter().enumerate() {
+                if words.iter().take(index).any(|w| w == word) {
+                    let pointer = sub(&sub(pointer, "enum"), &index.to_string());
+                    cx.error(Code::Y108, &pointer, format!("the word `{word}` is here twice"));
+                }
+            }
+            if words.is_empty() {
+                cx.error(Code::Y108, &sub(pointer, "enum"), "an enum has at least one word");
+            }
+            Some(FieldType::Enum(words))
+        }
+        _ => {
+            cx.error(Code::Y107, pointer, "a field has exactly one of `type`, `enum`, `decimal` and `list`")
+                .help("for example `{ type: text, optional: true }`");
+            None
+        }
+    }
+}
+
+fn check_columns(cx: &mut Cx<'_>, fields: &[Option<CatalogField>]) {
+    let known: Vec<&CatalogField> = fields.iter().flatten().collect();
+    for (index, field) in known.iter().enumerate() {
+        let column = field.column.as_str().to_lowercase();
+        if let Some(other) = known.iter().take(index).find(|f| f.column.as_str().to_lowercase() == column) {
+            let message = format!("`{}` and `{}` are the same column", other.name, field.name);
+            cx.key_error(Code::M402, &sub("/fields", &field.name), message).help("a column is one field");
+        }
+    }
+}
+
+fn key(cx: &mut Cx<'_>, doc: &CatalogDoc, fields: &[Option<CatalogField>]) -> Option<(String, KeyMaker)> {
+    let (pointer, name, made_by) = match &doc.key {
+        KeyDoc::Short(name) => ("/key", name.as_str(), KeyMaker::Database),
+        KeyDoc::Long(long) => {
+            ("/key/field", long.field.as_str(), long.made_by.map_or(KeyMaker::Database, words::key_maker))
+        }
+    };
+    if doc.fields.get(name).is_none() {
+        cx.error(Code::M101, pointer, format!("there is no field `{name}`"))
+            .did_you_mean(name, doc.fields.keys());
+        return None;
+    }
+    let field = fields.iter().flatten().find(|f| f.name == name)?;
+    let field_pointer = sub("/fields", name);
+    if field.optional {
+        cx.error(Code::M501, &field_pointer, "the key cannot be optional").help("remove the `?`");
+    }
+    match (&field.ty, made_by) {
+        (FieldType::Int | FieldType::Text | FieldType::Uuid, KeyMaker::Database) => {}
+        (FieldType::Text | FieldType::Uuid, KeyMaker::Engine) => {}
+        (_, KeyMaker::Engine) => {
+            cx.error(Code::M203, &field_pointer, "a key that the engine makes is a UUID")
+                .help("make the field `uuid` or `text`");
+        }
+        _ => {
+            cx.error(Code::M203, &field_pointer, format!("a {} cannot be a key", field.ty))
+                .help("a key is an int, a text or a uuid");
+        }
+    }
+    Some((name.to_owned(), made_by))
+}

@@ -1,0 +1,331 @@
+//! The fields of mapping documents.
+
+use super::mapping::{constant, way};
+use super::{Cx, sub};
+use crate::check;
+use crate::doc::{CodecDoc, MappingDoc, MappingFieldDoc, MappingFieldLong, MinorDoc};
+use crate::finding::Code;
+use crate::lens::{Codec, Currency, Lens, Minor, Normalize, Word};
+use crate::mapping::{Direction, Field, Winner};
+use crate::path::Query;
+use bothways_model::{Catalog, CatalogField, FieldType};
+
+/// A field's document, whichever form it has.
+struct Written<'a> {
+    label: &'a str,
+    pointer: String,
+    long: Option<&'a MappingFieldLong>,
+    remote: &'a str,
+}
+
+impl<'a> Written<'a> {
+    fn new(label: &'a str, doc: &'a MappingFieldDoc) -> Self {
+        let pointer = sub("/fields", label);
+        match doc {
+            MappingFieldDoc::Short(path) => Self { label, pointer, long: None, remote: path.as_str() },
+            MappingFieldDoc::Long(long) => {
+                Self { label, pointer, long: Some(long), remote: long.remote.as_str() }
+            }
+        }
+    }
+
+    fn at(&self, key: &str) -> String {
+        sub(&self.pointer, key)
+    }
+
+    fn remote_at(&self) -> String {
+        if self.long.is_some() { self.at("remote") } else { self.pointer.clone() }
+    }
+
+    fn local(&self) -> &'a str {
+        self.long.and_then(|l| l.local.as_ref()).map_or(self.label, |n| n.as_str())
+    }
+
+    fn direction(&self) -> Direction {
+        self.long.and_then(|l| l.direction).map_or(Direction::Both, Into::into)
+    }
+
+    fn normalize(&self) -> Normalize {
+        Normalize(self.long.iter().flat_map(|l| l.normalize.iter().flatten()).map(|w| (*w).into()).collect())
+    }
+}
+
+/// All fields that can be used.
+pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winner: Winner) -> Vec<Field> {
+    if doc.fields.is_empty() {
+        cx.error(Code::Y103, "/fields", "a mapping has at least one field");
+    }
+    let mut fields = Vec::new();
+    let mut ties = Vec::new();
+    for (label, field_doc) in doc.fields.iter() {
+        let written = Written::new(label, field_doc);
+        if let Some(field) = field(cx, &written, doc, catalog, winner, fields.len()) {
+            if let Some(tied) = currency_label(&field) {
+                ties.push((label.to_owned(), tied.to_owned()));
+            }
+            fields.push(field);
+        }
+    }
+    tie(cx, &mut fields, &ties);
+    fields
+}
+
+/// What can be said of fields whose catalog or resource is not there.
+pub(super) fn check_texts(cx: &mut Cx<'_>, doc: &MappingDoc) {
+    for (label, field_doc) in doc.fields.iter() {
+        let written = Written::new(label, field_doc);
+        cx.query(&written.remote_at(), written.remote);
+    }
+}
+
+fn field(
+    cx: &mut Cx<'_>,
+    written: &Written<'_>,
+    doc: &MappingDoc,
+    catalog: &Catalog,
+    winner: Winner,
+    unit: usize,
+) -> Option<Field> {
+    cx.name(&written.pointer, written.label);
+    let direction = written.direction();
+    let read = cx.query(&written.remote_at(), written.remote);
+    let write =
+        check::paths::writable(cx, &written.pointer, &written.remote_at(), &read, direction, written.long);
+    let local = local(cx, written, catalog);
+    let lens = local.and_then(|local| lens(cx, written, &local.ty, doc, catalog, true));
+    let default = default(cx, written, local);
+    let (local, lens) = (local?, lens?);
+    check_normalize(cx, written, &local.ty);
+    let long = written.long;
+    let own_winner = long.and_then(|l| l.winner);
+    Some(Field {
+        label: written.label.to_owned(),
+        local: vec![local.name.clone()],
+        read,
+        write,
+        direction,
+        lens,
+        normalize: written.normalize(),
+        default,
+        required: long.and_then(|l| l.required).unwrap_or(!local.optional),
+        immutable: long.and_then(|l| l.immutable).unwrap_or(false),
+        winner: own_winner.map_or(winner, Into::into),
+        unit,
+        source: cx.place.key_source(&written.pointer),
+        winner_source: own_winner.map(|_| cx.source(&written.at("winner"))),
+    })
+}
+
+fn local<'c>(cx: &mut Cx<'_>, written: &Written<'_>, catalog: &'c Catalog) -> Option<&'c CatalogField> {
+    let name = written.local();
+    let found = catalog.field(name);
+    if found.is_none() {
+        let message = format!("the catalog `{}` has no field `{name}`", catalog.name);
+        let names: Vec<&str> = catalog.fields.iter().map(|f| f.name.as_str()).collect();
+        if written.long.is_some_and(|l| l.local.is_some()) {
+            cx.error(Code::M101, &written.at("local"), message).did_you_mean(name, names);
+        } else {
+            cx.key_error(Code::M101, &written.pointer, message).did_you_mean(name, names);
+        }
+    }
+    found
+}
+
+fn default(
+    cx: &mut Cx<'_>,
+    written: &Written<'_>,
+    local: Option<&CatalogField>,
+) -> Option<bothways_model::Value> {
+    let json = written.long?.default.as_ref()?;
+    let pointer = written.at("default");
+    if written.direction() != Direction::In {
+        cx.error(
+            Code::M205,
+            &pointer,
+            format!("`{}` {}, and a default would be sent back", written.label, way(written.direction())),
+        )
+        .help("add `direction: in`, or remove the default");
+    }
+    constant(cx, &pointer, &local?.ty, &json.0)
+}
+
+fn check_normalize(cx: &mut Cx<'_>, written: &Written<'_>, ty: &FieldType) {
+    let texts = match ty {
+        FieldType::Text => true,
+        FieldType::List(item) => **item == FieldType::Text,
+        _ => false,
+    };
+    if !texts && !written.normalize().0.is_empty() {
+        cx.error(
+            Code::M203,
+            &written.at("normalize"),
+            format!("only text can be made alike, and `{}` is a {ty}", written.label),
+        )
+        .help("remove `normalize`");
+    }
+}
+
+/// The lens of a field; `currencies` is false for a field that itself gives the currency of another.
+fn lens(
+    cx: &mut Cx<'_>,
+    written: &Written<'_>,
+    ty: &FieldType,
+    doc: &MappingDoc,
+    catalog: &Catalog,
+    currencies: bool,
+) -> Option<Lens> {
+    let chain = written.long.and_then(|l| l.codec.as_ref());
+    let at = written.at("as");
+    let place = |index: usize| match chain {
+        Some(chain) if chain.listed => sub(&at, &index.to_string()),
+        _ => at.clone(),
+    };
+    let codecs = match chain {
+        None => None,
+        Some(chain) => {
+            let mut codecs = Vec::new();
+            for (index, codec) in chain.chain.iter().enumerate() {
+                codecs.push(self::codec(cx, &place(index), codec, doc, catalog, currencies)?);
+            }
+            Some(codecs)
+        }
+    };
+    if let Some(Codec::Values(words)) = codecs.as_ref().and_then(|c| c.first()) {
+        check::paths::values(cx, &sub(&place(0), "values"), words, ty, written.direction());
+    }
+    let named = codecs.is_some();
+    match Lens::new(ty, codecs) {
+        Ok(lens) => Some(lens),
+        Err(error) => {
+            let pointer = match error.index {
+                Some(index) if named => place(index),
+                _ if named => at,
+                _ => written.pointer.clone(),
+            };
+            cx.error(Code::M203, &pointer, error.message).help(error.help);
+            None
+        }
+    }
+}
+
+fn codec(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    doc: &CodecDoc,
+    mapping: &MappingDoc,
+    catalog: &Catalog,
+    currencies: bool,
+) -> Option<Codec> {
+    let mut text = |key: &str, text: &crate::doc::Text| {
+        if text.0.is_empty() {
+            cx.error(Code::Y108, &sub(pointer, key), "an empty text does nothing here");
+        }
+        text.0.clone()
+    };
+    Some(match doc {
+        CodecDoc::String => Codec::String,
+        CodecDoc::Number => Codec::Number,
+        CodecDoc::Unix => Codec::Unix,
+        CodecDoc::UnixMs => Codec::UnixMs,
+        CodecDoc::Iso8601 => Codec::Iso8601,
+        CodecDoc::Date => Codec::Date,
+        CodecDoc::Json => Codec::Json,
+        CodecDoc::Base64 => Codec::Base64,
+        CodecDoc::Not => Codec::Not,
+        CodecDoc::Prefix(prefix) => Codec::Prefix(text("prefix", prefix)),
+        CodecDoc::Suffix(suffix) => Codec::Suffix(text("suffix", suffix)),
+        CodecDoc::Split(separator) => Codec::Split(text("split", separator)),
+        CodecDoc::Values(words) => {
+            let word = |(local, remote): (&str, &crate::doc::Scalar)| Word {
+                local: local.to_owned(),
+                remote: remote.0.clone(),
+            };
+            Codec::Values(words.iter().map(word).collect())
+        }
+        CodecDoc::Minor(MinorDoc::Scale(scale)) if *scale <= 28 => Codec::Minor(Minor::Scale(*scale)),
+        CodecDoc::Minor(MinorDoc::Scale(_)) => {
+            cx.error(Code::Y108, &sub(pointer, "minor"), "at most 28 digits after the point");
+            return None;
+        }
+        CodecDoc::Minor(MinorDoc::Field(label)) => Codec::Minor(Minor::Currency(Box::new(currency(
+            cx,
+            &sub(pointer, "minor"),
+            label,
+            mapping,
+            catalog,
+            currencies,
+        )?))),
+    })
+}
+
+fn currency(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    label: &str,
+    doc: &MappingDoc,
+    catalog: &Catalog,
+    currencies: bool,
+) -> Option<Currency> {
+    let Some(field_doc) = doc.fields.get(label).filter(|_| currencies) else {
+        cx.error(
+            Code::M101,
+            pointer,
+            format!("there is no field `{label}` in this mapping to take the currency from"),
+        )
+        .did_you_mean(label, doc.fields.keys());
+        return None;
+    };
+    let written = Written::new(label, field_doc);
+    let local = catalog.field(written.local())?;
+    if !matches!(local.ty, FieldType::Text | FieldType::Enum(_)) {
+        cx.error(Code::M203, pointer, format!("`{label}` is a {}, and a currency is text", local.ty))
+            .help("name the field that holds an ISO 4217 code such as `eur`");
+        return None;
+    }
+    // Whatever is wrong with that field is reported where it is written.
+    let mut elsewhere = Vec::new();
+    let mut quiet = Cx::new(cx.place.clone(), &mut elsewhere);
+    let lens = lens(&mut quiet, &written, &local.ty, doc, catalog, false)?;
+    let read = Query::parse(written.remote).ok()?;
+    Some(Currency {
+        label: label.to_owned(),
+        local: local.name.clone(),
+        read,
+        lens,
+        normalize: written.normalize(),
+    })
+}
+
+fn currency_label(field: &Field) -> Option<&str> {
+    field.lens.codecs().find_map(|codec| match codec {
+        Codec::Minor(Minor::Currency(currency)) => Some(currency.label.as_str()),
+        _ => None,
+    })
+}
+
+/// Makes tied fields one merge unit, with one winner.
+fn tie(cx: &mut Cx<'_>, fields: &mut [Field], ties: &[(String, String)]) {
+    for (label, tied) in ties {
+        let unit = |label: &str, fields: &[Field]| fields.iter().find(|f| f.label == label).map(|f| f.unit);
+        let (Some(from), Some(to)) = (unit(label, fields), unit(tied, fields)) else { continue };
+        for field in fields.iter_mut().filter(|f| f.unit == from) {
+            field.unit = to;
+        }
+    }
+    let units: std::collections::BTreeSet<usize> = fields.iter().map(|f| f.unit).collect();
+    for unit in units {
+        let mut said = fields.iter().filter(|f| f.unit == unit && f.winner_source.is_some());
+        let Some(first) = said.next() else { continue };
+        let (winner, source, label) = (first.winner, first.winner_source.clone(), first.label.clone());
+        if let Some(other) = said.find(|f| f.winner != winner) {
+            let message =
+                format!("`{label}` and `{}` change together, and name different winners", other.label);
+            let pointer = sub(&sub("/fields", &other.label), "winner");
+            cx.error(Code::M402, &pointer, message).help("say it once, for one of them");
+        }
+        for field in fields.iter_mut().filter(|f| f.unit == unit) {
+            field.winner = winner;
+            field.winner_source.clone_from(&source);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The `resources` part of connector documents.
+
+use super::call::{Kind, Lists, Parts, build};
+use super::events::time_at;
+use super::{Cx, sub};
+use crate::check::vars::Uses;
+use crate::connector::{
+    Call, Delete, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat,
+};
+use crate::doc::{
+    CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc,
+};
+use crate::finding::Code;
+use crate::path::Filter;
+use std::time::Duration;
+
+/// What all calls of one resource share.
+struct Shared<'a> {
+    pointer: &'a str,
+    params: &'a [String],
+    lists: &'a Lists,
+}
+
+pub(super) fn resource(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    name: &str,
+    doc: &ResourceDoc,
+    lists: &Lists,
+    event_time: Option<TimeFormat>,
+    uses: &mut Uses,
+) -> ResourceSpec {
+    let params: Vec<String> = doc.params.iter().flatten().map(|p| p.0.clone()).collect();
+    check_params(cx, pointer, &params);
+    let shared = Shared { pointer, params: &params, lists };
+    let at = |key: &str| sub(pointer, key);
+    let changed_at = doc.changed_at.as_ref().map(|t| time_at(cx, &at("changed_at"), t));
+    let since = doc.since.as_ref().map(|since| shared.since(cx, since, uses));
+    let time = since.as_ref().map(|s| s.send).or(changed_at.as_ref().map(|t| t.format)).or(event_time);
+    let mut sparse = Vec::new();
+    for (index, path) in doc.sparse.iter().flatten().enumerate() {
+        sparse.extend(cx.singular(&sub(&at("sparse"), &index.to_string()), path.as_str()));
+    }
+    let mut find = Vec::new();
+    for (path, lookup) in doc.find.iter() {
+        find.extend(shared.find(cx, path, lookup, uses));
+    }
+    let fields_under = doc.fields_under.as_ref().and_then(|p| cx.singular(&at("fields_under"), p.as_str()));
+    ResourceSpec {
+        name: name.to_owned(),
+        id: cx.query(&at("id"), doc.id.as_str()),
+        fields_under: fields_under.unwrap_or_default(),
+        extra_fields: doc.extra_fields.iter().flatten().map(|f| f.0.clone()).collect(),
+        sparse,
+        changed_at,
+        list: doc.list.as_ref().map(|call| shared.list(cx, "list", call, Kind::List, uses)),
+        get: doc.get.as_ref().map(|call| shared.read(cx, call, uses)),
+        create: doc.create.as_ref().map(|call| shared.create(cx, "create", call, Kind::Create, uses)),
+        update: doc.update.as_ref().map(|call| shared.update(cx, call, uses)),
+        delete: doc.delete.as_ref().map(|call| shared.delete(cx, call, uses)),
+        upsert: doc.upsert.as_ref().map(|call| shared.create(cx, "upsert", call, Kind::Upsert, uses)),
+        find,
+        recover: doc.recover.as_ref().map(|call| Recover {
+            call: shared.list(cx, "recover", call, Kind::Recover, uses),
+            send: time.unwrap_or(TimeFormat::Iso8601),
+        }),
+        since,
+        gone: doc.gone.as_ref().and_then(|f| cx.filter(&at("gone"), f.as_str())),
+        events: doc.events.iter().map(|(kind, effect)| (kind.to_owned(), EventRule::from(*effect))).collect(),
+        source: cx.place.key_source(pointer),
+        params,
+    }
+}
+
+fn check_params(cx: &mut Cx<'_>, pointer: &str, params: &[String]) {
+    const TAKEN: [&str; 10] =
+        ["id", "key", "stamp", "value", "since", "fields", "event_types", "timestamp", "signature", "body"];
+    for (index, param) in params.iter().enumerate() {
+        let pointer = sub(&sub(pointer, "params"), &index.to_string());
+        let fits = param.starts_with(|c: char| c.is_ascii_lowercase())
+            && param.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+        if !fits {
+            cx.error(Code::Y108, &pointer, format!("`{param}` is not a placeholder's name"))
+                .help("use lower case letters, digits and `_`");
+        } else if TAKEN.contains(&param.as_str()) {
+            cx.error(Code::M304, &pointer, format!("`{{{param}}}` already means something else"))
+                .help("give the parameter another name");
+        }
+    }
+}
+
+impl Shared<'_> {
+    fn at(&self, key: &str) -> String {
+        sub(self.pointer, key)
+    }
+
+    fn list(&self, cx: &mut Cx<'_>, key: &str, doc: &ListDoc, kind: Kind, uses: &mut Uses) -> Call {
+        let at = self.at(key);
+        let parts = match doc {
+            ListDoc::Short(call) => Parts::line(call, &at),
+            ListDoc::Long(long) => Parts {
+                long: true,
+                query: Some(&long.query),
+                json: long.json.as_ref(),
+                headers: Some(&long.headers),
+                items: long.items.as_ref(),
+                pages: long.pages.as_ref(),
+                page_size: long.page_size.as_ref(),
+                ..Parts::line(&long.call, &at)
+            },
+        };
+        build(cx, parts, kind, self.params, self.lists, uses)
+    }
+
+    fn read(&self, cx: &mut Cx<'_>, doc: &ReadDoc, uses: &mut Uses) -> Call {
+        let at = self.at("get");
+        let parts = match doc {
+            ReadDoc::Short(call) => Parts::line(call, &at),
+            ReadDoc::Long(long) => Parts {
+                long: true,
+                query: Some(&long.query),
+                json: long.json.as_ref(),
+                headers: Some(&long.headers),
+                ..Parts::line(&long.call, &at)
+            },
+        };
+        build(cx, parts, Kind::Get, self.params, self.lists, uses)
+    }
+
+    fn create(&self, cx: &mut Cx<'_>, key: &str, doc: &CreateDoc, kind: Kind, uses: &mut Uses) -> Call {
+        let at = self.at(key);
+        let parts = match doc {
+            CreateDoc::Short(call) => Parts::line(call, &at),
+            CreateDoc::Long(long) => Parts {
+                long: true,
+                query: Some(&long.query),
+                json: long.json.as_ref(),
+                headers: Some(&long.headers),
+                returns: returns(cx, &at, long.returns.as_ref()),
+                ..Parts::line(&long.call, &at)
+            },
+        };
+        build(cx, parts, kind, self.params, self.lists, uses)
+    }
+
+    fn update(&self, cx: &mut Cx<'_>, doc: &UpdateDoc, uses: &mut Uses) -> Call {
+        let at = self.at("update");
+        let parts = match doc {
+            UpdateDoc::Short(call) => Parts::line(call, &at),
+            UpdateDoc::Long(long) => Parts {
+                long: true,
+                query: Some(&long.query),
+                json: long.json.as_ref(),
+                headers: Some(&long.headers),
+                returns: returns(cx, &at, long.returns.as_ref()),
+                when: when(cx, &at, long.when.as_ref()),
+                ..Parts::line(&long.call, &at)
+            },
+        };
+        build(cx, parts, Kind::Update, self.params, self.lists, uses)
+    }
+
+    fn delete(&self, cx: &mut Cx<'_>, doc: &DeleteDoc, uses: &mut Uses) -> Delete {
+        let at = self.at("delete");
+        let (parts, irreversible) = match doc {
+            DeleteDoc::Short(call) => (Parts::line(call, &at), false),
+            DeleteDoc::Long(long) => {
+                let parts = Parts {
+                    long: true,
+                    query: Some(&long.query),
+                    json: long.json.as_ref(),
+                    headers: Some(&long.headers),
+                    returns: returns(cx, &at, long.returns.as_ref()),
+                    when: when(cx, &at, long.when.as_ref()),
+                    ..Parts::line(&long.call, &at)
+                };
+                (parts, long.irreversible.unwrap_or(false))
+            }
+        };
+        Delete { call: build(cx, parts, Kind::Delete, self.params, self.lists, uses), irreversible }
+    }
+
+    fn find(&self, cx: &mut Cx<'_>, path: &str, doc: &FindDoc, uses: &mut Uses) -> Option<Find> {
+        let at = sub(&self.at("find"), path);
+        let singular = cx.singular_key(&at, path);
+        let parts = Parts {
+            long: true,
+            query: Some(&doc.query),
+            json: doc.json.as_ref(),
+            headers: Some(&doc.headers),
+            items: doc.items.as_ref(),
+            ..Parts::line(&doc.call, &at)
+        };
+        let call = build(cx, parts, Kind::Find, self.params, self.lists, uses);
+        Some(Find {
+            path: singular?,
+            single: doc.items.is_some() && call.items.is_root(),
+            call,
+            folds: doc.folds.iter().flatten().map(|f| (*f).into()).collect(),
+            consistent: doc.consistent.unwrap_or(false),
+        })
+    }
+
+    fn since(&self, cx: &mut Cx<'_>, doc: &SinceDoc, uses: &mut Uses) -> Since {
+        let at = self.at("since");
+        let parts = Parts {
+            long: true,
+            query: Some(&doc.query),
+            json: doc.json.as_ref(),
+            headers: Some(&doc.headers),
+            items: doc.items.as_ref(),
+            pages: doc.pages.as_ref(),
+            page_size: doc.page_size.as_ref(),
+            ..Parts::line(&doc.call, &at)
+        };
+        let call = build(cx, parts, Kind::Since, self.params, self.lists, uses);
+        let cursor = sub(&at, "cursor");
+        let format = TimeFormat::from(doc.cursor.format);
+        Since {
+            call,
+            at: TimeAt { path: cx.query(&sub(&cursor, "path"), doc.cursor.path.as_str()), format },
+            send: doc.cursor.send.map_or(format, TimeFormat::from),
+            tie: doc.cursor.tie.as_ref().map(|p| cx.query(&sub(&cursor, "tie"), p.as_str())),
+            lag: cx.duration_or(&sub(&cursor, "lag"), doc.cursor.lag.as_ref(), Duration::ZERO),
+            cap: doc.cap,
+        }
+    }
+}
+
+fn returns(cx: &mut Cx<'_>, at: &str, doc: Option<&ReturnsDoc>) -> Returns {
+    match doc {
+        None | Some(ReturnsDoc::Record) => Returns::Record,
+        Some(ReturnsDoc::Nothing) => Returns::Nothing,
+        Some(ReturnsDoc::Id(path)) => Returns::Id(cx.query(&sub(&sub(at, "returns"), "id"), path.as_str())),
+    }
+}
+
+fn when(cx: &mut Cx<'_>, at: &str, doc: Option<&FilterText>) -> Option<Filter> {
+    doc.and_then(|filter| cx.filter(&sub(at, "when"), filter.as_str()))
+}

@@ -1,0 +1,314 @@
+//! M501: the documents against the database, from facts that the caller read there. And M303, where a database knows whether
+//! a column is unique.
+
+use crate::build::sub;
+use crate::finding::{Code, Finding, Severity, Source};
+use crate::mapping::Mapping;
+use crate::project::Project;
+use bothways_model::{Catalog, CatalogField, FieldType, KeyMaker};
+use std::sync::Arc;
+
+/// What a database says about the table of a catalog.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TableFacts {
+    /// Its columns, in order.
+    pub columns: Vec<ColumnFacts>,
+    /// The columns of its primary key.
+    pub primary_key: Vec<String>,
+    /// The columns of each unique index and constraint, the primary key included.
+    pub unique: Vec<Vec<String>>,
+    /// The database may give the key of a deleted row to a new one (SQLite without `AUTOINCREMENT`).
+    pub reuses_keys: bool,
+    /// Tables whose rows are deleted, or changed, with a row of this one.
+    pub cascades_to: Vec<String>,
+}
+
+/// What a database says about a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnFacts {
+    /// Its name.
+    pub name: String,
+    /// The type as the database writes it, for messages.
+    pub declared: String,
+    /// What it can hold.
+    pub kind: ColumnKind,
+    /// Null is allowed.
+    pub nullable: bool,
+    /// A row can be inserted without it: a default, an identity, a generated column.
+    pub has_default: bool,
+    /// It is computed, and cannot be written.
+    pub generated: bool,
+    /// Its collation takes texts for equal that are not (case, trailing spaces).
+    pub folds: bool,
+}
+
+/// What a column can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Text.
+    Text,
+    /// Whole numbers.
+    Int,
+    /// Exact decimals.
+    Decimal,
+    /// Binary floating point.
+    Float,
+    /// True or false.
+    Bool,
+    /// Moments.
+    Timestamp,
+    /// Calendar dates.
+    Date,
+    /// UUIDs.
+    Uuid,
+    /// JSON.
+    Json,
+    /// Bytes.
+    Bytes,
+    /// Anything, or unknown: SQLite columns without a type.
+    Any,
+}
+
+/// Checks every catalog of `project` against its table. `facts` answers `None` for a table that does not exist, which is no
+/// mistake: it can be created from its document.
+pub fn check_database(project: &Project, facts: &dyn Fn(&Catalog) -> Option<TableFacts>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (name, catalog) in &project.catalogs {
+        let Some(table) = facts(catalog) else { continue };
+        let mut check = Check { project, catalog, table: &table, findings: &mut findings };
+        check.key();
+        for field in &catalog.fields {
+            check.field(field);
+        }
+        check.deleted_at();
+        check.table();
+        for mapping in project.mappings.iter().filter(|m| m.catalog.name == *name) {
+            check.mapping(mapping);
+        }
+    }
+    findings
+}
+
+struct Check<'a> {
+    project: &'a Project,
+    catalog: &'a Catalog,
+    table: &'a TableFacts,
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Check<'_> {
+    fn say(&mut self, severity: Severity, pointer: &str, message: String, help: &str) {
+        let at = self.project.catalog_place(&self.catalog.name, pointer);
+        self.push(Code::M501, severity, at, pointer, message, help);
+    }
+
+    fn push(
+        &mut self,
+        code: Code,
+        severity: Severity,
+        at: Option<Source>,
+        pointer: &str,
+        message: String,
+        help: &str,
+    ) {
+        let at = at.unwrap_or_else(|| Source { file: Arc::from(""), span: crate::finding::Span::default() });
+        self.findings.push(Finding {
+            code,
+            severity,
+            file: at.file,
+            span: at.span,
+            pointer: pointer.to_owned(),
+            message,
+            help: Some(help.to_owned()),
+            masked: false,
+        });
+    }
+
+    fn column(&self, name: &str) -> Option<&ColumnFacts> {
+        self.table.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name))
+    }
+
+    fn is_unique(&self, column: &str) -> bool {
+        self.table
+            .unique
+            .iter()
+            .any(|columns| matches!(columns.as_slice(), [one] if one.eq_ignore_ascii_case(column)))
+    }
+
+    fn key(&mut self) {
+        let column = self.catalog.key_field().column.as_str();
+        let is_key = matches!(self.table.primary_key.as_slice(), [one] if one.eq_ignore_ascii_case(column));
+        if !is_key && !self.is_unique(column) {
+            let message =
+                format!("`{column}` is not the primary key of `{}`, nor unique", self.catalog.table);
+            self.say(Severity::Error, "/key", message, "a link belongs to one row: name the table's key");
+        }
+        if is_key && self.table.reuses_keys && self.catalog.made_by == KeyMaker::Database {
+            let message = format!(
+                "the database may give the key of a deleted row of `{}` to a new one",
+                self.catalog.table
+            );
+            self.say(Severity::Warning, "/key", message, "declare the key `INTEGER PRIMARY KEY AUTOINCREMENT`; until then reuse is told by the match fields");
+        }
+        let unmade = self.column(column).is_some_and(|c| !c.has_default);
+        if self.catalog.made_by == KeyMaker::Database
+            && unmade
+            && !matches!(self.catalog.key_field().ty, FieldType::Int)
+        {
+            let message = format!("nothing in the database makes the key `{column}`");
+            self.say(
+                Severity::Warning,
+                "/key",
+                message,
+                "say `key: { field: …, made_by: engine }`, or give the column a default",
+            );
+        }
+    }
+
+    fn field(&mut self, field: &CatalogField) {
+        let pointer = sub("/fields", &field.name);
+        let Some(column) = self.column(field.column.as_str()).cloned() else {
+            let names: Vec<String> = self.table.columns.iter().map(|c| c.name.clone()).collect();
+            let near = crate::finding::nearest(field.column.as_str(), names.iter().map(String::as_str));
+            let help = near.map_or_else(
+                || format!("there is: {}", names.join(", ")),
+                |n| format!("did you mean `{n}`?"),
+            );
+            let message = format!("`{}` has no column `{}`", self.catalog.table, field.column);
+            self.say(Severity::Error, &pointer, message, &help);
+            return;
+        };
+        if !holds(column.kind, &field.ty) {
+            let message = format!(
+                "the column `{}` is {}, and the field is a {}",
+                column.name, column.declared, field.ty
+            );
+            self.say(Severity::Error, &pointer, message, "make the two agree");
+        } else if column.kind == ColumnKind::Float && matches!(field.ty, FieldType::Decimal { .. }) {
+            let message =
+                format!("the column `{}` is {}, which rounds decimals", column.name, column.declared);
+            self.say(Severity::Warning, &pointer, message, "keep decimals as text or in an exact type");
+        }
+        let is_key = field.name == self.catalog.key;
+        if column.nullable && !field.optional && !is_key {
+            let message = format!("the column `{}` may be null, and the field is not optional", column.name);
+            self.say(
+                Severity::Warning,
+                &pointer,
+                message,
+                "add `?`, or make the column NOT NULL: a null there parks",
+            );
+        }
+        if !column.nullable && field.optional {
+            let message = format!("the column `{}` is NOT NULL, and the field is optional", column.name);
+            self.say(Severity::Error, &pointer, message, "remove the `?`, or let the column be null");
+        }
+    }
+
+    fn deleted_at(&mut self) {
+        let Some(name) = self.catalog.deleted_at.clone() else { return };
+        match self.column(name.as_str()).cloned() {
+            None => {
+                let message = format!("`{}` has no column `{name}`", self.catalog.table);
+                self.say(Severity::Error, "/deleted_at", message, "name a timestamp column of the table");
+            }
+            Some(column) if !column.nullable || !holds(column.kind, &FieldType::Timestamp) => {
+                let message = format!(
+                    "the column `{name}` is {}{}",
+                    column.declared,
+                    if column.nullable { "" } else { " NOT NULL" }
+                );
+                self.say(Severity::Error, "/deleted_at", message, "it must be a timestamp that may be null");
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn table(&mut self) {
+        if !self.table.cascades_to.is_empty() {
+            let message = format!(
+                "deleting a row of `{}` also touches {}",
+                self.catalog.table,
+                self.table.cascades_to.join(", ")
+            );
+            self.say(
+                Severity::Warning,
+                "/table",
+                message,
+                "triggers see it only where that table is a catalog too",
+            );
+        }
+    }
+
+    fn mapping(&mut self, mapping: &Mapping) {
+        let fills: Vec<&str> =
+            mapping.fields.iter().filter(|f| f.direction.comes_in()).map(|f| f.local_name()).collect();
+        if mapping.creates.from_remote == crate::mapping::CreatePolicy::Create {
+            for column in self.table.columns.clone() {
+                let field =
+                    self.catalog.fields.iter().find(|f| f.column.as_str().eq_ignore_ascii_case(&column.name));
+                let filled = field.is_some_and(|f| {
+                    f.name == self.catalog.key
+                        || fills.contains(&f.name.as_str())
+                        || mapping.on_create.local.iter().any(|(name, _)| *name == f.name)
+                });
+                if !column.nullable && !column.has_default && !column.generated && !filled {
+                    let message = format!(
+                        "the mapping `{}` creates rows, and fills nothing into `{}`, which is NOT NULL and has no default",
+                        mapping.name, column.name
+                    );
+                    let at = Some(mapping.said_at("/creates/from_remote").clone());
+                    self.push(Code::M501, Severity::Error, at, "/creates/from_remote", message, "map the column, set it with `on_create: { local: … }`, or say `creates: { from_remote: manual }`");
+                }
+            }
+        }
+        for (index, label) in mapping.identity.matching.iter().enumerate() {
+            let Some(field) = mapping.field(label).and_then(|f| self.catalog.field(f.local_name())) else {
+                continue;
+            };
+            let pointer = sub("/identity/match", &index.to_string());
+            let at = Some(mapping.said_at(&pointer).clone());
+            let unique = self.is_unique(field.column.as_str());
+            let folds = self.column(field.column.as_str()).is_some_and(|c| c.folds);
+            if !unique && mapping.identity.matching.len() == 1 {
+                let message =
+                    format!("the column `{}` is not unique, so records may be ambiguous", field.column);
+                self.push(
+                    Code::M303,
+                    Severity::Warning,
+                    at,
+                    &pointer,
+                    message,
+                    "ambiguous records wait for a person; a unique index would prevent them",
+                );
+            } else if folds {
+                let message =
+                    format!("the collation of `{}` takes texts for equal that are not", field.column);
+                self.push(
+                    Code::M501,
+                    Severity::Warning,
+                    at,
+                    &pointer,
+                    message,
+                    "normalise the field in the same way, for example with `lower`",
+                );
+            }
+        }
+    }
+}
+
+/// Whether a column of this kind can hold a field of this type.
+fn holds(kind: ColumnKind, ty: &FieldType) -> bool {
+    use ColumnKind as K;
+    match ty {
+        _ if kind == K::Any => true,
+        FieldType::Text | FieldType::Enum(_) => matches!(kind, K::Text),
+        FieldType::Int => matches!(kind, K::Int),
+        FieldType::Decimal { .. } => matches!(kind, K::Decimal | K::Text | K::Float | K::Int),
+        FieldType::Bool => matches!(kind, K::Bool | K::Int),
+        FieldType::Timestamp => matches!(kind, K::Timestamp | K::Text),
+        FieldType::Date => matches!(kind, K::Date | K::Text),
+        FieldType::Uuid => matches!(kind, K::Uuid | K::Text),
+        FieldType::Json | FieldType::List(_) => matches!(kind, K::Json | K::Text),
+    }
+}

@@ -1,0 +1,138 @@
+//! M201 and M202: where outgoing fields are written. M204: tables of values.
+
+use crate::build::{Cx, sub};
+use crate::doc::{MappingDoc, MappingFieldLong};
+use crate::finding::Code;
+use crate::lens::Word;
+use crate::mapping::{Direction, Mapping};
+use crate::path::Query;
+use bothways_model::{FieldType, SingularPath, Value};
+
+/// M201: the place a field is written at.
+pub(crate) fn writable(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    remote_at: &str,
+    read: &Query,
+    direction: Direction,
+    long: Option<&MappingFieldLong>,
+) -> Option<SingularPath> {
+    let write = long.and_then(|l| l.write.as_ref());
+    let write_at = sub(pointer, "write");
+    if !direction.goes_out() {
+        if write.is_some() {
+            cx.error(Code::M201, &write_at, "this field only comes in, and is never written there")
+                .help("remove `write`, or change `direction`");
+        }
+        return None;
+    }
+    if read.singular().is_none() {
+        cx.error(Code::M201, remote_at, "a field that goes out needs a path to exactly one place")
+            .help("use names and non-negative indexes only, or add `direction: in`");
+        return None;
+    }
+    let path = match write {
+        Some(write) => cx.singular(&write_at, write.as_str())?,
+        None => read.singular()?.clone(),
+    };
+    if path.0.is_empty() {
+        let at = if write.is_some() { write_at.as_str() } else { remote_at };
+        cx.error(Code::M201, at, "a field is one place in the record, not the record")
+            .help("for example `$.name`");
+        return None;
+    }
+    Some(path)
+}
+
+/// M202: no two outgoing paths overlap, nor the stamp, nor a constant.
+pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
+    let mut written: Vec<(&SingularPath, String)> = Vec::new();
+    if let Some(stamp) = &mapping.identity.stamp {
+        written.push((stamp, "the stamp".to_owned()));
+    }
+    for field in &mapping.fields {
+        let Some(path) = &field.write else { continue };
+        let long = matches!(doc.fields.get(&field.label), Some(crate::doc::MappingFieldDoc::Long(_)));
+        let base = sub("/fields", &field.label);
+        let own = field.read.singular() != Some(path);
+        let pointer = if own {
+            sub(&base, "write")
+        } else if long {
+            sub(&base, "remote")
+        } else {
+            base
+        };
+        overlap(cx, &pointer, false, path, &written);
+        written.push((path, format!("`{}`", field.label)));
+    }
+    for (path, _) in &mapping.on_create.remote {
+        let key = doc
+            .on_create
+            .iter()
+            .flat_map(|o| o.remote.keys())
+            .find(|k| crate::path::parse_singular(k).is_ok_and(|p| p == *path));
+        let pointer = sub("/on_create/remote", key.unwrap_or_default());
+        overlap(cx, &pointer, true, path, &written);
+        written.push((path, format!("the constant at `{path}`")));
+    }
+}
+
+fn overlap(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    is_key: bool,
+    path: &SingularPath,
+    written: &[(&SingularPath, String)],
+) {
+    if let Some((_, other)) = written.iter().find(|(p, _)| p.overlaps(path)) {
+        let message = format!("{other} already writes at `{path}`, or at a part of it");
+        let mut report = if is_key {
+            cx.key_error(Code::M202, pointer, message)
+        } else {
+            cx.error(Code::M202, pointer, message)
+        };
+        report.help("one place in a record has one writer");
+    }
+}
+
+/// M204: a table that is first in its chain is one-to-one, and covers what the local side can hold.
+pub(crate) fn values(cx: &mut Cx<'_>, pointer: &str, words: &[Word], ty: &FieldType, direction: Direction) {
+    if words.is_empty() {
+        cx.error(Code::M204, pointer, "the table is empty")
+            .help("list each local word and what the remote writes for it");
+        return;
+    }
+    for (index, word) in words.iter().enumerate() {
+        let pointer = sub(pointer, &word.local);
+        let twin = words.iter().take(index).find(|w| w.remote == word.remote);
+        if let Some(twin) = twin.filter(|_| direction.comes_in()) {
+            let message = format!(
+                "`{}` and `{}` have the same remote value, so coming in it could be either",
+                twin.local, word.local
+            );
+            cx.error(Code::M204, &pointer, message)
+                .help("give each a value of its own, or add `direction: out`");
+        }
+        if Value::from_text(ty, &word.local).is_err() {
+            let message = format!("the local field cannot hold `{}`: it is a {ty}", word.local);
+            let mut report = cx.key_error(Code::M204, &pointer, message);
+            if let FieldType::Enum(words) = ty {
+                report.did_you_mean(&word.local, words.iter().map(String::as_str));
+            }
+        }
+    }
+    let all: Vec<String> = match ty {
+        FieldType::Enum(words) => words.clone(),
+        FieldType::Bool => vec!["true".into(), "false".into()],
+        _ => return,
+    };
+    let missing: Vec<String> = all
+        .iter()
+        .filter(|w| !words.iter().any(|word| word.local == **w))
+        .map(|w| format!("`{w}`"))
+        .collect();
+    if direction.goes_out() && !missing.is_empty() {
+        cx.error(Code::M204, pointer, format!("the table says nothing about {}", missing.join(", ")))
+            .help("a row with such a value could not be sent: add it");
+    }
+}

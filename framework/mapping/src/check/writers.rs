@@ -1,0 +1,121 @@
+//! M402: one place has one writer.
+
+use crate::build::{Cx, sub};
+use crate::doc::{MappingDoc, MappingFieldDoc};
+use crate::finding::{Code, Finding, Severity};
+use crate::mapping::{Field, Mapping};
+use bothways_model::Ident;
+use std::sync::Arc;
+
+/// Within one mapping: no two fields write one local column, nor a constant, nor the key.
+pub(crate) fn check_mapping(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
+    let mut writers: Vec<(&str, String)> = Vec::new();
+    if let Some(remote_id) = &mapping.identity.remote_id {
+        writers.push((remote_id, "`identity.remote_id`".to_owned()));
+    }
+    for field in mapping.fields.iter().filter(|f| f.direction.comes_in()) {
+        let base = sub("/fields", &field.label);
+        let pointer = match doc.fields.get(&field.label) {
+            Some(MappingFieldDoc::Long(long)) if long.local.is_some() => sub(&base, "local"),
+            _ => base,
+        };
+        let is_key = !pointer.ends_with("/local");
+        if field.local_name() == mapping.catalog.key {
+            report(
+                cx,
+                &pointer,
+                is_key,
+                "the key is made by the database or the engine, and never written".to_owned(),
+            )
+            .help("add `direction: out` to send it, or give the remote's key a column of its own");
+        }
+        if let Some((_, other)) = writers.iter().find(|(name, _)| *name == field.local_name()) {
+            let message = format!("{other} already writes the local field `{}`", field.local_name());
+            report(cx, &pointer, is_key, message)
+                .help("make one of them `direction: out`, or give it a column of its own");
+        }
+        writers.push((field.local_name(), format!("`{}`", field.label)));
+    }
+    for (name, _) in &mapping.on_create.local {
+        if let Some((_, other)) = writers.iter().find(|(written, _)| written == name) {
+            let message = format!("{other} already writes the local field `{name}`");
+            cx.key_error(Code::M402, &sub("/on_create/local", name), message)
+                .help("a constant is for fields that nothing else fills");
+        }
+    }
+}
+
+fn report<'r>(cx: &'r mut Cx<'_>, pointer: &str, is_key: bool, message: String) -> crate::build::Report<'r> {
+    if is_key { cx.key_error(Code::M402, pointer, message) } else { cx.error(Code::M402, pointer, message) }
+}
+
+/// Across mappings: two catalogs over one table do not write one column, and two catalogs do not write one path of one
+/// remote record.
+pub(crate) fn check_all(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
+    for (index, mapping) in mappings.iter().enumerate() {
+        for earlier in mappings.iter().take(index).filter(|m| m.catalog.name != mapping.catalog.name) {
+            if same_table(mapping, earlier) {
+                for field in mapping.fields.iter().filter(|f| f.direction.comes_in()) {
+                    let column = column(mapping, field);
+                    let twin = earlier
+                        .fields
+                        .iter()
+                        .find(|f| f.direction.comes_in() && self::column(earlier, f) == column);
+                    if let (Some(column), Some(_)) = (column, twin) {
+                        let message = format!(
+                            "`{}` writes the column `{column}` of the same table through the catalog `{}`",
+                            earlier.name, earlier.catalog.name
+                        );
+                        push(
+                            findings,
+                            field,
+                            message,
+                            "use one catalog for the table, or make one of them `direction: out`",
+                        );
+                    }
+                }
+            }
+            if same_remote(mapping, earlier) {
+                for field in mapping.fields.iter() {
+                    let Some(path) = &field.write else { continue };
+                    let twin =
+                        earlier.fields.iter().find(|f| f.write.as_ref().is_some_and(|p| p.overlaps(path)));
+                    if twin.is_some() {
+                        let message = format!(
+                            "`{}` writes `{path}` of the same remote records from the catalog `{}`",
+                            earlier.name, earlier.catalog.name
+                        );
+                        push(findings, field, message, "make one of them `direction: in`");
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn column<'m>(mapping: &'m Mapping, field: &Field) -> Option<&'m Ident> {
+    mapping.catalog.field(field.local_name()).map(|f| &f.column)
+}
+
+fn same_table(a: &Mapping, b: &Mapping) -> bool {
+    a.catalog.table == b.catalog.table && a.catalog.schema == b.catalog.schema
+}
+
+fn same_remote(a: &Mapping, b: &Mapping) -> bool {
+    a.remote.connection == b.remote.connection
+        && a.remote.resource == b.remote.resource
+        && a.remote.params == b.remote.params
+}
+
+fn push(findings: &mut Vec<Finding>, field: &Field, message: String, help: &str) {
+    findings.push(Finding {
+        code: Code::M402,
+        severity: Severity::Error,
+        file: Arc::clone(&field.source.file),
+        span: field.source.span,
+        pointer: sub("/fields", &field.label),
+        message,
+        help: Some(help.to_owned()),
+        masked: false,
+    });
+}
