@@ -94,3 +94,27 @@ impl IdempotencyKeys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn old_keys_are_new_again_and_take_no_room() {
+        let mut keys = IdempotencyKeys::default();
+        let print = fingerprint("/p", "");
+        // The second is saved after the clock was set back, so that it is older than the one in front of it.
+        keys.save("late", "/p", print, (200, Vec::new()), "req_1", at(1_000));
+        keys.save("early", "/p", print, (200, Vec::new()), "req_2", at(0));
+        let day = 86_400;
+        assert!(keys.find("early", "/p", &print, at(day - 1)).unwrap().is_some());
+        assert!(keys.find("early", "/p", &print, at(day)).unwrap().is_none());
+        assert!(keys.find("late", "/p", &print, at(day)).unwrap().is_some());
+        assert!(keys.find("late", "/p", &print, at(day + 1_000)).unwrap().is_none());
+        assert_eq!((keys.saved.len(), keys.order.len()), (0, 0));
+    }
+}
