@@ -83,7 +83,7 @@ pub async fn say_what_is_unreadable(bench: &dyn Bench) {
     let bad = bench.insert("customers", customer("Bob", "bob@x.test")).await;
     bench.spoil(&bad).await;
     let page = store.rows("customers", None, None, 9).await.unwrap();
-    assert_eq!(page.rows.iter().map(|r| r.id.clone()).collect::<Vec<_>>(), [good.clone()]);
+    assert_eq!(page.rows.iter().map(|r| r.id.clone()).collect::<Vec<_>>(), std::slice::from_ref(&good));
     assert_eq!(page.unreadable.len(), 1);
     assert_eq!(page.unreadable[0].id, bad);
     assert!(page.unreadable[0].message.contains("customers.balance"), "{}", page.unreadable[0].message);
