@@ -73,8 +73,9 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
         let base = link.body.base.entry(verdict.label.clone()).or_default();
         match &verdict.action {
             Action::Agree | Action::Accept => {
-                base.local.clone_from(&verdict.local);
-                base.remote.clone_from(&verdict.remote);
+                // A side that does not show the field keeps its base.
+                base.local = verdict.local.clone().or(base.local.take());
+                base.remote = verdict.remote.clone().or(base.remote.take());
             }
             Action::Pull => {
                 let Some(value) = verdict.remote.clone() else { continue };

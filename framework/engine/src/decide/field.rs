@@ -65,6 +65,7 @@ pub fn classify<'a>(
     let Some(remote) = remote else {
         // A field that is null on the remote side may be left out of its answers; one that had a value may not.
         return match (local_changed, has(Some(base_remote))) {
+            (true, false) if local.is_null() => FieldState::Agree,
             (true, false) => FieldState::LocalOnly,
             (false, false) => FieldState::InStep,
             (_, true) => FieldState::Unseen,
@@ -72,8 +73,8 @@ pub fn classify<'a>(
     };
     match (local_changed, !same(remote, base_remote)) {
         (false, false) => FieldState::InStep,
+        _ if same(local, remote) => FieldState::Agree,
         (true, false) => FieldState::LocalOnly,
-        (_, true) if same(local, remote) => FieldState::Agree,
         (_, true) if late.any(|value| same(value, remote)) => FieldState::LateEcho,
         (false, true) => FieldState::RemoteOnly,
         (true, true) => FieldState::Both { first_contact: false },

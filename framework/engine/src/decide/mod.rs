@@ -146,6 +146,10 @@ fn verdict(
         Some(decided) => decided,
         None => by_policy(sight, field, state, winner, changed_at),
     };
+    if action == Action::Pull && four.remote.is_none() {
+        (action, rule, why) =
+            (Action::Unseen, 17, "the remote side does not show the field: absent is unknown".into());
+    }
     if let Some((number, reason)) = forbidden(mapping, field, four, state, &action) {
         action = Action::Refuse;
         rule = number;
