@@ -66,9 +66,14 @@ impl Asked {
         let date = answer_date(answer);
         let single = self.list.single(&self.resource);
         if !answer.is_success() {
-            let failure = answer::failure(&self.core, answer);
-            return match failure.class {
-                ErrorClass::Missing if single => Ok(Page { date, ..Page::default() }),
+            let mut failure = answer::failure(&self.core, answer);
+            return match (failure.class, &self.place) {
+                (ErrorClass::Missing, _) if single => Ok(Page { date, ..Page::default() }),
+                // What is missing is the record or position that the cursor names: the list begins anew (rule 54).
+                (ErrorClass::Missing, Some(_)) => {
+                    failure.class = ErrorClass::Expired;
+                    Err(failure)
+                }
                 _ => Err(failure),
             };
         }
