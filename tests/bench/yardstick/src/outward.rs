@@ -6,7 +6,7 @@ use anyhow::Context;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, mpsc};
 
 #[derive(clap::Args)]
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Changes to send.
     #[arg(long, default_value_t = 50_000)]
     records: usize,
+    /// Only change the rows of a table `customers(email, name)`: another program watches it. Ends when the stand-in has them all.
+    #[arg(long)]
+    watched: bool,
 }
 
 /// One change: the entry's number, the customer and the new name.
@@ -28,6 +31,9 @@ type Change = (i64, String, String);
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let connection = table::open(&options.db)?;
+    if options.watched {
+        return watch(&connection, &options).await;
+    }
     prepare(&connection, options.records)?;
     let started = Instant::now();
     let (changes, waiting) = mpsc::channel::<Change>(2_000);
@@ -50,6 +56,31 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     anyhow::ensure!(marked == options.records as u64, "{marked} of {} were sent", options.records);
     crate::measure::report("outward", marked, started.elapsed());
     Ok(())
+}
+
+/// Renames rows in one transaction and waits until the stand-in has seen as many updates.
+async fn watch(connection: &Connection, options: &Options) -> anyhow::Result<()> {
+    let client = reqwest::Client::builder().http1_only().build()?;
+    client.post(format!("{}/_reset", options.url)).send().await?.error_for_status()?;
+    let started = Instant::now();
+    let changed = connection.execute(
+        "UPDATE customers SET name = 'Renamed ' || id WHERE id IN (SELECT id FROM customers ORDER BY id LIMIT ?1)",
+        [options.records],
+    )?;
+    anyhow::ensure!(changed == options.records, "only {changed} rows are there");
+    let mut look = tokio::time::interval(Duration::from_millis(10));
+    loop {
+        look.tick().await;
+        let answer =
+            client.get(format!("{}/_counts", options.url)).send().await?.error_for_status()?.bytes().await?;
+        let counts: serde_json::Value = serde_json::from_slice(&answer)?;
+        let updates = counts["update"].as_u64().context("a count")?;
+        if updates >= changed as u64 {
+            crate::measure::report("outward", updates, started.elapsed());
+            return Ok(());
+        }
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(600), "{updates} of {changed} were sent");
+    }
 }
 
 fn prepare(connection: &Connection, records: usize) -> rusqlite::Result<()> {
