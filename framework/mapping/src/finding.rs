@@ -173,6 +173,10 @@ codes! {
     M402
     /// The documents and the database disagree.
     M501
+    /// A case of a mapping does not hold.
+    T001
+    /// A field breaks a law.
+    T002
 }
 
 impl Code {

@@ -4,10 +4,12 @@
 #![warn(missing_docs)]
 
 mod build;
+pub mod cases;
 mod check;
 pub mod connector;
 pub mod doc;
 mod finding;
+pub mod laws;
 pub mod lens;
 mod load;
 pub mod mapping;

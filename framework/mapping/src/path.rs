@@ -48,8 +48,8 @@ enum Kind {
     Singular(SingularPath),
     /// Names and indexes, some of which count from the end.
     FromEnd(Vec<EndStep>),
-    /// Anything else.
-    Many(JpQuery),
+    /// Anything else, with the path that all its nodes are below.
+    Many(JpQuery, SingularPath),
 }
 
 #[derive(Clone)]
@@ -70,7 +70,12 @@ impl Query {
                 Some(path) => Kind::Singular(path),
                 None => Kind::FromEnd(steps),
             },
-            None => Kind::Many(query),
+            None => {
+                let below =
+                    query.segments.iter().map_while(|s| singular_steps(std::slice::from_ref(s))).flatten();
+                let below = plain_steps(&below.collect::<Vec<_>>()).unwrap_or_default();
+                Kind::Many(query, below)
+            }
         };
         Ok(Self { text: text.to_owned(), kind })
     }
@@ -105,13 +110,25 @@ impl Query {
 
     /// True if more than one node may be selected.
     pub fn is_plural(&self) -> bool {
-        matches!(self.kind, Kind::Many(_))
+        matches!(self.kind, Kind::Many(..))
+    }
+
+    /// The path that all nodes selected are at or below: the query's leading names and indexes.
+    pub fn anchor(&self) -> SingularPath {
+        match &self.kind {
+            Kind::Singular(path) => path.clone(),
+            Kind::Many(_, below) => below.clone(),
+            Kind::FromEnd(steps) => {
+                let plain = steps.iter().map_while(|s| plain_steps(std::slice::from_ref(s)));
+                SingularPath(plain.flat_map(|p| p.0).collect())
+            }
+        }
     }
 
     /// All nodes selected, in document order.
     pub fn select<'a>(&self, root: &'a Json) -> Vec<&'a Json> {
         match &self.kind {
-            Kind::Many(query) => match js_path_process(query, root) {
+            Kind::Many(query, _) => match js_path_process(query, root) {
                 Ok(found) => found.into_iter().map(|node| node.val()).collect(),
                 Err(_) => Vec::new(),
             },
@@ -130,7 +147,7 @@ impl Query {
                     array.get(position(*index, array.len())?)
                 }
             }),
-            Kind::Many(_) => self.select(root).into_iter().next(),
+            Kind::Many(..) => self.select(root).into_iter().next(),
         }
     }
 
@@ -211,6 +228,13 @@ fn unquoted(name: &str) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\\' => text.push(match chars.next() {
+                Some('u') => {
+                    let digits: String = chars.by_ref().take(4).collect();
+                    u32::from_str_radix(&digits, 16)
+                        .ok()
+                        .and_then(char::from_u32)
+                        .unwrap_or(char::REPLACEMENT_CHARACTER)
+                }
                 Some('n') => '\n',
                 Some('t') => '\t',
                 Some('r') => '\r',

@@ -9,7 +9,7 @@ use crate::tree::{Content, Entry, Node};
 use serde_yaml::granit_parser::{
     self as granit, ErrorKind, Event, Marker, Parser, ScalarStyle, ScanError, StrInput,
 };
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The largest file, in bytes.
@@ -150,7 +150,7 @@ impl<'t> Reader<'t> {
 
     fn entries(&mut self, span: &mut Span, depth: usize) -> Result<Vec<Entry>, Fatal> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen = BTreeSet::new();
         while let Some((event, at)) = self.event()? {
             if matches!(event, Event::MappingEnd) {
                 *span = self.until(*span, at);

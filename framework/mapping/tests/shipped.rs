@@ -1,6 +1,6 @@
 //! The shipped documents, as a user would load them.
 
-use bothways_mapping::{Severity, SourceFile, load};
+use bothways_mapping::{Severity, SourceFile, cases, laws, load};
 
 fn file(name: &str, text: &str) -> SourceFile {
     SourceFile::new(name, text)
@@ -23,4 +23,13 @@ fn the_shipped_documents_load_without_errors_or_warnings() {
     assert!(can.idempotency.is_some() && can.recover && can.webhook && can.feed && can.irreversible_delete);
     assert_eq!((mapping.sync.poll, mapping.sync.feed.map(|d| d.as_secs())), (None, Some(10)));
     assert_eq!(mapping.said_at("/sync/feed").to_string(), "stripe-customers.yaml:18:15");
+
+    for field in &mapping.fields {
+        let broken = laws::check_field(field, 1000, 1);
+        assert!(broken.is_none(), "{broken:?}");
+    }
+    let shipped = file("cases", include_str!("../../../mappings/cases/stripe-customers.yaml"));
+    let report = cases::run(mapping, &shipped);
+    assert!(report.findings.is_empty(), "{:#?}", report.findings);
+    assert_eq!(report.passed.len(), 5);
 }

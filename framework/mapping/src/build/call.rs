@@ -242,11 +242,11 @@ fn check_slots(cx: &mut Cx<'_>, placed: &[(String, Template)], at: &str, kind: K
             }
         }
     }
-    if let Some(slot) = kind.needs() {
-        if !placed.iter().any(|(_, template)| template.slots().any(|s| *s == slot)) {
-            cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name()))
-                .help(format!("without `{{{}}}` every such call would be the same", slot.name()));
-        }
+    if let Some(slot) = kind.needs()
+        && !placed.iter().any(|(_, template)| template.slots().any(|s| *s == slot))
+    {
+        cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name()))
+            .help(format!("without `{{{}}}` every such call would be the same", slot.name()));
     }
 }
 

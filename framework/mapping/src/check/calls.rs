@@ -38,25 +38,23 @@ fn reads(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
 
 fn updates(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
     let out = mapping.fields.iter().filter(|f| f.direction.goes_out() && !f.immutable);
-    if !can.update {
-        if let Some(field) = out.clone().next() {
-            let message =
-                format!("`{}` goes out, and `{}` has no `update`", field.label, resource_name(mapping));
-            cx.key_error(Code::M301, &sub("/fields", &field.label), message)
-                .help("add `direction: in` to such fields, or `immutable: true`, or give the resource an `update` call");
-        }
+    if !can.update
+        && let Some(field) = out.clone().next()
+    {
+        let message = format!("`{}` goes out, and `{}` has no `update`", field.label, resource_name(mapping));
+        cx.key_error(Code::M301, &sub("/fields", &field.label), message).help(
+            "add `direction: in` to such fields, or `immutable: true`, or give the resource an `update` call",
+        );
     }
-    if mapping.connector.http.null_as == NullAs::Refused {
-        if let Some(field) = out.clone().find(|f| !f.required) {
-            let message = format!(
-                "`{}` may become empty, and the connector does not say how to send that",
-                field.label
-            );
-            let pointer = sub("/fields", &field.label);
-            let span = cx.place.node.key_place(&pointer);
-            cx.report_span(Code::M301, Severity::Warning, &pointer, span, message)
-                .help("a change to null will park; give the connector `http.null_as`");
-        }
+    if mapping.connector.http.null_as == NullAs::Refused
+        && let Some(field) = out.clone().find(|f| !f.required)
+    {
+        let message =
+            format!("`{}` may become empty, and the connector does not say how to send that", field.label);
+        let pointer = sub("/fields", &field.label);
+        let span = cx.place.node.key_place(&pointer);
+        cx.report_span(Code::M301, Severity::Warning, &pointer, span, message)
+            .help("a change to null will park; give the connector `http.null_as`");
     }
 }
 
@@ -148,15 +146,15 @@ fn arrivals(cx: &mut Cx<'_>, _doc: &MappingDoc, mapping: &Mapping, can: &Capabil
         };
         cx.report(Code::M302, Severity::Warning, pointer, message).help(help);
     }
-    if let (Some(feed), Some(retention)) = (mapping.sync.feed, can.feed_retention_ms) {
-        if feed.as_millis() > u128::from(retention) {
-            cx.error(
-                Code::M305,
-                "/sync/feed",
-                "the feed is read less often than it reaches back, so events would be lost",
-            )
-            .help("read it more often than `events.feed.retention`");
-        }
+    if let (Some(feed), Some(retention)) = (mapping.sync.feed, can.feed_retention_ms)
+        && feed.as_millis() > u128::from(retention)
+    {
+        cx.error(
+            Code::M305,
+            "/sync/feed",
+            "the feed is read less often than it reaches back, so events would be lost",
+        )
+        .help("read it more often than `events.feed.retention`");
     }
 }
 
@@ -196,10 +194,10 @@ fn newest(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabiliti
         places.push("/conflicts/winner".to_owned());
     }
     for (label, field) in doc.fields.iter() {
-        if let crate::doc::MappingFieldDoc::Long(long) = field {
-            if long.winner == Some(crate::doc::WinnerDoc::Newest) {
-                places.push(sub(&sub("/fields", label), "winner"));
-            }
+        if let crate::doc::MappingFieldDoc::Long(long) = field
+            && long.winner == Some(crate::doc::WinnerDoc::Newest)
+        {
+            places.push(sub(&sub("/fields", label), "winner"));
         }
     }
     for pointer in places {

@@ -384,10 +384,10 @@ impl ResourceSpec {
             if !path.starts_with(&self.fields_under) {
                 continue;
             }
-            if let Some(bothways_model::Segment::Name(name)) = path.0.get(depth) {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
+            if let Some(bothways_model::Segment::Name(name)) = path.0.get(depth)
+                && !names.contains(name)
+            {
+                names.push(name.clone());
             }
         }
         names

@@ -48,7 +48,11 @@ impl Mapping {
             return self.locate(path, body).map(Cow::Borrowed);
         }
         if field.read.is_plural() && matches!(field.ty(), bothways_model::FieldType::List(_)) {
-            return Some(Cow::Owned(Json::Array(field.read.select(body).into_iter().cloned().collect())));
+            // An empty list is known only where what the path looks into is there.
+            return match self.locate(&field.read.anchor(), body)? {
+                Json::Null => Some(Cow::Owned(Json::Null)),
+                _ => Some(Cow::Owned(Json::Array(field.read.select(body).into_iter().cloned().collect()))),
+            };
         }
         field.read.first(body).map(Cow::Borrowed)
     }
