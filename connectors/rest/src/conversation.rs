@@ -1,4 +1,8 @@
-//! The one exchange there is: send a request, with a token fetched before it where credentials are tokens, and read the answer.
+//! The one exchange there is: send a request and read the answer. Where credentials are tokens, one is fetched when there is none, or
+//! when the service refuses the one in use.
+//!
+//! A read fetches its token first. A write goes out first, whatever the token: its request is what an intent stores. If it is refused for
+//! the token (401), it was not carried out, and the very same request follows with a new one.
 
 use crate::core::Core;
 use bothways_connector::{Call, Exchange, Outcome, Step};
@@ -15,8 +19,8 @@ pub(crate) struct Conversation {
     write: bool,
     reader: Option<Reader>,
     state: State,
-    /// A token has been fetched in this exchange; a second refusal is final.
-    renewed: bool,
+    /// A token has been refused in this exchange; a second refusal is final.
+    refused: bool,
 }
 
 enum State {
@@ -40,7 +44,7 @@ impl Conversation {
             write,
             reader: Some(reader),
             state: State::Begun,
-            renewed: false,
+            refused: false,
         })
     }
 
@@ -57,7 +61,6 @@ impl Conversation {
             Some(tokens) if tokens.current().is_none() => {
                 let request = tokens.request();
                 self.state = State::WaitsForToken;
-                self.renewed = true;
                 Step::Call(Call { request, write: false })
             }
             _ => self.send(),
@@ -75,6 +78,7 @@ impl Conversation {
 impl Exchange for Conversation {
     fn next(&mut self, answer: Option<Response>) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), answer) {
+            (State::Begun, None) if self.write => self.send(),
             (State::Begun, None) => self.proceed(),
             (State::WaitsForToken, Some(answer)) => {
                 let accepted = self.core.credentials.tokens().map_or(Ok(()), |t| t.accept(&answer));
@@ -83,17 +87,15 @@ impl Exchange for Conversation {
                     Err(failure) => Step::Done(Outcome::Failed(failure)),
                 }
             }
-            (State::Sent(token), Some(answer)) => {
-                let refused = token.filter(|_| answer.status == 401);
-                if let (Some(tokens), Some(token)) = (self.core.credentials.tokens(), refused) {
-                    tokens.refuse(&token);
-                    // A write is sent once per exchange; its caller begins another one.
-                    if !self.write && !self.renewed {
-                        return self.proceed();
+            (State::Sent(token), Some(answer)) => match self.core.credentials.tokens() {
+                Some(tokens) if answer.status == 401 => {
+                    if let Some(token) = token {
+                        tokens.refuse(&token);
                     }
+                    if std::mem::replace(&mut self.refused, true) { self.finish(answer) } else { self.proceed() }
                 }
-                self.finish(answer)
-            }
+                _ => self.finish(answer),
+            },
             _ => out_of_turn(),
         }
     }

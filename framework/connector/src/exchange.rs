@@ -27,7 +27,8 @@ pub enum Step {
 pub struct Call {
     /// The request, credentials in its secret parts.
     pub request: Request,
-    /// Whether it changes the remote system. At most one call of an exchange does.
+    /// Whether it changes the remote system. At most one request of an exchange does; it is the first one, and may come again after
+    /// the service refused its credentials and so did not carry it out.
     pub write: bool,
 }
 

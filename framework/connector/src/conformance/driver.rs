@@ -40,10 +40,9 @@ impl<'a> Driver<'a> {
         for _ in 0..MOST_STEPS {
             match exchange.next(answer.take()) {
                 Step::Done(outcome) => {
-                    assert!(
-                        calls.iter().filter(|call: &&Call| call.write).count() <= 1,
-                        "an exchange wrote more than once"
-                    );
+                    let mut writes = calls.iter().filter(|call: &&Call| call.write).map(stored);
+                    let first = writes.next();
+                    assert!(writes.all(|again| Some(again) == first), "an exchange made two different writes");
                     return (outcome, calls);
                 }
                 Step::Call(call) => {
@@ -66,6 +65,11 @@ pub(super) fn first_call(mut exchange: Box<dyn Exchange>) -> Call {
         Step::Call(call) => call,
         Step::Done(outcome) => panic!("an exchange ended before its first call, in {outcome:?}"),
     }
+}
+
+/// A request as an intent holds it.
+fn stored(call: &Call) -> String {
+    serde_json::to_string(&call.request).unwrap_or_else(|e| panic!("a request cannot be stored: {e}"))
 }
 
 fn check_request(origin: &str, request: &Request) {

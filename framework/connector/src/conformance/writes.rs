@@ -42,7 +42,7 @@ pub(super) fn create(
 fn again(resource: &dyn Resource, driver: &mut Driver<'_>, request: bothways_model::Request, made: &Made) {
     let operation = || Operation::Create { fields: made.fields.clone(), key: "conformance-create-0".into() };
     let same = resource.start(operation()).unwrap_or_else(|e| panic!("a second create was refused: {e}"));
-    let same = driver_less_write(same).unwrap_or_else(|| request.clone());
+    let same = first_write(same);
     assert_eq!(same, request, "one operation must always make the same request");
 
     let stored = StoredRequest { kind: WriteKind::Create, id: None, request: request.clone() };
@@ -50,7 +50,7 @@ fn again(resource: &dyn Resource, driver: &mut Driver<'_>, request: bothways_mod
     let stored: StoredRequest =
         serde_json::from_str(&text).unwrap_or_else(|e| panic!("a stored write cannot be read: {e}"));
     assert!(stored.request.secret_headers.is_empty() && stored.request.secret_query.is_empty());
-    let resumed = driver_less_write(resource.resume(stored.clone())).unwrap_or_else(|| request.clone());
+    let resumed = first_write(resource.resume(stored.clone()));
     assert_eq!(resumed, request, "a resumed write must be the same request, with credentials");
 
     if resource.capabilities().idempotency.is_some() {
@@ -59,10 +59,11 @@ fn again(resource: &dyn Resource, driver: &mut Driver<'_>, request: bothways_mod
     }
 }
 
-/// The write of an exchange, if that is what it begins with; one that fetches a token first is taken at its word.
-fn driver_less_write(exchange: Box<dyn crate::Exchange>) -> Option<bothways_model::Request> {
+/// The write that an exchange begins with: an intent stores it before anything is sent.
+fn first_write(exchange: Box<dyn crate::Exchange>) -> bothways_model::Request {
     let call = first_call(exchange);
-    call.write.then_some(call.request)
+    assert!(call.write, "a write must begin with its request");
+    call.request
 }
 
 /// Updates a record twice under one key and checks that nothing but the change has changed.
