@@ -4,6 +4,7 @@ use crate::commits::Commits;
 use crate::connections::Connections;
 use crate::pairs::{Loaded, PairRuntime};
 use crate::pauses::Pauses;
+use crate::readers::Readers;
 use crate::{EngineError, Ports, Settings};
 use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
@@ -25,6 +26,7 @@ pub struct Engine {
     pub(crate) troubles: Mutex<BTreeMap<String, String>>,
     pub(crate) commits: Commits,
     pub(crate) pauses: Pauses,
+    pub(crate) readers: Readers,
     /// Wakes the relay.
     pub(crate) relay_wake: Notify,
     /// Wakes the dispatchers.
@@ -58,6 +60,7 @@ impl Engine {
         let mapped = pairs.values().map(|p: &Arc<PairRuntime>| p.mapping.catalog.clone());
         let catalogs = mapped.chain(catalogs.iter().cloned()).map(|c| (c.name.clone(), c)).collect();
         let commits = Commits::start(store.clone(), &ports);
+        let readers = Readers::new(pairs.keys().copied());
         Ok(Arc::new(Self {
             connections: Connections::new(loaded),
             store,
@@ -69,6 +72,7 @@ impl Engine {
             catalogs,
             troubles: Mutex::default(),
             pauses: Pauses::default(),
+            readers,
             relay_wake: Notify::new(),
             work_wake: watch::channel(0).0,
             news: watch::channel(0).0,

@@ -5,38 +5,62 @@
 //!
 //! Time, tasks, randomness and HTTP are reached through [`Ports`] only; store and queue through their own traits.
 
+mod access;
 mod apply;
 mod calls;
+mod catch_up;
 mod commits;
 mod connections;
+mod contact;
 mod create;
 pub mod decide;
 mod delete;
 mod engine;
 mod error;
+mod events;
 mod explain;
+mod feed;
 mod flap;
+mod freshen;
+mod intake;
 mod look;
 mod operations;
 mod pairs;
+mod pass;
 mod pauses;
+mod poll;
 mod ports;
 mod push;
+mod quiet;
 mod read;
 mod readers;
+mod reading;
 mod records;
 mod retry;
 mod settings;
 mod uncertain;
+mod walk;
 mod work;
 
+pub use bothways_connector::Unverified;
 pub use connections::ConnectionState;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use explain::{ExplainedField, ExplainedIntent, Explanation, show_value};
+pub use feed::PollReport;
+pub use intake::{Intake, Received};
 pub use operations::{ConflictView, Item, KeepText, Operations, PairStatus, Resolution};
 pub use pairs::{Loaded, PairRuntime, spec_of};
+pub use pass::{PassCounts, PassOptions, PassProgress, PassReport, PassStage, Progress};
 pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
 pub use records::{RecordLink, Records};
 pub use retry::RetryPolicy;
 pub use settings::Settings;
+
+/// What the store remembers, for those who may not import the store: the server above all.
+pub mod stored {
+    pub use bothways_store::{
+        ApiToken, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow, LinkState, PairCounts,
+        Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
+    };
+}

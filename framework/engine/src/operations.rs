@@ -196,6 +196,7 @@ impl Operations {
         self.audit(by, "approve", serde_json::json!({ "mapping": pair.mapping.name, "digest": pair.digest }))
             .await?;
         self.engine.refresh_pairs().await?;
+        self.engine.wake_schedules();
         self.engine.nudge().await;
         self.engine.tell();
         Ok(())

@@ -138,7 +138,7 @@ impl Engine {
                 catalog,
                 "the triggers of this catalog were missing or changed; they are back, and a full pass follows"
             );
-            self.request_pass(&catalog);
+            self.request_pass(&catalog).await;
         }
         if pruned_at.is_none_or(|at| now - at >= TimeDelta::hours(1)) {
             self.store.prune(now, self.settings.keep_days).await?;

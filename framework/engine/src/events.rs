@@ -1,0 +1,96 @@
+//! From events, pushed or pulled, to signals (rules 49, 50).
+//!
+//! An event is a hint. Its payload may prove that a linked record shows nothing new, which saves the look; it decides nothing else.
+
+use crate::Engine;
+use crate::quiet;
+use bothways_model::{ConnectionName, Event, EventEffect, EventSubject, PairId, RemoteId};
+use bothways_store::{Delivery, Signal, Subject};
+use std::collections::BTreeMap;
+
+/// Events of one connection.
+pub(crate) type Batch = (ConnectionName, Vec<Event>);
+
+/// One event's record in one pair.
+struct Hint<'e> {
+    /// Which delivery it belongs to.
+    delivery: usize,
+    subject: &'e EventSubject,
+}
+
+impl Engine {
+    /// What these events signal, one delivery for each, in order. Links are read in sets, one read for each pair.
+    pub(crate) async fn deliveries(&self, batches: &[Batch]) -> Vec<Delivery> {
+        let mut deliveries = Vec::new();
+        let mut hints: BTreeMap<PairId, Vec<Hint<'_>>> = BTreeMap::new();
+        for (connection, events) in batches {
+            for event in events {
+                match &event.subject {
+                    Some(subject) => {
+                        for pair in self.pairs_of(connection, &subject.resource) {
+                            hints.entry(pair).or_default().push(Hint { delivery: deliveries.len(), subject });
+                        }
+                    }
+                    None => count(connection, "unknown"),
+                }
+                deliveries.push(Delivery {
+                    connection: connection.clone(),
+                    event: event.id.clone(),
+                    signals: Vec::new(),
+                });
+            }
+        }
+        for (pair, hints) in hints {
+            let wanted = self.wanted(pair, &hints).await;
+            for (hint, _) in hints.iter().zip(wanted).filter(|(_, wanted)| *wanted) {
+                if let Some(delivery) = deliveries.get_mut(hint.delivery) {
+                    delivery.signals.push(look_at(pair, hint.subject.id.clone()));
+                }
+            }
+        }
+        deliveries
+    }
+
+    /// Which of these hints deserve a look. If the links cannot be read, all do.
+    async fn wanted(&self, pair: PairId, hints: &[Hint<'_>]) -> Vec<bool> {
+        let Some(runtime) = self.pairs.get(&pair) else { return vec![false; hints.len()] };
+        let ids: Vec<RemoteId> = hints.iter().map(|hint| hint.subject.id.clone()).collect();
+        let links = match self.store.links_of_remote(pair, &ids).await {
+            Ok(links) => links,
+            Err(error) => {
+                tracing::debug!(pair = %pair, error = %error, "links could not be read; every event gets a look");
+                return vec![true; hints.len()];
+            }
+        };
+        let wanted = |(hint, link): (&Hint<'_>, Option<bothways_store::Link>)| {
+            let seen = hint.subject.object.as_ref().filter(|_| hint.subject.effect == EventEffect::Upsert);
+            match (link, seen) {
+                // A closed link answers for the record; late events revive nothing (rule 34).
+                (Some(link), _) if !link.state.is_live() => false,
+                (Some(link), Some(seen)) => !quiet::remote(runtime, &link, seen),
+                (None, Some(seen)) => !seen.gone && runtime.mapping.remote_in_scope(&seen.body),
+                (_, None) => true,
+            }
+        };
+        hints.iter().zip(links).map(wanted).collect()
+    }
+
+    /// The loaded pairs of a connection's resource.
+    fn pairs_of(&self, connection: &ConnectionName, resource: &str) -> impl Iterator<Item = PairId> {
+        self.pairs
+            .values()
+            .filter(move |pair| pair.connection == *connection && pair.mapping.remote.resource == resource)
+            .map(|pair| pair.id)
+    }
+}
+
+/// Look at this remote record.
+pub(crate) fn look_at(pair: PairId, id: RemoteId) -> Signal {
+    Signal { pair, subject: Subject::Remote(id), look: true, not_before: None }
+}
+
+/// Counts what became of an event (rules 49, 67).
+pub(crate) fn count(connection: &ConnectionName, outcome: &'static str) {
+    metrics::counter!("bothways_events_total", "connection" => connection.0.clone(), "outcome" => outcome)
+        .increment(1);
+}

@@ -1,0 +1,437 @@
+//! The full pass over one pair: first contact, scheduled reconcile, `sync`, and what follows a gap (rules 27, 53, 54, 59).
+//!
+//! Watermark, walk of the remote side, walk of the local side, catch-up from the watermark, then matching of whatever has no link.
+//! Nothing is concluded from absence: a pass never deletes. Where it stands is stored with the effects of each page, so a killed
+//! pass goes on where it was. Memory is flat: pages and batches are bounded, match keys are in a table, no set of ids is kept.
+//!
+//! [`crate::walk`] and [`crate::catch_up`] hold the reading stages, [`crate::contact`] the matching.
+
+use crate::pairs::PairRuntime;
+use crate::reading::ReadError;
+use crate::{ConnectionState, Engine, EngineError};
+use bothways_connector::PageCursor;
+use bothways_model::{LocalId, PairId, Seq, Timestamp};
+use bothways_store::{Cursor, LinkState, PageCommit, StoreErrorKind};
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a pass is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassOptions {
+    /// Only count what it would do: for a pair whose plan is not approved (rule 61). Match keys are written, nothing else.
+    pub observe: bool,
+    /// Begin anew, whatever an earlier pass left unfinished.
+    pub restart: bool,
+}
+
+/// Where a pass is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PassStage {
+    /// It reads the remote records.
+    Remote,
+    /// It reads the rows.
+    Local,
+    /// It reads what changed meanwhile.
+    CatchUp,
+    /// It matches what has no link.
+    Match,
+}
+
+impl PassStage {
+    /// In words, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PassStage::Remote => "reading remote records",
+            PassStage::Local => "reading rows",
+            PassStage::CatchUp => "catching up",
+            PassStage::Match => "matching",
+        }
+    }
+}
+
+/// What a pass has counted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PassCounts {
+    /// Remote records read.
+    pub remote: u64,
+    /// Rows read.
+    pub local: u64,
+    /// Rows of them that have a link.
+    pub local_linked: u64,
+    /// Rows that hold something their catalog does not allow.
+    pub unreadable: u64,
+    /// Linked records of either side that are not what was last known of them: drift, each due for a look.
+    pub differing: u64,
+    /// Linked rows that are gone without a captured delete.
+    pub missing: u64,
+    /// Rows and records linked with each other.
+    pub linked: u64,
+    /// Of those, the ones that differ; known only when observing.
+    pub linked_differing: u64,
+    /// Rows made of remote records.
+    pub created: u64,
+    /// Rows handed on to be created remotely.
+    pub handed_out: u64,
+    /// Records handed on to be looked at one by one, for other reasons.
+    pub handed_on: u64,
+    /// Groups of which a person has to choose.
+    pub ambiguous: u64,
+    /// How often the walk had to begin again.
+    pub restarts: u64,
+}
+
+/// Where a pass is and what it has counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct PassProgress {
+    /// Where it is.
+    pub stage: PassStage,
+    /// What it has counted.
+    pub counts: PassCounts,
+}
+
+/// What a finished pass did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PassReport {
+    /// Its id, as in history.
+    pub id: String,
+    /// True if it was the pair's first complete one.
+    pub first: bool,
+    /// True if it only counted.
+    pub observed: bool,
+    /// What it counted.
+    pub counts: PassCounts,
+    /// When it began; before this process, if it was resumed.
+    pub started: Timestamp,
+}
+
+/// Told where a pass is, after every page.
+pub type Progress<'p> = &'p (dyn Fn(&PassProgress) + Send + Sync);
+
+/// Where a stored pass stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Stage {
+    Remote { page: Option<PageCursor> },
+    Local { after: Option<LocalId> },
+    CatchUp,
+    Match { after: Option<String> },
+}
+
+/// A pass as it is stored: everything a later process needs to go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) id: String,
+    /// Of the mapping it reads by: another one begins anew.
+    pub(crate) reads: String,
+    /// Numbers everything it observes: what a worker saw since then is newer (rule 51).
+    pub(crate) seq: Seq,
+    pub(crate) started: Timestamp,
+    /// The service's time before the walk began.
+    pub(crate) watermark: Option<Timestamp>,
+    /// When observing ended, if this pass only observed so far.
+    pub(crate) observed_at: Option<Timestamp>,
+    pub(crate) stage: Stage,
+    pub(crate) counts: PassCounts,
+}
+
+/// A pass under way.
+pub(crate) struct Pass<'p> {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) pair: Arc<PairRuntime>,
+    pub(crate) state: State,
+    pub(crate) observe: bool,
+    progress: Progress<'p>,
+    /// Pages without effects since the position was stored.
+    unstored: u32,
+}
+
+/// A page without effects is stored with every so many: reading a few again after a kill is cheaper than a commit for each.
+const STORE_EVERY: u32 = 8;
+/// A walk whose page cursor is refused begins again this often.
+const RESTARTS: u64 = 3;
+/// What was observed longer ago than this, on a service that cannot say what changed since, is observed again.
+const OBSERVATION_HOLDS: TimeDelta = TimeDelta::minutes(10);
+
+impl Engine {
+    /// Runs a full pass over a pair, or goes on with one that was interrupted, to its end. Work that it finds (differences, rows to
+    /// be created remotely) is signalled and done by the workers.
+    ///
+    /// # Errors
+    /// The pair is not loaded, not approved (unless it only observes), paused, or its connection must not be used; the service
+    /// failed for long; one side lists nothing although there are links (rule 59); the store failed. What was done stays done, and the
+    /// next pass goes on from there.
+    pub async fn pass(
+        self: &Arc<Self>,
+        pair: PairId,
+        options: PassOptions,
+        progress: Progress<'_>,
+    ) -> Result<PassReport, EngineError> {
+        let runtime =
+            self.pairs.get(&pair).cloned().ok_or_else(|| EngineError::NotFound(format!("pair {pair}")))?;
+        let passing = self.readers.passing(pair);
+        let _one_at_a_time = passing.lock().await;
+        self.check_passable(&runtime, options).await?;
+        let reader = format!("pass/{pair}");
+        let mut pass = Pass::begin(self.clone(), runtime, options, progress).await?;
+        let result = pass.run().await;
+        match &result {
+            Ok(_) => self.set_trouble(&reader, None),
+            Err(_) if self.is_stopping() => {}
+            Err(error) => self.set_trouble(&reader, Some(error.to_string())),
+        }
+        result
+    }
+
+    async fn check_passable(&self, pair: &PairRuntime, options: PassOptions) -> Result<(), EngineError> {
+        if self.connection_state(&pair.connection) == ConnectionState::Unknown {
+            self.check_account(&pair.connection).await?;
+        }
+        if let ConnectionState::Blocked(why) = self.connection_state(&pair.connection) {
+            return Err(EngineError::Refused(why));
+        }
+        self.refresh_pauses().await?;
+        self.refresh_pairs().await?;
+        if !options.observe && !pair.is_approved() {
+            return Err(EngineError::Refused(format!(
+                "the plan of mapping `{0}` is not approved: see it with `bothways plan {0}`, approve it with `bothways approve {0}`",
+                pair.mapping.name
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl<'p> Pass<'p> {
+    async fn begin(
+        engine: Arc<Engine>,
+        pair: Arc<PairRuntime>,
+        options: PassOptions,
+        progress: Progress<'p>,
+    ) -> Result<Self, EngineError> {
+        let stored = engine.store.cursor(&cursor_name(pair.id)).await?;
+        let stored = stored.and_then(|value| serde_json::from_value::<State>(value).ok());
+        let now = engine.ports.clock.now();
+        let usable = stored.filter(|state| !options.restart && state.may_go_on(&pair, options.observe, now));
+        let mut pass = Self {
+            state: match usable {
+                Some(state) => state,
+                None => Self::fresh(&engine, &pair, now).await?,
+            },
+            engine,
+            pair,
+            observe: options.observe,
+            progress,
+            unstored: 0,
+        };
+        pass.store_position(PageCommit::default()).await?;
+        // Whatever asked for a pass is served by this one, which is stored now.
+        pass.engine.forget_wanted(pass.pair.id).await?;
+        Ok(pass)
+    }
+
+    async fn fresh(engine: &Engine, pair: &PairRuntime, now: Timestamp) -> Result<State, EngineError> {
+        Ok(State {
+            id: engine.ports.random.uuid(now).to_string(),
+            reads: reading_digest(pair),
+            seq: engine.store.draw(1).await?,
+            started: now,
+            watermark: None,
+            observed_at: None,
+            stage: Stage::Remote { page: None },
+            counts: PassCounts::default(),
+        })
+    }
+
+    async fn run(&mut self) -> Result<PassReport, EngineError> {
+        tracing::info!(pair = %self.pair.id, pass = self.state.id, observe = self.observe, "full pass");
+        loop {
+            self.check_halted().await?;
+            self.tell();
+            match self.state.stage.clone() {
+                Stage::Remote { page } => self.walk_remote(page).await?,
+                Stage::Local { after } => self.walk_local(after).await?,
+                Stage::CatchUp => self.catch_up().await?,
+                Stage::Match { after } => {
+                    self.contact(after).await?;
+                    return self.finish().await;
+                }
+            }
+        }
+    }
+
+    /// Moves to a stage. Stored with the next page at the latest; beginning a stage twice does no harm.
+    pub(crate) async fn enter(&mut self, stage: Stage) -> Result<(), EngineError> {
+        self.state.stage = stage;
+        self.store_position(PageCommit::default()).await
+    }
+
+    /// Commits a page's effects together with the position after it.
+    pub(crate) async fn commit(&mut self, page: PageCommit, stage: Stage) -> Result<(), EngineError> {
+        self.state.stage = stage;
+        self.unstored += 1;
+        if !page.signals.is_empty() || !page.keys.is_empty() || self.unstored >= STORE_EVERY {
+            self.store_position(page).await?;
+        }
+        self.tell();
+        Ok(())
+    }
+
+    async fn store_position(&mut self, mut page: PageCommit) -> Result<(), EngineError> {
+        let value = serde_json::to_value(&self.state).unwrap_or_default();
+        page.cursor = Some(Cursor { name: cursor_name(self.pair.id), value });
+        self.unstored = 0;
+        let signals = !page.signals.is_empty();
+        let mut wait = Duration::from_millis(20);
+        loop {
+            match self.engine.store.commit_page(self.engine.ports.clock.now(), &page).await {
+                Ok(()) => break,
+                Err(error) if error.kind == StoreErrorKind::Retry && !self.engine.is_stopping() => {
+                    self.engine.pause_for(wait).await;
+                    wait = (wait * 2).min(Duration::from_secs(2));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if signals {
+            self.engine.nudge().await;
+        }
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let stage = match &self.state.stage {
+            Stage::Remote { .. } => PassStage::Remote,
+            Stage::Local { .. } => PassStage::Local,
+            Stage::CatchUp => PassStage::CatchUp,
+            Stage::Match { .. } => PassStage::Match,
+        };
+        (self.progress)(&PassProgress { stage, counts: self.state.counts });
+    }
+
+    /// A pause takes effect before the next call (rule 64).
+    pub(crate) async fn check_halted(&self) -> Result<(), EngineError> {
+        self.engine.check_readable(&self.pair.connection)?;
+        if self.engine.is_paused(&self.pair, None) {
+            return Err(EngineError::Refused(format!("mapping `{}` is paused", self.pair.mapping.name)));
+        }
+        Ok(())
+    }
+
+    /// The walk was refused on its way: from the top, a few times.
+    pub(crate) async fn walk_again(&mut self, error: ReadError) -> Result<(), EngineError> {
+        let refused = error.is_refusal() || error.class() == Some(bothways_model::ErrorClass::Expired);
+        let on_the_way = matches!(self.state.stage, Stage::Remote { page: Some(_) });
+        if refused && on_the_way && self.state.counts.restarts < RESTARTS {
+            tracing::warn!(pair = %self.pair.id, class = ?error.class(), "the page cursor was refused; the walk begins again");
+            let restarts = self.state.counts.restarts + 1;
+            self.state.counts = PassCounts { restarts, ..PassCounts::default() };
+            self.state.watermark = None;
+            return self.enter(Stage::Remote { page: None }).await;
+        }
+        self.engine.after_read_error(&self.pair, &error).await;
+        Err(error.into())
+    }
+
+    /// A side that lists nothing although there are links is no reason to go on (rule 59).
+    pub(crate) async fn check_not_empty(&mut self, seen: u64, side: &str) -> Result<(), EngineError> {
+        if seen > 0 {
+            return Ok(());
+        }
+        let counts = self.engine.store.counts(self.pair.id).await?;
+        let links = counts.links.get(LinkState::Linked.as_str()).copied().unwrap_or(0);
+        if links == 0 {
+            return Ok(());
+        }
+        // The next pass must see for itself.
+        self.engine.store.drop_cursor(&cursor_name(self.pair.id)).await?;
+        Err(EngineError::Refused(format!(
+            "the {side} side of mapping `{}` lists nothing although {links} links exist: nothing was done (rule 59). \
+             Check the credentials and the database; a permission that shrank or another account looks like this",
+            self.pair.mapping.name
+        )))
+    }
+
+    async fn finish(&mut self) -> Result<PassReport, EngineError> {
+        let now = self.engine.ports.clock.now();
+        let pair = self.pair.id;
+        let first = !self.pair.is_walked();
+        let report = PassReport {
+            id: self.state.id.clone(),
+            first,
+            observed: self.observe,
+            counts: self.state.counts,
+            started: self.state.started,
+        };
+        if self.observe {
+            // Approval goes on from here, after catching up.
+            self.state.observed_at = Some(now);
+            self.state.counts = observed_counts(self.state.counts);
+            self.enter(Stage::CatchUp).await?;
+            return Ok(report);
+        }
+        if first {
+            self.engine.store.set_walked(pair, now).await?;
+        }
+        self.engine.store.set_passed(pair, now).await?;
+        self.engine.store.drop_cursor(&cursor_name(pair)).await?;
+        self.engine.refresh_pairs().await?;
+        self.engine.nudge().await;
+        self.engine.tell();
+        let counts = &report.counts;
+        metrics::gauge!("bothways_drift", "mapping" => self.pair.mapping.name.clone())
+            .set((counts.differing + counts.missing) as f64);
+        tracing::info!(
+            pair = %pair, pass = report.id, remote = counts.remote, local = counts.local, differing = counts.differing,
+            missing = counts.missing, linked = counts.linked, created = counts.created, handed_out = counts.handed_out,
+            ambiguous = counts.ambiguous, "full pass done"
+        );
+        Ok(report)
+    }
+}
+
+/// What stays counted when an observing pass goes on as a real one: the walk, not what matching would have done.
+fn observed_counts(counts: PassCounts) -> PassCounts {
+    PassCounts {
+        linked: 0,
+        linked_differing: 0,
+        created: 0,
+        handed_out: 0,
+        handed_on: 0,
+        ambiguous: 0,
+        ..counts
+    }
+}
+
+impl State {
+    /// Whether an unfinished pass is still worth going on with.
+    fn may_go_on(&self, pair: &PairRuntime, observe: bool, now: Timestamp) -> bool {
+        let capabilities = pair.capabilities();
+        let can_catch_up = capabilities.since || capabilities.feed;
+        let reaches_back =
+            |kept: u64| self.watermark.is_none_or(|watermark| now - watermark < crate::feed::millis(kept));
+        let kept = capabilities.feed_retention_ms.filter(|_| !capabilities.since);
+        self.reads == reading_digest(pair)
+            && kept.is_none_or(reaches_back)
+            && match self.observed_at {
+                Some(_) if observe => false,
+                Some(at) => can_catch_up || now - at < OBSERVATION_HOLDS,
+                None => true,
+            }
+    }
+}
+
+/// The name of a pass's cursor.
+pub(crate) fn cursor_name(pair: PairId) -> String {
+    format!("pass/{pair}")
+}
+
+/// A digest of all that decides what is read from a record.
+fn reading_digest(pair: &PairRuntime) -> String {
+    let text = format!("{} {:?} {:?}", pair.digest, pair.mapping.fields, pair.mapping.connector.name);
+    hex::encode(&Sha256::digest(text.as_bytes())[..12])
+}

@@ -1,0 +1,188 @@
+//! The incremental list: records changed since a moment, oldest first; one reader for each pair (rule 52).
+//!
+//! Nothing is deduplicated by stamp: whatever comes again and equals what is known of its link is skipped by content.
+
+use crate::events::look_at;
+use crate::feed::{DEEP, DEEP_EVERY, OpenPoll, PollError, PollReport, Position, millis, stuck};
+use crate::reading::ReadError;
+use crate::{Engine, EngineError, PairRuntime, quiet};
+use bothways_connector::{Operation, Outcome, Page};
+use bothways_model::{ErrorClass, Observed, RemoteId, Timestamp};
+use bothways_store::{Cursor, PageCommit, Signal};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A poll with more pages than this does not end.
+const PAGES: usize = 100_000;
+/// At most this many unlinked records are remembered between two polls.
+const REMEMBERED: usize = 1000;
+
+/// Unlinked records that the last poll signalled, with what they held: the overlap shows them again and again.
+pub(crate) type Recent = BTreeMap<RemoteId, Arc<serde_json::Value>>;
+
+impl Engine {
+    /// Polls the incremental list of a pair once, to its end.
+    ///
+    /// # Errors
+    /// The resource has no such list, the service failed or refused, or the store failed. What was read until then stays read.
+    pub async fn read_changes(&self, pair: &PairRuntime) -> Result<PollReport, EngineError> {
+        Ok(self.poll_changes(pair, false, &mut Recent::new()).await?)
+    }
+
+    pub(crate) async fn poll_changes(
+        &self,
+        pair: &PairRuntime,
+        deep: bool,
+        recent: &mut Recent,
+    ) -> Result<PollReport, PollError> {
+        let name = format!("poll/{}", pair.id);
+        let stored = self.position(&name).await?;
+        let now = self.ports.clock.now();
+        let overlap = if deep { DEEP } else { millis(pair.capabilities().since_overlap_ms) };
+        let open = stored.open.clone().unwrap_or_else(|| OpenPoll {
+            since: stored.at.unwrap_or(now - DEEP) - overlap,
+            page: None,
+            then: None,
+        });
+        let mut poll = Poll { engine: self, pair, name: &name, stored, recent, now_recent: Recent::new() };
+        match poll.run(open).await {
+            Err(PollError::Read(error)) if error.class() == Some(ErrorClass::Expired) => {
+                tracing::error!(pair = %pair.id, "the incremental list does not reach back to where it was read; a full pass follows");
+                self.want_pass(pair.id).await?;
+                self.set_position(&name, &Position::default()).await?;
+                Ok(PollReport { expired: true, ..PollReport::default() })
+            }
+            other => other,
+        }
+    }
+
+    /// Polls a pair again and again, until the engine stops.
+    pub(crate) async fn poll_loop(self: Arc<Self>, pair: Arc<PairRuntime>) {
+        let Some(interval) = pair.mapping.sync.poll.filter(|_| pair.capabilities().since) else { return };
+        let name = format!("poll/{}", pair.id);
+        let mut deep_at: Option<Timestamp> = None;
+        let mut recent = Recent::new();
+        while !self.is_stopping() {
+            if !pair.is_approved() || self.is_paused(&pair, None) {
+                self.pause_for(interval.min(self.settings.sweep)).await;
+                continue;
+            }
+            let now = self.ports.clock.now();
+            let deep = deep_at.is_none_or(|at| now - at >= DEEP_EVERY);
+            let wait = match self.poll_changes(&pair, deep, &mut recent).await {
+                Ok(_) => {
+                    if deep {
+                        deep_at = Some(now);
+                    }
+                    self.set_trouble(&name, None);
+                    interval
+                }
+                Err(error) => self.after_poll_error(&name, &error, interval),
+            };
+            self.pause_for(wait).await;
+        }
+    }
+}
+
+struct Poll<'e> {
+    engine: &'e Engine,
+    pair: &'e PairRuntime,
+    name: &'e str,
+    /// The position as the store has it.
+    stored: Position,
+    recent: &'e mut Recent,
+    now_recent: Recent,
+}
+
+impl Poll<'_> {
+    async fn run(&mut self, mut open: OpenPoll) -> Result<PollReport, PollError> {
+        let mut report = PollReport::default();
+        let mut resumed = open.page.is_some();
+        for _ in 0..PAGES {
+            let page = match self.page(&open).await {
+                Err(error) if resumed && error.is_refusal() => {
+                    resumed = false;
+                    open = OpenPoll { since: open.since, page: None, then: None };
+                    continue;
+                }
+                other => other?,
+            };
+            resumed = false;
+            let newest = page.items.iter().filter_map(|item| item.changed_at).max();
+            // The service's own times of change; only the first poll ever, if it shows nothing, starts from its clock.
+            let first = page.date.filter(|_| open.page.is_none() && self.stored.at.is_none());
+            open.then = open.then.max(newest).or(first);
+            let over = page.next.is_none();
+            if !over && page.next == open.page {
+                return Err(stuck("the list names the same page again").into());
+            }
+            open.page = page.next.clone();
+            let signals = self.signals(page, &mut report).await?;
+            self.commit(&open, over, signals).await?;
+            if over {
+                *self.recent = std::mem::take(&mut self.now_recent);
+                return Ok(report);
+            }
+        }
+        Err(stuck("the list does not end").into())
+    }
+
+    async fn page(&self, open: &OpenPoll) -> Result<Page, ReadError> {
+        let start =
+            || self.pair.resource.start(Operation::Since { since: open.since, page: open.page.clone() });
+        match self.engine.read_bulk(&self.pair.connection, self.pair.timeout(), start).await? {
+            Outcome::Page(page) => Ok(page),
+            _ => Err(ReadError::Failed(crate::read::unexpected("an incremental list"))),
+        }
+    }
+
+    async fn signals(&mut self, page: Page, report: &mut PollReport) -> Result<Vec<Signal>, PollError> {
+        report.seen += page.items.len() as u64;
+        if page.items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<RemoteId> = page.items.iter().map(|item| item.id.clone()).collect();
+        let links = self.engine.store.links_of_remote(self.pair.id, &ids).await?;
+        let mut signals = Vec::new();
+        for (item, link) in page.items.into_iter().zip(links) {
+            let wanted = match &link {
+                Some(link) => link.state.is_live() && !quiet::remote(self.pair, link, &item),
+                None => self.is_news(&item),
+            };
+            if wanted {
+                signals.push(look_at(self.pair.id, item.id));
+            }
+        }
+        report.new += signals.len() as u64;
+        Ok(signals)
+    }
+
+    /// Whether an unlinked record is to be looked at: in scope, and not just what the last poll showed.
+    fn is_news(&mut self, item: &Observed) -> bool {
+        let news = self.recent.get(&item.id) != Some(&item.body);
+        if self.now_recent.len() < REMEMBERED {
+            self.now_recent.insert(item.id.clone(), item.body.clone());
+        }
+        news && (item.gone || self.pair.mapping.remote_in_scope(&item.body))
+    }
+
+    async fn commit(&mut self, open: &OpenPoll, over: bool, signals: Vec<Signal>) -> Result<(), PollError> {
+        let position = match over {
+            true => Position { at: open.then.max(self.stored.at), open: None },
+            false => Position { at: self.stored.at, open: Some(open.clone()) },
+        };
+        if signals.is_empty() && position.is_idle_after(&self.stored) {
+            return Ok(());
+        }
+        let nudge = !signals.is_empty();
+        let value = serde_json::to_value(&position).unwrap_or_default();
+        let cursor = Some(Cursor { name: self.name.to_owned(), value });
+        let page = PageCommit { signals, cursor, ..PageCommit::default() };
+        self.engine.store.commit_page(self.engine.ports.clock.now(), &page).await?;
+        self.stored = position;
+        if nudge {
+            self.engine.nudge().await;
+        }
+        Ok(())
+    }
+}

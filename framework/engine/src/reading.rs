@@ -1,0 +1,124 @@
+//! Reads in bulk, with patience: what walks, polls and feeds share.
+
+use crate::retry::{self, Next};
+use crate::{ConnectionState, Engine, EngineError, PairRuntime, Purpose, SendError};
+use bothways_connector::{Exchange, Outcome};
+use bothways_model::{ConnectionName, ErrorClass, Failure};
+use bothways_store::PauseScope;
+use std::time::Duration;
+
+/// Why a bulk read gave nothing.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The service answered with an error that waiting does not mend, or did so too often.
+    Failed(Failure),
+    /// The service did not answer, too often.
+    Silent(SendError),
+    /// Nothing may be read now: a pause, a blocked connection, the engine's end.
+    Halted(String),
+}
+
+impl ReadError {
+    /// The class of the error answer, if there was one.
+    pub(crate) fn class(&self) -> Option<ErrorClass> {
+        match self {
+            ReadError::Failed(failure) => Some(failure.class),
+            _ => None,
+        }
+    }
+
+    /// Whether the service refuses this read whatever we do (rule 53).
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self.class(), Some(ErrorClass::Invalid | ErrorClass::Missing | ErrorClass::Forbidden))
+    }
+
+    /// For people.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            ReadError::Failed(failure) => failure.to_string(),
+            ReadError::Silent(error) => error.to_string(),
+            ReadError::Halted(why) => why.clone(),
+        }
+    }
+}
+
+impl From<ReadError> for EngineError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Failed(failure) => EngineError::Service(failure),
+            ReadError::Silent(error) => EngineError::Silence(error),
+            ReadError::Halted(why) => EngineError::Refused(why),
+        }
+    }
+}
+
+impl Engine {
+    /// Runs a read to its end; again, with backoff, while the service is away, busy or answers nonsense. `start` makes the
+    /// exchange anew each time.
+    pub(crate) async fn read_bulk(
+        &self,
+        connection: &ConnectionName,
+        timeout: Duration,
+        start: impl Fn() -> Result<Box<dyn Exchange>, Failure>,
+    ) -> Result<Outcome, ReadError> {
+        let policy = self.settings.retry;
+        let mut attempts = 0;
+        loop {
+            self.check_readable(connection)?;
+            let exchange = start().map_err(ReadError::Failed)?;
+            let answer = self.run(connection, Purpose::Background, exchange, timeout).await;
+            let (next, asked, error) = match answer {
+                Ok(Outcome::Failed(failure)) => {
+                    let asked = failure.retry_after_ms.map(Duration::from_millis);
+                    let next = match failure.class {
+                        // A list that is not there does not appear by asking again.
+                        ErrorClass::Missing => Next::Park,
+                        _ => retry::after_failure(&failure),
+                    };
+                    (next, asked, ReadError::Failed(failure))
+                }
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => (retry::after_silence(&error), None, ReadError::Silent(error)),
+            };
+            let again = matches!(next, Next::Attempt | Next::Outage | Next::LookAgain);
+            if !again || attempts + 1 >= policy.attempts {
+                return Err(error);
+            }
+            let wait = retry::backoff(&policy, attempts, asked, &*self.ports.random);
+            tracing::debug!(connection = %connection, attempts, "a bulk read is tried again");
+            attempts += 1;
+            self.pause_for(wait).await;
+        }
+    }
+
+    /// Whether bulk reads may go out on this connection now.
+    pub(crate) fn check_readable(&self, connection: &ConnectionName) -> Result<(), ReadError> {
+        if self.is_stopping() {
+            return Err(ReadError::Halted("the engine is stopping".into()));
+        }
+        if let ConnectionState::Blocked(why) = self.connection_state(connection) {
+            return Err(ReadError::Halted(why));
+        }
+        let scopes = [PauseScope::All, PauseScope::Connection(connection.clone())];
+        if scopes.iter().any(|scope| self.pauses.has(scope)) {
+            return Err(ReadError::Halted(format!("connection `{connection}` is paused")));
+        }
+        Ok(())
+    }
+
+    /// Stops what must not go on after this error: the connection or the mapping (rule 44).
+    pub(crate) async fn after_read_error(&self, pair: &PairRuntime, error: &ReadError) {
+        let next = match error {
+            ReadError::Failed(failure) => retry::after_failure(failure),
+            ReadError::Silent(error) => retry::after_silence(error),
+            ReadError::Halted(_) => return,
+        };
+        match next {
+            Next::PauseConnection => {
+                self.pause(PauseScope::Connection(pair.connection.clone()), &error.text()).await;
+            }
+            Next::PauseMapping => self.pause(PauseScope::Pair(pair.id), &error.text()).await,
+            _ => {}
+        }
+    }
+}
