@@ -60,6 +60,12 @@ const PURE: &[&str] = &[
 const SANDBOX: &str = "connectors/sandbox";
 const TESTS: &str = "tests";
 
+/// Dev-dependencies beside the sandbox and test kits, each with its reason.
+const TESTED_WITH: &[(&str, &str)] = &[
+    // The engine's flows are tested with a real connector, against the sandbox and without a network.
+    ("framework/engine", "connectors/stripe"),
+];
+
 #[test]
 fn crates_import_only_what_the_architecture_allows() {
     let table = table();
@@ -81,8 +87,11 @@ fn crates_import_only_what_the_architecture_allows() {
         let Some(allowed) = table.get(folder) else { continue };
         for dependency in &package.dependencies {
             let Some(target) = &dependency.folder else { continue };
-            let free =
-                dependency.dev && (target == folder || target == SANDBOX || has_testkit(&packages, target));
+            let free = dependency.dev
+                && (target == folder
+                    || target == SANDBOX
+                    || has_testkit(&packages, target)
+                    || TESTED_WITH.contains(&(folder.as_str(), target.as_str())));
             let allowed = match allowed {
                 Allowed::Everything => target != SANDBOX || folder == "framework/cli" || folder == TESTS,
                 Allowed::Only(folders) => folders.contains(target),

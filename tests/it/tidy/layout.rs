@@ -1,6 +1,6 @@
 //! Where things lie: the visible top level, migration folders in step, a conformance test for each connector.
 
-use super::{assert_none, files, text};
+use super::{assert_none, files, root, text};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All that a visitor sees of the repository's first level; names with a dot in front are not counted.
@@ -64,4 +64,19 @@ fn every_connector_runs_the_conformance_suite() {
         }
     }
     assert_none("connectors without conformance", &findings);
+}
+
+#[test]
+fn the_architecture_names_only_what_is_there() {
+    let document = text("framework/ARCHITECTURE.md");
+    let mut findings = Vec::new();
+    let mut paths = 0;
+    for name in document.split('`').skip(1).step_by(2).filter(|name| name.contains('/')) {
+        paths += 1;
+        if !root().join(name).exists() && !root().join("framework").join(name).exists() {
+            findings.push(name.to_owned());
+        }
+    }
+    assert!(paths > 30, "the map was not found");
+    assert_none("framework/ARCHITECTURE.md sends people to", &findings);
 }

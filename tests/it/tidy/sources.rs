@@ -53,34 +53,71 @@ fn no_module_has_an_empty_name() {
 fn no_test_is_switched_off_or_sleeps() {
     // Put together here, so that this file does not find itself.
     let off = format!("#[{}", "ignore");
-    let sleeps =
-        [format!("thread::{}(", "sleep"), format!("time::{}(", "sleep"), format!("time::{}_until(", "sleep")];
+    let blocking = format!("thread::{}(", "sleep");
+    let waiting = [format!("time::{}(", "sleep"), format!("time::{}_until(", "sleep")];
+    let all: Vec<(String, String)> = rust_files().map(|path| (path.clone(), text(&path))).collect();
     let mut findings = Vec::new();
-    for path in rust_files() {
-        for (number, line) in test_lines(&path, &text(&path)) {
-            if line.contains(&off) || sleeps.iter().any(|sleep| line.contains(sleep.as_str())) {
-                findings.push(format!("{path}:{number}: {}", line.trim()));
+    for (path, text) in &all {
+        let virtual_time = runs_on_virtual_time(path, &all);
+        let lines: Vec<&str> = text.lines().collect();
+        for number in test_lines(path, &lines) {
+            let line = lines[number];
+            let sleeps = line.contains(&blocking)
+                || !virtual_time && waiting.iter().any(|waits| line.contains(waits.as_str()));
+            if line.contains(&off) || sleeps && !is_a_condition_or_a_model(&lines[..=number]) {
+                findings.push(format!("{path}:{}: {}", number + 1, line.trim()));
             }
         }
     }
     assert_none("tests wait for conditions, and every one runs", &findings);
 }
 
-/// The lines of a file that are test code: all of a test file, else from the first `#[cfg(test)]` on.
-fn test_lines(path: &str, text: &str) -> Vec<(usize, String)> {
+/// Whether every asynchronous test of the file's folder of tests runs on a paused clock, where waiting takes no time.
+fn runs_on_virtual_time(path: &str, all: &[(String, String)]) -> bool {
+    let Some((folder, _)) = path.split_once("/tests/") else { return false };
+    let folder = format!("{folder}/tests/");
+    let mut attributes = all
+        .iter()
+        .filter(|(other, _)| other.starts_with(&folder))
+        .flat_map(|(_, text)| text.lines())
+        .filter(|line| line.trim_start().starts_with("#[tokio::test"))
+        .peekable();
+    attributes.peek().is_some() && attributes.all(|line| line.contains("start_paused = true"))
+}
+
+/// Whether the sleep in the last line looks again and again at a condition, or stands for a delay that a stand-in models. Never so
+/// directly in a test.
+fn is_a_condition_or_a_model(lines: &[&str]) -> bool {
+    let Some(start) = lines.iter().rposition(|line| line.contains("fn ") && line.contains('(')) else {
+        return false;
+    };
+    let attributes = lines[..start]
+        .iter()
+        .rev()
+        .map(|line| line.trim_start())
+        .take_while(|line| line.starts_with(['#', '/']));
+    let in_a_test =
+        attributes.clone().any(|line| line.starts_with("#[test]") || line.starts_with("#[tokio::test"));
+    let repeats =
+        lines[start..].iter().any(|line| line.contains("loop {") || line.trim_start().starts_with("while "));
+    let models = lines.last().is_some_and(|line| !line.contains("Duration::"));
+    !in_a_test && (repeats || models)
+}
+
+/// The numbers of a file's lines that are test code: all of a test file, else from the first `#[cfg(test)]` on.
+fn test_lines(path: &str, lines: &[&str]) -> std::ops::Range<usize> {
+    let measures = path.starts_with("tests/bench/");
     let whole = path.split('/').any(|part| part == "tests")
         || path.ends_with("tests.rs")
         || path.ends_with("contract.rs");
-    let measures = path.starts_with("tests/bench/");
-    let mut inside = whole && !measures;
-    let mut lines = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        inside |= line.trim_start().starts_with("#[cfg(test)]");
-        if inside {
-            lines.push((index + 1, line.to_owned()));
+    let start = match (measures, whole) {
+        (true, _) => lines.len(),
+        (false, true) => 0,
+        (false, false) => {
+            lines.iter().position(|line| line.trim_start().starts_with("#[cfg(test)]")).unwrap_or(lines.len())
         }
-    }
-    lines
+    };
+    start..lines.len()
 }
 
 fn rust_files() -> impl Iterator<Item = String> {
