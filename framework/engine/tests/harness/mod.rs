@@ -1,0 +1,561 @@
+//! A whole world in one thread and in virtual time: the real engine and the real Stripe connector, the in-memory store, the
+//! sandbox behind the HTTP port, webhooks delivered into the intake. Tokio's paused clock moves on by itself when nobody has
+//! anything to do, so waiting costs nothing and no test sleeps for real.
+#![allow(dead_code, unreachable_pub)]
+
+use async_trait::async_trait;
+use bothways_connector::{Connector, Unverified};
+use bothways_connector_sandbox::{Answer, Config, Fault, Stripe};
+use bothways_engine::{
+    Clock, Engine, Http, Intake, Loaded, Operations, Ports, Purpose, Random, Received, SendError, Settings, Tasks,
+};
+use bothways_mapping::{Mapping, SourceFile};
+use bothways_model::{Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Request, Response, Timestamp, Value};
+use bothways_queue::MemoryQueue;
+use bothways_store::MemoryStore;
+use bothways_store::{Capture, Link, LinkFilter, Links, Pairs, ParkedFilter, Rows, Work, WorkQueue};
+use chrono::{TimeDelta, TimeZone, Utc};
+use futures::future::BoxFuture;
+use serde_json::{Value as Json, json};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+const KEY: &str = "sk_test_harness";
+
+/// Virtual time from a fixed start.
+pub struct TestClock {
+    start: Instant,
+}
+
+#[async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let start = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).single().unwrap();
+        start + TimeDelta::from_std(self.start.elapsed()).unwrap()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+struct TestRandom {
+    count: AtomicU64,
+}
+
+impl Random for TestRandom {
+    fn uuid(&self, now: Timestamp) -> Uuid {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(now.timestamp_millis()).unwrap();
+        let mut bytes = [0u8; 10];
+        bytes[2..].copy_from_slice(&count.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        if bound == 0 { 0 } else { self.count.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) % bound }
+    }
+}
+
+/// Tasks of one incarnation, so that it can be killed.
+#[derive(Default)]
+struct TestTasks {
+    running: Mutex<Vec<AbortHandle>>,
+}
+
+impl Tasks for TestTasks {
+    fn spawn(&self, _name: &'static str, future: BoxFuture<'static, ()>) {
+        let handle = tokio::spawn(future).abort_handle();
+        let mut running = self.running.lock().unwrap();
+        running.retain(|h| !h.is_finished());
+        running.push(handle);
+    }
+}
+
+impl TestTasks {
+    fn kill(&self) {
+        for handle in self.running.lock().unwrap().drain(..) {
+            handle.abort();
+        }
+    }
+}
+
+/// The sandbox behind the HTTP port.
+struct TestHttp {
+    stripe: Arc<Mutex<Stripe>>,
+    clock: Arc<TestClock>,
+    latency: Mutex<Duration>,
+    down: Mutex<bool>,
+}
+
+#[async_trait]
+impl Http for TestHttp {
+    async fn send(
+        &self,
+        _connection: &ConnectionName,
+        _purpose: Purpose,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, SendError> {
+        let latency = *self.latency.lock().unwrap();
+        tokio::time::sleep(latency / 2).await;
+        if *self.down.lock().unwrap() {
+            return Err(SendError::NotSent("connection refused".into()));
+        }
+        let answer = self.stripe.lock().unwrap().handle(&request, self.clock.now());
+        tokio::time::sleep(latency / 2).await;
+        match answer {
+            Answer::Response(response) => Ok(response),
+            Answer::Dropped => Err(SendError::Lost("connection reset".into())),
+            Answer::Slow(response, wait) if wait < deadline => {
+                tokio::time::sleep(wait).await;
+                Ok(response)
+            }
+            Answer::Slow(..) => {
+                tokio::time::sleep(deadline).await;
+                Err(SendError::Lost("timeout".into()))
+            }
+        }
+    }
+}
+
+/// How a world is set up.
+#[derive(Clone)]
+pub struct Setup {
+    /// Deliver webhooks.
+    pub webhooks: bool,
+    /// The mapping document.
+    pub mapping: String,
+    /// The catalog document.
+    pub catalog: String,
+    /// Skip first contact: both sides are known to be empty.
+    pub walked: bool,
+    /// Approve the pair at start.
+    pub approved: bool,
+    /// The engine's pace.
+    pub settings: Settings,
+    /// Sandbox seed.
+    pub seed: u64,
+}
+
+pub const CATALOG: &str = r#"
+catalog: customers
+table: customers
+key: id
+fields: { id: int, name: text?, email: text?, phone: text?, note: text? }
+"#;
+
+/// A mapping of name, email and phone with these policy lines.
+pub fn mapping(policies: &str) -> String {
+    format!(
+        r#"
+mapping: stripe-customers
+local: customers
+remote: stripe/customers
+identity: {{ match: [email], stamp: $.metadata.bothways }}
+fields:
+  email: {{ remote: $.email, normalize: [trim, lower] }}
+  name: $.name
+  phone: $.phone
+{policies}
+"#
+    )
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            webhooks: true,
+            mapping: mapping("sync: { feed: never, reconcile: never }"),
+            catalog: CATALOG.into(),
+            walked: true,
+            approved: true,
+            settings: Settings::default(),
+            seed: 7,
+        }
+    }
+}
+
+impl Setup {
+    /// With these policy lines instead of the default ones.
+    pub fn with(policies: &str) -> Self {
+        Self { mapping: mapping(policies), ..Self::default() }
+    }
+}
+
+/// The world.
+pub struct World {
+    pub setup: Setup,
+    pub store: Arc<MemoryStore>,
+    pub stripe: Arc<Mutex<Stripe>>,
+    pub clock: Arc<TestClock>,
+    pub engine: Arc<Engine>,
+    pub intake: Intake,
+    pub ops: Operations,
+    pub mapping: Arc<Mapping>,
+    pub secret: String,
+    pub endpoint: String,
+    http: Arc<TestHttp>,
+    tasks: Arc<TestTasks>,
+    random: Arc<TestRandom>,
+    deliveries: Option<AbortHandle>,
+    hold_webhooks: Arc<Mutex<bool>>,
+}
+
+impl World {
+    /// Builds a world and starts its engine.
+    pub async fn new(setup: Setup) -> Self {
+        let mut world = Self::stopped(setup).await;
+        world.start().await;
+        world
+    }
+
+    /// Builds a world whose engine is not started yet.
+    pub async fn stopped(setup: Setup) -> Self {
+        let clock = Arc::new(TestClock { start: Instant::now() });
+        let config = Config { seed: setup.seed, account: Some("acct_test".into()), ..Config::default() };
+        let mut stripe = Stripe::new(config);
+        let (endpoint, secret) =
+            stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], clock.now()).unwrap();
+        let files = [
+            SourceFile::new("customers.yaml", setup.catalog.clone()),
+            SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
+        ];
+        let builtin = [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, bothways_connector_stripe::DOCUMENT)];
+        let loaded = bothways_mapping::load(&files, &builtin);
+        let findings: Vec<String> = loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
+        let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
+        let mapping = project.mappings[0].clone();
+        let catalog: Catalog = (*mapping.catalog).clone();
+        let store = Arc::new(MemoryStore::new([catalog]));
+        let stripe = Arc::new(Mutex::new(stripe));
+        let http = Arc::new(TestHttp {
+            stripe: stripe.clone(),
+            clock: clock.clone(),
+            latency: Mutex::new(Duration::from_millis(20)),
+            down: Mutex::new(false),
+        });
+        let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
+        let tasks = Arc::new(TestTasks::default());
+        let (engine, intake) = build(&setup, &store, &http, &clock, &random, &tasks, &mapping, &secret).await;
+        Self {
+            ops: Operations::new(engine.clone()),
+            setup,
+            store,
+            stripe,
+            clock,
+            engine,
+            intake,
+            mapping,
+            secret,
+            endpoint,
+            http,
+            tasks,
+            random,
+            deliveries: None,
+            hold_webhooks: Arc::default(),
+        }
+    }
+
+    pub async fn start(&mut self) {
+        if self.setup.approved {
+            self.ops.approve(None, "test").await.unwrap();
+        }
+        if self.setup.walked {
+            self.store.set_walked(self.pair(), self.clock.now()).await.unwrap();
+            self.engine.refresh_pairs().await.unwrap();
+        }
+        self.engine.start();
+        if self.setup.webhooks {
+            self.deliver();
+        }
+    }
+
+    fn deliver(&mut self) {
+        let (stripe, clock, intake) = (self.stripe.clone(), self.clock.clone(), self.intake.clone());
+        let hold = self.hold_webhooks.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                let now = clock.now();
+                let due = {
+                    let mut stripe = stripe.lock().unwrap();
+                    stripe.tick(now);
+                    if *hold.lock().unwrap() { Vec::new() } else { stripe.due_deliveries(now) }
+                };
+                for delivery in due {
+                    let unverified = Unverified { headers: delivery.headers.clone(), body: delivery.body.clone() };
+                    let received = intake.receive(&ConnectionName::from("stripe"), unverified).await;
+                    let status = match received {
+                        Received::Accepted { .. } => 200,
+                        Received::StoreFailed => 503,
+                        _ => 401,
+                    };
+                    stripe.lock().unwrap().delivered(&delivery.id, Some(status), clock.now());
+                }
+            }
+        });
+        self.deliveries = Some(task.abort_handle());
+    }
+
+    /// Holds webhooks back, or lets them flow.
+    pub fn hold_webhooks(&self, hold: bool) {
+        *self.hold_webhooks.lock().unwrap() = hold;
+    }
+
+    /// Takes out what is due to be delivered, without delivering it.
+    pub fn take_deliveries(&self) -> Vec<Unverified> {
+        let now = self.clock.now() + TimeDelta::seconds(2);
+        let due = self.stripe().due_deliveries(now);
+        due.into_iter().map(|d| Unverified { headers: d.headers, body: d.body }).collect()
+    }
+
+    /// Kills the engine where it stands: every task is dropped at its present await.
+    pub fn kill(&mut self) {
+        self.tasks.kill();
+        if let Some(deliveries) = self.deliveries.take() {
+            deliveries.abort();
+        }
+    }
+
+    /// Starts a new incarnation on the same store.
+    pub async fn restart(&mut self) {
+        self.tasks = Arc::new(TestTasks::default());
+        let (engine, intake) = build(
+            &self.setup,
+            &self.store,
+            &self.http,
+            &self.clock,
+            &self.random,
+            &self.tasks,
+            &self.mapping,
+            &self.secret,
+        )
+        .await;
+        self.ops = Operations::new(engine.clone());
+        self.engine = engine;
+        self.intake = intake;
+        self.engine.start();
+        if self.setup.webhooks {
+            self.deliver();
+        }
+    }
+
+    pub fn stripe(&self) -> MutexGuard<'_, Stripe> {
+        self.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn set_down(&self, down: bool) {
+        *self.http.down.lock().unwrap() = down;
+    }
+
+    pub fn set_latency(&self, latency: Duration) {
+        *self.http.latency.lock().unwrap() = latency;
+    }
+
+    pub fn fault(&self, fault: Fault) {
+        self.stripe().inject(fault);
+    }
+
+    /// How often a kind of fault fired.
+    pub fn fired(&self, kind: &str) -> u64 {
+        self.stripe().fired().get(kind).copied().unwrap_or(0)
+    }
+
+    pub fn pair(&self) -> PairId {
+        self.engine.pairs().next().unwrap().id
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Inserts a row as another program would, and returns its id.
+    pub fn insert(&self, fields: &[(&str, &str)]) -> LocalId {
+        self.store.foreign().insert("customers", record(fields), self.now()).unwrap()
+    }
+
+    pub fn update(&self, id: &LocalId, fields: &[(&str, &str)]) {
+        assert!(self.store.foreign().update("customers", id, record(fields), self.now()).unwrap());
+    }
+
+    pub fn delete(&self, id: &LocalId) {
+        assert!(self.store.foreign().delete("customers", id, self.now()).unwrap());
+    }
+
+    pub async fn row(&self, id: &LocalId) -> Option<LocalRow> {
+        self.store.row("customers", id).await.unwrap()
+    }
+
+    pub async fn rows(&self) -> Vec<LocalRow> {
+        let mut all = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.store.rows("customers", None, after.as_ref(), 500).await.unwrap();
+            all.extend(page.rows);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => return all,
+            }
+        }
+    }
+
+    /// The value of a text field of a row; `None` for null.
+    pub async fn local(&self, id: &LocalId, field: &str) -> Option<String> {
+        match self.row(id).await.expect("the row is there").fields.get(field) {
+            Some(Value::Text(text)) => Some(text.clone()),
+            _ => None,
+        }
+    }
+
+    /// Creates a customer in the dashboard.
+    pub fn remote_create(&self, fields: Json) -> RemoteId {
+        let now = self.now();
+        let made = self.stripe().dashboard_create(&fields, now).unwrap();
+        RemoteId(made["id"].as_str().unwrap().to_owned())
+    }
+
+    pub fn remote_update(&self, id: &RemoteId, fields: Json) {
+        let now = self.now();
+        self.stripe().dashboard_update(id.as_str(), &fields, now).unwrap();
+    }
+
+    pub fn remote_delete(&self, id: &RemoteId) {
+        let now = self.now();
+        self.stripe().dashboard_delete(id.as_str(), now).unwrap();
+    }
+
+    /// All live customers.
+    pub fn customers(&self) -> Vec<Json> {
+        self.stripe().customers()
+    }
+
+    pub fn customer(&self, id: &RemoteId) -> Option<Json> {
+        self.stripe().customer(id.as_str())
+    }
+
+    /// A text field of a customer.
+    pub fn remote(&self, id: &RemoteId, field: &str) -> Option<String> {
+        self.customer(id).expect("the customer is there")[field].as_str().map(str::to_owned)
+    }
+
+    /// How many API writes changed anything.
+    pub fn writes(&self) -> u64 {
+        self.stripe().counts().effective_writes
+    }
+
+    pub async fn links(&self) -> Vec<Link> {
+        self.store.links(&LinkFilter::default(), None, 100_000).await.unwrap()
+    }
+
+    pub async fn link_of(&self, id: &LocalId) -> Link {
+        let links = self.store.links_of_local(self.pair(), std::slice::from_ref(id)).await.unwrap();
+        links.into_iter().next().flatten().expect("the row is linked")
+    }
+
+    pub async fn parked(&self) -> Vec<Work> {
+        self.store.parked(&ParkedFilter::default(), None, 1000).await.unwrap()
+    }
+
+    /// Waits, in virtual time, until `met` says so.
+    pub async fn until(&self, what: &str, limit: Duration, mut met: impl AsyncFnMut(&Self) -> bool) {
+        let end = Instant::now() + limit;
+        loop {
+            if met(self).await {
+                return;
+            }
+            if Instant::now() >= end {
+                let links = self.links().await;
+                let parked = self.parked().await;
+                let counts = self.store.counts(self.pair()).await;
+                panic!("not met after {limit:?}: {what}\nlinks {links:#?}\nparked {parked:#?}\ncounts {counts:#?}\ncustomers {:#?}", self.customers());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until nothing is captured, due, in flight or on its way by webhook.
+    pub async fn settle(&self) {
+        let mut calm = 0;
+        self.until("quiescence", Duration::from_secs(1800), async |world: &Self| {
+            let counts = world.store.counts(world.pair()).await.unwrap();
+            let held = *world.hold_webhooks.lock().unwrap() || !world.setup.webhooks;
+            let on_the_way = !held && world.stripe().open_deliveries() > 0;
+            let relayed = world.store.relay(world.now(), 1).await.unwrap();
+            let busy = counts.pending > 0 || counts.intents > 0 || on_the_way || relayed.entries > 0;
+            calm = if busy { 0 } else { calm + 1 };
+            calm >= 4
+        })
+        .await;
+    }
+
+    /// Asserts that every live row and customer are one and the same, field by field.
+    pub async fn assert_in_step(&self) {
+        let rows = self.rows().await;
+        let links = self.links().await;
+        let customers = self.customers();
+        let live: Vec<&Link> = links.iter().filter(|l| l.state.is_live()).collect();
+        assert_eq!(rows.len(), customers.len(), "rows {rows:#?}\ncustomers {customers:#?}");
+        assert_eq!(live.len(), rows.len(), "links {links:#?}");
+        for row in &rows {
+            let link = live.iter().find(|l| l.local_id.as_ref() == Some(&row.id)).expect("every row is linked");
+            let id = link.remote_id.as_ref().expect("every link has a record");
+            let customer = customers.iter().find(|c| c["id"] == json!(id.as_str())).expect("the linked customer exists");
+            let reading = self.mapping.read_remote(customer);
+            for field in &self.mapping.fields {
+                let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
+                let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
+                assert!(field.same(&local, &remote), "{}: {local:?} / {remote:?} of row {}", field.label, row.id);
+            }
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+async fn build(
+    setup: &Setup,
+    store: &Arc<MemoryStore>,
+    http: &Arc<TestHttp>,
+    clock: &Arc<TestClock>,
+    random: &Arc<TestRandom>,
+    tasks: &Arc<TestTasks>,
+    mapping: &Arc<Mapping>,
+    secret: &str,
+) -> (Arc<Engine>, Intake) {
+    let secret = secret.to_owned();
+    let lookup = move |name: &str| match name {
+        "STRIPE_API_KEY" => Some(KEY.to_owned()),
+        "STRIPE_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
+        "STRIPE_WEBHOOK_SECRET" => Some(secret.clone()),
+        "STRIPE_RATE" => Some("100000/s".to_owned()),
+        _ => None,
+    };
+    let connection = ConnectionName::from("stripe");
+    let resolved = mapping.connector.resolve(&connection, &lookup).unwrap();
+    let connector: Arc<dyn Connector> = Arc::new(bothways_connector_stripe::connector(resolved).unwrap());
+    let ports = Ports { clock: clock.clone(), random: random.clone(), tasks: tasks.clone(), http: http.clone() };
+    let loaded = [Loaded { mapping: mapping.clone(), connection, connector }];
+    let queue = Arc::new(MemoryQueue::default());
+    let engine = Engine::open(store.clone(), queue, ports, &loaded, &[], setup.settings).await.unwrap();
+    let intake = Intake::new(engine.clone());
+    (engine, intake)
+}
+
+/// A record of text fields; an empty text is null, and `id` is a number.
+pub fn record(fields: &[(&str, &str)]) -> Record {
+    fields
+        .iter()
+        .map(|(name, text)| {
+            let value = match (*name, *text) {
+                ("id", number) => Value::Int(number.parse().unwrap()),
+                (_, "") => Value::Null,
+                (_, text) => Value::Text(text.into()),
+            };
+            (*name, value)
+        })
+        .collect()
+}

@@ -1,0 +1,195 @@
+//! Lost answers, kills and restarts.
+
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_model::Method;
+use bothways_store::{LinkState, ParkReason};
+use chrono::TimeDelta;
+use serde_json::json;
+use std::time::Duration;
+
+/// Long enough for every lease and late request to be over.
+const LONG: Duration = Duration::from_secs(900);
+
+#[tokio::test(start_paused = true)]
+async fn p04_a_create_whose_answer_was_lost_makes_one_customer() {
+    let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1).await;
+    world.kill();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    world.restart().await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.customers().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p05_after_26_hours_the_created_customer_is_found_by_its_stamp() {
+    let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1).await;
+    world.kill();
+    tokio::time::sleep(Duration::from_secs(26 * 3600)).await;
+    let posts = world.stripe().counts().effective_creates;
+    world.restart().await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.stripe().counts().effective_creates, posts, "no second create");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p06_a_saved_500_of_a_create_that_happened_is_looked_up_and_linked() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::SavedError500 { executed: true }).on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    assert_eq!(world.fired("saved_error500"), 1, "{:?}", world.stripe().fired());
+    world.assert_in_step().await;
+    assert_eq!(world.stripe().counts().effective_creates, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_saved_500_of_a_create_that_did_not_happen_gets_a_new_intent() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::SavedError500 { executed: false }).on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.stripe().counts().effective_creates, 1);
+    assert!(world.parked().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p16_a_worker_paused_beyond_its_lease_changes_nothing_when_it_wakes() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    world.update(&row, &[("name", "B")]);
+    world.settle().await;
+    // The sleeper's token is older than the one of whoever looked since; its unit is stale.
+    let now = world.now();
+    let a = bothways_store::Links::lease(&*world.store, link.id, now, now + TimeDelta::seconds(1)).await.unwrap().unwrap();
+    let later = now + TimeDelta::seconds(2);
+    let b = bothways_store::Links::lease(&*world.store, link.id, later, later + TimeDelta::seconds(60)).await.unwrap();
+    assert!(b.is_some_and(|b| b.token > a.token), "B takes over when the lease is over");
+    let mut sleeper = a.link.clone().unwrap();
+    sleeper.state = LinkState::Tombstone;
+    let mut unit = bothways_store::Unit::new(bothways_store::Guard::Token { link: link.id, token: a.token });
+    unit.confirm = Some(bothways_store::LinkWrite { link: sleeper, local: bothways_store::LocalBinding::Keep });
+    let outcome = bothways_store::Links::commit(&*world.store, later, &[unit]).await.unwrap();
+    assert_eq!(outcome, [bothways_store::UnitOutcome::Stale]);
+    assert_eq!(world.link_of(&row).await.state, LinkState::Linked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p16_a_slow_worker_and_its_successor_send_no_more_than_one_decided_call_each() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let writes = world.writes();
+    world.fault(Fault::next(Action::SlowAnswer { millis: 400_000 }).on(Method::Post, "/v1/customers/"));
+    world.update(&row, &[("name", "B")]);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.writes(), writes + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p21_a_push_that_was_sent_before_the_kill_is_no_conflict_with_a_later_edit() {
+    let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    world.set_latency(Duration::from_secs(2));
+    world.update(&row, &[("name", "B")]);
+    world.until("B at the service", Duration::from_secs(60), async |w: &World| w.remote(&id, "name").as_deref() == Some("B")).await;
+    world.kill();
+    world.update(&row, &[("name", "C")]);
+    world.set_latency(Duration::from_millis(20));
+    tokio::time::sleep(LONG).await;
+    world.restart().await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("C"));
+    assert!(world.link_of(&row).await.body.conflicts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p28_a_sleeping_worker_of_an_earlier_round_changes_nothing() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    let now = world.now();
+    let old = bothways_store::Links::lease(&*world.store, link.id, now, now + TimeDelta::seconds(1)).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    // Work is done and recreated meanwhile.
+    world.update(&row, &[("name", "B")]);
+    world.settle().await;
+    world.update(&row, &[("name", "C")]);
+    let mut unit = bothways_store::Unit::new(bothways_store::Guard::Token { link: link.id, token: old.token });
+    let mut stale = old.link.unwrap();
+    stale.remote_id = None;
+    unit.confirm = Some(bothways_store::LinkWrite { link: stale, local: bothways_store::LocalBinding::Keep });
+    let outcome = bothways_store::Links::commit(&*world.store, world.now(), &[unit]).await.unwrap();
+    assert_eq!(outcome, [bothways_store::UnitOutcome::Stale]);
+    world.settle().await;
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p31_a_row_deleted_while_its_create_is_in_flight_does_not_return() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1).await;
+    world.delete(&row);
+    world.settle().await;
+    assert_eq!(world.customers().len(), 1, "the customer is found, and from_local: manual asks a person");
+    assert!(world.rows().await.is_empty(), "the row does not return");
+    let parked = world.parked().await;
+    assert_eq!(parked.len(), 1, "{parked:#?}");
+    assert_eq!(parked[0].parked.as_ref().unwrap().reason, ParkReason::Delete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn kills_at_any_moment_lose_and_double_nothing() {
+    let mut world = World::new(Setup::default()).await;
+    let mut rows = Vec::new();
+    for round in 0..40u64 {
+        let row = world.insert(&[("email", &format!("l{round}@example.com")), ("name", "L")]);
+        world.remote_create(json!({ "email": format!("r{round}@example.com"), "name": "R" }));
+        if let Some(earlier) = rows.last() {
+            world.update(earlier, &[("name", &format!("L {round}"))]);
+        }
+        rows.push(row);
+        tokio::time::sleep(Duration::from_millis(13 * (round % 11))).await;
+        world.kill();
+        world.restart().await;
+    }
+    tokio::time::sleep(LONG).await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.customers().len(), 80);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_parks_nothing_and_everything_arrives_afterwards() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    world.set_down(true);
+    for round in 0..20 {
+        world.update(&row, &[("name", &format!("A{round}"))]);
+        world.insert(&[("email", &format!("x{round}@example.com"))]);
+        tokio::time::sleep(Duration::from_secs(600)).await;
+    }
+    assert!(world.parked().await.is_empty());
+    world.set_down(false);
+    world.settle().await;
+    world.assert_in_step().await;
+}

@@ -1,0 +1,149 @@
+//! Creation and first contact.
+
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_model::{LocalId, Method};
+use bothways_store::{LinkState, ParkReason};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn p07_the_created_event_before_the_create_answer_binds_to_the_pending_link() {
+    let world = World::new(Setup::default()).await;
+    world.fault(Fault::next(Action::SlowAnswer { millis: 5_000 }).on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.rows().await.len(), 1, "no second row");
+    assert_eq!(world.stripe().counts().effective_creates, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p29_two_records_with_one_email_are_one_ambiguous_entry_in_both_orders() {
+    for local_first in [true, false] {
+        let world = World::new(Setup::default()).await;
+        world.hold_webhooks(true);
+        world.set_down(true);
+        if local_first {
+            world.insert(&[("email", "twin@example.com"), ("name", "Row")]);
+        }
+        world.remote_create(json!({ "email": "twin@example.com", "name": "One" }));
+        world.remote_create(json!({ "email": "Twin@example.com ", "name": "Two" }));
+        world.set_down(false);
+        world.hold_webhooks(false);
+        if !local_first {
+            world.settle().await;
+            world.insert(&[("email", "TWIN@example.com"), ("name", "Row")]);
+        }
+        world.settle().await;
+        let ambiguous: Vec<_> = world
+            .parked()
+            .await
+            .into_iter()
+            .filter(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Ambiguous))
+            .collect();
+        assert_eq!(ambiguous.len(), 1, "local first: {local_first}, {ambiguous:#?}");
+        assert_eq!(world.customers().len(), 2, "nothing was created remotely");
+        let linked_row = world.links().await.iter().any(|l| l.local_id == Some(LocalId::from("1")) && local_first);
+        assert!(!linked_row, "nothing linked to the row");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p30_a_record_created_during_the_first_walk_is_linked_not_doubled() {
+    let setup = Setup { walked: false, ..Setup::with("sync: { feed: 10s, reconcile: never }") };
+    let mut world = World::stopped(setup).await;
+    for i in 0..250 {
+        world.remote_create(json!({ "email": format!("r{i}@example.com"), "name": "R" }));
+    }
+    world.insert(&[("email", "late@example.com"), ("name", "Row")]);
+    world.set_latency(Duration::from_millis(500));
+    world.start().await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    world.remote_create(json!({ "email": "Late@example.com", "name": "Row" }));
+    world.until("the first walk", Duration::from_secs(300), async |w: &World| {
+        w.engine.refresh_pairs().await.unwrap();
+        w.engine.pairs().all(|p| p.is_walked())
+    })
+    .await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.rows().await.len(), 251);
+    assert_eq!(world.stripe().counts().effective_creates, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p25_an_id_that_the_database_gives_to_another_person_is_a_new_record() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    let ann = world.link_of(&row).await.remote_id.unwrap();
+    world.delete(&row);
+    let again = world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+    assert_eq!(again, row);
+    world.settle().await;
+    assert_eq!(world.remote(&ann, "email").as_deref(), Some("ann@example.com"), "Ann's record is not updated");
+    assert_eq!(world.remote(&ann, "name").as_deref(), Some("Ann"));
+    let bob = world.link_of(&row).await.remote_id.expect("Bob has a record of his own");
+    assert_ne!(bob, ann);
+    assert_eq!(world.remote(&bob, "email").as_deref(), Some("bob@example.com"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p26_links_follow_a_changed_key_and_a_swap() {
+    let world = World::new(Setup::default()).await;
+    let a = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    let b = world.insert(&[("email", "b@example.com"), ("name", "B")]);
+    world.settle().await;
+    let (of_a, of_b) = (world.link_of(&a).await.remote_id, world.link_of(&b).await.remote_id);
+    let moved = LocalId::from("77");
+    assert!(world.store.foreign().rekey("customers", &a, &moved, world.now()).unwrap());
+    world.settle().await;
+    assert_eq!(world.link_of(&moved).await.remote_id, of_a);
+    world.store.foreign().swap("customers", &moved, &b, &LocalId::from("-1"), world.now()).unwrap();
+    world.settle().await;
+    assert_eq!(world.link_of(&b).await.remote_id, of_a);
+    assert_eq!(world.link_of(&moved).await.remote_id, of_b);
+    world.assert_in_step().await;
+    assert_eq!(world.stripe().counts().effective_creates, 2);
+    assert!(world.links().await.iter().all(|l| l.state == LinkState::Linked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unique_match_adopts_and_fills_what_is_missing() {
+    let world = World::new(Setup::default()).await;
+    world.hold_webhooks(true);
+    world.remote_create(json!({ "email": "Ann@Example.com", "phone": "1" }));
+    world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.rows().await.len(), 1);
+    assert_eq!(world.stripe().counts().effective_creates, 0);
+    assert_eq!(world.customers()[0]["name"], "Ann");
+}
+
+#[tokio::test(start_paused = true)]
+async fn blank_match_values_never_match() {
+    let world = World::new(Setup::default()).await;
+    world.hold_webhooks(true);
+    world.remote_create(json!({ "name": "No mail" }));
+    world.insert(&[("name", "No mail either")]);
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(world.customers().len(), 2);
+    assert_eq!(world.rows().await.len(), 2);
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clone_that_carries_our_stamp_is_parked_as_duplicate() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let stamp = world.link_of(&row).await.id.to_string();
+    world.remote_create(json!({ "email": "clone@example.com", "metadata": { "bothways": stamp } }));
+    world.settle().await;
+    assert_eq!(world.rows().await.len(), 1, "the clone makes no row");
+    let parked = world.parked().await;
+    assert!(parked.iter().any(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Duplicate)), "{parked:#?}");
+}

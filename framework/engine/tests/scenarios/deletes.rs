@@ -1,0 +1,190 @@
+//! Deletes on either side, and what only looks like one.
+
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::Resolution;
+use bothways_model::{LocalId, Method, RemoteId};
+use bothways_store::{DeleteChoice, LinkState, ParkReason};
+use serde_json::json;
+use std::time::Duration;
+
+const BOTH: &str = "deletes: { from_remote: delete, from_local: delete, confirm: irreversible }\nsync: { feed: never, reconcile: never }";
+
+async fn linked(world: &World) -> (LocalId, RemoteId) {
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    (row, link.remote_id.expect("created"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn p13_deleted_remotely_and_updated_locally_keeps_the_row_and_recreates_nothing() {
+    for policies in ["sync: { feed: never, reconcile: never }", BOTH] {
+        let world = World::new(Setup::with(policies)).await;
+        let (row, id) = linked(&world).await;
+        world.hold_webhooks(true);
+        world.remote_delete(&id);
+        world.update(&row, &[("name", "Ann B")]);
+        world.hold_webhooks(false);
+        world.settle().await;
+        assert_eq!(world.local(&row, "name").await.as_deref(), Some("Ann B"));
+        assert!(world.customers().is_empty(), "recreates nothing by itself");
+        assert_eq!(world.link_of(&row).await.state, LinkState::Detached);
+        let parked = world.parked().await;
+        assert_eq!(parked.len(), 1, "{parked:#?}");
+        assert_eq!(parked[0].parked.as_ref().unwrap().reason, ParkReason::Delete);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_travel_both_ways_where_the_mapping_says_so() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    world.delete(&row);
+    world.settle().await;
+    assert!(world.customer(&id).is_none_or(|c| c["deleted"] == true), "{:?}", world.customer(&id));
+    let (row, id) = linked(&world).await;
+    world.remote_delete(&id);
+    world.settle().await;
+    assert!(world.row(&row).await.is_none());
+    assert!(world.parked().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manual_delete_waits_for_a_person_who_may_carry_keep_or_recreate() {
+    for choice in [DeleteChoice::Carry, DeleteChoice::Keep, DeleteChoice::Recreate] {
+        let world = World::new(Setup::default()).await;
+        let (row, id) = linked(&world).await;
+        world.remote_delete(&id);
+        world.settle().await;
+        let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+        assert_eq!(item.reason, "delete");
+        world.ops.resolve(&item.id, &Resolution::Delete(choice), Some(&item.digest), "test").await.unwrap();
+        world.settle().await;
+        assert!(world.parked().await.is_empty(), "{choice:?} {:#?}", world.parked().await);
+        match choice {
+            DeleteChoice::Carry => assert!(world.row(&row).await.is_none()),
+            DeleteChoice::Keep => {
+                assert!(world.row(&row).await.is_some());
+                assert!(world.customers().is_empty());
+            }
+            DeleteChoice::Recreate => {
+                world.assert_in_step().await;
+                assert_eq!(world.customers().len(), 1);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
+    let world = World::new(Setup::default()).await;
+    let (row, _) = linked(&world).await;
+    world.delete(&row);
+    world.settle().await;
+    assert_eq!(world.customers().len(), 1, "manual: nothing is deleted by itself");
+    let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+    world.ops.resolve(&item.id, &Resolution::Delete(DeleteChoice::Carry), Some(&item.digest), "test").await.unwrap();
+    world.settle().await;
+    assert!(world.customers().is_empty());
+    assert!(world.parked().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_ten_deletes_go_out_in_half_an_hour_and_the_rest_waits() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let rows: Vec<LocalId> = (0..25).map(|i| world.insert(&[("email", &format!("p{i}@example.com"))])).collect();
+    world.settle().await;
+    assert_eq!(world.customers().len(), 25);
+    for row in &rows {
+        world.delete(row);
+    }
+    tokio::time::sleep(Duration::from_secs(20 * 60)).await;
+    assert_eq!(world.customers().len(), 15, "ten went, the rest is held");
+    let counts = bothways_store::Pairs::counts(&*world.store, world.pair()).await.unwrap();
+    assert_eq!(counts.held, 15);
+    tokio::time::sleep(Duration::from_secs(90 * 60)).await;
+    assert!(world.customers().is_empty(), "the window moves on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p32_deletes_captured_while_the_engine_is_away_are_still_known() {
+    let mut world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    world.kill();
+    world.delete(&row);
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    world.restart().await;
+    world.settle().await;
+    assert!(world.customer(&id).is_none_or(|c| c["deleted"] == true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p33_a_victim_of_replace_and_a_row_lost_by_a_rebuild_are_noticed() {
+    let world = World::new(Setup::default()).await;
+    let (row, _) = linked(&world).await;
+    assert!(world.store.foreign().lose("customers", &row).unwrap(), "no trigger saw it");
+    let now = world.now();
+    let signal = bothways_store::Signal {
+        pair: world.pair(),
+        subject: bothways_store::Subject::Local(row.clone()),
+        look: true,
+        not_before: None,
+    };
+    bothways_store::WorkQueue::signal(&*world.store, now, &[signal]).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.link_of(&row).await.state, LinkState::Missing);
+    assert_eq!(world.customers().len(), 1, "no delete without evidence");
+    world.insert(&[("id", row.as_str()), ("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
+    world.settle().await;
+    assert_eq!(world.link_of(&row).await.state, LinkState::Linked, "a row that is back is linked again");
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bare_404_must_repeat_while_others_can_be_read() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    let other = world.insert(&[("email", "bob@example.com")]);
+    world.settle().await;
+    // All lists are empty and every read fails: a permission shrank. That is no proof of anything.
+    world.fault(Fault::always(Action::EmptyList).on(Method::Get, "/v1/customers"));
+    world.fault(Fault::always(Action::Forbidden403).on(Method::Get, "/v1/customers/"));
+    world.update(&row, &[("name", "changed")]);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert!(world.row(&row).await.is_some() && world.row(&other).await.is_some());
+    assert!(world.customer(&id).is_some());
+    let pauses = bothways_store::Pairs::pauses(&*world.store).await.unwrap();
+    assert_eq!(pauses.len(), 1, "403 on one resource pauses the mapping");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_comes_back_before_its_delete_is_carried_is_not_deleted() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    world.delete(&row);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    world.insert(&[("id", row.as_str()), ("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
+    world.settle().await;
+    assert!(world.customer(&id).is_some_and(|c| c["deleted"] != true));
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_a_deleted_record_revives_nothing() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "name": "late" }));
+    let late = world.take_deliveries();
+    world.hold_webhooks(false);
+    world.remote_delete(&id);
+    world.settle().await;
+    assert!(world.row(&row).await.is_none());
+    for delivery in late {
+        world.intake.receive(&bothways_model::ConnectionName::from("stripe"), delivery).await;
+    }
+    world.settle().await;
+    assert!(world.rows().await.is_empty());
+    assert!(world.customers().is_empty());
+}

@@ -1,0 +1,13 @@
+//! The named scenarios P01 to P39 of the rules, as far as one service and one database show them: each test has the scenario's
+//! number in its name, builds a whole world in virtual time and lets it run.
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod crashes;
+mod creates;
+mod deletes;
+mod echoes;
+mod merges;
+mod operators;
+mod signals;

@@ -1,0 +1,166 @@
+//! Both sides change.
+
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::{KeepText, Resolution};
+use bothways_model::Method;
+use bothways_store::HistoryOp;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+async fn linked(world: &World) -> (bothways_model::LocalId, bothways_model::RemoteId) {
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    (row, link.remote_id.expect("created"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn p08_different_fields_changed_on_both_sides_merge() {
+    let world = World::new(Setup::default()).await;
+    let (row, id) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "email": "ann@new.example" }));
+    world.update(&row, &[("phone", "2")]);
+    world.hold_webhooks(false);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "phone").as_deref(), Some("2"));
+    assert_eq!(world.local(&row, "email").await.as_deref(), Some("ann@new.example"));
+    assert!(world.link_of(&row).await.body.conflicts.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn p09_one_field_changed_differently_is_a_conflict_and_others_flow() {
+    let world = World::new(Setup::default()).await;
+    let (row, id) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "name": "Remote", "phone": "9" }));
+    world.update(&row, &[("name", "Local")]);
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Remote"));
+    assert_eq!(world.local(&row, "name").await.as_deref(), Some("Local"));
+    assert_eq!(world.local(&row, "phone").await.as_deref(), Some("9"), "other fields flow");
+    let items = world.ops.parked(None, None, 10).await.unwrap();
+    assert_eq!(items.len(), 1);
+    let view = &items[0].fields["name"];
+    assert_eq!((&view.base, &view.local, &view.remote), (&Some(json!("Ann")), &Some(json!("Local")), &Some(json!("Remote"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p34_a_conflict_stays_while_others_flow_and_a_stale_choice_is_refused() {
+    let world = World::new(Setup::default()).await;
+    let (row, id) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "name": "Remote" }));
+    world.update(&row, &[("name", "Local")]);
+    world.hold_webhooks(false);
+    world.settle().await;
+    for round in 0..10 {
+        world.update(&row, &[("phone", &format!("+{round}"))]);
+        world.settle().await;
+        assert_eq!(world.remote(&id, "phone"), Some(format!("+{round}")));
+    }
+    let shown = world.ops.parked(None, Some("conflict"), 10).await.unwrap().remove(0);
+    world.remote_update(&id, json!({ "name": "Remote 2" }));
+    world.settle().await;
+    let keep = |keep: KeepText| Resolution::Fields(BTreeMap::from([("name".to_owned(), keep)]));
+    let stale = world.ops.resolve(&shown.id, &keep(KeepText::Local), Some(&shown.digest), "test").await;
+    assert!(stale.is_err(), "the remote value moved since it was shown");
+    world.settle().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Remote 2"));
+    let shown = world.ops.item(&shown.id).await.unwrap();
+    world.ops.resolve(&shown.id, &keep(KeepText::Local), Some(&shown.digest), "test").await.unwrap();
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Local"));
+    assert!(world.ops.parked(None, None, 10).await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_may_choose_the_remote_value_or_a_third_one() {
+    for (keep, expected) in [(KeepText::Remote, "Remote"), (KeepText::Value(json!("Third")), "Third")] {
+        let world = World::new(Setup::default()).await;
+        let (row, id) = linked(&world).await;
+        world.hold_webhooks(true);
+        world.remote_update(&id, json!({ "name": "Remote" }));
+        world.update(&row, &[("name", "Local")]);
+        world.hold_webhooks(false);
+        world.settle().await;
+        let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+        let resolution = Resolution::Fields(BTreeMap::from([(String::new(), keep)]));
+        world.ops.resolve(&item.id, &resolution, Some(&item.digest), "test").await.unwrap();
+        world.settle().await;
+        world.assert_in_step().await;
+        assert_eq!(world.remote(&id, "name").as_deref(), Some(expected));
+        assert_eq!(world.local(&row, "name").await.as_deref(), Some(expected));
+        assert!(world.link_of(&row).await.body.conflicts.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p22_a_remote_edit_between_our_read_and_our_write_is_still_pulled() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    let (row, id) = linked(&world).await;
+    // An automation sets the phone right after our write of the name: the answer shows it, no event tells of it.
+    world.fault(
+        Fault::next(Action::Automation { field: "phone".into(), value: "from elsewhere".into() }).on(Method::Post, "/v1/customers/"),
+    );
+    world.update(&row, &[("name", "Ann B")]);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.local(&row, "phone").await.as_deref(), Some("from elsewhere"));
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Ann B"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p37_a_users_write_while_the_engine_writes_the_same_row_is_still_sent() {
+    let world = World::new(Setup::default()).await;
+    let (row, id) = linked(&world).await;
+    for round in 0..20 {
+        world.remote_update(&id, json!({ "phone": format!("r{round}") }));
+        world.update(&row, &[("name", &format!("n{round}"))]);
+        tokio::time::sleep(Duration::from_millis(17)).await;
+    }
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("n19"));
+    assert_eq!(world.local(&row, "phone").await.as_deref(), Some("r19"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p39_fifty_writes_a_second_to_an_unmapped_column_do_not_keep_a_pull_out() {
+    let world = World::new(Setup::default()).await;
+    let (row, id) = linked(&world).await;
+    world.remote_update(&id, json!({ "phone": "pulled" }));
+    for count in 0..250 {
+        world.update(&row, &[("note", &count.to_string())]);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(world.local(&row, "phone").await.as_deref(), Some("pulled"), "while the writes go on");
+    world.settle().await;
+    world.assert_in_step().await;
+    assert!(world.parked().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn winners_decide_without_a_person_and_history_keeps_the_loser() {
+    for (winner, expected, op_side) in [("local", "Local", "remote"), ("remote", "Remote", "local")] {
+        let setup = Setup::with(&format!("conflicts: {{ winner: {winner} }}\nsync: {{ feed: never, reconcile: never }}"));
+        let world = World::new(setup).await;
+        let (row, id) = linked(&world).await;
+        world.hold_webhooks(true);
+        world.remote_update(&id, json!({ "name": "Remote" }));
+        world.update(&row, &[("name", "Local")]);
+        world.hold_webhooks(false);
+        world.settle().await;
+        world.assert_in_step().await;
+        assert_eq!(world.remote(&id, "name").as_deref(), Some(expected));
+        let filter = bothways_store::HistoryFilter { op: Some(HistoryOp::Update), ..Default::default() };
+        let history = world.ops.history(&filter, None, 10).await.unwrap();
+        let loser = history.iter().any(|h| h.entry.side.as_str() == op_side && h.entry.fields.contains_key("name"));
+        assert!(loser, "{history:#?}");
+    }
+}

@@ -1,0 +1,88 @@
+//! What a person may do, and what waits until one has.
+
+use crate::harness::{Setup, World};
+use bothways_model::{LocalId, RemoteId};
+use bothways_store::{LinkState, PauseScope};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_before_the_plan_is_approved() {
+    let setup = Setup { approved: false, walked: false, ..Setup::with("sync: { feed: 10s, reconcile: 1h }") };
+    let world = World::new(setup).await;
+    world.insert(&[("email", "a@example.com")]);
+    world.remote_create(json!({ "email": "b@example.com" }));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.rows().await.len(), 1);
+    assert_eq!(world.customers().len(), 1);
+    assert!(world.links().await.is_empty());
+    world.ops.approve(None, "test").await.unwrap();
+    world.until("both sides", Duration::from_secs(120), async |w: &World| w.rows().await.len() == 2 && w.customers().len() == 2).await;
+    world.settle().await;
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_holds_everything_and_resume_lets_it_go() {
+    let world = World::new(Setup::default()).await;
+    world.ops.pause(PauseScope::All, "maintenance", "test").await.unwrap();
+    let row = world.insert(&[("email", "a@example.com")]);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(world.customers().is_empty());
+    assert!(world.ops.resume(&PauseScope::All, "test").await.unwrap());
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.link_of(&row).await.state, LinkState::Linked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn unlink_and_link_by_hand() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    world.ops.unlink(link.id, "test").await.unwrap();
+    world.update(&row, &[("name", "B")]);
+    world.settle().await;
+    let id: RemoteId = link.remote_id.unwrap();
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("A"), "nothing flows over an unlinked link");
+    assert_eq!(world.customers().len(), 1, "and nothing is created in its place");
+    world.ops.link(None, &row, &id, "test").await.unwrap();
+    world.settle().await;
+    let linked = world.link_of(&row).await;
+    assert_eq!(linked.state, LinkState::Linked);
+    assert!(linked.body.conflicts.contains_key("name"), "they differ at first contact: a person decides");
+}
+
+#[tokio::test(start_paused = true)]
+async fn explain_names_both_sides_the_rule_and_the_line() {
+    let world = World::new(Setup::default()).await;
+    let row: LocalId = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    for name in [row.as_str(), id.as_str()] {
+        let explained = world.ops.explain(None, name).await.unwrap();
+        assert_eq!(explained.len(), 1);
+        let name = explained[0].fields.iter().find(|f| f.verdict.label == "name").unwrap();
+        assert_eq!(name.verdict.rule, 10);
+        assert!(name.line.starts_with("stripe-customers.yaml:"), "{}", name.line);
+        assert_eq!(explained[0].intents.len(), 1);
+    }
+    assert!(world.ops.explain(None, "nobody").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_of_another_account_stop_the_connection() {
+    let mut world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    world.kill();
+    let always = bothways_connector_sandbox::Fault::always(bothways_connector_sandbox::Action::OtherAccount);
+    world.fault(always);
+    world.update(&row, &[("name", "B")]);
+    world.restart().await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let status = world.ops.status().await.unwrap().remove(0);
+    assert!(status.blocked.is_some_and(|why| why.contains("acct_test")));
+    assert!(world.customers().iter().all(|c| c["name"] != "B"));
+}
