@@ -1,0 +1,260 @@
+//! Mappings: how they stand, and steering them.
+
+use super::extract::{JsonBody, NoBody, Path};
+use crate::access::{Access, Caller};
+use crate::app::App;
+use crate::problem::Problem;
+use crate::routes::{Answer, Endpoint, Routes};
+use axum::extract::State;
+use axum::http::{Method, StatusCode};
+use axum::{Extension, Json};
+use bothways_engine::PairStatus;
+use bothways_engine::stored::{PauseScope, TokenScope};
+use bothways_model::{LinkId, LocalId, RemoteId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+const READ: Access = Access::Api(TokenScope::Read);
+const OPERATE: Access = Access::Api(TokenScope::Operate);
+const APPROVE: Access = Access::Api(TokenScope::Approve);
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let post = |path, access, summary| Endpoint::new(Method::POST, path, access, summary);
+    routes
+        .add(
+            Endpoint::new(Method::GET, "/api/status", READ, "How everything stands").answers::<Status>(200),
+            status,
+        )
+        .add(
+            Endpoint::new(Method::GET, "/api/mappings", READ, "How each mapping stands")
+                .answers::<Mappings>(200),
+            mappings,
+        )
+        .add(
+            post("/api/mappings/{name}/approve", APPROVE, "Approves what a mapping would do")
+                .sends(204, Answer::Empty),
+            approve,
+        )
+        .add(
+            post("/api/mappings/{name}/pause", OPERATE, "Pauses a mapping")
+                .body::<Pause>()
+                .sends(204, Answer::Empty),
+            pause,
+        )
+        .add(
+            post("/api/mappings/{name}/resume", OPERATE, "Resumes a mapping").sends(204, Answer::Empty),
+            resume,
+        )
+        .add(
+            post("/api/mappings/{name}/link", OPERATE, "Links a row and a remote record by a person's word")
+                .body::<LinkRequest>()
+                .answers::<Linked>(201),
+            link,
+        )
+        .add(
+            post("/api/links/{link}/unlink", OPERATE, "Takes a link apart; deletes nothing")
+                .sends(204, Answer::Empty),
+            unlink,
+        )
+}
+
+/// How everything stands.
+#[derive(Serialize, JsonSchema)]
+struct Status {
+    /// The program's version.
+    version: &'static str,
+    /// Whether everything can do its work.
+    ready: bool,
+    /// Why not.
+    reasons: Vec<String>,
+    /// How many items wait for a person; 1000 means that many or more.
+    waiting: usize,
+    /// The mappings.
+    mappings: Vec<MappingBody>,
+}
+
+/// How each mapping stands.
+#[derive(Serialize, JsonSchema)]
+struct Mappings {
+    mappings: Vec<MappingBody>,
+}
+
+/// How a mapping stands.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Mapping")]
+struct MappingBody {
+    /// The mapping.
+    mapping: String,
+    /// Its catalog.
+    catalog: String,
+    /// Its connection.
+    connection: String,
+    /// Its resource.
+    resource: String,
+    /// The account its links belong to.
+    account: Option<String>,
+    /// `live`, `test` or `unknown`.
+    mode: String,
+    /// Who approved what it does; until then it only observes.
+    approved_by: Option<String>,
+    /// Whether it is still what was approved.
+    approval_is_current: bool,
+    /// When its first complete walk ended, RFC 3339.
+    walked_at: Option<String>,
+    /// When its last full pass ended.
+    passed_at: Option<String>,
+    /// Why it is paused.
+    paused: Option<String>,
+    /// Why its connection must not be used.
+    blocked: Option<String>,
+    /// Trouble of its readers.
+    trouble: Vec<String>,
+    /// What is counted of it.
+    counts: CountsBody,
+}
+
+/// Counts of a mapping.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Counts")]
+struct CountsBody {
+    /// Links by state.
+    links: BTreeMap<String, u64>,
+    /// Links with at least one conflict.
+    conflicts: u64,
+    /// Open or uncertain writes.
+    intents: u64,
+    /// Parked work by reason.
+    parked: BTreeMap<String, u64>,
+    /// Work that is not parked.
+    pending: u64,
+    /// Pending work that a limit holds back.
+    held: u64,
+    /// When the oldest pending work was first signalled, RFC 3339.
+    oldest: Option<String>,
+}
+
+impl From<PairStatus> for MappingBody {
+    fn from(status: PairStatus) -> Self {
+        Self {
+            mapping: status.mapping,
+            catalog: status.catalog,
+            connection: status.connection,
+            resource: status.resource,
+            account: status.account,
+            mode: status.mode,
+            approved_by: status.approved_by,
+            approval_is_current: status.approval_is_current,
+            walked_at: status.walked_at,
+            passed_at: status.passed_at,
+            paused: status.paused,
+            blocked: status.blocked,
+            trouble: status.trouble,
+            counts: CountsBody {
+                links: status.counts.links,
+                conflicts: status.counts.conflicts,
+                intents: status.counts.intents,
+                parked: status.counts.parked,
+                pending: status.counts.pending,
+                held: status.counts.held,
+                oldest: status.counts.oldest.map(|t| t.to_rfc3339()),
+            },
+        }
+    }
+}
+
+async fn all(app: &App) -> Result<Vec<MappingBody>, Problem> {
+    Ok(app.operations.status().await?.into_iter().map(MappingBody::from).collect())
+}
+
+async fn mappings(State(app): State<App>) -> Result<Json<Mappings>, Problem> {
+    Ok(Json(Mappings { mappings: all(&app).await? }))
+}
+
+async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
+    let reasons = app.operations.unready().await?;
+    Ok(Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        ready: reasons.is_empty(),
+        reasons,
+        waiting: app.operations.parked(None, None, 1000).await?.len(),
+        mappings: all(&app).await?,
+    }))
+}
+
+async fn approve(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    app.operations.approve(Some(&name), &caller.name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Why a mapping is paused.
+#[derive(Deserialize, JsonSchema)]
+struct Pause {
+    /// In a few words, for people.
+    reason: String,
+}
+
+async fn pause(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    JsonBody(pause): JsonBody<Pause>,
+) -> Result<StatusCode, Problem> {
+    let pair = app.operations.pair(Some(&name))?;
+    app.operations.pause(PauseScope::Pair(pair.id), &pause.reason, &caller.name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resume(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    let pair = app.operations.pair(Some(&name))?;
+    app.operations.resume(&PauseScope::Pair(pair.id), &caller.name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A row and a record that are the same thing.
+#[derive(Deserialize, JsonSchema)]
+struct LinkRequest {
+    /// The row.
+    local_id: String,
+    /// The record.
+    remote_id: String,
+}
+
+/// A new link.
+#[derive(Serialize, JsonSchema)]
+struct Linked {
+    /// The link.
+    link: String,
+}
+
+async fn link(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    JsonBody(request): JsonBody<LinkRequest>,
+) -> Result<(StatusCode, Json<Linked>), Problem> {
+    let (local, remote) = (LocalId(request.local_id), RemoteId(request.remote_id));
+    let link = app.operations.link(Some(&name), &local, &remote, &caller.name).await?;
+    Ok((StatusCode::CREATED, Json(Linked { link: link.to_string() })))
+}
+
+async fn unlink(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(link): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    let link: LinkId = link.parse().map_err(|_| Problem::not_found(format!("link `{link}`")))?;
+    app.operations.unlink(link, &caller.name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

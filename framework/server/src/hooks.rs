@@ -1,0 +1,167 @@
+//! Webhooks: the one listener that is ever exposed. Nothing is decided here: the raw body goes to the engine's intake, and 2xx means that
+//! it is durably stored (rules 48, 49). Whoever sends what is not genuine learns nothing from the answer (S4).
+
+use crate::access::{protect, read_body};
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::{Path, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::from_fn;
+use axum::routing::{get, post};
+use bothways_engine::{Engine, Intake, Received, Unverified};
+use bothways_model::ConnectionName;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Deliveries at once.
+const PLACES: usize = 256;
+/// How long the body may take to arrive (S3).
+const BODY: Duration = Duration::from_secs(10);
+
+/// Whoever takes deliveries in.
+#[async_trait]
+trait Receiver: Send + Sync {
+    async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received;
+}
+
+#[async_trait]
+impl Receiver for Intake {
+    async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received {
+        Intake::receive(self, connection, delivery).await
+    }
+}
+
+#[derive(Clone)]
+struct Hooks {
+    intake: Arc<dyn Receiver>,
+    places: Arc<Semaphore>,
+}
+
+/// Webhooks and `/healthz`, nothing else.
+pub(crate) fn router(engine: &Arc<Engine>) -> Router {
+    over(Arc::new(Intake::new(engine.clone())))
+}
+
+fn over(intake: Arc<dyn Receiver>) -> Router {
+    Router::new()
+        .route("/hooks/{connection}", post(receive))
+        .route("/healthz", get(crate::api::healthy))
+        .layer(from_fn(protect))
+        .with_state(Hooks { intake, places: Arc::new(Semaphore::new(PLACES)) })
+}
+
+/// Answers with a status and nothing else.
+async fn receive(State(hooks): State<Hooks>, Path(connection): Path<String>, request: Request) -> StatusCode {
+    let Ok(_place) = hooks.places.try_acquire() else {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    };
+    let (parts, body) = request.into_parts();
+    let body = match tokio::time::timeout(BODY, read_body(&parts.headers, body)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(problem)) => return problem.status,
+        Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    let readable = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = parts.headers.iter().filter_map(readable).collect();
+    let delivery = Unverified { headers, body: body.into() };
+    match hooks.intake.receive(&ConnectionName(connection), delivery).await {
+        Received::Accepted { .. } => StatusCode::NO_CONTENT,
+        // An unknown connection looks like a bad signature, so that names cannot be tried out.
+        Received::Rejected | Received::UnknownConnection => StatusCode::UNAUTHORIZED,
+        Received::Unreadable => StatusCode::BAD_REQUEST,
+        Received::StoreFailed => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Response, header};
+    use std::sync::Mutex;
+    use tower::ServiceExt as _;
+
+    /// Answers by the connection's name and keeps what it was given.
+    #[derive(Default)]
+    struct Fake(Mutex<Vec<Unverified>>);
+
+    #[async_trait]
+    impl Receiver for Fake {
+        async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received {
+            self.0.lock().unwrap().push(delivery);
+            match connection.as_str() {
+                "good" => Received::Accepted { events: 1, new: 1 },
+                "forged" => Received::Rejected,
+                "odd" => Received::Unreadable,
+                "full" => Received::StoreFailed,
+                _ => Received::UnknownConnection,
+            }
+        }
+    }
+
+    async fn send(fake: &Arc<Fake>, request: axum::http::request::Builder, body: Vec<u8>) -> Response<Body> {
+        over(fake.clone()).oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+    }
+
+    fn to(connection: &str) -> axum::http::request::Builder {
+        Request::builder().method("POST").uri(format!("/hooks/{connection}"))
+    }
+
+    #[tokio::test]
+    async fn each_outcome_has_its_status_and_no_answer_has_words() {
+        let fake = Arc::new(Fake::default());
+        let expected = [("good", 204), ("forged", 401), ("nobody", 401), ("odd", 400), ("full", 503)];
+        for (connection, status) in expected {
+            let response = send(&fake, to(connection), b"{}".to_vec()).await;
+            assert_eq!(response.status(), status, "{connection}");
+            assert!(to_bytes(response.into_body(), 1000).await.unwrap().is_empty(), "{connection}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_connection_looks_like_a_bad_signature() {
+        let fake = Arc::new(Fake::default());
+        let forged = send(&fake, to("forged"), b"{}".to_vec()).await;
+        let unknown = send(&fake, to("nobody"), b"{}".to_vec()).await;
+        assert_eq!((forged.status(), forged.headers()), (unknown.status(), unknown.headers()));
+    }
+
+    #[tokio::test]
+    async fn the_raw_bytes_and_headers_arrive() {
+        let fake = Arc::new(Fake::default());
+        let body = b"{ \"a\":  1 }\xff\n".to_vec();
+        send(&fake, to("good").header("stripe-signature", "t=1,v1=x"), body.clone()).await;
+        let given = fake.0.lock().unwrap().pop().unwrap();
+        assert_eq!(given.body, body);
+        assert_eq!(given.header("Stripe-Signature"), Some("t=1,v1=x"));
+    }
+
+    #[tokio::test]
+    async fn too_large_or_compressed_bodies_never_reach_the_intake() {
+        let fake = Arc::new(Fake::default());
+        let large = vec![b'x'; 1024 * 1024 + 1];
+        assert_eq!(send(&fake, to("good"), large.clone()).await.status(), 413);
+        let announced = to("good").header(header::CONTENT_LENGTH, "99999999");
+        assert_eq!(send(&fake, announced, Vec::new()).await.status(), 413);
+        let zipped = to("good").header(header::CONTENT_ENCODING, "gzip");
+        assert_eq!(send(&fake, zipped, b"x".to_vec()).await.status(), 415);
+        assert!(fake.0.lock().unwrap().is_empty());
+        assert_eq!(send(&fake, to("good"), large[1..].to_vec()).await.status(), 204);
+    }
+
+    #[tokio::test]
+    async fn nothing_else_is_served() {
+        let fake = Arc::new(Fake::default());
+        let get = |path: &str| Request::builder().uri(path.to_owned());
+        assert_eq!(send(&fake, get("/healthz"), Vec::new()).await.status(), 200);
+        for path in
+            ["/", "/api/status", "/metrics", "/openapi.json", "/login", "/readyz", "/hooks", "/hooks/a/b"]
+        {
+            assert_eq!(send(&fake, get(path), Vec::new()).await.status(), 404, "{path}");
+        }
+        assert_eq!(send(&fake, get("/hooks/good"), Vec::new()).await.status(), 405);
+    }
+}
