@@ -92,7 +92,11 @@ impl Exchange for Conversation {
                     if let Some(token) = token {
                         tokens.refuse(&token);
                     }
-                    if std::mem::replace(&mut self.refused, true) { self.finish(answer) } else { self.proceed() }
+                    if std::mem::replace(&mut self.refused, true) {
+                        self.finish(answer)
+                    } else {
+                        self.proceed()
+                    }
                 }
                 _ => self.finish(answer),
             },

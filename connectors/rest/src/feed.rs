@@ -31,7 +31,7 @@ impl RestFeed {
         let since = format.write(&query.since);
         let slots = Slots { since: Some(&since), event_types: &query.types, ..Slots::default() };
         let mut draft = Draft::new(&self.core, &feed.call, &slots)?;
-        paging::ask(&mut draft, &feed.call, place.as_ref())?;
+        paging::ask(&mut draft, &feed.call, &self.core.origin, place.as_ref())?;
         let request = draft.finish();
         let (core, events, asked) = (Arc::clone(&self.core), Arc::clone(&self.events), request.url.clone());
         let reader: Reader =

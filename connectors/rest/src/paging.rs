@@ -9,12 +9,23 @@ use serde_json::Value as Json;
 use url::Url;
 
 /// Makes a draft ask for the page at `place`, the first one if there is none.
-pub(crate) fn ask(draft: &mut Draft<'_>, call: &Call, place: Option<&Place>) -> Result<(), Failure> {
+///
+/// # Errors
+/// Class `expired` if the position is of another kind of paging, or at another origin: positions come from a store, and the document or the
+/// base URL may have changed since.
+pub(crate) fn ask(
+    draft: &mut Draft<'_>,
+    call: &Call,
+    origin: &url::Origin,
+    place: Option<&Place>,
+) -> Result<(), Failure> {
     if let Some((name, size)) = &call.page_size {
         draft.query(name, size.to_string());
     }
     match (&call.pages, place.map(|p| &p.step)) {
-        (_, Some(Step::Url(url))) => draft.go_to(url.clone()),
+        (Pages::NextUrl(_) | Pages::LinkHeader, Some(Step::Url(url))) if follow(url, url, origin).is_ok() => {
+            draft.go_to(url.clone());
+        }
         (Pages::Cursor { send, .. }, Some(Step::After(value))) => draft.cursor(send, value)?,
         (Pages::Page { query, .. } | Pages::Offset { query }, Some(Step::Number(number))) => {
             draft.query(query, number.to_string());

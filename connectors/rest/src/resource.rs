@@ -83,7 +83,7 @@ impl RestResource {
         let begins_on_wire = begins.zip(since).map(|(at, (_, format))| format.write(&at));
         let slots = Slots { since: begins_on_wire.as_ref(), ..*slots };
         let mut draft = Draft::new(&self.core, call, &slots)?;
-        paging::ask(&mut draft, call, place.as_ref())?;
+        paging::ask(&mut draft, call, &self.core.origin, place.as_ref())?;
         let request = draft.finish();
         let asked = Asked {
             core: Arc::clone(&self.core),

@@ -40,7 +40,11 @@ fn credentials_go_where_the_document_says() {
     for (auth, name, value) in [
         ("{ bearer: \"${secret}\" }", "authorization", "Bearer s3cret:1"),
         // printf 'me&you:s3cret:1' | base64
-        ("{ basic: { user: \"${user}\", password: \"${secret}\" } }", "authorization", "Basic bWUmeW91OnMzY3JldDox"),
+        (
+            "{ basic: { user: \"${user}\", password: \"${secret}\" } }",
+            "authorization",
+            "Basic bWUmeW91OnMzY3JldDox",
+        ),
         ("{ header: { name: X-Api-Key, value: \"key ${secret}\" } }", "x-api-key", "key s3cret:1"),
     ] {
         let sent = request(get(&connector(auth)));
@@ -55,7 +59,11 @@ fn credentials_go_where_the_document_says() {
     assert_eq!(sent.url, "https://things.example/v1/things/1", "a credential is not part of what is stored");
     let [(name, secret)] = sent.secret_query.as_slice() else { panic!("one credential") };
     assert_eq!((name.as_str(), secret.expose()), ("key", "s3cret:1"));
-    assert_eq!(request(get(&connector("none"))).secret_headers.len(), 1, "only the header that holds a secret");
+    assert_eq!(
+        request(get(&connector("none"))).secret_headers.len(),
+        1,
+        "only the header that holds a secret"
+    );
 }
 
 const OAUTH: &str = "{ oauth2: { token_url: \"https://login.example/token\", client_id: \"${user}\", \

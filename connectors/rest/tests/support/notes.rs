@@ -132,7 +132,7 @@ impl Notes {
     }
 
     fn note(&self, id: &str) -> Option<&Json> {
-        self.notes.iter().find(|note| note["id"].to_string() == id)
+        self.notes.iter().find(|note| flat(&note["id"]) == id)
     }
 
     fn idempotent(&mut self, request: &Request, write: impl FnOnce(&mut Self) -> Response) -> Response {
@@ -160,7 +160,7 @@ impl Notes {
     fn update(&mut self, id: &str, fields: &Json) -> Response {
         let changed = self.now.to_rfc3339();
         let event = self.events.len();
-        let Some(note) = self.notes.iter_mut().find(|note| note["id"].to_string() == id) else {
+        let Some(note) = self.notes.iter_mut().find(|note| flat(&note["id"]) == id) else {
             return missing();
         };
         for (name, value) in fields.as_object().into_iter().flatten() {
