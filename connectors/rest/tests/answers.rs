@@ -7,7 +7,7 @@ use bothways_connector_rest::RestConnector;
 use bothways_model::{ErrorClass, Failure, Mode, Response, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use support::{answered, call, connect, end, path, resource};
 
 fn document(pages: &str) -> String {
@@ -308,6 +308,10 @@ fn an_account_that_may_not_be_asked_for_is_unknown() {
     assert_eq!(failed(ask(Response::json(200, &json!({"shop": {}})))).class, ErrorClass::Malformed);
 }
 
+/// One resource for each style of paging that reads the most of an answer.
+static SHOPS: LazyLock<[Arc<dyn Resource>; 3]> =
+    LazyLock::new(|| ["link_header", "{ next_url: $.next }", "{ offset: { query: o } }"].map(orders));
+
 proptest! {
     /// No answer whatever makes anything panic, and only JSON is believed.
     #[test]
@@ -322,7 +326,7 @@ proptest! {
         let headers = ["link", "date", "retry-after"].map(|name| (name.to_owned(), header.clone())).to_vec();
         let answer = Response { status, headers, body };
         let since = Timestamp::UNIX_EPOCH;
-        for pages in ["link_header", "{ next_url: $.next }", "{ offset: { query: o } }"] {
+        for orders in SHOPS.iter() {
             for operation in [
                 Operation::Get { id: "1".into() },
                 Operation::List { page: None },
@@ -331,7 +335,7 @@ proptest! {
                 Operation::Create { fields: Vec::new(), key: "k".into() },
                 Operation::Delete { id: "1".into(), key: "k".into(), seen: None },
             ] {
-                let exchange = orders(pages).start(operation).expect("it is sent");
+                let exchange = orders.start(operation).expect("it is sent");
                 let outcome = answered(exchange, answer.clone());
                 if matches!(outcome, Outcome::Record(_) | Outcome::Page(Page { next: Some(_), .. })) {
                     prop_assert!(answer.is_success());
