@@ -100,3 +100,32 @@ fn running_code() -> Vec<(String, String)> {
     assert!(code.len() > PORTS_ONLY.len(), "the sources were not found");
     code
 }
+
+/// Powers that one place has: a word of code, and where it may stand.
+const ONE_PLACE: &[(&str, &[&str])] = &[
+    // SQL text made at run time is vouched for in one file (`Ident` proves names, values are bound).
+    ("AssertSqlSafe", &["framework/sql/src/statement.rs"]),
+    // Requests leave through the HTTP port, which holds budgets, limits and address rules; the sandbox sends its webhooks.
+    ("reqwest::", &["framework/http/", "connectors/sandbox/"]),
+    // The YAML library has one user, so that it can be exchanged.
+    ("serde_yaml::", &["framework/mapping/src/yaml.rs"]),
+];
+
+#[test]
+fn some_powers_are_in_one_place() {
+    let mut findings = Vec::new();
+    for path in files() {
+        let source =
+            path.ends_with(".rs") && (path.starts_with("framework/") || path.starts_with("connectors/"));
+        if !source || path.contains("/tests/") {
+            continue;
+        }
+        let text = text(&path);
+        for (word, places) in ONE_PLACE {
+            if text.contains(word) && !places.iter().any(|place| path.starts_with(place)) {
+                findings.push(format!("{path} uses {word}"));
+            }
+        }
+    }
+    assert_none("this belongs elsewhere", &findings);
+}
