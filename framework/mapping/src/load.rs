@@ -55,6 +55,8 @@ pub struct Parsed {
     pub documents: Vec<Node>,
     /// What is wrong with its syntax.
     pub findings: Vec<Finding>,
+    /// The file could not be read to its end, so that nobody knows which names it gives.
+    pub incomplete: bool,
 }
 
 impl Parsed {
@@ -62,7 +64,10 @@ impl Parsed {
     pub fn new(file: &SourceFile) -> Self {
         let name: Arc<str> = Arc::from(file.name.as_str());
         let (documents, findings) = yaml::parse(&name, &file.text);
-        Self { file: name, text: Arc::from(file.text.as_str()), documents, findings }
+        // A key that is there twice leaves the document as it is; everything else leaves it in doubt.
+        let incomplete = findings.iter().any(|f| f.code != Code::Y004);
+        let documents = if incomplete { Vec::new() } else { documents };
+        Self { file: name, text: Arc::from(file.text.as_str()), documents, findings, incomplete }
     }
 }
 
@@ -79,6 +84,7 @@ pub fn load_parsed(parsed: &[Parsed], builtin: &[SourceFile]) -> Loaded {
     let mut load = Load::default();
     for (file, compiled_in) in builtin.iter().map(|f| (f, true)).chain(parsed.iter().map(|f| (f, false))) {
         load.findings.extend(file.findings.iter().cloned());
+        load.known.incomplete |= file.incomplete;
         for node in &file.documents {
             load.sort(file, node, compiled_in);
         }
@@ -201,8 +207,8 @@ impl<'a> Load<'a> {
                 taken.take("mapping", &typed.doc.mapping.0, place.source("/mapping"), &mut self.findings);
             self.project.mappings.extend(mapping.filter(|_| unique).map(Arc::new));
         }
-        self.project.mappings.sort_by(|a, b| a.name.cmp(&b.name));
         self.check_all();
+        self.project.mappings.sort_by(|a, b| a.name.cmp(&b.name));
     }
 
     /// Meaning across documents.
@@ -233,7 +239,11 @@ pub fn sort(findings: &mut Vec<Finding>) {
         (&a.file, a.span.start, a.severity, a.code).cmp(&(&b.file, b.span.start, b.severity, b.code))
     });
     let mut seen = BTreeSet::new();
-    findings.retain(|f| seen.insert((Arc::clone(&f.file), f.span, f.code, f.message.clone())));
+    // Of several findings about one credential, one is enough.
+    findings.retain(|f| {
+        let what = if f.masked { String::new() } else { f.message.clone() };
+        seen.insert((Arc::clone(&f.file), f.span, f.code, what))
+    });
     // A place that holds a credential is masked by every finding about it.
     let masked: BTreeSet<_> =
         findings.iter().filter(|f| f.masked).map(|f| (Arc::clone(&f.file), f.span.line)).collect();

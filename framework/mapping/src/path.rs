@@ -267,8 +267,9 @@ pub struct Filter {
 impl Filter {
     /// Compiles `text`, such as `@.deleted == true`.
     pub fn parse(text: &str) -> Result<Self, BadPath> {
-        let query = parse_json_path(&format!("$[?{text}]")).map_err(|error| {
-            BadPath::new(format!("not a filter: {}", reason(&error.to_string()))).help(FILTER_HELP)
+        let query = parse_json_path(&format!("$[?{text}]")).map_err(|_| {
+            let single = text.contains(" = ") && !text.contains("==");
+            BadPath::new("not a filter").help(if single { "compare with `==`" } else { FILTER_HELP })
         })?;
         let [Segment::Selector(Selector::Filter(expr))] = query.segments.as_slice() else {
             return Err(BadPath::new("not one filter").help(FILTER_HELP));

@@ -131,6 +131,11 @@ impl<'de> Typed<'de> {
         }
     }
 
+    /// The text, if it was not quoted: a quoted number is text.
+    fn plain(&self) -> Option<&'de str> {
+        self.text().filter(|_| matches!(self.0.content, Content::Scalar { plain: true, .. }))
+    }
+
     fn unexpected(&self) -> Unexpected<'de> {
         match &self.0.content {
             Content::Scalar { text, .. } => {
@@ -153,7 +158,7 @@ impl<'de> Typed<'de> {
 macro_rules! numbers {
     ($($method:ident $visit:ident $ty:ty),*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-            let number = self.text().and_then(|text| text.parse::<$ty>().ok());
+            let number = self.plain().and_then(|text| text.parse::<$ty>().ok());
             let result = match number {
                 Some(number) => visitor.$visit(number),
                 None => Err(de::Error::invalid_type(self.unexpected(), &"a whole number")),
@@ -179,7 +184,7 @@ impl<'de> Deserializer<'de> for Typed<'de> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ShapeError> {
-        let result = match self.text().map(typed_scalar) {
+        let result = match self.plain().map(typed_scalar) {
             Some(Json::Bool(value)) => visitor.visit_bool(value),
             _ => Err(de::Error::invalid_type(self.unexpected(), &"`true` or `false`")),
         };

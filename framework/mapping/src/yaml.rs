@@ -19,7 +19,7 @@ pub const MAX_NODES: usize = 20_000;
 /// The deepest nesting.
 pub const MAX_DEPTH: usize = 64;
 /// So many anchors, aliases and tags are named; one is enough to refuse the file.
-const MAX_REPEATED: usize = 10;
+const MAX_REPEATED: usize = 5;
 
 /// The documents of one file, and what is wrong with it. Documents before a fatal finding are given as well.
 pub fn parse(file: &Arc<str>, text: &str) -> (Vec<Node>, Vec<Finding>) {
@@ -86,6 +86,8 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, at: granit::Span, depth: usize) -> Result<Node, Fatal> {
         let mut span = self.span(at);
+        let marked = |mark: char| mark_before(self.text, span, mark);
+        let (anchor, tag_span) = (marked('&'), marked('!'));
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             self.report(Code::Y003, span, format!("more than {MAX_NODES} values"), "split the file");
@@ -103,7 +105,7 @@ impl<'t> Reader<'t> {
         if event.anchor_id().is_some() {
             self.repeated(
                 Code::Y002,
-                span,
+                anchor,
                 "anchors are not supported",
                 "write the value where it is used: what you read is what runs",
             )?;
@@ -111,7 +113,7 @@ impl<'t> Reader<'t> {
         if let Some(tag) = event.tag() {
             self.repeated(
                 Code::Y009,
-                span,
+                tag_span,
                 format!("tags such as `{}` are not supported", tag.original()),
                 "remove it: types follow from the key",
             )?;
@@ -245,7 +247,26 @@ impl<'t> Reader<'t> {
         let span = Span { line: marker.line().max(1), col: marker.col() + 1, start, end: start + width };
         let line = line_at(self.text, start);
         let (code, message, help) = explain(error, line);
+        let tab = self.text.get(..start).filter(|before| code == Code::Y007 && before.ends_with('\t'));
+        let span = match tab {
+            Some(before) => Span { col: span.col - 1, start: before.len() - 1, end: start, ..span },
+            None => span,
+        };
         self.report(code, span, message, &help);
+    }
+}
+
+/// Where the anchor or tag of a node starts: it stands before the node, on the same line.
+fn mark_before(text: &str, span: Span, mark: char) -> Span {
+    let before = text.get(..span.start).unwrap_or_default();
+    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    match before.get(line..).and_then(|l| l.rfind(mark)) {
+        Some(at) => {
+            let shown = text.get(line + at..span.start).unwrap_or_default();
+            let end = line + at + shown.trim_end().len();
+            Span { line: span.line, col: span.col - shown.chars().count(), start: line + at, end }
+        }
+        None => span,
     }
 }
 
@@ -259,11 +280,14 @@ fn line_at(text: &str, at: usize) -> &str {
 /// What a syntax error means to a person, by its kind and the line it is in.
 fn explain(error: &ScanError, line: &str) -> (Code, String, String) {
     let value = value_of(line);
-    let quoted = value.map(quote);
+    let quoted = value.map(|value| quote(value.trim_matches('`')));
     match error.kind() {
         ErrorKind::UnexpectedCharacter { character: character @ ('@' | '`' | '%') } => (
             Code::Y005,
-            format!("`{character}` cannot start a plain value in YAML"),
+            match character {
+                '`' => "a backtick cannot start a plain value in YAML".to_owned(),
+                other => format!("`{other}` cannot start a plain value in YAML"),
+            },
             quoted.map_or_else(|| "put the value in double quotes".to_owned(), |q| format!("quote it: {q}")),
         ),
         ErrorKind::TabNotAllowed
@@ -290,12 +314,21 @@ fn explain(error: &ScanError, line: &str) -> (Code, String, String) {
             format!("this `{open}` is never closed"),
             "close it, or quote the value if it is part of a text".into(),
         ),
+        ErrorKind::UnclosedQuotedScalar
+        | ErrorKind::InvalidQuotedScalarIndent
+        | ErrorKind::DocumentIndicatorInQuotedScalar => (
+            Code::Y001,
+            "a quoted text is not closed before this line".into(),
+            "close the quote; inside double quotes, write `\\\"` for a quote".into(),
+        ),
         ErrorKind::InvalidIndentation
         | ErrorKind::ExpectedBlockMappingKey
         | ErrorKind::ExpectedBlockSequenceEntry
         | ErrorKind::SimpleKeyExpected
         | ErrorKind::InvalidSimpleKey
         | ErrorKind::BlockSequenceEntryNotAllowed
+        | ErrorKind::MappingKeyNotAllowed
+        | ErrorKind::MappingValueNotAllowed
         | ErrorKind::ExpectedDocumentStart => (
             Code::Y008,
             "this line does not fit: it is indented wrongly, or `:` is missing".into(),
@@ -339,7 +372,9 @@ fn has_loose_braces(line: &str) -> bool {
 }
 
 fn loose_example(line: &str) -> &'static str {
-    if line.contains("${") {
+    if line.contains("call:") {
+        "`{ call: \"DELETE /people/{id}\" }`"
+    } else if line.contains("${") {
         "`{ bearer: \"${api_key}\" }`"
     } else if line.contains('[') {
         "`{ value: \"$.data[-1].id\" }`"

@@ -180,13 +180,18 @@ pub(super) fn build(
 /// Method, path and query of a call line.
 fn split(cx: &mut Cx<'_>, pointer: &str, text: &str) -> (Method, Template, Vec<(String, Template)>) {
     const HELP: &str = "write method and path, for example `GET /v1/customers/{id}`";
-    let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (word, rest) =
+        if text.starts_with('/') { ("", text) } else { text.split_once(' ').unwrap_or((text, "")) };
     let rest = rest.trim();
     let method = Method::parse(word).unwrap_or_else(|| {
-        let methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
-        let upper = word.to_uppercase();
+        const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+        if word.is_empty() {
+            cx.error(Code::Y111, pointer, "the method is missing")
+                .help(format!("write `GET {text}`, or another method"));
+            return Method::Get;
+        }
         let mut report = cx.error(Code::Y111, pointer, format!("`{word}` is not a method"));
-        match crate::finding::nearest(&upper, methods) {
+        match crate::finding::nearest(word, METHODS) {
             Some(near) => report.within(word).help(format!("did you mean `{near}`?")),
             None => report.within(word).help(HELP),
         };
@@ -236,6 +241,7 @@ fn check_slots(cx: &mut Cx<'_>, placed: &[(String, Template)], at: &str, kind: K
                 known.contains(slot) || matches!(slot, Slot::Param(name) if params.iter().any(|p| p == name));
             if !fits {
                 let names = known.iter().map(Slot::name).chain(params.iter().map(String::as_str));
+                let names = names.filter(|name| *name != slot.name());
                 cx.error(Code::M304, pointer, format!("this call does not know `{{{}}}`", slot.name()))
                     .within(&format!("{{{}}}", slot.name()))
                     .did_you_mean(slot.name(), names);

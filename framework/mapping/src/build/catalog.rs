@@ -53,7 +53,9 @@ fn ident(cx: &mut Cx<'_>, pointer: &str, text: &str) -> Option<Ident> {
 
 fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc) -> Option<CatalogField> {
     let pointer = sub("/fields", name);
-    cx.name(&pointer, name);
+    let before = cx.count();
+    cx.key_name(&pointer, name);
+    let named = cx.count() == before;
     let (ty, optional, column, note) = match doc {
         FieldDoc::Short(word) => {
             let (word, optional) = match word.0.strip_suffix('?') {
@@ -75,6 +77,9 @@ fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc) -> Option<CatalogField> {
     let column = match column {
         Some(column) => ident(cx, &sub(&pointer, "column"), &column.0),
         None => Ident::new(name).ok().or_else(|| {
+            if !named {
+                return None;
+            }
             cx.key_error(Code::Y108, &pointer, format!("`{name}` cannot be a column's name"))
                 .help("name the column with `column: …`");
             None
@@ -166,7 +171,7 @@ fn key(cx: &mut Cx<'_>, doc: &CatalogDoc, fields: &[Option<CatalogField>]) -> Op
                 .help("make the field `uuid` or `text`");
         }
         _ => {
-            cx.error(Code::M203, &field_pointer, format!("a {} cannot be a key", field.ty))
+            cx.error(Code::M203, &field_pointer, format!("a key cannot be of type `{}`", field.ty))
                 .help("a key is an int, a text or a uuid");
         }
     }

@@ -171,10 +171,10 @@ fn http(cx: &mut Cx<'_>, doc: &HttpDoc, uses: &mut Uses) -> Http {
 }
 
 fn timeout(cx: &mut Cx<'_>, doc: &HttpDoc) -> Duration {
-    let before = cx.findings.len();
+    let before = cx.count();
     let timeout = cx.duration_or("/http/timeout", doc.timeout.as_ref(), Duration::from_secs(30));
     let longest = Duration::from_secs(600);
-    if cx.findings.len() == before && (timeout.is_zero() || timeout > longest) {
+    if cx.count() == before && (timeout.is_zero() || timeout > longest) {
         cx.error(Code::Y108, "/http/timeout", "a call may take between 1ms and 10m");
     }
     timeout

@@ -86,11 +86,16 @@ fn field(
     winner: Winner,
     unit: usize,
 ) -> Option<Field> {
-    cx.name(&written.pointer, written.label);
+    cx.key_name(&written.pointer, written.label);
     let direction = written.direction();
+    let before = cx.count();
     let read = cx.query(&written.remote_at(), written.remote);
-    let write =
-        check::paths::writable(cx, &written.pointer, &written.remote_at(), &read, direction, written.long);
+    let unreadable = cx.count() > before;
+    let write = if unreadable {
+        None
+    } else {
+        check::paths::writable(cx, &written.pointer, &written.remote_at(), &read, direction, written.long)
+    };
     let local = local(cx, written, catalog);
     let lens = local.and_then(|local| lens(cx, written, &local.ty, doc, catalog, true));
     let default = default(cx, written, local);
@@ -159,7 +164,7 @@ fn check_normalize(cx: &mut Cx<'_>, written: &Written<'_>, ty: &FieldType) {
         cx.error(
             Code::M203,
             &written.at("normalize"),
-            format!("only text can be made alike, and `{}` is a {ty}", written.label),
+            format!("only text can be made alike, and the type of `{}` is `{ty}`", written.label),
         )
         .help("remove `normalize`");
     }
@@ -278,8 +283,12 @@ fn currency(
     let written = Written::new(label, field_doc);
     let local = catalog.field(written.local())?;
     if !matches!(local.ty, FieldType::Text | FieldType::Enum(_)) {
-        cx.error(Code::M203, pointer, format!("`{label}` is a {}, and a currency is text", local.ty))
-            .help("name the field that holds an ISO 4217 code such as `eur`");
+        cx.error(
+            Code::M203,
+            pointer,
+            format!("the type of `{label}` is `{}`, and a currency is text", local.ty),
+        )
+        .help("name the field that holds an ISO 4217 code such as `eur`");
         return None;
     }
     // Whatever is wrong with that field is reported where it is written.

@@ -23,6 +23,14 @@ pub(crate) struct Known {
     pub(crate) catalogs: BTreeMap<String, Arc<Catalog>>,
     /// Documents that are there and cannot be used; referring to one is not a second mistake.
     pub(crate) broken: BTreeSet<String>,
+    /// Some file could not be read, and may hold whatever is not found.
+    pub(crate) incomplete: bool,
+}
+
+impl Known {
+    fn may_hold(&self, name: &str) -> bool {
+        self.incomplete || self.broken.contains(name)
+    }
 }
 
 /// A mapping, and what is wrong with its document; `None` if what it refers to is not there.
@@ -64,7 +72,7 @@ fn catalog(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Option<Arc<Catal
     if let Some(catalog) = known.catalogs.get(name) {
         return Some(Arc::clone(catalog));
     }
-    if !known.broken.contains(name) {
+    if !known.may_hold(name) {
         cx.error(Code::M101, "/local", format!("there is no catalog `{name}`"))
             .did_you_mean(name, known.catalogs.keys().map(String::as_str));
     }
@@ -83,7 +91,7 @@ fn remote(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Option<(Remote, A
         return None;
     };
     let Some(spec) = known.connectors.get(connector) else {
-        if !known.broken.contains(connector) {
+        if !known.may_hold(connector) {
             cx.error(Code::M101, pointer, format!("there is no connector `{connector}`"))
                 .within(connector)
                 .did_you_mean(connector, known.connectors.keys().map(String::as_str));
@@ -282,9 +290,9 @@ fn sync(cx: &mut Cx<'_>, doc: &MappingDoc, connector: &ConnectorSpec, resource: 
                         cx.error(Code::M302, &pointer, message)
                             .help(format!("remove `{key}`, or give the connector the call"));
                     }
-                    let before = cx.findings.len();
+                    let before = cx.count();
                     let interval = cx.duration(&pointer, text);
-                    if cx.findings.len() == before && interval < Duration::from_secs(1) {
+                    if cx.count() == before && interval < Duration::from_secs(1) {
                         cx.error(Code::Y108, &pointer, "at most once a second").help("write `1s` or more");
                     }
                     Some(interval)

@@ -167,16 +167,32 @@ impl<'a> Cx<'a> {
         text.map_or(default, |t| self.duration(pointer, t.as_str()))
     }
 
+    /// How many findings there are, to see whether a step found any.
+    pub(crate) fn count(&self) -> usize {
+        self.findings.len()
+    }
+
     /// A name that others refer to.
     pub(crate) fn name(&mut self, pointer: &str, text: &str) {
-        let fits = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
-            && text.len() <= 63;
-        if !fits {
-            self.error(Code::Y108, pointer, format!("`{text}` is not a name"))
-                .help("use letters, digits, `_` and `-`, not starting with a digit, at most 63 characters");
+        if !is_name(text) {
+            self.error(Code::Y108, pointer, format!("`{text}` is not a name")).help(NAME_HELP);
         }
     }
+
+    /// A name that is a key of the document.
+    pub(crate) fn key_name(&mut self, pointer: &str, text: &str) {
+        if !is_name(text) {
+            self.key_error(Code::Y108, pointer, format!("`{text}` is not a name")).help(NAME_HELP);
+        }
+    }
+}
+
+const NAME_HELP: &str = "use letters, digits, `_` and `-`, not starting with a digit, at most 63 characters";
+
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+        && text.len() <= 63
 }
 
 /// A finding that was just reported, to say more about it.

@@ -13,8 +13,8 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
     reads(cx, mapping, &can);
     updates(cx, mapping, &can);
     creates(cx, doc, mapping, &can);
-    deletes(cx, doc, mapping, &can);
-    arrivals(cx, doc, mapping, &can);
+    deletes(cx, mapping, &can);
+    arrivals(cx, mapping, &can);
     matching(cx, mapping, &can);
     newest(cx, doc, mapping, &can);
     blind(cx, mapping);
@@ -71,7 +71,8 @@ fn creates(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabilit
     let pointer = said(cx, pointer);
     let resource = resource_name(mapping);
     const OFF: &str = "say `creates: { from_local: ignore }` (or `manual`)";
-    if !mapping.fields.iter().any(|f| f.direction.goes_out()) {
+    let all_built = mapping.fields.len() == doc.fields.0.len();
+    if all_built && !mapping.fields.iter().any(|f| f.direction.goes_out()) {
         cx.error(Code::M301, pointer, "no field goes out, so records created for local rows would be empty")
             .help(OFF);
         return;
@@ -94,7 +95,7 @@ fn creates(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabilit
         .help("add `identity: { stamp: $.… }` with the unique external id field");
     }
     let provable =
-        can.idempotency.is_some() || (can.upsert && !can.create) || can.recover || finds(doc, mapping, can);
+        can.idempotency.is_some() || (can.upsert && !can.create) || can.recover || finds(mapping, can);
     if !provable {
         cx.error(Code::M301, pointer, format!("nothing can prove whether an uncertain create arrived at `{resource}`"))
             .help(
@@ -104,13 +105,13 @@ fn creates(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabilit
 }
 
 /// Whether a consistent lookup finds what we create.
-fn finds(_doc: &MappingDoc, mapping: &Mapping, can: &Capabilities) -> bool {
+fn finds(mapping: &Mapping, can: &Capabilities) -> bool {
     let consistent = |path: &SingularPath| can.find_on(path).is_some_and(|f| f.consistent);
     let matched = mapping.identity.matching.iter().filter_map(|label| mapping.field(label)?.read.singular());
     matched.chain(&mapping.identity.stamp).any(consistent)
 }
 
-fn deletes(cx: &mut Cx<'_>, _doc: &MappingDoc, mapping: &Mapping, can: &Capabilities) {
+fn deletes(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
     let resource = resource_name(mapping);
     let deletes = &mapping.deletes;
     if deletes.from_local == FromLocalDelete::Delete {
@@ -130,7 +131,7 @@ fn deletes(cx: &mut Cx<'_>, _doc: &MappingDoc, mapping: &Mapping, can: &Capabili
     }
 }
 
-fn arrivals(cx: &mut Cx<'_>, _doc: &MappingDoc, mapping: &Mapping, can: &Capabilities) {
+fn arrivals(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
     let comes = can.webhook
         || (can.feed && mapping.sync.feed.is_some())
         || (can.since && mapping.sync.poll.is_some());

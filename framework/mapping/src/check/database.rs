@@ -180,7 +180,7 @@ impl Check<'_> {
         };
         if !holds(column.kind, &field.ty) {
             let message = format!(
-                "the column `{}` is {}, and the field is a {}",
+                "the column `{}` is {}, and the field's type is `{}`",
                 column.name, column.declared, field.ty
             );
             self.say(Severity::Error, &pointer, message, "make the two agree");

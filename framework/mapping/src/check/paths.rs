@@ -114,7 +114,7 @@ pub(crate) fn values(cx: &mut Cx<'_>, pointer: &str, words: &[Word], ty: &FieldT
                 .help("give each a value of its own, or add `direction: out`");
         }
         if Value::from_text(ty, &word.local).is_err() {
-            let message = format!("the local field cannot hold `{}`: it is a {ty}", word.local);
+            let message = format!("the local field cannot hold `{}`: its type is `{ty}`", word.local);
             let mut report = cx.key_error(Code::M204, &pointer, message);
             if let FieldType::Enum(words) = ty {
                 report.did_you_mean(&word.local, words.iter().map(String::as_str));

@@ -79,7 +79,7 @@ impl Codec {
     /// What comes out for something of kind `inner`; fails where the codec does not take that.
     pub(super) fn outer(&self, inner: &Kind) -> Result<Kind, ChainError> {
         let takes = |what: &str, help: &str| {
-            ChainError::new(format!("`{}` takes {what}, and here is a {inner}", self.name()), help)
+            ChainError::new(format!("`{}` takes {what}, and gets `{inner}` here", self.name()), help)
         };
         match (self, inner) {
             (Codec::String, Kind::Int | Kind::Decimal | Kind::Bool | Kind::Uuid) => Ok(Kind::Text),

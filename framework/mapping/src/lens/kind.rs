@@ -100,7 +100,7 @@ impl Kind {
     }
 
     fn does_not_travel(&self, codecs: &str) -> ChainError {
-        ChainError::new(format!("a {self} cannot travel as it is"), format!("end the chain with {codecs}"))
+        ChainError::new(format!("`{self}` cannot travel as it is"), format!("end the chain with {codecs}"))
     }
 }
 

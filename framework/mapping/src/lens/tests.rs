@@ -321,11 +321,11 @@ fn a_refusal_never_shows_the_value() {
 fn types_meet_or_say_where_they_do_not() {
     assert!(Lens::new(&FieldType::Timestamp, None).unwrap_err().message.contains("must be said"));
     let error = Lens::new(&FieldType::Decimal { scale: 2 }, Some(vec![])).unwrap_err();
-    assert_eq!((error.index, error.message.as_str()), (None, "a decimal cannot travel as it is"));
+    assert_eq!((error.index, error.message.as_str()), (None, "`decimal` cannot travel as it is"));
     let error = Lens::new(&FieldType::Int, Some(vec![Codec::String, Codec::Unix])).unwrap_err();
     assert_eq!(
         (error.index, error.message.as_str()),
-        (Some(1), "`unix` takes a timestamp, and here is a text")
+        (Some(1), "`unix` takes a timestamp, and gets `text` here")
     );
     assert!(Lens::new(&FieldType::Date, None).is_ok());
     assert!(Lens::new(&FieldType::List(Box::new(FieldType::Timestamp)), None).is_err());
