@@ -120,7 +120,10 @@ impl<'t> Reader<'t> {
         }
         let content = match event {
             Event::Scalar(text, style, ..) => {
-                Content::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }
+                let plain = style == ScalarStyle::Plain;
+                // The parser calls an empty place `~`; here it stays what was written.
+                let text = if plain && span.start == span.end { String::new() } else { text.into_owned() };
+                Content::Scalar { text, plain }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
                 self.repeated(
