@@ -1,9 +1,9 @@
 //! What everything of one connection shares: the resolved document, what a vendor's crate adds, and credentials.
 
 use crate::credentials::Credentials;
-use bothways_connector::Limits;
-use bothways_mapping::connector::{Auth, ConnectorSpec, HeaderValue, ResolvedConnector};
-use bothways_model::{Failure, Mode, Request, Response, Secret};
+use bothways_connector::{Limits, Unrated};
+use bothways_mapping::connector::{Auth, ConnectorSpec, Errors, HeaderValue, ResolvedConnector};
+use bothways_model::{ErrorClass, Failure, Mode, Request, Response, Secret};
 use url::Url;
 
 /// What a vendor's crate adds to its document: things that data cannot say.
@@ -92,5 +92,15 @@ fn limits(resolved: &ResolvedConnector, origin: &url::Origin) -> Limits {
         burst: resolved.rate.burst,
         concurrent: usize::try_from(resolved.rate.concurrent).unwrap_or(usize::MAX),
         timeout: resolved.spec.http.timeout,
+        unrated: unrated(&resolved.spec.http.errors),
     }
+}
+
+/// The codes that the document classes as something else than too many requests.
+fn unrated(errors: &Errors) -> Unrated {
+    let Some(code) = errors.code.as_ref().and_then(|query| query.singular()) else {
+        return Unrated::default();
+    };
+    let others = errors.codes.iter().filter(|(_, class)| **class != ErrorClass::Throttle);
+    Unrated { code: code.clone(), codes: others.map(|(code, _)| code.clone()).collect() }
 }

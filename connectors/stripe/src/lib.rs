@@ -12,6 +12,9 @@ mod mode;
 use bothways_connector_rest::{BadBaseUrl, RestConnector, Vendor};
 use bothways_mapping::connector::ResolvedConnector;
 
+/// Whether a key means real customers.
+pub use mode::of as mode;
+
 /// The connector document, compiled in.
 pub const DOCUMENT: &str = include_str!("../connector.yaml");
 

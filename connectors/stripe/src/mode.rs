@@ -4,7 +4,7 @@ use bothways_mapping::connector::Auth;
 use bothways_model::Mode;
 
 /// Whether the key means real customers. Restricted keys (`rk_`) tell as secret keys (`sk_`) do.
-pub(crate) fn of(auth: &Auth) -> Mode {
+pub fn of(auth: &Auth) -> Mode {
     let Auth::Bearer(key) = auth else { return Mode::Unknown };
     let key = key.expose();
     let starts = |prefixes: [&str; 2]| prefixes.iter().any(|prefix| key.starts_with(prefix));

@@ -134,6 +134,14 @@ fn the_account_and_its_mode() {
 }
 
 #[test]
+fn a_lock_slows_nothing_down() {
+    let limits = connector("").limits().clone();
+    assert_eq!(limits.unrated.code, path(&["error", "code"]));
+    assert!(limits.unrated.codes.iter().any(|code| code == "lock_timeout"), "{:?}", limits.unrated);
+    assert_eq!((limits.origin.as_str(), limits.origin_from_operator), (BASE, true));
+}
+
+#[test]
 fn errors_mean_what_stripe_says() {
     let mut stripe = Stripe::new(Config::default());
     let connector = connector("");

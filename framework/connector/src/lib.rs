@@ -20,7 +20,7 @@ pub mod conformance;
 pub use date::{answer_date, retry_after};
 pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step};
 pub use feed::{Feed, FeedQuery};
-pub use limits::Limits;
+pub use limits::{Limits, Unrated};
 pub use operation::{FieldWrites, Operation, StoredRequest, WriteKind};
 pub use resource::{Resource, ResourceQuery};
 pub use webhook::{Rejected, Unverified, Verified, Webhook};

@@ -1,5 +1,6 @@
 //! What one connection may do to its service.
 
+use bothways_model::SingularPath;
 use std::time::Duration;
 
 /// The budget and borders of one connection, enforced by the HTTP port.
@@ -21,4 +22,15 @@ pub struct Limits {
     pub concurrent: usize,
     /// The deadline of one call.
     pub timeout: Duration,
+    /// Refusals (429) that are not about the rate, such as a lock on one record: they slow nothing down.
+    pub unrated: Unrated,
+}
+
+/// How to tell a 429 that is not about the rate.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Unrated {
+    /// Where the service's code is in an error's JSON body.
+    pub code: SingularPath,
+    /// The codes; none if every 429 is about the rate.
+    pub codes: Vec<String>,
 }

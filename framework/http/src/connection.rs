@@ -4,7 +4,7 @@ use crate::address::{Forbidden, Reach};
 use crate::pace::Pace;
 use crate::resolve::CheckedResolver;
 use crate::{Settings, failure};
-use bothways_connector::{Limits, retry_after};
+use bothways_connector::{Limits, Unrated, retry_after};
 use bothways_engine::{Purpose, SendError};
 use bothways_model::{Method, Request, Response};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -31,6 +31,7 @@ pub(crate) struct Connection {
     slots: Semaphore,
     /// Slots that bulk reads also need: fewer, so that a record's change never waits behind a whole walk.
     background: Semaphore,
+    unrated: Unrated,
     largest_answer: usize,
 }
 
@@ -53,6 +54,7 @@ impl Connection {
             pace: Pace::new(limits.requests, limits.per, limits.burst),
             slots: Semaphore::new(concurrent),
             background: Semaphore::new((concurrent * 3 / 4).max(1)),
+            unrated: limits.unrated.clone(),
             largest_answer: settings.largest_answer,
         })
     }
@@ -129,37 +131,53 @@ impl Connection {
         client: &reqwest::Client,
         request: reqwest::Request,
     ) -> Result<Response, SendError> {
-        let mut answer = client.execute(request).await.map_err(|e| failure::of_sending(&e))?;
+        let answer = client.execute(request).await.map_err(|e| failure::of_sending(&e))?;
         let mut read = Response {
             status: answer.status().as_u16(),
             headers: read_headers(answer.headers())?,
             body: Vec::new(),
         };
+        let body = self.read_body(answer, &mut read.body).await;
         self.note(&read);
+        body.map(|()| read)
+    }
 
+    async fn read_body(&self, mut answer: reqwest::Response, body: &mut Vec<u8>) -> Result<(), SendError> {
         let expected = answer.content_length().and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
         if expected > self.largest_answer {
             return Err(self.too_large());
         }
-        read.body.reserve_exact(expected);
+        body.reserve_exact(expected);
         // Chunks come decompressed, so the limit holds for what a small compressed answer unfolds to.
         while let Some(chunk) = answer.chunk().await.map_err(|e| failure::of_reading(&e))? {
-            if read.body.len() + chunk.len() > self.largest_answer {
+            if body.len() + chunk.len() > self.largest_answer {
                 return Err(self.too_large());
             }
-            read.body.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk);
         }
-        Ok(read)
+        Ok(())
     }
 
     /// Lets a refusal slow the whole connection down, whichever call met it.
     fn note(&self, answer: &Response) {
         let asked = retry_after(answer);
-        if answer.status == 429 || (answer.status == 503 && asked.is_some()) {
+        let refused =
+            (answer.status == 429 && !self.is_unrated(answer)) || (answer.status == 503 && asked.is_some());
+        if refused {
             self.pace.refused(Instant::now(), asked);
         } else {
             self.pace.accepted();
         }
+    }
+
+    /// Whether a 429 is about something else than the rate.
+    fn is_unrated(&self, answer: &Response) -> bool {
+        if self.unrated.codes.is_empty() {
+            return false;
+        }
+        let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
+        let code = body.as_ref().and_then(|b| self.unrated.code.get(b)).and_then(serde_json::Value::as_str);
+        code.is_some_and(|code| self.unrated.codes.iter().any(|known| known == code))
     }
 
     fn too_large(&self) -> SendError {

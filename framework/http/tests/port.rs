@@ -2,10 +2,10 @@
 
 mod server;
 
-use bothways_connector::Limits;
+use bothways_connector::{Limits, Unrated};
 use bothways_engine::{Http, Purpose, SendError};
 use bothways_http::{Forbidden, HttpPort, Settings};
-use bothways_model::{ConnectionName, Method, Request, Response, Secret};
+use bothways_model::{ConnectionName, Method, Request, Response, Secret, Segment, SingularPath};
 use futures::future::join_all;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use server::{Answer, Server, answer};
@@ -28,6 +28,7 @@ fn limits(origin: impl Into<String>) -> Limits {
         burst: 100_000,
         concurrent: 64,
         timeout: SECOND * 10,
+        unrated: Unrated::default(),
     }
 }
 
@@ -249,6 +250,24 @@ async fn a_refusal_pauses_the_whole_connection() {
         assert_eq!(answer.unwrap().status, 200);
     }
     assert!(before.elapsed() >= SECOND, "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn a_lock_on_one_record_slows_nothing_down() {
+    let server = Server::start(|number, _| match number {
+        0 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":"locked"}}"#),
+        1 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":"other"}}"#),
+        _ => answer("200 OK", "", b"{}"),
+    })
+    .await;
+    let code = SingularPath(["error", "code"].map(|name| Segment::Name(name.into())).to_vec());
+    let unrated = Unrated { code, codes: vec!["locked".into()] };
+    let port = port(&Limits { unrated, ..limits(origin(server.address)) });
+    for _ in 0..2 {
+        assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 429);
+    }
+    let paused = send(&port, get(server.address, "/")).await;
+    assert_eq!(paused, Err(SendError::NotSent("the service asked for a pause".into())));
 }
 
 #[tokio::test]

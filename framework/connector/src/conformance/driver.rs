@@ -42,7 +42,10 @@ impl<'a> Driver<'a> {
                 Step::Done(outcome) => {
                     let mut writes = calls.iter().filter(|call: &&Call| call.write).map(stored);
                     let first = writes.next();
-                    assert!(writes.all(|again| Some(again) == first), "an exchange made two different writes");
+                    assert!(
+                        writes.all(|again| Some(again) == first),
+                        "an exchange made two different writes"
+                    );
                     return (outcome, calls);
                 }
                 Step::Call(call) => {
