@@ -111,6 +111,11 @@ impl Engine {
         self.news.send_modify(|n| *n += 1);
     }
 
+    /// The address others reach this engine's queue at.
+    pub fn queue_address(&self) -> String {
+        self.queue.address()
+    }
+
     /// A receiver that changes whenever something was written.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()

@@ -61,6 +61,9 @@ enum Due {
 impl Engine {
     /// Starts the readers of a connection whose account has been checked. Returns at once.
     pub(crate) fn start_readers(self: &Arc<Self>, connection: &ConnectionName) {
+        if !self.settings.readers {
+            return;
+        }
         let tasks = self.ports.tasks.clone();
         let has_feed = self.connections.get(connection).is_some_and(|connector| connector.feed().is_some());
         if has_feed {

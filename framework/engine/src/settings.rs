@@ -20,6 +20,8 @@ pub struct Settings {
     pub delete_window: Duration,
     /// Retries.
     pub retry: RetryPolicy,
+    /// Whether feeds, polls and scheduled full passes run. Off for a process that only does one pass and the work it finds.
+    pub readers: bool,
     /// Days for which history and closed intents are kept.
     pub keep_days: u32,
 }
@@ -34,6 +36,7 @@ impl Default for Settings {
             delete_limit: 10,
             delete_window: Duration::from_secs(30 * 60),
             retry: RetryPolicy::default(),
+            readers: true,
             keep_days: 30,
         }
     }
