@@ -87,8 +87,10 @@ impl HistoryOp {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// Before.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::link::known")]
     pub before: Option<Value>,
     /// After.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::link::known")]
     pub after: Option<Value>,
 }
 

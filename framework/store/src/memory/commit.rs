@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::transition::{Effects, Run};
-use crate::{IntentWrite, KeyWrite, Result, RowWrite, StoreError, StoreErrorKind, Unit, UnitOutcome};
+use crate::{IntentWrite, KeyWrite, Result, RowWrite, Unit, UnitOutcome};
 use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
 
 /// The row part, carried out.
@@ -77,8 +77,7 @@ impl State {
         let table = self.table(&catalog)?;
         let archives = matches!(write, RowWrite::Archive(_) | RowWrite::Restore(_));
         if archives && table.catalog.deleted_at.is_none() {
-            let message = format!("catalog `{catalog}` has no `deleted_at` column");
-            return Err(StoreError::new(StoreErrorKind::Unknown, message));
+            return Ok(Err(format!("catalog `{catalog}` has no `deleted_at` column")));
         }
         let missing = || Ok(Err(format!("{}: the row is gone", table.catalog.table)));
         let none = Record::new();

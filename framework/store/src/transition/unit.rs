@@ -81,6 +81,11 @@ impl<'u> Run<'u> {
         self.link.as_ref()
     }
 
+    /// Whether the row part was refused already.
+    pub fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
     /// Whether the unit has a row part.
     pub fn has_row_part(&self) -> bool {
         self.unit.settle.is_some()

@@ -1,0 +1,230 @@
+//! What a batch of units knows: links as they are left so far, who holds which id, and everything that is to be written.
+
+use crate::connect::Database;
+use crate::error::ours;
+use crate::statement::{fetch, list};
+use crate::stored::{LINK, StoredLink, get, nanos, read_link};
+use crate::table::Table;
+use bothways_model::{LinkId, PairId, Timestamp};
+use bothways_store::transition::{Effects, Run};
+use bothways_store::{
+    Guard, History, Intent, IntentWrite, KeyWrite, Link, LocalBinding, Result, Signal, Subject, Unit,
+    UnitOutcome, WorkWrite,
+};
+use sqlx::SqliteConnection;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// One of a link's two ids, in its pair.
+pub(super) type Identity = (PairId, Subject);
+
+/// A change of work, in the order of the units.
+pub(super) enum WorkStep {
+    Write(WorkWrite),
+    Signal(Signal),
+}
+
+/// A batch under way.
+pub(super) struct Batch<'u> {
+    pub(super) now: Timestamp,
+    pub(super) units: &'u [Unit],
+    pub(super) refusal: Option<&'u str>,
+    /// Tables of the pairs whose units have a row part.
+    pub(super) tables: HashMap<PairId, Arc<Table>>,
+    /// Links as the database has them.
+    pub(super) stored: HashMap<LinkId, StoredLink>,
+    /// Links as the units have left them so far.
+    pub(super) links: HashMap<LinkId, StoredLink>,
+    /// Links to write, in the order they were first changed.
+    pub(super) dirty: Vec<LinkId>,
+    holders: HashMap<Identity, LinkId>,
+    asked: HashSet<Identity>,
+    deletes: HashMap<(PairId, i64), usize>,
+    opened_deletes: Vec<(PairId, Timestamp)>,
+    pub(super) intents: Vec<&'u IntentWrite>,
+    pub(super) history: Vec<History>,
+    pub(super) work: Vec<WorkStep>,
+    pub(super) keys: Vec<&'u KeyWrite>,
+}
+
+impl<'u> Batch<'u> {
+    pub(super) async fn load(
+        database: &Database,
+        c: &mut SqliteConnection,
+        now: Timestamp,
+        units: &'u [Unit],
+        refusal: Option<&'u str>,
+    ) -> Result<Self> {
+        let ids: Vec<String> = units.iter().filter_map(Run::link_id).map(|id| id.to_string()).collect();
+        let mut stored = HashMap::new();
+        if !ids.is_empty() {
+            let sql =
+                format!("SELECT {LINK} FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))");
+            for row in fetch(c, sql, [list(&ids)]).await.map_err(ours)? {
+                let link = read_link(&row)?;
+                stored.insert(link.link.id, link);
+            }
+        }
+        let pair_of = |unit: &Unit| match &unit.guard {
+            Guard::Claim(link) => Some(link.pair),
+            Guard::Token { link, .. } => stored.get(link).map(|l| l.link.pair),
+            Guard::Free => None,
+        };
+        let wanted: HashSet<PairId> =
+            units.iter().filter(|u| u.settle.is_some()).filter_map(pair_of).collect();
+        let tables = database.tables_of(c, wanted).await?;
+        let mut batch = Self {
+            now,
+            units,
+            refusal,
+            tables,
+            links: stored.clone(),
+            stored,
+            dirty: Vec::new(),
+            holders: HashMap::new(),
+            asked: HashSet::new(),
+            deletes: HashMap::new(),
+            opened_deletes: Vec::new(),
+            intents: Vec::new(),
+            history: Vec::new(),
+            work: Vec::new(),
+            keys: Vec::new(),
+        };
+        for link in batch.stored.values().map(|l| &l.link) {
+            for identity in identities(link) {
+                batch.holders.insert(identity, link.id);
+            }
+        }
+        let wanted = units.iter().flat_map(|unit| batch.wanted(unit)).collect();
+        batch.load_holders(c, wanted).await?;
+        for (limit, _) in units.iter().filter_map(Run::delete_limit) {
+            let at = (limit.pair, nanos(limit.since));
+            if let Entry::Vacant(entry) = batch.deletes.entry(at) {
+                let sql =
+                    "SELECT count(*) FROM bothways_intents WHERE pair = ? AND kind = 'delete' AND at >= ?";
+                let rows = fetch(c, sql, [at.0.0.into(), at.1.into()]).await.map_err(ours)?;
+                let count: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
+                entry.insert(usize::try_from(count).unwrap_or(0));
+            }
+        }
+        Ok(batch)
+    }
+
+    /// The ids that a unit's guard and confirmation bring into its link.
+    fn wanted(&self, unit: &Unit) -> Vec<Identity> {
+        let mut wanted = Vec::new();
+        if let Guard::Claim(link) = &unit.guard {
+            wanted.extend(identities(link));
+        }
+        let pair = Run::link_id(unit).and_then(|id| self.links.get(&id)).map(|l| l.link.pair);
+        if let (Some(write), Some(pair)) = (&unit.confirm, pair) {
+            wanted.extend(write.link.remote_id.clone().map(|id| (pair, Subject::Remote(id))));
+            if let LocalBinding::Set(Some(id)) = &write.local {
+                wanted.push((pair, Subject::Local(id.clone())));
+            }
+        }
+        wanted
+    }
+
+    /// Finds out which live links hold these ids, as far as that is not known.
+    pub(super) async fn load_holders(
+        &mut self,
+        c: &mut SqliteConnection,
+        wanted: Vec<Identity>,
+    ) -> Result<()> {
+        let mut sides: HashMap<(PairId, &str), Vec<String>> = HashMap::new();
+        for identity in wanted {
+            if self.holders.contains_key(&identity) || !self.asked.insert(identity.clone()) {
+                continue;
+            }
+            match identity {
+                (pair, Subject::Local(id)) => sides.entry((pair, "local_id")).or_default().push(id.0),
+                (pair, Subject::Remote(id)) => sides.entry((pair, "remote_id")).or_default().push(id.0),
+                (_, Subject::Group(_)) => {}
+            }
+        }
+        for ((pair, column), ids) in sides {
+            let sql = format!(
+                "SELECT id, {column} FROM bothways_links WHERE live = 1 AND pair = ? \
+                 AND {column} IN (SELECT value FROM json_each(?))"
+            );
+            for row in fetch(c, sql, [pair.0.into(), list(&ids)]).await.map_err(ours)? {
+                let id: LinkId =
+                    get::<&str>(&row, 0)?.parse().map_err(|_| crate::error::damaged("a link's id"))?;
+                // A link of this batch holds what the batch says, not what the database still says.
+                if self.links.contains_key(&id) {
+                    continue;
+                }
+                let held: String = get(&row, 1)?;
+                let subject = match column {
+                    "local_id" => Subject::Local(held.into()),
+                    _ => Subject::Remote(held.into()),
+                };
+                self.holders.insert((pair, subject), id);
+            }
+        }
+        Ok(())
+    }
+
+    /// The other live link that has one of this live link's ids (rule 30).
+    pub(super) fn rival(&self, link: &Link) -> Option<LinkId> {
+        identities(link).into_iter().filter_map(|i| self.holders.get(&i)).find(|id| **id != link.id).copied()
+    }
+
+    /// Whether the delete limit is reached, with `more` opened by units that are not applied yet.
+    pub(super) fn is_withheld(&self, unit: &Unit, more: usize) -> bool {
+        let Some((limit, opens)) = Run::delete_limit(unit) else { return false };
+        let before = self.deletes.get(&(limit.pair, nanos(limit.since))).copied().unwrap_or(0);
+        let here =
+            self.opened_deletes.iter().filter(|(pair, at)| *pair == limit.pair && *at >= limit.since).count();
+        before + here + more + opens as usize > limit.most as usize
+    }
+
+    /// Takes in what a unit does. The row is written already.
+    pub(super) fn apply(&mut self, effects: Effects<'u>) -> UnitOutcome {
+        if let Some(link) = effects.link {
+            let id = link.id;
+            let before = self.links.get(&id);
+            let intents = before.map_or(0, |l| l.intents);
+            if let Some(before) = before {
+                for identity in identities(&before.link) {
+                    self.holders.remove(&identity);
+                }
+            }
+            for identity in identities(&link) {
+                self.holders.insert(identity, id);
+            }
+            if !self.dirty.contains(&id) {
+                self.dirty.push(id);
+            }
+            self.links.insert(id, StoredLink { link, intents });
+        }
+        for write in effects.intents {
+            if let IntentWrite::Open(intent) = write {
+                if intent.kind == Intent::DELETE {
+                    self.opened_deletes.push((intent.pair, intent.at));
+                }
+                if let Some(link) = self.links.get_mut(&intent.link) {
+                    link.intents = link.intents.max(intent.number);
+                }
+            }
+            self.intents.push(write);
+        }
+        self.history.extend(effects.history);
+        self.work.extend(effects.work.iter().cloned().map(WorkStep::Write));
+        self.work.extend(effects.signals.into_iter().map(WorkStep::Signal));
+        self.keys.extend(effects.keys);
+        effects.outcome
+    }
+}
+
+/// The ids that nobody else may have while this link is live.
+pub(super) fn identities(link: &Link) -> Vec<Identity> {
+    if !link.state.is_live() {
+        return Vec::new();
+    }
+    let local = link.local_id.clone().map(Subject::Local);
+    let remote = link.remote_id.clone().map(Subject::Remote);
+    local.into_iter().chain(remote).map(|subject| (link.pair, subject)).collect()
+}

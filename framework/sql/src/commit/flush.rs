@@ -1,0 +1,105 @@
+//! Writing what a batch of units did to the engine's own tables, each table with few statements.
+
+use super::batch::{Batch, WorkStep, identities};
+use crate::connect::draw;
+use crate::error::ours;
+use crate::keys::write_keys;
+use crate::statement::{Arg, Bulk, execute, list};
+use crate::stored::{HISTORY, INTENT, LINK, LINK_UPSERT, history_args, intent_args, link_args, nanos};
+use crate::work_book::WorkBook;
+use bothways_model::Seq;
+use bothways_store::{IntentWrite, Result};
+use sqlx::SqliteConnection;
+
+impl Batch<'_> {
+    /// Writes everything.
+    pub(super) async fn flush(self, c: &mut SqliteConnection) -> Result<()> {
+        self.flush_links(c).await?;
+        self.flush_intents(c).await?;
+        let rows = self.history.iter().map(|entry| history_args(self.now, entry)).collect();
+        let head = format!("INSERT INTO bothways_history ({HISTORY}) VALUES");
+        Bulk { head: &head, width: 11, tail: "" }.run(c, rows).await.map_err(ours)?;
+        write_keys(c, &self.keys).await?;
+        self.flush_work(c).await
+    }
+
+    async fn flush_links(&self, c: &mut SqliteConnection) -> Result<()> {
+        let links: Vec<_> = self.dirty.iter().filter_map(|id| self.links.get(id)).collect();
+        // Links that give an id up step aside first, since another one of the batch may get it.
+        let leaving: Vec<String> = links
+            .iter()
+            .filter(|after| {
+                self.stored.get(&after.link.id).is_some_and(|before| {
+                    let kept = identities(&after.link);
+                    identities(&before.link).iter().any(|identity| !kept.contains(identity))
+                })
+            })
+            .map(|link| link.link.id.to_string())
+            .collect();
+        if !leaving.is_empty() && links.len() > 1 {
+            let sql = "UPDATE bothways_links SET live = 0 WHERE id IN (SELECT value FROM json_each(?))";
+            execute(c, sql, [list(&leaving)]).await.map_err(ours)?;
+        }
+        let head = format!("INSERT INTO bothways_links ({LINK}) VALUES");
+        let rows = links.into_iter().map(link_args).collect();
+        Bulk { head: &head, width: 17, tail: LINK_UPSERT }.run(c, rows).await.map_err(ours)
+    }
+
+    async fn flush_intents(&self, c: &mut SqliteConnection) -> Result<()> {
+        let (mut opened, mut closed, mut sent) = (Vec::new(), Vec::new(), Vec::new());
+        for write in &self.intents {
+            match write {
+                IntentWrite::Open(intent) => opened.push(intent_args(intent)),
+                IntentWrite::Close { link, number, state, outcome } => closed.push(vec![
+                    Arg::from(link.to_string()),
+                    i64::from(*number).into(),
+                    state.as_str().into(),
+                    state.is_pending().into(),
+                    outcome.as_str().into(),
+                ]),
+                IntentWrite::Sent { link, number, at } => {
+                    sent.push(vec![
+                        Arg::from(link.to_string()),
+                        i64::from(*number).into(),
+                        nanos(*at).into(),
+                    ]);
+                }
+            }
+        }
+        let head = format!("INSERT INTO bothways_intents ({INTENT}) VALUES");
+        let tail = "ON CONFLICT (link, number) DO NOTHING";
+        Bulk { head: &head, width: 12, tail }.run(c, opened).await.map_err(ours)?;
+        let same = ") AS v WHERE bothways_intents.link = v.column1 AND bothways_intents.number = v.column2";
+        let head = "UPDATE bothways_intents SET state = v.column3, pending = v.column4, outcome = v.column5 FROM (VALUES";
+        Bulk { head, width: 5, tail: same }.run(c, closed).await.map_err(ours)?;
+        let head = "UPDATE bothways_intents SET sent_at = v.column3 FROM (VALUES";
+        Bulk { head, width: 3, tail: same }.run(c, sent).await.map_err(ours)
+    }
+
+    async fn flush_work(self, c: &mut SqliteConnection) -> Result<()> {
+        let (mut ids, mut subjects, mut signals) = (Vec::new(), Vec::new(), 0);
+        for step in &self.work {
+            match step {
+                WorkStep::Write(write) => ids.push(write.id()),
+                WorkStep::Signal(signal) => {
+                    subjects.push((signal.pair, signal.subject.clone()));
+                    signals += 1;
+                }
+            }
+        }
+        let mut work = WorkBook::default();
+        work.load_ids(c, &ids).await?;
+        work.load_subjects(c, subjects).await?;
+        let mut generation = if signals > 0 { draw(c, signals).await? } else { 0 };
+        for step in self.work {
+            match step {
+                WorkStep::Write(write) => work.write(&write, self.now),
+                WorkStep::Signal(signal) => {
+                    work.signal(&signal, None, Seq(generation), self.now);
+                    generation += 1;
+                }
+            }
+        }
+        work.flush(c).await
+    }
+}

@@ -1,0 +1,196 @@
+//! The connections to one database: exactly one that writes, a few that read, and one that watches.
+//!
+//! Several writers on SQLite are slower than one and fail in more ways. Every write of the engine is `BEGIN IMMEDIATE` on the one
+//! writer, and a write that is dropped half way rolls back.
+
+use crate::error::{ours, unknown};
+use crate::inspect::{TableFacts, inspect};
+use crate::statement::{execute, fetch, fetch_optional};
+use crate::stored::get;
+use crate::table::Table;
+use crate::watch::Watch;
+use bothways_model::{Catalog, PairId};
+use bothways_store::{Result, StoreError, StoreErrorKind};
+use sqlx::pool::PoolConnection;
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::atomic::AtomicI64;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+/// How long a statement waits for another program's transaction.
+const BUSY: Duration = Duration::from_secs(5);
+/// Connections that only read.
+const READERS: u32 = 4;
+
+/// One open database.
+pub(crate) struct Database {
+    pub(crate) catalogs: Vec<Catalog>,
+    options: SqliteConnectOptions,
+    writer: Mutex<SqliteConnection>,
+    readers: SqlitePool,
+    tables: RwLock<Arc<BTreeMap<String, Arc<Table>>>>,
+    catalog_of: std::sync::Mutex<Arc<HashMap<PairId, String>>>,
+    /// The schema's version when the triggers were last checked.
+    pub(crate) checked: AtomicI64,
+    pub(crate) watch: OnceCell<Watch>,
+    pub(crate) arrivals: crate::intake::Arrivals,
+}
+
+impl Database {
+    pub(crate) async fn open(url: &str, catalogs: Vec<Catalog>) -> Result<Self> {
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            let message = "a database in memory cannot be shared with other programs: name a file";
+            return Err(StoreError::new(StoreErrorKind::Broken, message));
+        }
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(ours)?
+            .create_if_missing(true)
+            .busy_timeout(BUSY)
+            .foreign_keys(true)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("cache_size", "-8000")
+            .disable_statement_logging();
+        let writer = options.connect().await.map_err(ours)?;
+        let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-2000");
+        let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
+        let database = Self {
+            catalogs,
+            readers: pool.connect_lazy_with(reading),
+            options,
+            writer: Mutex::new(writer),
+            tables: RwLock::default(),
+            catalog_of: std::sync::Mutex::default(),
+            checked: AtomicI64::new(-1),
+            watch: OnceCell::new(),
+            arrivals: crate::intake::Arrivals::default(),
+        };
+        let mut writer = database.writer().await;
+        let facts = database.facts(&mut writer).await?;
+        database.set_tables(&facts);
+        drop(writer);
+        Ok(database)
+    }
+
+    /// The one connection that writes, when it is free.
+    pub(crate) async fn writer(&self) -> MutexGuard<'_, SqliteConnection> {
+        self.writer.lock().await
+    }
+
+    /// A connection that reads.
+    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
+        self.readers.acquire().await.map_err(ours)
+    }
+
+    pub(crate) async fn close_readers(&self) {
+        self.readers.close().await;
+    }
+
+    /// A connection of its own, for watching.
+    pub(crate) async fn connect(&self) -> Result<SqliteConnection> {
+        self.options.clone().pragma("query_only", "ON").connect().await.map_err(ours)
+    }
+
+    /// The database's file.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.options.get_filename().to_owned()
+    }
+
+    /// What the tables of all catalogs are now, in their order.
+    pub(crate) async fn facts(&self, c: &mut SqliteConnection) -> Result<Vec<Option<TableFacts>>> {
+        let mut all = Vec::with_capacity(self.catalogs.len());
+        for catalog in &self.catalogs {
+            all.push(inspect(c, &catalog.table).await?);
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn set_tables(&self, facts: &[Option<TableFacts>]) {
+        let tables = self
+            .catalogs
+            .iter()
+            .zip(facts)
+            .filter_map(|(catalog, facts)| {
+                Some((catalog.name.clone(), Arc::new(Table::new(catalog.clone(), facts.as_ref()?))))
+            })
+            .collect();
+        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
+    }
+
+    /// The tables of all catalogs, by catalog.
+    pub(crate) fn tables(&self) -> Arc<BTreeMap<String, Arc<Table>>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The table of a catalog.
+    pub(crate) fn table(&self, catalog: &str) -> Result<Arc<Table>> {
+        table_of(&self.tables(), catalog)
+    }
+
+    /// The version that every change of the schema raises.
+    pub(crate) async fn schema_version(&self, c: &mut SqliteConnection) -> Result<i64> {
+        let row = fetch_optional(c, "PRAGMA schema_version", []).await.map_err(ours)?;
+        row.map_or(Ok(0), |row| get(&row, 0))
+    }
+
+    /// The tables of pairs. A pair never changes its catalog, so it is asked for once.
+    pub(crate) async fn tables_of(
+        &self,
+        c: &mut SqliteConnection,
+        pairs: impl IntoIterator<Item = PairId>,
+    ) -> Result<HashMap<PairId, Arc<Table>>> {
+        let pairs: Vec<PairId> = pairs.into_iter().collect();
+        let mut known = self.catalog_of.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !pairs.iter().all(|pair| known.contains_key(pair)) {
+            let rows = fetch(c, "SELECT id, catalog FROM bothways_pairs", []).await.map_err(ours)?;
+            let read: Result<HashMap<PairId, String>> =
+                rows.iter().map(|row| Ok((PairId(get(row, 0)?), get(row, 1)?))).collect();
+            known = Arc::new(read?);
+            *self.catalog_of.lock().unwrap_or_else(PoisonError::into_inner) = known.clone();
+        }
+        let tables = self.tables();
+        pairs
+            .into_iter()
+            .map(|pair| {
+                let catalog = known.get(&pair).ok_or_else(|| unknown(format!("there is no pair {pair}")))?;
+                Ok((pair, table_of(&tables, catalog)?))
+            })
+            .collect()
+    }
+}
+
+pub(crate) fn table_of(tables: &BTreeMap<String, Arc<Table>>, catalog: &str) -> Result<Arc<Table>> {
+    tables.get(catalog).cloned().ok_or_else(|| unknown(format!("there is no table for catalog `{catalog}`")))
+}
+
+/// Draws `count` numbers and returns the first (rule 41).
+pub(crate) async fn draw(c: &mut SqliteConnection, count: usize) -> Result<i64> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let sql = "UPDATE bothways_counter SET value = value + ? RETURNING value";
+    let row = fetch_optional(c, sql, [count.into()]).await.map_err(ours)?;
+    let last: i64 = match row {
+        Some(row) => get(&row, 0)?,
+        None => return Err(crate::error::damaged("the counter")),
+    };
+    Ok(last - count + 1)
+}
+
+/// Marks the place to go back to.
+pub(crate) async fn savepoint(c: &mut SqliteConnection) -> Result<()> {
+    execute(c, "SAVEPOINT step", []).await.map(drop).map_err(ours)
+}
+
+/// Goes back to the last savepoint and forgets it.
+pub(crate) async fn undo(c: &mut SqliteConnection) -> Result<()> {
+    execute(c, "ROLLBACK TO step", []).await.map_err(ours)?;
+    release(c).await
+}
+
+/// Forgets the last savepoint and keeps what was done.
+pub(crate) async fn release(c: &mut SqliteConnection) -> Result<()> {
+    execute(c, "RELEASE step", []).await.map(drop).map_err(ours)
+}

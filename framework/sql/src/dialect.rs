@@ -1,0 +1,136 @@
+//! What is SQLite's alone in the text we make: column types, times, keys as text, triggers. The seam for other databases.
+//!
+//! Trigger text is run by whatever program writes the table, so it uses only what SQLite 3.35 knows.
+
+use crate::inspect::TableFacts;
+use bothways_model::{Catalog, FieldType, Ident, KeyMaker};
+
+/// The prefix of everything we make in a database.
+pub(crate) const PREFIX: &str = "bothways_";
+
+/// Text as an SQL literal.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A name in double quotes. For names that the database itself told us; names from documents are [`Ident`]s.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The type of a column in a table that we create.
+fn column_type(ty: &FieldType) -> &'static str {
+    match ty {
+        FieldType::Int | FieldType::Bool => "INTEGER",
+        // Text keeps every digit; a numeric column would make a binary fraction of it.
+        _ => "TEXT",
+    }
+}
+
+/// Creates a catalog's table. Keys made by the database are never reused (rule 30).
+pub(crate) fn create_table(catalog: &Catalog) -> String {
+    let mut columns = Vec::new();
+    for field in &catalog.fields {
+        let name = field.column.quoted();
+        columns.push(if field.name == catalog.key {
+            match catalog.made_by {
+                KeyMaker::Database => format!("{name} INTEGER PRIMARY KEY AUTOINCREMENT"),
+                KeyMaker::Engine => format!("{name} {} NOT NULL PRIMARY KEY", column_type(&field.ty)),
+            }
+        } else {
+            let null = if field.optional { "" } else { " NOT NULL" };
+            format!("{name} {}{null}", column_type(&field.ty))
+        });
+    }
+    if let Some(column) = &catalog.deleted_at
+        && catalog.fields.iter().all(|f| f.column != *column)
+    {
+        columns.push(format!("{} TEXT", column.quoted()));
+    }
+    format!("CREATE TABLE {} (\n    {}\n)", catalog.table.quoted(), columns.join(",\n    "))
+}
+
+/// A key as ids are written: text, compared by bytes.
+pub(crate) fn key_text(row: &str, key: &Ident) -> String {
+    let dot = if row.is_empty() { "" } else { "." };
+    format!("CAST({row}{dot}{} AS TEXT)", key.quoted())
+}
+
+/// The triggers that capture a table's changes: name and text.
+pub(crate) fn triggers(catalog: &Catalog, facts: &TableFacts) -> Vec<(String, String)> {
+    let table = catalog.table.quoted();
+    let key = &catalog.key_field().column;
+    let quoted_key = key.quoted();
+    let (new, old, victim) = (key_text("NEW", key), key_text("OLD", key), key_text("v", key));
+    let name = literal(&catalog.name);
+    let at = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+    let log = "INSERT INTO bothways_changes (catalog, key, op, old_key, at)";
+    let prefix = trigger_prefix(catalog);
+    let mut all = Vec::new();
+    let mut add = |suffix: String, when: String, body: String| {
+        let trigger = format!("{prefix}{suffix}");
+        let text = format!("CREATE TRIGGER {} {when} BEGIN {body} END", quoted(&trigger));
+        all.push((trigger, text));
+    };
+    // A null text key is SQLite's oddity; such a row has no id and must not make the writer fail.
+    add(
+        "insert".into(),
+        format!("AFTER INSERT ON {table} WHEN NEW.{quoted_key} IS NOT NULL"),
+        format!("{log} VALUES ({name}, {new}, 'insert', NULL, {at});"),
+    );
+    let same = format!("{old} COLLATE BINARY IS {new}");
+    add(
+        "update".into(),
+        format!("AFTER UPDATE ON {table} WHEN NEW.{quoted_key} IS NOT NULL AND OLD.{quoted_key} IS NOT NULL"),
+        format!(
+            "{log} VALUES ({name}, {new}, CASE WHEN {same} THEN 'update' ELSE 'rekey' END, \
+             CASE WHEN {same} THEN NULL ELSE {old} END, {at});"
+        ),
+    );
+    add(
+        "delete".into(),
+        format!("AFTER DELETE ON {table} WHEN OLD.{quoted_key} IS NOT NULL"),
+        format!("{log} VALUES ({name}, {old}, 'delete', NULL, {at});"),
+    );
+    // REPLACE deletes the rows in its way without a delete trigger (rule 36).
+    let hint = format!("{log} SELECT {name}, {victim}, 'victim', NULL, {at} FROM {table} AS v WHERE");
+    let mut inserts = String::new();
+    for (number, unique) in facts.unique.iter().filter(|u| u.is_plain() && !u.is_only(key)).enumerate() {
+        let equal: Vec<String> = unique
+            .columns
+            .iter()
+            .map(|c| {
+                let column = quoted(&c.name);
+                format!("v.{column} = NEW.{column} COLLATE {}", quoted(&c.collation))
+            })
+            .collect();
+        let equal = equal.join(" AND ");
+        inserts.push_str(&format!("{hint} {equal}; "));
+        let columns: Vec<String> = unique.columns.iter().map(|c| quoted(&c.name)).collect();
+        add(
+            format!("replace_{number}"),
+            format!("BEFORE UPDATE OF {} ON {table}", columns.join(", ")),
+            format!("{hint} {equal} AND v.{quoted_key} IS NOT OLD.{quoted_key};"),
+        );
+    }
+    if !inserts.is_empty() {
+        add("replace".into(), format!("BEFORE INSERT ON {table}"), inserts.trim_end().to_owned());
+    }
+    add(
+        "replace_key".into(),
+        format!("BEFORE UPDATE OF {quoted_key} ON {table} WHEN {old} COLLATE BINARY IS NOT {new}"),
+        format!("{hint} v.{quoted_key} = NEW.{quoted_key} AND v.{quoted_key} IS NOT OLD.{quoted_key};"),
+    );
+    all
+}
+
+/// What the names of a catalog's triggers begin with; no other catalog's triggers do. Characters that are no letters or digits are
+/// written by number, so that two underscores in a row only ever end the name.
+pub(crate) fn trigger_prefix(catalog: &Catalog) -> String {
+    let name: String = catalog
+        .name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { format!("_{:x}_", u32::from(c)) })
+        .collect();
+    format!("{PREFIX}on_{name}__")
+}

@@ -1,0 +1,162 @@
+//! Durable intake. Deliveries that arrive while another commit is under way share the next one: no timer lingers, and under load one
+//! fsync accepts many.
+
+use crate::Sql;
+use crate::error::ours;
+use crate::keys::write_keys;
+use crate::queue::signal;
+use crate::statement::{Arg, Bulk, execute, fetch_optional};
+use crate::stored::{from_json, get, nanos};
+use async_trait::async_trait;
+use bothways_model::Timestamp;
+use bothways_store::{Delivery, Intake, PageCommit, Result, StoreError, StoreErrorKind};
+use sqlx::{Connection, SqliteConnection};
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+use tokio::sync::oneshot;
+
+/// Who waits for the next shared commit.
+#[derive(Default)]
+pub(crate) struct Arrivals(Mutex<Vec<Arrival>>);
+
+struct Arrival {
+    now: Timestamp,
+    deliveries: Vec<Delivery>,
+    answer: oneshot::Sender<Result<Vec<bool>>>,
+}
+
+/// Deliveries of one shared commit at most; the rest wait for the next.
+const SHARED: usize = 1_000;
+
+impl Arrivals {
+    fn add(&self, arrival: Arrival) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
+    }
+
+    /// The oldest arrivals, as many as one commit takes; at least one.
+    fn next(&self) -> Vec<Arrival> {
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut size = 0;
+        let fits = waiting.iter().take_while(|arrival| {
+            let first = size == 0;
+            size += arrival.deliveries.len().max(1);
+            first || size <= SHARED
+        });
+        let count = fits.count();
+        waiting.drain(..count).collect()
+    }
+}
+
+fn event(connection: &str, event: &str, at: Timestamp) -> Vec<Arg> {
+    vec![connection.into(), event.into(), nanos(at).into()]
+}
+
+/// Inserts events that are not there yet and says which were new.
+async fn insert_events(c: &mut SqliteConnection, rows: Vec<Vec<Arg>>) -> Result<HashSet<(String, String)>> {
+    let head = "INSERT INTO bothways_inbox (connection, event, at) VALUES";
+    let tail = "ON CONFLICT (connection, event) DO NOTHING RETURNING connection, event";
+    let new = Bulk { head, width: 3, tail }.returning(c, rows).await.map_err(ours)?;
+    new.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
+}
+
+/// Takes all deliveries of all arrivals in and says of each whether it was new.
+async fn accept(c: &mut SqliteConnection, arrivals: &[Arrival]) -> Result<Vec<Vec<bool>>> {
+    let mut events = Vec::new();
+    for arrival in arrivals {
+        for delivery in &arrival.deliveries {
+            events.push(event(delivery.connection.as_str(), &delivery.event, arrival.now));
+        }
+    }
+    let mut new = insert_events(c, events).await?;
+    let mut all = Vec::with_capacity(arrivals.len());
+    let mut signals = Vec::new();
+    let mut now = Timestamp::UNIX_EPOCH;
+    for arrival in arrivals {
+        now = now.max(arrival.now);
+        let fresh = arrival.deliveries.iter().map(|delivery| {
+            // The first of several with one id in this commit.
+            let is_new = new.remove(&(delivery.connection.0.clone(), delivery.event.clone()));
+            if is_new {
+                signals.extend(delivery.signals.iter().cloned());
+            }
+            is_new
+        });
+        all.push(fresh.collect());
+    }
+    signal(c, now, &signals).await?;
+    Ok(all)
+}
+
+async fn accept_all(writer: &mut SqliteConnection, arrivals: &[Arrival]) -> Result<Vec<Vec<bool>>> {
+    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+    let all = accept(&mut tx, arrivals).await?;
+    tx.commit().await.map_err(ours)?;
+    Ok(all)
+}
+
+#[async_trait]
+impl Intake for Sql {
+    async fn intake(&self, now: Timestamp, deliveries: &[Delivery]) -> Result<Vec<bool>> {
+        let (answer, mut answered) = oneshot::channel();
+        self.database.arrivals.add(Arrival { now, deliveries: deliveries.to_vec(), answer });
+        loop {
+            // Whoever gets the writer first takes everybody along.
+            let mut writer = tokio::select! {
+                biased;
+                answer = &mut answered => return answer.unwrap_or_else(|_| Err(lost())),
+                writer = self.database.writer() => writer,
+            };
+            let arrivals = self.database.arrivals.next();
+            if arrivals.is_empty() {
+                drop(writer);
+                return answered.await.unwrap_or_else(|_| Err(lost()));
+            }
+            match accept_all(&mut writer, &arrivals).await {
+                Ok(all) => {
+                    for (arrival, fresh) in arrivals.into_iter().zip(all) {
+                        let _ = arrival.answer.send(Ok(fresh));
+                    }
+                }
+                Err(error) => {
+                    for arrival in arrivals {
+                        let _ = arrival.answer.send(Err(StoreError::new(error.kind, error.message.clone())));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        signal(&mut tx, now, &page.signals).await?;
+        write_keys(&mut tx, &page.keys.iter().collect::<Vec<_>>()).await?;
+        let events = page.events.iter().map(|(connection, id)| event(connection.as_str(), id, now)).collect();
+        insert_events(&mut tx, events).await?;
+        if let Some(cursor) = &page.cursor {
+            let sql = "INSERT INTO bothways_cursors (name, value) VALUES (?, ?) \
+                       ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+            let args: [Arg; 2] = [cursor.name.as_str().into(), cursor.value.to_string().into()];
+            execute(&mut tx, sql, args).await.map_err(ours)?;
+        }
+        tx.commit().await.map_err(ours)
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<serde_json::Value>> {
+        let mut c = self.database.reader().await?;
+        let sql = "SELECT value FROM bothways_cursors WHERE name = ?";
+        let row = fetch_optional(&mut c, sql, [name.into()]).await.map_err(ours)?;
+        row.map(|row| from_json(get(&row, 0)?, "a cursor")).transpose()
+    }
+
+    async fn drop_cursor(&self, name: &str) -> Result<()> {
+        let mut writer = self.database.writer().await;
+        let sql = "DELETE FROM bothways_cursors WHERE name = ?";
+        execute(&mut writer, sql, [name.into()]).await.map(drop).map_err(ours)
+    }
+}
+
+/// Whoever had taken our deliveries along was dropped before it could say how it ended.
+fn lost() -> StoreError {
+    StoreError::new(StoreErrorKind::Retry, "the shared commit was given up")
+}

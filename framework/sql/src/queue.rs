@@ -1,0 +1,421 @@
+//! Signals and leases: a batch is taken with a handful of statements, whatever its size (rules 39 to 42).
+
+use crate::Sql;
+use crate::connect::{Database, draw};
+use crate::error::ours;
+use crate::relay::{last_rekey, relay_upto};
+use crate::rows::{read_rows, row_of};
+use crate::statement::{Arg, Bulk, execute, fetch, fetch_optional, list};
+use crate::stored::{INTENT, LINK, StoredLink, WORK, get, nanos, read_intent, read_link, read_work, time};
+use crate::work_book::WorkBook;
+use async_trait::async_trait;
+use bothways_model::{LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
+use bothways_store::transition::WorkRow;
+use bothways_store::{
+    Intent, Lease, Link, Parked, ParkedFilter, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
+};
+use sqlx::{Connection, SqliteConnection};
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+/// Signals of one call.
+pub(crate) async fn signal(c: &mut SqliteConnection, now: Timestamp, signals: &[Signal]) -> Result<()> {
+    if signals.is_empty() {
+        return Ok(());
+    }
+    let mut work = WorkBook::default();
+    work.load_subjects(c, signals.iter().map(|s| (s.pair, s.subject.clone()))).await?;
+    let first = draw(c, signals.len()).await?;
+    for (generation, signal) in (first..).zip(signals) {
+        work.signal(signal, None, Seq(generation), now);
+    }
+    work.flush(c).await
+}
+
+/// The links that answer for these subjects: the live one, else the newest closed one.
+pub(crate) async fn links_of_subjects(
+    c: &mut SqliteConnection,
+    subjects: &[(PairId, Subject)],
+) -> Result<HashMap<(PairId, Subject), StoredLink>> {
+    let mut found: HashMap<(PairId, Subject), StoredLink> = HashMap::new();
+    let mut asked: BTreeMap<(PairId, bool), Vec<&str>> = BTreeMap::new();
+    for (pair, subject) in subjects {
+        match subject {
+            Subject::Local(id) => asked.entry((*pair, true)).or_default().push(id.as_str()),
+            Subject::Remote(id) => asked.entry((*pair, false)).or_default().push(id.as_str()),
+            Subject::Group(_) => {}
+        }
+    }
+    for ((pair, local), ids) in asked {
+        let column = if local { "local_id" } else { "remote_id" };
+        let half = |live: u8| {
+            format!(
+                "SELECT {LINK} FROM bothways_links WHERE live = {live} AND pair = ?1 \
+                 AND {column} IN (SELECT value FROM json_each(?2))"
+            )
+        };
+        let sql = format!("{} UNION ALL {}", half(1), half(0));
+        for row in fetch(c, sql, [pair.0.into(), list(&ids)]).await.map_err(ours)? {
+            let stored = read_link(&row)?;
+            let subject = match local {
+                true => stored.link.local_id.clone().map(Subject::Local),
+                false => stored.link.remote_id.clone().map(Subject::Remote),
+            };
+            let Some(subject) = subject else { continue };
+            let rank = |l: &Link| (l.state.is_live(), l.created_at, l.id);
+            let at = (pair, subject);
+            if found.get(&at).is_none_or(|other| rank(&other.link) < rank(&stored.link)) {
+                found.insert(at, stored);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The open and uncertain intents of these links, by number.
+async fn pending_intents(c: &mut SqliteConnection, links: &[String]) -> Result<HashMap<LinkId, Vec<Intent>>> {
+    let sql = format!(
+        "SELECT {INTENT} FROM bothways_intents WHERE link IN (SELECT value FROM json_each(?)) AND pending = 1 \
+         ORDER BY link, number"
+    );
+    let mut all: HashMap<LinkId, Vec<Intent>> = HashMap::new();
+    for row in fetch(c, sql, [list(links)]).await.map_err(ours)? {
+        let intent = read_intent(&row)?;
+        all.entry(intent.link).or_default().push(intent);
+    }
+    Ok(all)
+}
+
+/// One record to be handed out: its link, if there is one, and the work that led to it.
+struct Chosen {
+    link: Option<StoredLink>,
+    first: WorkRow,
+}
+
+impl Database {
+    /// Leases links and takes the work of all chosen records, and reads everything needed to decide about them.
+    async fn hand_out(
+        &self,
+        c: &mut SqliteConnection,
+        chosen: Vec<(Option<StoredLink>, Option<WorkRow>)>,
+        until: Timestamp,
+    ) -> Result<Vec<Taken>> {
+        if chosen.is_empty() {
+            return Ok(Vec::new());
+        }
+        let first = draw(c, chosen.len()).await?;
+        let leases: Vec<Vec<Arg>> = (first..)
+            .zip(&chosen)
+            .filter_map(|(token, (link, _))| {
+                Some(vec![link.as_ref()?.link.id.to_string().into(), token.into()])
+            })
+            .collect();
+        let links: Vec<String> =
+            chosen.iter().filter_map(|(link, _)| Some(link.as_ref()?.link.id.to_string())).collect();
+        let intents = if leases.is_empty() { HashMap::new() } else { pending_intents(c, &links).await? };
+        let head = "UPDATE bothways_links SET token = v.column2, lease_until = v.column3 FROM (VALUES";
+        let tail = ") AS v WHERE bothways_links.id = v.column1";
+        let leases = leases.into_iter().map(|mut row| {
+            row.push(nanos(until).into());
+            row
+        });
+        Bulk { head, width: 3, tail }.run(c, leases.collect()).await.map_err(ours)?;
+        // All signals of each link, whatever led here.
+        let mut work = WorkBook::default();
+        let both = chosen.iter().filter_map(|(link, _)| link.as_ref()).flat_map(|l| subjects_of(&l.link));
+        work.load_subjects(c, both).await?;
+        let mut taken_ids = Vec::new();
+        let mut all = Vec::with_capacity(chosen.len());
+        let mut wanted: HashMap<PairId, Vec<LocalId>> = HashMap::new();
+        for (token, (stored, row)) in (first..).zip(chosen) {
+            let token = Seq(token);
+            let next_intent = stored.as_ref().map_or(1, |l| l.intents.saturating_add(1));
+            let link = stored.map(|l| Link { lease: Some(Lease { token, until }), ..l.link });
+            let rows: Vec<Work> = match &link {
+                Some(link) => {
+                    subjects_of(link).filter_map(|(pair, s)| Some(work.get(pair, &s)?.work.clone())).collect()
+                }
+                None => row.into_iter().map(|row| row.work).collect(),
+            };
+            taken_ids.extend(rows.iter().map(|w| w.id));
+            let local = match (&link, rows.first().map(|w| &w.subject)) {
+                (Some(link), _) => link.local_id.clone(),
+                (None, Some(Subject::Local(id))) => Some(id.clone()),
+                _ => None,
+            };
+            let pair = link.as_ref().map(|l| l.pair).or(rows.first().map(|w| w.pair));
+            if let (Some(pair), Some(id)) = (pair, &local) {
+                wanted.entry(pair).or_default().push(id.clone());
+            }
+            let intents = link.as_ref().and_then(|l| intents.get(&l.id)).cloned().unwrap_or_default();
+            let taken =
+                Taken { work: rows, link, token, until, intents, next_intent, row: None, row_error: None };
+            all.push((taken, pair, local));
+        }
+        let sql = "UPDATE bothways_work SET taken = generation, due = max(due, ?) \
+                   WHERE id IN (SELECT value FROM json_each(?))";
+        execute(c, sql, [nanos(until).into(), list(&taken_ids)]).await.map_err(ours)?;
+        let rows = self.rows_of_pairs(c, wanted).await?;
+        Ok(all
+            .into_iter()
+            .map(|(mut taken, pair, local)| {
+                if let (Some(pair), Some(id)) = (pair, local) {
+                    (taken.row, taken.row_error) = row_of(&rows, pair, &id);
+                }
+                taken
+            })
+            .collect())
+    }
+
+    /// The rows of these pairs' catalogs.
+    pub(crate) async fn rows_of_pairs(
+        &self,
+        c: &mut SqliteConnection,
+        wanted: HashMap<PairId, Vec<LocalId>>,
+    ) -> Result<HashMap<(PairId, LocalId), crate::table::Read>> {
+        let mut all = HashMap::new();
+        if wanted.is_empty() {
+            return Ok(all);
+        }
+        let tables = self.tables_of(c, wanted.keys().copied()).await?;
+        for (pair, ids) in wanted {
+            let Some(table) = tables.get(&pair) else { continue };
+            for (id, row) in read_rows(c, table, &ids).await? {
+                all.insert((pair, id), row);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The subjects of a link's signals.
+fn subjects_of(link: &Link) -> impl Iterator<Item = (PairId, Subject)> {
+    let local = link.local_id.clone().map(Subject::Local);
+    let remote = link.remote_id.clone().map(Subject::Remote);
+    let pair = link.pair;
+    local.into_iter().chain(remote).map(move |subject| (pair, subject))
+}
+
+/// Due work of these pairs, oldest first. Each pair is asked by itself, so that a pair that is not asked costs nothing.
+async fn due(c: &mut SqliteConnection, take: &Take<'_>, limit: usize) -> Result<Vec<WorkRow>> {
+    let mut halves = Vec::new();
+    let mut args: Vec<Arg> = Vec::new();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    for pair in take.pairs {
+        halves.push(format!(
+            "SELECT * FROM (SELECT {WORK} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
+        ));
+        args.extend([pair.0.into(), nanos(take.now).into(), limit.into()]);
+    }
+    if halves.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!("{} ORDER BY 8, 1 LIMIT {limit}", halves.join(" UNION ALL "));
+    fetch(c, sql, args).await.map_err(ours)?.iter().map(read_work).collect()
+}
+
+async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) -> Result<Vec<Taken>> {
+    let mut chosen: Vec<Chosen> = Vec::new();
+    let mut seen: HashSet<WorkId> = HashSet::new();
+    let mut leased: HashSet<LinkId> = HashSet::new();
+    // Rows whose link somebody else has are put off and the next ones are looked at; one round is the rule.
+    while chosen.len() < take.limit {
+        let want = take.limit + seen.len();
+        let rows = due(c, take, want).await?;
+        let (found, full) = (rows.len(), rows.len() == want);
+        let rows: Vec<WorkRow> = rows.into_iter().filter(|row| seen.insert(row.work.id)).collect();
+        if rows.is_empty() {
+            break;
+        }
+        let subjects: Vec<_> = rows.iter().map(|row| (row.work.pair, row.work.subject.clone())).collect();
+        let links = links_of_subjects(c, &subjects).await?;
+        let mut put_off: Vec<Vec<Arg>> = Vec::new();
+        for row in rows {
+            if chosen.len() == take.limit {
+                break;
+            }
+            let link = links.get(&(row.work.pair, row.work.subject.clone())).cloned();
+            match link.as_ref().map(|l| (l.link.id, l.link.lease)) {
+                Some((_, Some(lease))) if lease.until > take.now => {
+                    put_off.push(vec![row.work.id.0.into(), nanos(lease.until).into()]);
+                }
+                Some((id, _)) if !leased.insert(id) => {}
+                _ => chosen.push(Chosen { link, first: row }),
+            }
+        }
+        let deferred = put_off.len();
+        let head = "UPDATE bothways_work SET due = max(due, v.column2) FROM (VALUES";
+        let tail = ") AS v WHERE bothways_work.id = v.column1";
+        Bulk { head, width: 2, tail }.run(c, put_off).await.map_err(ours)?;
+        if !full || (deferred == 0 && found < want) {
+            break;
+        }
+    }
+    let chosen = chosen.into_iter().map(|c| (c.link, Some(c.first))).collect();
+    database.hand_out(c, chosen, take.until).await
+}
+
+#[async_trait]
+impl WorkQueue for Sql {
+    async fn signal(&self, now: Timestamp, signals: &[Signal]) -> Result<()> {
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        signal(&mut tx, now, signals).await?;
+        tx.commit().await.map_err(ours)
+    }
+
+    async fn take(&self, request: Take<'_>) -> Result<Vec<Taken>> {
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        if let Some(upto) = last_rekey(&mut tx).await? {
+            relay_upto(&mut tx, request.now, upto).await?;
+        }
+        let taken = take(&self.database, &mut tx, &request).await?;
+        tx.commit().await.map_err(ours)?;
+        Ok(taken)
+    }
+
+    async fn next_due(&self, pairs: &[PairId]) -> Result<Option<Timestamp>> {
+        let mut c = self.database.reader().await?;
+        let sql = "SELECT min((SELECT min(due) FROM bothways_work WHERE pair = p.value AND due IS NOT NULL)) \
+                   FROM json_each(?) AS p";
+        let row = fetch_optional(&mut c, sql, [list(pairs)]).await.map_err(ours)?;
+        let due: Option<i64> = row.map_or(Ok(None), |row| get(&row, 0))?;
+        Ok(due.map(time))
+    }
+
+    async fn parked(&self, filter: &ParkedFilter, after: Option<WorkId>, limit: usize) -> Result<Vec<Work>> {
+        let mut c = self.database.reader().await?;
+        let mut sql = format!("SELECT {WORK} FROM bothways_work WHERE reason IS NOT NULL AND id > ?");
+        let mut args: Vec<Arg> = vec![after.map_or(i64::MIN, |id| id.0).into()];
+        if let Some(pair) = filter.pair {
+            sql.push_str(" AND pair = ?");
+            args.push(pair.0.into());
+        }
+        if let Some(reason) = filter.reason {
+            sql.push_str(" AND reason = ?");
+            args.push(reason.as_str().into());
+        }
+        sql.push_str(" ORDER BY id LIMIT ?");
+        args.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+        let rows = fetch(&mut c, sql, args).await.map_err(ours)?;
+        rows.iter().map(|row| Ok(read_work(row)?.work)).collect()
+    }
+
+    async fn work(&self, id: WorkId) -> Result<Option<Work>> {
+        let mut c = self.database.reader().await?;
+        let sql = format!("SELECT {WORK} FROM bothways_work WHERE id = ?");
+        let row = fetch_optional(&mut c, sql, [id.0.into()]).await.map_err(ours)?;
+        row.map(|row| Ok(read_work(&row)?.work)).transpose()
+    }
+
+    async fn work_of(
+        &self,
+        pair: PairId,
+        local: Option<&LocalId>,
+        remote: Option<&RemoteId>,
+    ) -> Result<Vec<Work>> {
+        let mut c = self.database.reader().await?;
+        let sql = format!(
+            "SELECT {WORK} FROM bothways_work WHERE pair = ?1 AND kind = 'local' AND subject = ?2 \
+             UNION ALL SELECT {WORK} FROM bothways_work WHERE pair = ?1 AND kind = 'remote' AND subject = ?3"
+        );
+        let args = [pair.0.into(), local.map(LocalId::as_str).into(), remote.map(RemoteId::as_str).into()];
+        let rows = fetch(&mut c, sql, args).await.map_err(ours)?;
+        rows.iter().map(|row| Ok(read_work(row)?.work)).collect()
+    }
+
+    async fn replay(&self, id: WorkId, now: Timestamp) -> Result<bool> {
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let sql = format!("SELECT {WORK} FROM bothways_work WHERE id = ? AND reason IS NOT NULL");
+        let row = fetch_optional(&mut tx, sql, [id.0.into()]).await.map_err(ours)?;
+        let Some(row) = row else { return Ok(false) };
+        let row = read_work(&row)?.work;
+        let generation = draw(&mut tx, 1).await?;
+        let mut work = WorkBook::default();
+        work.load_ids(&mut tx, &[id]).await?;
+        work.change(row.pair, &row.subject, now, |row| row.replay(Seq(generation), now));
+        work.flush(&mut tx).await?;
+        tx.commit().await.map_err(ours)?;
+        Ok(true)
+    }
+
+    async fn dismiss(&self, id: WorkId) -> Result<bool> {
+        let mut writer = self.database.writer().await;
+        let sql = "DELETE FROM bothways_work WHERE id = ? AND reason IS NOT NULL";
+        let done = execute(&mut writer, sql, [id.0.into()]).await.map_err(ours)?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn park_group(&self, pair: PairId, value: &str, parked: &Parked) -> Result<()> {
+        let subject = Subject::Group(value.to_owned());
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let generation = draw(&mut tx, 1).await?;
+        let mut work = WorkBook::default();
+        work.load_subjects(&mut tx, [(pair, subject.clone())]).await?;
+        work.change(pair, &subject, parked.at, |row| {
+            row.work.generation = Seq(generation);
+            row.park(parked.clone());
+        });
+        work.flush(&mut tx).await?;
+        tx.commit().await.map_err(ours)
+    }
+
+    async fn clear_group(&self, pair: PairId, value: &str) -> Result<bool> {
+        let mut writer = self.database.writer().await;
+        let sql = "DELETE FROM bothways_work WHERE pair = ? AND kind = 'group' AND subject = ?";
+        let done = execute(&mut writer, sql, [pair.0.into(), value.into()]).await.map_err(ours)?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    async fn sweep(&self, now: Timestamp) -> Result<u64> {
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let sql = "SELECT l.pair, l.local_id, l.remote_id FROM bothways_links AS l \
+                   WHERE l.id IN (SELECT id FROM bothways_links WHERE choice = 1 \
+                                  UNION SELECT link FROM bothways_intents WHERE pending = 1) \
+                   AND (l.lease_until IS NULL OR l.lease_until <= ?) \
+                   AND NOT EXISTS (SELECT 1 FROM bothways_work AS w WHERE w.pair = l.pair AND w.kind = 'local' AND w.subject = l.local_id) \
+                   AND NOT EXISTS (SELECT 1 FROM bothways_work AS w WHERE w.pair = l.pair AND w.kind = 'remote' AND w.subject = l.remote_id) \
+                   ORDER BY l.id";
+        let rows = fetch(&mut tx, sql, [nanos(now).into()]).await.map_err(ours)?;
+        let mut signals = Vec::new();
+        for row in rows {
+            let local = get::<Option<String>>(&row, 1)?.map(|id| Subject::Local(id.into()));
+            let remote = get::<Option<String>>(&row, 2)?.map(|id| Subject::Remote(id.into()));
+            if let Some(subject) = remote.or(local) {
+                signals.push(Signal { pair: PairId(get(&row, 0)?), subject, look: true, not_before: None });
+            }
+        }
+        signal(&mut tx, now, &signals).await?;
+        tx.commit().await.map_err(ours)?;
+        Ok(signals.len() as u64)
+    }
+
+    async fn release(&self, link: LinkId, token: Seq) -> Result<()> {
+        let mut writer = self.database.writer().await;
+        let sql = "UPDATE bothways_links SET token = NULL, lease_until = NULL WHERE id = ? AND token = ?";
+        execute(&mut writer, sql, [link.to_string().into(), token.0.into()]).await.map(drop).map_err(ours)
+    }
+}
+
+impl Database {
+    /// Takes the lease of one link.
+    pub(crate) async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        if let Some(upto) = last_rekey(&mut tx).await? {
+            relay_upto(&mut tx, now, upto).await?;
+        }
+        let sql = format!("SELECT {LINK} FROM bothways_links WHERE id = ?");
+        let row = fetch_optional(&mut tx, sql, [id.to_string().into()]).await.map_err(ours)?;
+        let Some(stored) = row.map(|row| read_link(&row)).transpose()? else { return Ok(None) };
+        if stored.link.lease.is_some_and(|lease| lease.until > now) {
+            return Ok(None);
+        }
+        let taken = self.hand_out(&mut tx, vec![(Some(stored), None)], until).await?.pop();
+        tx.commit().await.map_err(ours)?;
+        Ok(taken)
+    }
+}

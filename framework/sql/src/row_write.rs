@@ -1,0 +1,110 @@
+//! Writing one row of a user's table, or many of one shape.
+
+use crate::error::{Row, theirs};
+use crate::statement::{Arg, Bulk, execute, fetch_optional};
+use crate::table::{Read, Table};
+use bothways_model::{FieldType, LocalId};
+use sqlx::{Row as _, SqliteConnection};
+
+/// Columns and their values.
+pub(crate) type Assignments = Vec<(String, Arg)>;
+
+/// Inserts a row and returns its key.
+pub(crate) async fn insert(
+    c: &mut SqliteConnection,
+    table: &Table,
+    values: Assignments,
+) -> Result<LocalId, Row> {
+    let (columns, args): (Vec<String>, Vec<Arg>) = values.into_iter().unzip();
+    let rows = match columns.len() {
+        0 => "DEFAULT VALUES".to_owned(),
+        n => format!("({}) VALUES ({})", columns.join(", "), vec!["?"; n].join(", ")),
+    };
+    let key = crate::dialect::key_text("", &table.key().column);
+    let sql = format!("INSERT INTO {} {rows} RETURNING {key}", table.name());
+    let row = fetch_optional(c, sql, args).await.map_err(theirs)?;
+    let id = row.and_then(|row| row.try_get::<String, _>(0).ok());
+    id.map(LocalId).ok_or_else(|| ignored(table))
+}
+
+/// Updates a row. The caller has seen that it exists.
+pub(crate) async fn update(
+    c: &mut SqliteConnection,
+    table: &Table,
+    id: &LocalId,
+    values: Assignments,
+) -> Result<(), Row> {
+    let Some(key) = table.key_arg(id) else { return Err(ignored(table)) };
+    if values.is_empty() {
+        return Ok(());
+    }
+    let (columns, mut args): (Vec<String>, Vec<Arg>) = values.into_iter().unzip();
+    let set: Vec<String> = columns.iter().map(|column| format!("{column} = ?")).collect();
+    let sql = format!("UPDATE {} SET {} WHERE {}", table.name(), set.join(", "), same_key(table, "?"));
+    args.push(key.clone());
+    if by_bytes(table) {
+        args.push(key);
+    }
+    let done = execute(c, sql, args).await.map_err(theirs)?;
+    if done.rows_affected() == 0 { Err(ignored(table)) } else { Ok(()) }
+}
+
+/// Deletes a row.
+pub(crate) async fn delete(c: &mut SqliteConnection, table: &Table, id: &LocalId) -> Result<(), Row> {
+    let Some(key) = table.key_arg(id) else { return Ok(()) };
+    let sql = format!("DELETE FROM {} WHERE {}", table.name(), same_key(table, "?"));
+    let times = if by_bytes(table) { 2 } else { 1 };
+    let done = execute(c, sql, vec![key; times]).await.map_err(theirs)?;
+    if done.rows_affected() == 0 { Err(ignored(table)) } else { Ok(()) }
+}
+
+/// Inserts rows that set the same columns and returns them as the table holds them, in the order of `rows`.
+pub(crate) async fn insert_many(
+    c: &mut SqliteConnection,
+    table: &Table,
+    columns: &[String],
+    rows: Vec<Vec<Arg>>,
+) -> Result<Vec<Read>, Row> {
+    let head = format!("INSERT INTO {} ({}) VALUES", table.name(), columns.join(", "));
+    let tail = format!("RETURNING {}", table.columns());
+    let bulk = Bulk { head: &head, width: columns.len(), tail: &tail };
+    let rows = bulk.returning(c, rows).await.map_err(theirs)?;
+    Ok(rows.iter().map(|row| table.read(row)).collect())
+}
+
+/// Updates rows that set the same columns; each of `rows` is the key's value and then theirs. Returns the rows as the table holds
+/// them, in any order.
+pub(crate) async fn update_many(
+    c: &mut SqliteConnection,
+    table: &Table,
+    columns: &[String],
+    rows: Vec<Vec<Arg>>,
+) -> Result<Vec<Read>, Row> {
+    let set: Vec<String> =
+        columns.iter().enumerate().map(|(n, column)| format!("{column} = v.column{}", n + 2)).collect();
+    let head = format!("UPDATE {} SET {} FROM (VALUES", table.name(), set.join(", "));
+    let tail = format!(") AS v WHERE {} RETURNING {}", same_key(table, "v.column1"), table.columns());
+    let bulk = Bulk { head: &head, width: columns.len() + 1, tail: &tail };
+    let rows = bulk.returning(c, rows).await.map_err(theirs)?;
+    Ok(rows.iter().map(|row| table.read(row)).collect())
+}
+
+/// Whether the key's collation may differ from bytes.
+fn by_bytes(table: &Table) -> bool {
+    table.key().ty != FieldType::Int
+}
+
+fn same_key(table: &Table, value: &str) -> String {
+    let key = format!("{}.{}", table.name(), table.key().column.quoted());
+    match by_bytes(table) {
+        true => format!("{key} = {value} AND {key} = {value} COLLATE BINARY"),
+        false => format!("{key} = {value}"),
+    }
+}
+
+fn ignored(table: &Table) -> Row {
+    Row::Refused(format!(
+        "{}: a trigger or conflict clause of the table ignored the write",
+        table.catalog.table
+    ))
+}

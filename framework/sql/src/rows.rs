@@ -1,0 +1,205 @@
+//! The catalog's own tables: reading rows by key or in pages, and a user's writes.
+
+use crate::Sql;
+use crate::commit::standing;
+use crate::error::{Row, ours, refused, theirs};
+use crate::row_write::{delete, insert, update};
+use crate::statement::{Arg, fetch, fetch_optional, list};
+use crate::stored::get;
+use crate::table::{Read, Table};
+use async_trait::async_trait;
+use bothways_model::{FieldType, LocalId, LocalRow, PairId, Record};
+use bothways_store::{Result, RowPage, Rows, StoreError};
+use sqlx::{Connection, SqliteConnection};
+use std::collections::{HashMap, HashSet};
+
+/// Reads rows by key. Ids are compared by bytes, whatever the column's collation.
+pub(crate) async fn read_rows(
+    c: &mut SqliteConnection,
+    table: &Table,
+    ids: &[LocalId],
+) -> Result<HashMap<LocalId, Read>> {
+    let keys: Vec<serde_json::Value> = ids
+        .iter()
+        .filter_map(|id| match table.key_arg(id)? {
+            Arg::Int(number) => Some(number.into()),
+            Arg::Text(text) => Some(text.into()),
+            Arg::Null => None,
+        })
+        .collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let key = table.key().column.quoted();
+    let sql = format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select());
+    let rows = fetch(c, sql, [list(&keys)]).await.map_err(ours)?;
+    let ids: HashSet<&LocalId> = ids.iter().collect();
+    let named = rows.iter().map(|row| Ok((LocalId(get(row, 0)?), table.read(row))));
+    named.filter(|one| one.as_ref().map_or(true, |(id, _)| ids.contains(id))).collect()
+}
+
+/// A row found by [`crate::connect::Database::rows_of_pairs`], or why it cannot be read.
+pub(crate) fn row_of(
+    rows: &HashMap<(PairId, LocalId), Read>,
+    pair: PairId,
+    id: &LocalId,
+) -> (Option<LocalRow>, Option<String>) {
+    match rows.get(&(pair, id.clone())) {
+        None => (None, None),
+        Some(Ok(row)) => (Some(row.clone()), None),
+        Some(Err(bad)) => (None, Some(bad.message.clone())),
+    }
+}
+
+/// A refusal as an error.
+pub(crate) fn failure(row: Row) -> StoreError {
+    match row {
+        Row::Refused(message) => refused(message),
+        Row::Failed(error) => error,
+    }
+}
+
+/// One row by key, as an error if it cannot be read.
+async fn one(c: &mut SqliteConnection, table: &Table, id: &LocalId) -> Result<Option<LocalRow>> {
+    match read_rows(c, table, std::slice::from_ref(id)).await?.remove(id) {
+        None => Ok(None),
+        Some(Ok(row)) => Ok(Some(row)),
+        Some(Err(bad)) => Err(refused(bad.message)),
+    }
+}
+
+/// Text for `LIKE … ESCAPE '\'` that finds `needle` anywhere.
+fn pattern(needle: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in needle.chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[async_trait]
+impl Rows for Sql {
+    async fn row(&self, catalog: &str, id: &LocalId) -> Result<Option<LocalRow>> {
+        let table = self.database.table(catalog)?;
+        let mut c = self.database.reader().await?;
+        one(&mut c, &table, id).await
+    }
+
+    async fn rows(
+        &self,
+        catalog: &str,
+        search: Option<&str>,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<RowPage> {
+        let table = self.database.table(catalog)?;
+        let key = table.key();
+        let (column, binary) = match key.ty {
+            FieldType::Int => (key.column.quoted(), ""),
+            // In order of bytes, as ids are compared.
+            _ => (key.column.quoted(), " COLLATE BINARY"),
+        };
+        let mut conditions = Vec::new();
+        let mut args: Vec<Arg> = Vec::new();
+        if let Some(after) = after {
+            let Some(after) = table.key_arg(after) else {
+                return Err(crate::error::unknown(format!("`{catalog}` has no such key to go on after")));
+            };
+            conditions.push(format!("{column}{binary} > ?"));
+            args.push(after);
+        }
+        if let Some(needle) = search {
+            let texts =
+                table.catalog.fields.iter().filter(|f| matches!(f.ty, FieldType::Text | FieldType::Enum(_)));
+            let mut any: Vec<String> =
+                texts.map(|f| format!("{} LIKE ? ESCAPE '\\'", f.column.quoted())).collect();
+            any.push(format!("CAST({column} AS TEXT) LIKE ? ESCAPE '\\'"));
+            args.extend(vec![Arg::Text(pattern(needle)); any.len()]);
+            conditions.push(format!("({})", any.join(" OR ")));
+        }
+        let filter = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        let sql = format!("{}{filter} ORDER BY {column}{binary} LIMIT ?", table.select());
+        args.push(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1).into());
+        let mut c = self.database.reader().await?;
+        let mut found = fetch(&mut c, sql, args).await.map_err(ours)?;
+        let mut page = RowPage::default();
+        let more = found.len() > limit;
+        found.truncate(limit);
+        if let Some(last) = found.last().filter(|_| more) {
+            page.next = Some(LocalId(get(last, 0)?));
+        }
+        for row in found {
+            match table.read(&row) {
+                Ok(row) => page.rows.push(row),
+                Err(bad) => page.unreadable.push(bad),
+            }
+        }
+        Ok(page)
+    }
+
+    async fn count_rows(&self, catalog: &str) -> Result<u64> {
+        let table = self.database.table(catalog)?;
+        let mut c = self.database.reader().await?;
+        let sql = format!("SELECT count(*) FROM {}", table.name());
+        let row = fetch_optional(&mut c, sql, []).await.map_err(ours)?;
+        let count: i64 = row.map_or(Ok(0), |row| get(&row, 0))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    async fn insert_row(&self, catalog: &str, fields: &Record) -> Result<LocalRow> {
+        let table = self.database.table(catalog)?;
+        let values = table.assignments(fields).map_err(refused)?;
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let id = match insert(&mut tx, &table, values).await {
+            Ok(id) => id,
+            Err(refusal) => {
+                standing(&mut tx).await;
+                return Err(failure(refusal));
+            }
+        };
+        let row = one(&mut tx, &table, &id).await?;
+        tx.commit().await.map_err(|error| failure(theirs(error)))?;
+        row.ok_or_else(|| refused(format!("{}: the row was gone at once", table.catalog.table)))
+    }
+
+    async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>> {
+        let table = self.database.table(catalog)?;
+        let values = table.assignments(fields).map_err(refused)?;
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
+            return Ok(None);
+        }
+        if let Err(refusal) = update(&mut tx, &table, id, values).await {
+            standing(&mut tx).await;
+            return Err(failure(refusal));
+        }
+        let key = fields.get(&table.catalog.key).filter(|v| !v.is_null()).map(|v| LocalId(v.to_text()));
+        let row = one(&mut tx, &table, key.as_ref().unwrap_or(id)).await?;
+        tx.commit().await.map_err(|error| failure(theirs(error)))?;
+        Ok(row)
+    }
+
+    async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool> {
+        let table = self.database.table(catalog)?;
+        let mut writer = self.database.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
+            return Ok(false);
+        }
+        if let Err(refusal) = delete(&mut tx, &table, id).await {
+            standing(&mut tx).await;
+            return Err(failure(refusal));
+        }
+        tx.commit().await.map_err(|error| failure(theirs(error)))?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,149 @@
+//! A catalog's table: how its rows are selected, read, and written.
+
+use crate::cell;
+use crate::dialect::key_text;
+use crate::inspect::TableFacts;
+use crate::statement::Arg;
+use bothways_model::{Catalog, CatalogField, FieldType, LocalId, LocalRow, Record, Timestamp, Value};
+use bothways_store::{RowWrite, UnreadableRow};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeMap;
+
+/// A row as read, or why it cannot be.
+pub(crate) type Read = std::result::Result<LocalRow, UnreadableRow>;
+
+/// A catalog with what its table turned out to be.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) catalog: Catalog,
+    /// Whether other people's triggers are on it, so that a write may change more than it says.
+    pub(crate) has_triggers: bool,
+    /// The columns of every select: the id, all fields, `deleted_at`.
+    columns: String,
+    integer_columns: Vec<String>,
+}
+
+impl Table {
+    pub(crate) fn new(catalog: Catalog, facts: &TableFacts) -> Self {
+        let key = &catalog.key_field().column;
+        let mut columns = vec![key_text("", key)];
+        columns.extend(catalog.fields.iter().map(|f| f.column.quoted()));
+        columns.extend(catalog.deleted_at.iter().map(|c| c.quoted()));
+        let integer_columns =
+            facts.columns.iter().filter(|c| c.is_integer()).map(|c| c.name.to_ascii_lowercase()).collect();
+        Self {
+            has_triggers: !facts.triggers.is_empty(),
+            columns: columns.join(", "),
+            integer_columns,
+            catalog,
+        }
+    }
+
+    pub(crate) fn key(&self) -> &CatalogField {
+        self.catalog.key_field()
+    }
+
+    /// The table's quoted name.
+    pub(crate) fn name(&self) -> String {
+        self.catalog.table.quoted()
+    }
+
+    /// `SELECT … FROM table`.
+    pub(crate) fn select(&self) -> String {
+        format!("SELECT {} FROM {}", self.columns, self.name())
+    }
+
+    /// The columns of [`Table::select`], for `RETURNING`.
+    pub(crate) fn columns(&self) -> &str {
+        &self.columns
+    }
+
+    /// A row selected by [`Table::select`].
+    pub(crate) fn read(&self, row: &SqliteRow) -> Read {
+        let id = LocalId(row.try_get::<String, _>(0).unwrap_or_default());
+        let bad = |column: &str, why: String| UnreadableRow {
+            id: id.clone(),
+            message: format!("{}.{column} {why}", self.catalog.table),
+        };
+        let mut fields = BTreeMap::new();
+        for (index, field) in self.catalog.fields.iter().enumerate() {
+            let value =
+                cell::read(row, index + 1, &field.ty).map_err(|why| bad(field.column.as_str(), why))?;
+            fields.insert(field.name.clone(), value);
+        }
+        let mut deleted_at = None;
+        if let Some(column) = &self.catalog.deleted_at {
+            let index = self.catalog.fields.len() + 1;
+            let value =
+                cell::read(row, index, &FieldType::Timestamp).map_err(|why| bad(column.as_str(), why))?;
+            if let Value::Timestamp(at) = value {
+                deleted_at = Some(at);
+            }
+        }
+        Ok(LocalRow { id, fields: Record(fields), deleted_at })
+    }
+
+    /// The key column's value of an id; `None` if no row can have this id.
+    pub(crate) fn key_arg(&self, id: &LocalId) -> Option<Arg> {
+        match self.key().ty {
+            FieldType::Int => {
+                let number: i64 = id.as_str().parse().ok()?;
+                (number.to_string() == id.as_str()).then_some(Arg::Int(number))
+            }
+            _ => Some(Arg::Text(id.0.clone())),
+        }
+    }
+
+    /// Columns and values of fields, or why the table cannot hold them.
+    pub(crate) fn assignments(&self, fields: &Record) -> Result<Vec<(String, Arg)>, String> {
+        fields.iter().map(|(name, value)| self.assignment(name, value)).collect()
+    }
+
+    /// Columns and values that a write sets.
+    pub(crate) fn write_assignments(&self, write: &RowWrite) -> Result<Vec<(String, Arg)>, String> {
+        match write {
+            RowWrite::None | RowWrite::Delete => Ok(Vec::new()),
+            RowWrite::Insert(fields) | RowWrite::Update(fields) => self.assignments(fields),
+            RowWrite::Archive(at) => Ok(vec![self.deleted_at(Some(*at))?]),
+            RowWrite::Restore(fields) => {
+                let mut all = self.assignments(fields)?;
+                all.push(self.deleted_at(None)?);
+                Ok(all)
+            }
+        }
+    }
+
+    /// The id of a row after a write that may set its key.
+    pub(crate) fn key_after(&self, row: &LocalRow, write: &RowWrite) -> LocalId {
+        let fields = match write {
+            RowWrite::Update(fields) | RowWrite::Restore(fields) => fields.get(&self.catalog.key),
+            _ => None,
+        };
+        fields.filter(|key| !key.is_null()).map_or_else(|| row.id.clone(), |key| LocalId(key.to_text()))
+    }
+
+    fn assignment(&self, name: &str, value: &Value) -> Result<(String, Arg), String> {
+        let table = &self.catalog.table;
+        let Some(field) = self.catalog.field(name) else {
+            return Err(format!("{table}.{name} does not exist"));
+        };
+        let column = &field.column;
+        let arg = cell::write(value, &field.ty, self.is_integer(column.as_str()))
+            .map_err(|why| format!("{table}.{column} {why}"))?;
+        Ok((column.quoted(), arg))
+    }
+
+    fn deleted_at(&self, at: Option<Timestamp>) -> Result<(String, Arg), String> {
+        let Some(column) = &self.catalog.deleted_at else {
+            return Err(format!("catalog `{}` has no `deleted_at` column", self.catalog.name));
+        };
+        let value = at.map_or(Value::Null, Value::Timestamp);
+        let arg = cell::write(&value, &FieldType::Timestamp, self.is_integer(column.as_str()))?;
+        Ok((column.quoted(), arg))
+    }
+
+    fn is_integer(&self, column: &str) -> bool {
+        self.integer_columns.contains(&column.to_ascii_lowercase())
+    }
+}

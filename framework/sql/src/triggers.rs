@@ -1,0 +1,62 @@
+//! The capture triggers of the installed catalogs: made, compared with what is there, put back (rule 36).
+
+use crate::dialect::{PREFIX, quoted, trigger_prefix, triggers};
+use crate::error::{ours, refused};
+use crate::inspect::TableFacts;
+use crate::statement::{execute, fetch, script};
+use bothways_model::{Catalog, Track};
+use bothways_store::Result;
+use sqlx::{Row, SqliteConnection};
+use std::collections::BTreeMap;
+
+/// Trigger names with their text and table, as they are in the database.
+async fn present(c: &mut SqliteConnection) -> Result<BTreeMap<String, String>> {
+    let rows =
+        fetch(c, "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'", []).await.map_err(ours)?;
+    rows.iter()
+        .map(|row| Ok((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?)))
+        .filter(|one| one.as_ref().map_or(true, |(name, _)| name.starts_with(PREFIX)))
+        .collect::<std::result::Result<_, sqlx::Error>>()
+        .map_err(ours)
+}
+
+/// The catalogs that `migrate` was asked to install.
+pub(crate) async fn installed(c: &mut SqliteConnection) -> Result<Vec<String>> {
+    let rows = fetch(c, "SELECT catalog FROM bothways_catalogs ORDER BY catalog", []).await.map_err(ours)?;
+    rows.iter().map(|row| row.try_get(0).map_err(ours)).collect()
+}
+
+/// Makes the triggers of these catalogs what they should be, and removes ours that belong to none of them. Names the catalogs that had
+/// to be changed. Catalogs whose table is gone are skipped: whoever reads them says so.
+pub(crate) async fn put_right(
+    c: &mut SqliteConnection,
+    catalogs: &[(&Catalog, Option<&TableFacts>)],
+) -> Result<Vec<String>> {
+    let mut there = present(c).await?;
+    let mut changed = Vec::new();
+    for (catalog, facts) in catalogs {
+        let Some(facts) = facts.filter(|_| catalog.track == Track::Trigger) else { continue };
+        if facts.view {
+            return Err(refused(format!("`{}` is a view: changes to it cannot be captured", catalog.table)));
+        }
+        let mut wrong = false;
+        for (name, text) in triggers(catalog, facts) {
+            if there.remove(&name).as_deref() == Some(text.as_str()) {
+                continue;
+            }
+            wrong = true;
+            execute(c, format!("DROP TRIGGER IF EXISTS {}", quoted(&name)), []).await.map_err(ours)?;
+            script(c, text).await.map_err(ours)?;
+        }
+        if wrong {
+            changed.push(catalog.name.clone());
+        }
+    }
+    // Triggers of unique indexes that are gone, and of catalogs that are no longer tracked.
+    for name in there.into_keys() {
+        if catalogs.iter().any(|(catalog, _)| name.starts_with(&trigger_prefix(catalog))) {
+            execute(c, format!("DROP TRIGGER IF EXISTS {}", quoted(&name)), []).await.map_err(ours)?;
+        }
+    }
+    Ok(changed)
+}

@@ -1,0 +1,157 @@
+//! Another program that writes the same tables with plain SQL.
+
+use async_trait::async_trait;
+use bothways_model::{LocalId, Record, Value};
+use bothways_sql::Sql;
+use bothways_store::Store;
+use bothways_store::contract::{Bench, catalogs};
+use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
+use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// The user's tables, as a user would make them.
+pub(crate) const TABLES: &str = "
+    CREATE TABLE customers (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        email TEXT UNIQUE,
+        balance TEXT,
+        level TEXT NOT NULL DEFAULT 'basic',
+        joined TEXT,
+        deleted_at TEXT
+    );
+    CREATE TRIGGER trim_insert AFTER INSERT ON customers WHEN NEW.name <> trim(NEW.name)
+        BEGIN UPDATE customers SET name = trim(NEW.name) WHERE id = NEW.id; END;
+    CREATE TRIGGER trim_update AFTER UPDATE OF name ON customers WHEN NEW.name <> trim(NEW.name)
+        BEGIN UPDATE customers SET name = trim(NEW.name) WHERE id = NEW.id; END;
+    CREATE TRIGGER forbid_insert BEFORE INSERT ON customers WHEN NEW.name = 'forbidden'
+        BEGIN SELECT RAISE(ABORT, 'this name is not allowed'); END;
+    CREATE TRIGGER forbid_update BEFORE UPDATE ON customers WHEN NEW.name = 'forbidden'
+        BEGIN SELECT RAISE(ABORT, 'this name is not allowed'); END;
+    CREATE TABLE tags (code TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, label TEXT);
+";
+
+/// A store on a database of its own, and the other program.
+pub(crate) struct Program {
+    pub(crate) store: Sql,
+    pub(crate) connection: Mutex<SqliteConnection>,
+    pub(crate) url: String,
+    _folder: TempDir,
+}
+
+impl Program {
+    pub(crate) async fn new() -> Self {
+        Self::with_tables(TABLES).await
+    }
+
+    pub(crate) async fn with_tables(tables: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        let url = format!("sqlite://{}", path.display());
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let mut connection = options.connect().await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(tables.to_owned())).execute(&mut connection).await.unwrap();
+        let store = Sql::open(&url, catalogs()).await.unwrap();
+        store.migrate().await.unwrap();
+        Self { store, connection: Mutex::new(connection), url, _folder: folder }
+    }
+
+    /// Runs plain SQL, several statements if need be.
+    pub(crate) async fn sql(&self, text: &str) {
+        let mut c = self.connection.lock().await;
+        sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut *c).await.unwrap();
+    }
+
+    /// The first column of the first row of a query, as a number.
+    pub(crate) async fn number(&self, text: &str) -> i64 {
+        let mut c = self.connection.lock().await;
+        sqlx::query_scalar(AssertSqlSafe(text.to_owned())).fetch_one(&mut *c).await.unwrap()
+    }
+
+    async fn put(&self, verb: &str, catalog: &str, fields: Record) -> LocalId {
+        let (names, values): (Vec<&String>, Vec<&Value>) = fields.iter().unzip();
+        let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
+        let marks = vec!["?"; values.len()].join(", ");
+        let key = if catalog == "tags" { "code" } else { "id" };
+        let sql = format!(
+            "{verb} INTO {catalog} ({}) VALUES ({marks}) RETURNING CAST({key} AS TEXT)",
+            names.join(", ")
+        );
+        let mut c = self.connection.lock().await;
+        let row = sqlx::query_with(AssertSqlSafe(sql), bind(values)).fetch_one(&mut *c).await.unwrap();
+        LocalId(row.get(0))
+    }
+}
+
+fn bind(values: Vec<&Value>) -> SqliteArguments {
+    let mut args = SqliteArguments::default();
+    for value in values {
+        match value {
+            Value::Null => args.add(None::<String>),
+            Value::Int(number) => args.add(*number),
+            other => args.add(other.to_text()),
+        }
+        .unwrap();
+    }
+    args
+}
+
+fn key(catalog: &str, id: &LocalId) -> String {
+    match catalog {
+        "tags" => format!("code = '{id}' COLLATE BINARY"),
+        _ => format!("id = {id}"),
+    }
+}
+
+#[async_trait]
+impl Bench for Program {
+    fn store(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn insert(&self, catalog: &str, fields: Record) -> LocalId {
+        self.put("INSERT", catalog, fields).await
+    }
+
+    async fn update(&self, catalog: &str, id: &LocalId, fields: Record) {
+        let (names, values): (Vec<&String>, Vec<&Value>) = fields.iter().unzip();
+        let set: Vec<String> = names.into_iter().map(|name| format!("{name} = ?")).collect();
+        let sql = format!("UPDATE {catalog} SET {} WHERE {}", set.join(", "), key(catalog, id));
+        let mut c = self.connection.lock().await;
+        let done = sqlx::query_with(AssertSqlSafe(sql), bind(values)).execute(&mut *c).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
+    }
+
+    async fn delete(&self, catalog: &str, id: &LocalId) {
+        self.sql(&format!("DELETE FROM {catalog} WHERE {}", key(catalog, id))).await;
+    }
+
+    async fn replace(&self, catalog: &str, fields: Record) -> LocalId {
+        self.put("REPLACE", catalog, fields).await
+    }
+
+    async fn rekey(&self, catalog: &str, old: &LocalId, new: &LocalId) {
+        let set = if catalog == "tags" { format!("code = '{new}'") } else { format!("id = {new}") };
+        self.sql(&format!("UPDATE {catalog} SET {set} WHERE {}", key(catalog, old))).await;
+    }
+
+    async fn swap(&self, catalog: &str, a: &LocalId, b: &LocalId, spare: &LocalId) {
+        assert_eq!(catalog, "customers");
+        self.sql(&format!(
+            "BEGIN; UPDATE customers SET id = {spare} WHERE id = {a}; UPDATE customers SET id = {a} WHERE id = {b}; \
+             UPDATE customers SET id = {b} WHERE id = {spare}; COMMIT"
+        ))
+        .await;
+    }
+
+    async fn lose(&self, catalog: &str, id: &LocalId) {
+        // As another database file would have it: without what the trigger logged.
+        let delete = format!("DELETE FROM {catalog} WHERE {}", key(catalog, id));
+        self.sql(&format!("BEGIN; {delete}; DELETE FROM bothways_changes WHERE op = 'delete'; COMMIT")).await;
+    }
+
+    async fn spoil(&self, id: &LocalId) {
+        self.sql(&format!("UPDATE customers SET balance = 'a lot' WHERE id = {id}")).await;
+    }
+}
