@@ -56,6 +56,9 @@ impl Engine {
         // A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
         for _ in 0..16 {
             let answer = self.ports.http.send(connection, purpose, call.request, timeout).await?;
+            if answer.status < 500 && answer.status != 429 {
+                self.connections.note_answer(connection);
+            }
             match exchange.next(Some(answer)) {
                 Step::Call(next) => call = next,
                 Step::Done(outcome) => return Ok(outcome),

@@ -3,7 +3,7 @@
 use crate::pairs::Loaded;
 use crate::{Engine, EngineError, Purpose};
 use bothways_connector::{Connector, Outcome};
-use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode};
+use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -26,12 +26,14 @@ pub enum ConnectionState {
 pub(crate) struct Connections {
     connectors: BTreeMap<ConnectionName, Arc<dyn Connector>>,
     states: RwLock<BTreeMap<ConnectionName, ConnectionState>>,
+    /// Since when each connection has had nothing but outages.
+    outages: RwLock<BTreeMap<ConnectionName, Timestamp>>,
 }
 
 impl Connections {
     pub(crate) fn new(loaded: &[Loaded]) -> Self {
         let connectors = loaded.iter().map(|l| (l.connection.clone(), l.connector.clone())).collect();
-        Self { connectors, states: RwLock::default() }
+        Self { connectors, states: RwLock::default(), outages: RwLock::default() }
     }
 
     pub(crate) fn get(&self, name: &ConnectionName) -> Option<&Arc<dyn Connector>> {
@@ -45,6 +47,19 @@ impl Connections {
     pub(crate) fn state(&self, name: &ConnectionName) -> ConnectionState {
         let states = self.states.read().unwrap_or_else(PoisonError::into_inner);
         states.get(name).cloned().unwrap_or(ConnectionState::Unknown)
+    }
+
+    /// Notes an outage and returns since when there has been one.
+    pub(crate) fn note_outage(&self, name: &ConnectionName, now: Timestamp) -> Timestamp {
+        *self.outages.write().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_insert(now)
+    }
+
+    /// Notes that the service answered.
+    pub(crate) fn note_answer(&self, name: &ConnectionName) {
+        let known = self.outages.read().unwrap_or_else(PoisonError::into_inner).contains_key(name);
+        if known {
+            self.outages.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        }
     }
 
     pub(crate) fn set(&self, name: &ConnectionName, state: ConnectionState) {

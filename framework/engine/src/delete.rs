@@ -24,6 +24,7 @@ impl Look {
         reused: bool,
     ) -> Result<Unit, Ended> {
         link.body.missing_since = None;
+        let gone_keys = self.dropped_keys(&link, gone == GoneLocal::Deleted && !reused, false);
         let decision = self.decision(&link, LocalSight::Gone(gone), Some(&seen));
         let digest = decision.digest();
         let mut unit = match decision.record {
@@ -68,6 +69,7 @@ impl Look {
                 unit
             }
         };
+        unit.keys.extend(gone_keys);
         if let (true, Some(row)) = (reused, &self.taken.row) {
             // The id belongs to another record now: that one is looked at afresh, under no link (rule 30).
             let subject = Subject::Local(row.id.clone());
@@ -121,6 +123,7 @@ impl Look {
             None,
         );
         let id = link.id;
+        let keys = self.dropped_keys(&link, gone == GoneLocal::Deleted, true);
         let mut unit = self.close(
             link,
             LinkState::Tombstone,
@@ -128,6 +131,7 @@ impl Look {
             gone == GoneLocal::Deleted,
         );
         unit.history = vec![history];
+        unit.keys.extend(keys);
         unit.intents.push(close(id, number, IntentState::Confirmed, "deleted"));
         unit
     }

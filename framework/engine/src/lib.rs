@@ -6,6 +6,7 @@
 //! Time, tasks, randomness and HTTP are reached through [`Ports`] only; store and queue through their own traits.
 
 mod access;
+mod adopt;
 mod apply;
 mod calls;
 mod catch_up;
@@ -18,16 +19,20 @@ mod delete;
 mod engine;
 mod error;
 mod events;
+mod evidence;
 mod explain;
 mod feed;
 mod flap;
 mod freshen;
+mod gone;
 mod intake;
+mod items;
 mod look;
 mod operations;
 mod pairs;
 mod pass;
 mod pauses;
+mod plan;
 mod poll;
 mod ports;
 mod push;
@@ -49,9 +54,13 @@ pub use error::EngineError;
 pub use explain::{ExplainedField, ExplainedIntent, Explanation, show_value};
 pub use feed::PollReport;
 pub use intake::{Intake, Received};
-pub use operations::{ConflictView, Item, KeepText, Operations, PairStatus, Resolution};
+pub use items::{ConflictView, Item};
+pub use operations::{KeepText, Operations, PairStatus, Resolution};
 pub use pairs::{Loaded, PairRuntime, spec_of};
 pub use pass::{PassCounts, PassOptions, PassProgress, PassReport, PassStage, Progress};
+pub use plan::{
+    Installed, NotInstalled, PlanAction, PlanItem, PlanReads, PlanSource, PlanTotals, ReadOnly, plan,
+};
 pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
 pub use records::{RecordLink, Records};
 pub use retry::RetryPolicy;
@@ -60,7 +69,7 @@ pub use settings::Settings;
 /// What the store remembers, for those who may not import the store: the server above all.
 pub mod stored {
     pub use bothways_store::{
-        ApiToken, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow, LinkState, PairCounts,
-        Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
+        ApiToken, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow, LinkState,
+        PairCounts, Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
     };
 }

@@ -3,23 +3,20 @@
 //! A look ends in exactly one [`Unit`] (a push commits one more, with its intent, before it calls). It never fails: whatever goes
 //! wrong becomes a unit that tries again, waits or parks.
 
-use crate::apply::{Scene, again, entry, settle};
+use crate::apply::{Scene, settle};
 use crate::decide::{
-    Decision, GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, decide, local_changed,
-    local_value,
+    Decision, GoneLocal, LocalSight, RemoteRecord, RemoteSight, Sight, decide, local_changed, local_value,
 };
 use crate::pairs::PairRuntime;
-use crate::read::{self, Seen};
+use crate::read::Seen;
 use crate::retry::{self, Next};
-use crate::{Engine, Purpose, SendError, flap};
-use bothways_connector::{Operation, Outcome};
+use crate::{Engine, SendError, flap};
 use bothways_mapping::mapping::Check;
-use bothways_model::{Failure, LocalRow, Record, RemoteId, Timestamp};
+use bothways_model::{Failure, LocalRow, Record, Timestamp};
 use bothways_store::{
-    Fact, Guard, HistoryOp, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope,
-    RowWrite, Settled, Side, Signal, Subject, Taken, Unit, UnitOutcome, WorkWrite,
+    Fact, Guard, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side, Taken, Unit,
+    UnitOutcome, WorkWrite,
 };
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,7 +47,11 @@ impl Engine {
             _ if look.taken.row_error.is_some() => {
                 let why = look.taken.row_error.clone().unwrap_or_default();
                 let mut unit = look.unit();
-                unit.work = look.park(ParkReason::Refused, format!("the row cannot be read: {why}"), "row-unreadable");
+                unit.work = look.park(
+                    ParkReason::Refused,
+                    format!("the row cannot be read: {why}"),
+                    "row-unreadable",
+                );
                 Ok(unit)
             }
             Some(link) => look.linked(link).await,
@@ -172,7 +173,12 @@ impl Look {
                 "exhausted",
             ),
             Next::Attempt => self.again_at(due, Some(error), None, true),
-            Next::Outage => self.again_at(due, None, None, true),
+            Next::Outage => {
+                let now = self.engine.ports.clock.now();
+                let since = self.engine.connections.note_outage(&self.pair.connection, now);
+                let wait = retry::outage_wait(since, now, asked, &*self.engine.ports.random);
+                self.again_at(now + wait, None, None, true)
+            }
             Next::LookAgain => self.again_at(self.now, Some(error), None, true),
             Next::Park => self.park(ParkReason::Error, error, "refused-by-service"),
             Next::PauseConnection => {
@@ -329,99 +335,6 @@ impl Look {
             .map(Record::from_iter)
     }
 
-    /// Reads the remote record. `None` if it is proven to be gone.
-    pub(crate) async fn see(&self, link: &Link, id: &RemoteId) -> Result<Option<Seen>, Ended> {
-        match self.get(id).await? {
-            Outcome::Record(observed) if observed.gone => Ok(None),
-            Outcome::Record(observed) if observed.id != *id => {
-                Err(Box::new(self.merged(link.clone(), observed).await))
-            }
-            Outcome::Record(observed) => {
-                let seen = read::remote(&self.pair, &observed);
-                self.check_shape(link, &seen).await?;
-                Ok(Some(seen))
-            }
-            Outcome::Missing => self.absence(link).await.map(|()| None),
-            Outcome::Failed(failure) => Err(self.failed(&failure).await),
-            _ => Err(self.failed(&read::unexpected("a read")).await),
-        }
-    }
-
-    /// One GET.
-    pub(crate) async fn get(&self, id: &RemoteId) -> Result<Outcome, Ended> {
-        let exchange = match self.pair.resource.start(Operation::Get { id: id.clone() }) {
-            Ok(exchange) => exchange,
-            Err(failure) => return Err(self.failed(&failure).await),
-        };
-        let answer =
-            self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
-        match answer {
-            Ok(outcome) => Ok(outcome),
-            Err(error) => Err(self.silent(&error).await),
-        }
-    }
-
-    /// A record without any field whose base has a value is no observation; a field that is absent three times in a row pauses the
-    /// mapping (rule 17).
-    async fn check_shape(&self, link: &Link, seen: &Seen) -> Result<(), Ended> {
-        let expected: Vec<(String, bool)> = link
-            .body
-            .base
-            .iter()
-            .filter(|(label, base)| {
-                base.remote.as_ref().is_some_and(|v| !v.is_null())
-                    && !seen.refusals.iter().any(|(l, _)| l == *label)
-            })
-            .map(|(label, _)| (label.clone(), seen.fields.get(label).is_none()))
-            .collect();
-        if let Some(label) = self.pair.note_absent(&expected) {
-            let why = format!(
-                "field `{label}` is missing from three answers in a row: a permission or the API's version changed"
-            );
-            self.engine.pause(PauseScope::Pair(self.pair.id), &why).await;
-        }
-        if !expected.is_empty() && expected.iter().all(|(_, absent)| *absent) {
-            return Err(self.failed(&read::unexpected("a record without any mapped field")).await);
-        }
-        Ok(())
-    }
-
-    /// A bare 404 proves a delete only when it repeats after a delay while other records can be read (rule 31).
-    async fn absence(&self, link: &Link) -> Result<(), Ended> {
-        let delay = self.engine.settings.absence_delay;
-        let Some(since) = link.body.missing_since else {
-            let mut link = link.clone();
-            link.body.missing_since = Some(self.now);
-            let mut unit = self.unit();
-            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-            unit.work = self.again_at(self.now + delay, None, None, true);
-            return Err(Box::new(unit));
-        };
-        if self.now < since + delay {
-            let mut unit = self.unit();
-            unit.work = self.again_at(since + delay, None, None, true);
-            return Err(Box::new(unit));
-        }
-        let readable = match self.pair.resource.start(Operation::List { page: None }) {
-            Ok(exchange) => {
-                let answer = self
-                    .engine
-                    .run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout())
-                    .await;
-                matches!(answer, Ok(Outcome::Page(page)) if page.items.iter().any(|i| !i.gone && Some(&i.id) != link.remote_id.as_ref()))
-            }
-            Err(_) => false,
-        };
-        if readable {
-            return Ok(());
-        }
-        let why = "the record is not found, but no other record can be read either: no proof of a delete"
-            .to_owned();
-        let mut unit = self.unit();
-        unit.work = self.again_at(self.now + delay * 4, Some(why), None, true);
-        Err(Box::new(unit))
-    }
-
     /// The decision on the two sides.
     pub(crate) fn decision(&self, link: &Link, local: LocalSight<'_>, seen: Option<&Seen>) -> Decision {
         let remote = match seen {
@@ -510,177 +423,5 @@ impl Look {
             _ => return false,
         };
         value.is_some_and(|value| flap::would_flap(&link.body.recent, field, side, value, self.now))
-    }
-
-    /// The remote record is proven to be gone.
-    async fn without_remote(
-        &mut self,
-        link: Link,
-        row: Option<LocalRow>,
-        gone: Option<GoneLocal>,
-    ) -> Result<Unit, Ended> {
-        let local = match (&row, gone) {
-            (Some(row), _) => LocalSight::Row(row),
-            (None, gone) => LocalSight::Gone(gone.unwrap_or(GoneLocal::Unexplained)),
-        };
-        let decision = self.decision(&link, local, None);
-        let digest = decision.digest();
-        let already_detached = link.state == LinkState::Detached && link.body.delete_choice.is_none();
-        Ok(match decision.record {
-            RecordAction::AskDelete { .. } if already_detached => {
-                // A person knows; edits of a detached row do not flow (rule 34).
-                let mut unit = self.unit();
-                unit.work = self.still_parked_or_done();
-                unit
-            }
-            RecordAction::AskDelete { state, why } => self.ask_delete(link, state, why, &digest),
-            RecordAction::Close { state, why } => self.close(link, state, why, row.is_none()),
-            RecordAction::ArchiveLocal | RecordAction::DeleteLocal => {
-                self.carry_delete_in(link, decision.record)
-            }
-            RecordAction::Recreate => return self.recreate(link).await,
-            RecordAction::Merge
-            | RecordAction::DeleteRemote
-            | RecordAction::Missing
-            | RecordAction::Leave => {
-                let mut unit = self.unit();
-                unit.work = self.done();
-                unit
-            }
-        })
-    }
-
-    /// Parked work stays parked when nothing new came of the look; other work is done.
-    fn still_parked_or_done(&self) -> Vec<WorkWrite> {
-        self.taken
-            .work
-            .iter()
-            .map(|w| match &w.parked {
-                Some(parked) => {
-                    WorkWrite::Park { id: w.id, generation: w.generation, parked: parked.clone() }
-                }
-                None => WorkWrite::Done {
-                    id: w.id,
-                    generation: w.generation,
-                    facts: w.facts.iter().map(Fact::change).collect(),
-                },
-            })
-            .collect()
-    }
-
-    /// A person has to decide about a delete.
-    pub(crate) fn ask_delete(&self, mut link: Link, state: LinkState, why: String, digest: &str) -> Unit {
-        let mut unit = self.unit();
-        link.state = state;
-        link.body.note = Some(why.clone());
-        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-        unit.work = self.park(ParkReason::Delete, why, digest);
-        unit
-    }
-
-    /// Closes the link. `free` gives the row's id free for another record.
-    pub(crate) fn close(&self, mut link: Link, state: LinkState, why: String, free: bool) -> Unit {
-        let mut unit = self.unit();
-        link.state = state;
-        link.body.note = Some(why.clone());
-        link.body.conflicts.clear();
-        link.body.delete_choice = None;
-        unit.history.push(entry(&link, Side::Local, HistoryOp::Unlink, BTreeMap::new(), vec![34], why, None));
-        let local = if free {
-            link.body.former_local = link.local_id.clone().or(link.body.former_local);
-            LocalBinding::Set(None)
-        } else {
-            LocalBinding::Keep
-        };
-        unit.confirm = Some(LinkWrite { link, local });
-        unit.work = self.done();
-        unit
-    }
-
-    /// Deletes or archives the row, if the decision still holds for the row as it is then.
-    fn carry_delete_in(&self, link: Link, wanted: RecordAction) -> Unit {
-        let mapping = self.pair.mapping.clone();
-        let now = self.now;
-        let mut unit = self.unit();
-        unit.work = self.done();
-        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-        unit.settle = Some(Arc::new(move |row, link| {
-            let Some(row) = row.filter(|r| r.deleted_at.is_none()) else {
-                return Settled { signals: again(link, true), ..Settled::default() };
-            };
-            let sight = Sight {
-                mapping: &mapping,
-                local: LocalSight::Row(row),
-                remote: RemoteSight::Gone,
-                body: &link.body,
-                state: link.state,
-                now,
-            };
-            if decide(&sight).record != wanted {
-                return Settled { signals: again(link, true), ..Settled::default() };
-            }
-            let before = mapping
-                .fields
-                .iter()
-                .map(|f| {
-                    let change = bothways_store::FieldChange {
-                        before: local_value(f, &row.fields).cloned(),
-                        after: None,
-                    };
-                    (f.label.clone(), change)
-                })
-                .collect();
-            let archive = wanted == RecordAction::ArchiveLocal;
-            let mut link = link.clone();
-            let why = if archive { "deleted remotely: archived" } else { "deleted remotely" };
-            let history = entry(&link, Side::Local, HistoryOp::Delete, before, vec![6, 31], why.into(), None);
-            link.state = LinkState::Tombstone;
-            link.body.note = Some(why.into());
-            link.body.delete_choice = None;
-            let local = if archive {
-                LocalBinding::Keep
-            } else {
-                link.body.former_local = link.local_id.clone();
-                LocalBinding::Set(None)
-            };
-            Settled {
-                row: if archive { RowWrite::Archive(now) } else { RowWrite::Delete },
-                link: Some(LinkWrite { link, local }),
-                history: vec![history],
-                ..Settled::default()
-            }
-        }));
-        unit
-    }
-
-    /// The record was deleted remotely and is wanted back: the old link becomes a tombstone, the row is a new record.
-    async fn recreate(&mut self, link: Link) -> Result<Unit, Ended> {
-        let Some(local_id) = link.local_id.clone() else {
-            return Ok(self.close(link, LinkState::Tombstone, "gone on both sides".into(), true));
-        };
-        let filter = bothways_store::HistoryFilter {
-            pair: Some(self.pair.id),
-            local_id: Some(local_id.clone()),
-            op: Some(HistoryOp::Create),
-            ..Default::default()
-        };
-        let created = self.engine.store.history(&filter, None, 8).await.unwrap_or_default();
-        let recent = created
-            .iter()
-            .filter(|h| h.entry.side == Side::Remote && self.now - h.at < chrono::TimeDelta::minutes(10));
-        if recent.count() > 3 {
-            let why = "recreated more than 3 times in 10 minutes, deleted again each time".to_owned();
-            let mut unit = self.ask_delete(link, LinkState::Detached, why.clone(), "recreation-flap");
-            unit.work = self.park(ParkReason::Flapping, why, "recreation-flap");
-            return Ok(unit);
-        }
-        let mut unit = self.close(link, LinkState::Tombstone, "deleted remotely: recreated".into(), true);
-        unit.signals.push(Signal {
-            pair: self.pair.id,
-            subject: Subject::Local(local_id),
-            look: true,
-            not_before: None,
-        });
-        Ok(unit)
     }
 }

@@ -86,3 +86,17 @@ pub(crate) fn backoff(
     let jitter = Duration::from_millis(random.below(bound.as_millis() as u64 + 1));
     jitter.max(asked.unwrap_or_default()).max(Duration::from_millis(20))
 }
+
+/// How long to wait during an outage that has lasted since `since`: a quarter of its length so far, between half a second and half
+/// a minute, with jitter. Outages are nobody's fault, so they are not counted; but nobody is hammered either.
+pub(crate) fn outage_wait(
+    since: Timestamp,
+    now: Timestamp,
+    asked: Option<Duration>,
+    random: &dyn Random,
+) -> Duration {
+    let lasted = (now - since).to_std().unwrap_or_default();
+    let bound = (lasted / 4).clamp(Duration::from_millis(500), Duration::from_secs(30));
+    let jitter = Duration::from_millis(random.below(bound.as_millis() as u64 / 2 + 1));
+    (bound / 2 + jitter).max(asked.unwrap_or_default())
+}

@@ -7,10 +7,13 @@ use async_trait::async_trait;
 use bothways_connector::{Connector, Unverified};
 use bothways_connector_sandbox::{Answer, Config, Fault, Stripe};
 use bothways_engine::{
-    Clock, Engine, Http, Intake, Loaded, Operations, Ports, Purpose, Random, Received, SendError, Settings, Tasks,
+    Clock, Engine, Http, Intake, Loaded, Operations, Ports, Purpose, Random, Received, SendError, Settings,
+    Tasks,
 };
 use bothways_mapping::{Mapping, SourceFile};
-use bothways_model::{Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Request, Response, Timestamp, Value};
+use bothways_model::{
+    Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Request, Response, Timestamp, Value,
+};
 use bothways_queue::MemoryQueue;
 use bothways_store::MemoryStore;
 use bothways_store::{Capture, Link, LinkFilter, Links, Pairs, ParkedFilter, Rows, Work, WorkQueue};
@@ -57,7 +60,11 @@ impl Random for TestRandom {
     }
 
     fn below(&self, bound: u64) -> u64 {
-        if bound == 0 { 0 } else { self.count.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) % bound }
+        if bound == 0 {
+            0
+        } else {
+            self.count.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) % bound
+        }
     }
 }
 
@@ -225,9 +232,11 @@ impl World {
             SourceFile::new("customers.yaml", setup.catalog.clone()),
             SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
         ];
-        let builtin = [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, bothways_connector_stripe::DOCUMENT)];
+        let builtin =
+            [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, bothways_connector_stripe::DOCUMENT)];
         let loaded = bothways_mapping::load(&files, &builtin);
-        let findings: Vec<String> = loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
+        let findings: Vec<String> =
+            loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
         let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
         let mapping = project.mappings[0].clone();
         let catalog: Catalog = (*mapping.catalog).clone();
@@ -288,7 +297,8 @@ impl World {
                     if *hold.lock().unwrap() { Vec::new() } else { stripe.due_deliveries(now) }
                 };
                 for delivery in due {
-                    let unverified = Unverified { headers: delivery.headers.clone(), body: delivery.body.clone() };
+                    let unverified =
+                        Unverified { headers: delivery.headers.clone(), body: delivery.body.clone() };
                     let received = intake.receive(&ConnectionName::from("stripe"), unverified).await;
                     let status = match received {
                         Received::Accepted { .. } => 200,
@@ -472,7 +482,10 @@ impl World {
                 let links = self.links().await;
                 let parked = self.parked().await;
                 let counts = self.store.counts(self.pair()).await;
-                panic!("not met after {limit:?}: {what}\nlinks {links:#?}\nparked {parked:#?}\ncounts {counts:#?}\ncustomers {:#?}", self.customers());
+                panic!(
+                    "not met after {limit:?}: {what}\nlinks {links:#?}\nparked {parked:#?}\ncounts {counts:#?}\ncustomers {:#?}",
+                    self.customers()
+                );
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -486,7 +499,9 @@ impl World {
             let held = *world.hold_webhooks.lock().unwrap() || !world.setup.webhooks;
             let on_the_way = !held && world.stripe().open_deliveries() > 0;
             let relayed = world.store.relay(world.now(), 1).await.unwrap();
-            let busy = counts.pending > 0 || counts.intents > 0 || on_the_way || relayed.entries > 0;
+            let replanned = world.parked().await.iter().any(|w| w.due.is_some_and(|due| due <= world.now()));
+            let busy =
+                replanned || counts.pending > 0 || counts.intents > 0 || on_the_way || relayed.entries > 0;
             calm = if busy { 0 } else { calm + 1 };
             calm >= 4
         })
@@ -502,14 +517,21 @@ impl World {
         assert_eq!(rows.len(), customers.len(), "rows {rows:#?}\ncustomers {customers:#?}");
         assert_eq!(live.len(), rows.len(), "links {links:#?}");
         for row in &rows {
-            let link = live.iter().find(|l| l.local_id.as_ref() == Some(&row.id)).expect("every row is linked");
+            let link =
+                live.iter().find(|l| l.local_id.as_ref() == Some(&row.id)).expect("every row is linked");
             let id = link.remote_id.as_ref().expect("every link has a record");
-            let customer = customers.iter().find(|c| c["id"] == json!(id.as_str())).expect("the linked customer exists");
+            let customer =
+                customers.iter().find(|c| c["id"] == json!(id.as_str())).expect("the linked customer exists");
             let reading = self.mapping.read_remote(customer);
             for field in &self.mapping.fields {
                 let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
                 let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-                assert!(field.same(&local, &remote), "{}: {local:?} / {remote:?} of row {}", field.label, row.id);
+                assert!(
+                    field.same(&local, &remote),
+                    "{}: {local:?} / {remote:?} of row {}",
+                    field.label,
+                    row.id
+                );
             }
         }
     }
@@ -537,7 +559,8 @@ async fn build(
     let connection = ConnectionName::from("stripe");
     let resolved = mapping.connector.resolve(&connection, &lookup).unwrap();
     let connector: Arc<dyn Connector> = Arc::new(bothways_connector_stripe::connector(resolved).unwrap());
-    let ports = Ports { clock: clock.clone(), random: random.clone(), tasks: tasks.clone(), http: http.clone() };
+    let ports =
+        Ports { clock: clock.clone(), random: random.clone(), tasks: tasks.clone(), http: http.clone() };
     let loaded = [Loaded { mapping: mapping.clone(), connection, connector }];
     let queue = Arc::new(MemoryQueue::default());
     let engine = Engine::open(store.clone(), queue, ports, &loaded, &[], setup.settings).await.unwrap();
