@@ -1,14 +1,9 @@
-//! JSONPath queries and filters, compiled once at load.
-//!
-//! Singular paths become plain steps, which our own walker follows; the query engine is left for what selects several
-//! nodes (`items`, `each`). Filters are evaluated here over the parsed expression, so that a record need not be copied to be
-//! asked; only function calls go through the engine. Nested filters are refused: the engine answers them wrongly.
+//! JSONPath queries, compiled once at load. Singular paths become plain steps, which our own walker follows; the query engine
+//! is left for what selects several nodes (`items`, `each`).
 
+use crate::filter::has_nested_filter;
 use bothways_model::{Segment as Step, SingularPath};
-use jsonpath_rust::parser::model::{
-    Comparable, Comparison, Filter as Expr, FilterAtom, FnArg, JpQuery, Literal, Segment, Selector,
-    SingularQuery, SingularQuerySegment, Test, TestFunction,
-};
+use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use serde_json::Value as Json;
@@ -25,11 +20,11 @@ pub struct BadPath {
 }
 
 impl BadPath {
-    fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }
     }
 
-    fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
@@ -220,7 +215,7 @@ fn plain_steps(steps: &[EndStep]) -> Option<SingularPath> {
 }
 
 /// The parser keeps the quotes of `['a b']`, and the escapes between them.
-fn unquoted(name: &str) -> String {
+pub(crate) fn unquoted(name: &str) -> String {
     let inner = ['\'', '"'].iter().find_map(|q| name.strip_prefix(*q)?.strip_suffix(*q));
     let Some(inner) = inner else { return name.to_owned() };
     let mut text = String::with_capacity(inner.len());
@@ -247,252 +242,11 @@ fn unquoted(name: &str) -> String {
     text
 }
 
-fn position(index: i64, len: usize) -> Option<usize> {
+pub(crate) fn position(index: i64, len: usize) -> Option<usize> {
     if index >= 0 {
         usize::try_from(index).ok()
     } else {
         len.checked_sub(usize::try_from(index.unsigned_abs()).ok()?)
-    }
-}
-
-/// A compiled filter on `@`.
-#[derive(Clone)]
-pub struct Filter {
-    text: String,
-    expr: Expr,
-    /// The whole as a query over a one-element list, where functions are called.
-    engine: Option<JpQuery>,
-}
-
-impl Filter {
-    /// Compiles `text`, such as `@.deleted == true`.
-    pub fn parse(text: &str) -> Result<Self, BadPath> {
-        let query = parse_json_path(&format!("$[?{text}]")).map_err(|_| {
-            let single = text.contains(" = ") && !text.contains("==");
-            BadPath::new("not a filter").help(if single { "compare with `==`" } else { FILTER_HELP })
-        })?;
-        let [Segment::Selector(Selector::Filter(expr))] = query.segments.as_slice() else {
-            return Err(BadPath::new("not one filter").help(FILTER_HELP));
-        };
-        let expr = expr.clone();
-        if filter_has(&expr, &is_nested) {
-            return Err(BadPath::new("a filter inside a filter is not supported"));
-        }
-        if filter_has(&expr, &uses_root) {
-            return Err(BadPath::new("a filter is about one record, `@`; `$` means nothing here")
-                .help("write `@` instead of `$`"));
-        }
-        let engine = filter_has(&expr, &calls_function).then_some(query);
-        Ok(Self { text: text.to_owned(), expr, engine })
-    }
-
-    /// The filter as it was written.
-    pub fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// Whether it holds for `record`.
-    pub fn matches(&self, record: &Json) -> bool {
-        match &self.engine {
-            None => holds(&self.expr, record),
-            Some(query) => {
-                let list = Json::Array(vec![record.clone()]);
-                js_path_process(query, &list).is_ok_and(|found| !found.is_empty())
-            }
-        }
-    }
-}
-
-const FILTER_HELP: &str =
-    "a filter compares paths from `@`: `@.deleted == true`, `@.kind == 'a' && !@.hidden`";
-
-impl fmt::Debug for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Filter({})", self.text)
-    }
-}
-
-impl PartialEq for Filter {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-fn holds(expr: &Expr, at: &Json) -> bool {
-    match expr {
-        Expr::Or(any) => any.iter().any(|e| holds(e, at)),
-        Expr::And(all) => all.iter().all(|e| holds(e, at)),
-        Expr::Atom(FilterAtom::Filter { expr, not }) => holds(expr, at) != *not,
-        Expr::Atom(FilterAtom::Test { expr, not }) => exists(expr, at) != *not,
-        Expr::Atom(FilterAtom::Comparison(comparison)) => compare(comparison, at),
-    }
-}
-
-fn exists(test: &Test, at: &Json) -> bool {
-    match test {
-        Test::RelQuery(segments) => {
-            js_path_process(&JpQuery::new(segments.clone()), at).is_ok_and(|f| !f.is_empty())
-        }
-        // Both are kept out by `Filter::parse`, which sends functions to the engine and refuses `$`.
-        Test::AbsQuery(_) | Test::Function(_) => false,
-    }
-}
-
-fn compare(comparison: &Comparison, at: &Json) -> bool {
-    let (left, right) = comparison.vals();
-    let (left, right) = (operand(left, at), operand(right, at));
-    let (left, right) = (left.as_deref(), right.as_deref());
-    match comparison {
-        Comparison::Eq(..) => equal(left, right),
-        Comparison::Ne(..) => !equal(left, right),
-        Comparison::Lt(..) => less(left, right),
-        Comparison::Gt(..) => less(right, left),
-        Comparison::Lte(..) => less(left, right) || equal(left, right),
-        Comparison::Gte(..) => less(right, left) || equal(left, right),
-    }
-}
-
-fn operand<'a>(comparable: &Comparable, at: &'a Json) -> Option<std::borrow::Cow<'a, Json>> {
-    use std::borrow::Cow;
-    match comparable {
-        Comparable::Literal(literal) => Some(Cow::Owned(match literal {
-            Literal::Int(n) => Json::from(*n),
-            Literal::Float(n) => Json::from(*n),
-            Literal::String(text) => Json::String(text.clone()),
-            Literal::Bool(b) => Json::Bool(*b),
-            Literal::Null => Json::Null,
-        })),
-        Comparable::SingularQuery(SingularQuery::Current(steps)) => {
-            let node = steps.iter().try_fold(at, |node, step| match step {
-                SingularQuerySegment::Name(name) => node.as_object()?.get(&unquoted(name)),
-                SingularQuerySegment::Index(index) => {
-                    let array = node.as_array()?;
-                    array.get(position(*index, array.len())?)
-                }
-            });
-            node.map(Cow::Borrowed)
-        }
-        Comparable::SingularQuery(SingularQuery::Root(_)) | Comparable::Function(_) => None,
-    }
-}
-
-/// Equality of RFC 9535: two absent nodes are equal, numbers by value.
-fn equal(left: Option<&Json>, right: Option<&Json>) -> bool {
-    match (left, right) {
-        (None, None) => true,
-        (Some(Json::Number(a)), Some(Json::Number(b))) => a == b || a.as_f64() == b.as_f64(),
-        (Some(Json::Array(a)), Some(Json::Array(b))) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(Some(a), Some(b)))
-        }
-        (Some(Json::Object(a)), Some(Json::Object(b))) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| equal(Some(v), Some(w))))
-        }
-        (Some(a), Some(b)) => a == b,
-        _ => false,
-    }
-}
-
-fn less(left: Option<&Json>, right: Option<&Json>) -> bool {
-    match (left, right) {
-        (Some(Json::Number(a)), Some(Json::Number(b))) => match (a.as_i64(), b.as_i64()) {
-            (Some(a), Some(b)) => a < b,
-            _ => a.as_f64() < b.as_f64(),
-        },
-        (Some(Json::String(a)), Some(Json::String(b))) => a < b,
-        _ => false,
-    }
-}
-
-/// Whether anything in `expr` is as `found` says.
-fn filter_has(expr: &Expr, found: &dyn Fn(&FilterAtom) -> bool) -> bool {
-    match expr {
-        Expr::Or(parts) | Expr::And(parts) => parts.iter().any(|e| filter_has(e, found)),
-        Expr::Atom(atom) => {
-            found(atom) || matches!(atom, FilterAtom::Filter { expr, .. } if filter_has(expr, found))
-        }
-    }
-}
-
-fn is_nested(atom: &FilterAtom) -> bool {
-    match atom {
-        FilterAtom::Test { expr, .. } => test_nests(expr),
-        FilterAtom::Comparison(c) => [c.vals().0, c.vals().1].iter().any(|side| match side {
-            Comparable::Function(function) => function_nests(function),
-            _ => false,
-        }),
-        FilterAtom::Filter { .. } => false,
-    }
-}
-
-fn test_nests(test: &Test) -> bool {
-    match test {
-        Test::RelQuery(segments) => segments.iter().any(has_filter),
-        Test::AbsQuery(query) => query.segments.iter().any(has_filter),
-        Test::Function(function) => function_nests(function),
-    }
-}
-
-fn function_args(function: &TestFunction) -> Vec<&FnArg> {
-    match function {
-        TestFunction::Custom(_, args) => args.iter().collect(),
-        TestFunction::Length(arg) => vec![arg],
-        TestFunction::Value(arg) | TestFunction::Count(arg) => vec![arg],
-        TestFunction::Search(a, b) | TestFunction::Match(a, b) => vec![a, b],
-    }
-}
-
-fn function_nests(function: &TestFunction) -> bool {
-    function_args(function).iter().any(|arg| match arg {
-        FnArg::Literal(_) => false,
-        FnArg::Test(test) => test_nests(test),
-        FnArg::Filter(_) => true,
-    })
-}
-
-fn has_filter(segment: &Segment) -> bool {
-    selectors(segment).iter().any(|s| matches!(s, Selector::Filter(_)))
-}
-
-fn has_nested_filter(segment: &Segment) -> bool {
-    selectors(segment).iter().any(|s| matches!(s, Selector::Filter(expr) if filter_has(expr, &is_nested)))
-}
-
-fn selectors(segment: &Segment) -> Vec<&Selector> {
-    match segment {
-        Segment::Descendant(inner) => selectors(inner),
-        Segment::Selector(selector) => vec![selector],
-        Segment::Selectors(selectors) => selectors.iter().collect(),
-    }
-}
-
-fn uses_root(atom: &FilterAtom) -> bool {
-    let in_function = |function: &TestFunction| {
-        function_args(function)
-            .iter()
-            .any(|arg| matches!(arg, FnArg::Test(t) if matches!(**t, Test::AbsQuery(_))))
-    };
-    match atom {
-        FilterAtom::Test { expr, .. } => match &**expr {
-            Test::AbsQuery(_) => true,
-            Test::Function(function) => in_function(function),
-            Test::RelQuery(_) => false,
-        },
-        FilterAtom::Comparison(c) => [c.vals().0, c.vals().1].iter().any(|side| match side {
-            Comparable::SingularQuery(SingularQuery::Root(_)) => true,
-            Comparable::Function(function) => in_function(function),
-            _ => false,
-        }),
-        FilterAtom::Filter { .. } => false,
-    }
-}
-
-fn calls_function(atom: &FilterAtom) -> bool {
-    match atom {
-        FilterAtom::Test { expr, .. } => matches!(**expr, Test::Function(_)),
-        FilterAtom::Comparison(c) => {
-            [c.vals().0, c.vals().1].iter().any(|s| matches!(s, Comparable::Function(_)))
-        }
-        FilterAtom::Filter { .. } => false,
     }
 }
 
@@ -526,58 +280,8 @@ mod tests {
     }
 
     #[test]
-    fn filters_agree_with_the_query_engine() {
-        let filters = [
-            "@.deleted == true",
-            "@.n > 1",
-            "@.n >= 2",
-            "@.n < 2.5",
-            "@.missing == null",
-            "@.missing != null",
-            "@.a.b == 'x' && !@.hidden",
-            "!(@.n == 2) || @['a']['b'] == \"x\"",
-            "@.list",
-            "@.list[0] == 1",
-            "@.missing == @.absent",
-            "@.n == 2.0",
-            "@.a == @.a",
-            "@.s < 'b'",
-            "@.list[-1] == 3",
-            "@.x.y",
-        ];
-        let records = [
-            json!({"deleted": true, "n": 2, "a": {"b": "x"}, "list": [1, 3], "s": "a"}),
-            json!({"deleted": "true", "n": 1, "a": {"b": "y"}, "hidden": null, "missing": null, "s": 1}),
-            json!({"n": 2.5, "a": [], "list": []}),
-            json!([]),
-            json!("x"),
-        ];
-        for text in filters {
-            let filter = Filter::parse(text).unwrap();
-            assert!(filter.engine.is_none(), "{text}");
-            let query = parse_json_path(&format!("$[?{text}]")).unwrap();
-            for record in &records {
-                let list = json!([record]);
-                let engine = !js_path_process(&query, &list).unwrap().is_empty();
-                assert_eq!(filter.matches(record), engine, "{text} on {record}");
-            }
-        }
-    }
-
-    #[test]
-    fn functions_go_through_the_engine_and_nesting_is_refused() {
-        let filter = Filter::parse("length(@.name) > 2 && @.n == 1").unwrap();
-        assert!(filter.matches(&json!({"name": "abc", "n": 1})));
-        assert!(!filter.matches(&json!({"name": "ab", "n": 1})));
-        assert!(Filter::parse("@.a[?@.b == 1]").unwrap_err().message.contains("inside"));
-        assert!(Query::parse("$.a[?@.b[?@.c]]").unwrap_err().message.contains("inside"));
-        assert!(Filter::parse("$.a == 1").unwrap_err().help.unwrap().contains('@'));
-        assert!(Filter::parse("deleted == true").is_err());
-        assert!(Filter::parse("@.a == 1], $[?@.b").is_err());
-    }
-
-    #[test]
     fn errors_say_what_to_write() {
+        assert!(Query::parse("$.a[?@.b[?@.c]]").unwrap_err().message.contains("inside"));
         assert_eq!(Query::parse("name").unwrap_err().help.unwrap(), "write `$.name`");
         assert!(Query::parse("$.da[ta").unwrap_err().message.starts_with("not a JSONPath"));
     }

@@ -5,8 +5,9 @@ use super::{Cx, sub};
 use crate::check::vars::{Uses, Where};
 use crate::connector::{Call, CursorPlace, Pages, Returns};
 use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, Text};
+use crate::filter::Filter;
 use crate::finding::Code;
-use crate::path::{Filter, Query};
+use crate::path::Query;
 use crate::template::{JsonTemplate, Slot, Template};
 use bothways_model::{Method, SingularPath};
 

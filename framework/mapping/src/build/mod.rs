@@ -14,8 +14,9 @@ pub(crate) use catalog::catalog;
 pub(crate) use connector::connector;
 pub(crate) use mapping::{Known, mapping, spans};
 
+use crate::filter::Filter;
 use crate::finding::{Code, Finding, Severity, Source, Span};
-use crate::path::{BadPath, Filter, Query};
+use crate::path::{BadPath, Query};
 use crate::tree::{Node, join};
 use crate::units::parse_duration;
 use bothways_model::SingularPath;

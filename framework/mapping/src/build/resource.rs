@@ -10,8 +10,8 @@ use crate::connector::{
 use crate::doc::{
     CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc,
 };
+use crate::filter::Filter;
 use crate::finding::Code;
-use crate::path::Filter;
 use std::time::Duration;
 
 /// What all calls of one resource share.

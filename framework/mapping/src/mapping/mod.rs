@@ -5,8 +5,8 @@ mod policy;
 mod read;
 
 use crate::connector::{ConnectorSpec, ResourceSpec};
+use crate::filter::Filter;
 use crate::finding::Source;
-use crate::path::Filter;
 use bothways_model::{Catalog, ConnectionName, SingularPath, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,0 +1,126 @@
+//! A kind of remote record and the calls it has.
+
+use super::{Call, EventRule, TimeAt, TimeFormat};
+use crate::filter::Filter;
+use crate::finding::Source;
+use crate::lens::Normalizer;
+use crate::path::Query;
+use bothways_model::SingularPath;
+use std::time::Duration;
+
+/// A kind of remote record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ResourceSpec {
+    /// Its name.
+    pub name: String,
+    /// Names that a mapping fills.
+    pub params: Vec<String>,
+    /// Where the id is; text or a number.
+    pub id: Query,
+    /// Where fields live.
+    pub fields_under: SingularPath,
+    /// Names that `{fields}` always holds.
+    pub extra_fields: Vec<String>,
+    /// Below these an absent key is null; elsewhere absent is unknown.
+    pub sparse: Vec<SingularPath>,
+    /// When a record was last modified, by the service's clock.
+    pub changed_at: Option<TimeAt>,
+    /// Lists all records.
+    pub list: Option<Call>,
+    /// Reads one.
+    pub get: Option<Call>,
+    /// Creates one.
+    pub create: Option<Call>,
+    /// Changes one.
+    pub update: Option<Call>,
+    /// Deletes one.
+    pub delete: Option<Delete>,
+    /// Creates or updates by our own key.
+    pub upsert: Option<Call>,
+    /// Lookups, in document order.
+    pub find: Vec<Find>,
+    /// A consistent list that proves whether an uncertain create arrived.
+    pub recover: Option<Recover>,
+    /// Lists what changed.
+    pub since: Option<Since>,
+    /// Holds for a deleted record. Asked before any field is read.
+    pub gone: Option<Filter>,
+    /// What event types mean, in document order.
+    pub events: Vec<(String, EventRule)>,
+    /// Where the resource is written.
+    pub source: Source,
+}
+
+impl ResourceSpec {
+    /// What `{fields}` lists for a mapping that reads `paths`: the names below `fields_under`, each once, `extra_fields` first.
+    pub fn fields<'a>(&self, paths: impl IntoIterator<Item = &'a SingularPath>) -> Vec<String> {
+        let depth = self.fields_under.0.len();
+        let mut names = self.extra_fields.clone();
+        for path in paths {
+            if !path.starts_with(&self.fields_under) {
+                continue;
+            }
+            if let Some(bothways_model::Segment::Name(name)) = path.0.get(depth)
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// The lookup on `path`, if there is one.
+    pub fn find_on(&self, path: &SingularPath) -> Option<&Find> {
+        self.find.iter().find(|f| f.path == *path)
+    }
+}
+
+/// A deleting call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delete {
+    /// The call.
+    pub call: Call,
+    /// The service cannot undo it.
+    pub irreversible: bool,
+}
+
+/// A lookup by natural key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Find {
+    /// The record's path that is looked up.
+    pub path: SingularPath,
+    /// The call.
+    pub call: Call,
+    /// `items: $`: the answer is one record, and an error of class `missing` means none.
+    pub single: bool,
+    /// What the service folds when it compares.
+    pub folds: Vec<Normalizer>,
+    /// It sees the service's own latest writes.
+    pub consistent: bool,
+}
+
+/// A list that proves whether an uncertain create arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recover {
+    /// The call.
+    pub call: Call,
+    /// How `{since}` is written in it: as `since`, `changed_at` or `events.at` is, whichever comes first; else ISO 8601.
+    pub send: TimeFormat,
+}
+
+/// An incremental list.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Since {
+    /// The call.
+    pub call: Call,
+    /// When a record changed.
+    pub at: TimeAt,
+    /// How `{since}` is written in the call.
+    pub send: TimeFormat,
+    /// What orders records of one moment.
+    pub tie: Option<Query>,
+    /// How late a change may become visible.
+    pub lag: Duration,
+    /// The most results of one search.
+    pub cap: Option<u32>,
+}
