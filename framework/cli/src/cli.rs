@@ -1,0 +1,376 @@
+//! What can be typed: every verb with its arguments. What a verb does is in `verbs/`.
+
+use crate::settings::Settings;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 done, 1 findings, something waits for a person, or refused, 2 could not run.
+Stdout is data, stderr is talk. Every setting is a flag and a variable; a .env file in the working folder is read first.";
+
+/// Keeps your SQL tables and the services around them in step, both ways.
+#[derive(Debug, Parser)]
+#[command(name = "bothways", version, about, after_help = AFTER_HELP, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// Where everything is.
+    #[command(flatten)]
+    pub(crate) settings: Settings,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Show everything in one process, with a sandbox Stripe of its own; touches nothing of yours
+    Demo,
+    /// Run the engine, the API, the page and the webhook port
+    Run(Run),
+    /// Check the documents, and with a database how they fit it
+    Validate,
+    /// Say what a finding's code means and what to do about it
+    ExplainCode(ExplainCode),
+    /// Print or write the JSON Schemas that let an editor complete the documents
+    Schema(Schema),
+    /// Say what would happen on both sides, field by field, without writing anything
+    Plan(OneMapping),
+    /// Let a mapping carry out what its plan says
+    Approve(OneMapping),
+    /// Bring both sides in step now, by one complete pass over each
+    Sync(OneMapping),
+    /// Say everything about one record: both sides, what was sent, what would happen, and which line says so
+    Explain(Record),
+    /// Say how every mapping stands
+    Status,
+    /// See and decide what waits for a person
+    #[command(subcommand)]
+    Parked(Parked),
+    /// Stop remote calls for everything, a connection, a mapping or a record
+    Pause(Pause),
+    /// Take up again what was paused
+    Resume(Resume),
+    /// Say that a row and a remote record are the same thing
+    Link(Link),
+    /// Take a link apart; neither side is deleted
+    Unlink(Record),
+    /// List what was written, newest first
+    History(History),
+    /// Run each mapping's own cases, and the laws of its fields on generated values
+    Test(OneMapping),
+    /// Install what Bothways needs in a database that is not empty, or take it out again
+    Migrate(Migrate),
+    /// Make, list and revoke the tokens of the API and the page
+    #[command(subcommand)]
+    Token(Token),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Approve mappings that nobody has approved yet
+    #[arg(long)]
+    pub(crate) approve: bool,
+}
+
+/// `explain-code`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainCode {
+    /// The code, such as M204; none lists them all
+    pub(crate) code: Option<String>,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct Schema {
+    /// Which document's
+    #[arg(default_value = "bothways")]
+    pub(crate) document: DocumentKind,
+    /// Write all of them into this folder and print the line that binds a document to its schema
+    #[arg(long, value_name = "DIR")]
+    pub(crate) write: Option<PathBuf>,
+    /// Complete the names of the catalogs and connectors that are there
+    #[arg(long)]
+    pub(crate) workspace: bool,
+}
+
+/// The documents that have a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DocumentKind {
+    /// How to talk to an API
+    Connector,
+    /// What a local table holds
+    Catalog,
+    /// Which field is which
+    Mapping,
+    /// Any of the three
+    Bothways,
+}
+
+/// Verbs that work on one mapping or on all.
+#[derive(Debug, Args)]
+pub(crate) struct OneMapping {
+    /// Only this mapping
+    pub(crate) mapping: Option<String>,
+}
+
+/// Verbs that work on one record.
+#[derive(Debug, Args)]
+pub(crate) struct Record {
+    /// Optionally the mapping, then the local or the remote id
+    #[arg(value_name = "[MAPPING] ID", num_args = 1..=2, required = true)]
+    words: Vec<String>,
+}
+
+impl Record {
+    /// The id.
+    pub(crate) fn id(&self) -> &str {
+        self.words.last().map_or("", String::as_str)
+    }
+
+    /// The mapping, if one was named.
+    pub(crate) fn mapping(&self) -> Option<&str> {
+        match self.words.as_slice() {
+            [mapping, _] => Some(mapping),
+            _ => None,
+        }
+    }
+}
+
+/// `parked`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Parked {
+    /// List what waits, oldest first
+    List(ParkedList),
+    /// Show one item with the values of both sides
+    Show(Item),
+    /// Decide: which value to keep, or what to do about a delete
+    Resolve(Resolve),
+    /// Try it again; it is planned afresh
+    Replay(Item),
+    /// Drop it; nothing is written on either side
+    Dismiss(Item),
+}
+
+/// `parked list`.
+#[derive(Debug, Args)]
+pub(crate) struct ParkedList {
+    /// Only this mapping
+    #[arg(long)]
+    pub(crate) mapping: Option<String>,
+    /// Only this reason, such as conflict, delete, error or ambiguous
+    #[arg(long)]
+    pub(crate) reason: Option<String>,
+    /// At most so many
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+}
+
+/// One item by its id.
+#[derive(Debug, Args)]
+pub(crate) struct Item {
+    /// The item, as `parked list` names it
+    pub(crate) id: String,
+}
+
+/// `parked resolve`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("decision").required(true).multiple(true))]
+pub(crate) struct Resolve {
+    /// The item, as `parked list` names it
+    pub(crate) id: String,
+    /// Keep this side's value, in all fields in conflict
+    #[arg(long, value_name = "SIDE", group = "decision", conflicts_with = "delete")]
+    pub(crate) keep: Option<KeepSide>,
+    /// Decide one field: name=local, name=remote or name=value:TEXT (repeatable)
+    #[arg(long = "field", value_name = "NAME=CHOICE", group = "decision", conflicts_with = "delete")]
+    pub(crate) fields: Vec<String>,
+    /// Decide about a delete: carry it to the other side, keep the other record, or create the deleted one again
+    #[arg(long, value_name = "WHAT", group = "decision")]
+    pub(crate) delete: Option<DeleteWord>,
+    /// The digest that `parked show` printed: refuse if anything moved since
+    #[arg(long)]
+    pub(crate) digest: Option<String>,
+}
+
+/// A side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeepSide {
+    /// The database's value
+    Local,
+    /// The service's value
+    Remote,
+}
+
+/// What to do about a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeleteWord {
+    /// Delete on the other side too
+    Carry,
+    /// Leave the other side alone and close the link
+    Keep,
+    /// Create the deleted remote record again from the row
+    Recreate,
+}
+
+/// `pause`.
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    /// What to pause
+    #[command(subcommand)]
+    pub(crate) scope: Scope,
+    /// Why, for whoever looks at `status`
+    #[arg(long, global = true, default_value = "paused by a person")]
+    pub(crate) reason: String,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    /// What to resume
+    #[command(subcommand)]
+    pub(crate) scope: Scope,
+}
+
+/// What is paused or resumed.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Scope {
+    /// Everything
+    All,
+    /// All mappings of one connection
+    Connection {
+        /// Its name
+        name: String,
+    },
+    /// One mapping
+    Mapping {
+        /// Its name
+        name: String,
+    },
+    /// One record
+    Record(Record),
+}
+
+/// `link`.
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// The local id, then the remote id
+    #[arg(value_names = ["LOCAL", "REMOTE"], num_args = 2, required_unless_present = "from", conflicts_with = "from")]
+    pub(crate) ids: Vec<String>,
+    /// A CSV file with the columns local and remote (- is stdin)
+    #[arg(long, value_name = "CSV")]
+    pub(crate) from: Option<PathBuf>,
+    /// The mapping, if there are several
+    #[arg(long)]
+    pub(crate) mapping: Option<String>,
+}
+
+/// `history`.
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Only this mapping
+    #[arg(long)]
+    pub(crate) mapping: Option<String>,
+    /// Only this row
+    #[arg(long, value_name = "ID")]
+    pub(crate) local: Option<String>,
+    /// Only this remote record
+    #[arg(long, value_name = "ID")]
+    pub(crate) remote: Option<String>,
+    /// Only this: create, update, delete, link, unlink, conflict, resolved, echo, altered
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) op: Option<String>,
+    /// Only entries before this number
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) before: Option<i64>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// `migrate`.
+#[derive(Debug, Args)]
+pub(crate) struct Migrate {
+    /// Take everything out again: triggers, links, history, all of it; your tables stay as they are
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+/// `token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Make a token and show its secret once
+    New(TokenNew),
+    /// List the tokens, without their secrets
+    List,
+    /// Make a token useless at once
+    Revoke {
+        /// Its name
+        name: String,
+    },
+}
+
+/// `token new`.
+#[derive(Debug, Args)]
+pub(crate) struct TokenNew {
+    /// What it is for
+    pub(crate) name: String,
+    /// What it may do; each includes those before it
+    #[arg(long, default_value = "operate")]
+    pub(crate) scope: ScopeWord,
+    /// When it ends by itself, such as 30d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+}
+
+/// What a token may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ScopeWord {
+    /// Look
+    Read,
+    /// Edit records, resolve, replay, pause
+    Operate,
+    /// Approve plans
+    Approve,
+    /// Make and revoke tokens
+    Admin,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_record_is_named_with_or_without_its_mapping() {
+        let read = |args: &[&str]| match Cli::parse_from(args).verb {
+            Verb::Explain(record) => (record.mapping().map(str::to_owned), record.id().to_owned()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(read(&["bothways", "explain", "7"]), (None, "7".into()));
+        assert_eq!(read(&["bothways", "explain", "m", "cus_1"]), (Some("m".into()), "cus_1".into()));
+    }
+
+    #[test]
+    fn a_decision_is_asked_for_and_does_not_mix() {
+        let refused = |args: &[&str]| Cli::try_parse_from(args).is_err();
+        assert!(refused(&["bothways", "parked", "resolve", "7"]));
+        assert!(refused(&["bothways", "parked", "resolve", "7", "--keep", "local", "--delete", "carry"]));
+        assert!(!refused(&["bothways", "parked", "resolve", "7", "--keep", "local", "--field", "a=remote"]));
+        assert!(!refused(&["bothways", "parked", "resolve", "7", "--delete", "carry"]));
+    }
+}

@@ -1,0 +1,236 @@
+//! `plan`: what would happen on both sides, field by field, without writing anything anywhere. It works before anything is installed.
+
+use super::explain::action_word;
+use crate::cli::OneMapping;
+use crate::connections::Connections;
+use crate::database::{Database, State};
+use crate::opened::{catalogs, connect, http_port, read_project, runnable};
+use crate::output::{Ended, Output, talk};
+use crate::ports::{TokioTasks, tokio_ports};
+use crate::private_folder::PrivateFolder;
+use crate::settings::Settings;
+use anyhow::Context;
+use bothways_engine::decide::Verdict;
+use bothways_engine::{
+    EngineError, Installed, Loaded, NotInstalled, PairRuntime, PlanAction, PlanItem, PlanReads, PlanSource,
+    PlanTotals, ReadOnly, RetryPolicy, plan, show_value, spec_of,
+};
+use bothways_mapping::Project;
+use bothways_model::{Mode, PairId};
+use bothways_sql::Sql;
+use bothways_store::{Keys, MemoryStore, Pair, Store};
+use serde_json::json;
+use std::sync::Arc;
+
+/// The number of a pair that is not stored: no link and no work can be its.
+const NO_PAIR: PairId = PairId(-1);
+
+pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> anyhow::Result<Ended> {
+    let (project, _) = read_project(settings)?;
+    let connections = connect(&project)?;
+    let wanted = wanted(&project, &connections, args.mapping.as_deref())?;
+    let database = Database::parse(&settings.database)?;
+    let database = OpenDatabase::open(&database, &project).await?;
+    let ports = tokio_ports(Arc::new(http_port(&connections)?), &TokioTasks::default());
+    let mut waits = false;
+    for loaded in &wanted {
+        let scratch = Scratch::new().await?;
+        let source = PlanSource {
+            pair: Arc::new(PairRuntime::bind(database.pair(loaded).await?, loaded)?),
+            reads: database.reads(loaded),
+            remote: ReadOnly::new(&ports, RetryPolicy::default()),
+            scratch: scratch.keys.clone(),
+            clock: ports.clock.clone(),
+        };
+        let name = &loaded.mapping.name;
+        let mut printed = Ok(());
+        let totals = plan(&source, &mut |item| {
+            if printed.is_ok() {
+                printed = print(name, &item, out);
+            }
+        })
+        .await?;
+        printed?;
+        waits |= totals.conflicts + totals.ambiguous + totals.ask + totals.unreadable > 0;
+        if out.is_json() {
+            out.json_line(&json!({ "mapping": name, "totals": totals }))?;
+        } else {
+            sum_up(name, &totals, out)?;
+        }
+    }
+    Ok(Ended::waiting_if(waits || !connections.left_out.is_empty()))
+}
+
+/// The mappings to plan; those that cannot run are named.
+fn wanted(
+    project: &Project,
+    connections: &Connections,
+    name: Option<&str>,
+) -> Result<Vec<Loaded>, EngineError> {
+    for left_out in &connections.left_out {
+        talk(left_out.line());
+    }
+    let mut all = runnable(project, connections);
+    if let Some(name) = name {
+        all.retain(|loaded| loaded.mapping.name == name);
+        if all.is_empty() {
+            return Err(EngineError::NotFound(format!("mapping `{name}` that can run")));
+        }
+    }
+    Ok(all)
+}
+
+/// The database as it is; nothing is made or changed.
+struct OpenDatabase {
+    /// The store, if anything is installed.
+    installed: Option<Arc<dyn Store>>,
+    /// The rows, if there is a database.
+    rows: Option<Arc<Sql>>,
+    /// Catalogs whose table does not exist yet.
+    tables_missing: Vec<String>,
+    /// What stands for tables that do not exist.
+    nothing: Arc<MemoryStore>,
+}
+
+impl OpenDatabase {
+    async fn open(database: &Database, project: &Project) -> anyhow::Result<Self> {
+        let all = catalogs(project);
+        let nothing = Arc::new(MemoryStore::new(all.iter().map(|catalog| (**catalog).clone())));
+        let state = database.state().await?;
+        if state == State::Missing {
+            let tables_missing = all.iter().map(|catalog| catalog.name.clone()).collect();
+            return Ok(Self { installed: None, rows: None, tables_missing, nothing });
+        }
+        let sql = Arc::new(database.open(&all).await?);
+        let installed = (state == State::Installed).then(|| sql.clone() as Arc<dyn Store>);
+        Ok(Self { installed, tables_missing: sql.missing_tables().await?, rows: Some(sql), nothing })
+    }
+
+    /// The stored pair, or one that stands for it.
+    async fn pair(&self, loaded: &Loaded) -> anyhow::Result<Pair> {
+        let spec = spec_of(&loaded.mapping, &loaded.connection);
+        let stored = match &self.installed {
+            Some(store) => store.pairs().await?,
+            None => Vec::new(),
+        };
+        let is_it = |pair: &Pair| {
+            pair.spec.catalog == spec.catalog
+                && pair.spec.connection == spec.connection
+                && pair.spec.resource == spec.resource
+        };
+        Ok(stored.into_iter().find(is_it).unwrap_or(Pair {
+            id: NO_PAIR,
+            spec,
+            account: None,
+            mode: Mode::Unknown,
+            approval: None,
+            walked_at: None,
+            passed_at: None,
+            retired_at: None,
+        }))
+    }
+
+    fn reads(&self, loaded: &Loaded) -> Arc<dyn PlanReads> {
+        if self.tables_missing.contains(&loaded.mapping.catalog.name) {
+            return Arc::new(NotInstalled::new(self.nothing.clone()));
+        }
+        match (&self.installed, &self.rows) {
+            (Some(store), _) => Arc::new(Installed::new(store.clone())),
+            (None, Some(rows)) => Arc::new(NotInstalled::new(rows.clone())),
+            (None, None) => Arc::new(NotInstalled::new(self.nothing.clone())),
+        }
+    }
+}
+
+/// Match keys of one plan, in a file of its own that goes away with it: memory stays flat however many records there are.
+struct Scratch {
+    keys: Arc<dyn Keys>,
+    _folder: PrivateFolder,
+}
+
+impl Scratch {
+    async fn new() -> anyhow::Result<Self> {
+        let folder = PrivateFolder::new("bothways-plan").context("a folder for the plan's match keys")?;
+        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
+        let sql = Sql::open(&url, Vec::new()).await?;
+        sql.migrate().await?;
+        Ok(Self { keys: Arc::new(sql), _folder: folder })
+    }
+}
+
+fn print(mapping: &str, item: &PlanItem, out: Output) -> anyhow::Result<()> {
+    if out.is_json() {
+        return out.json_line(&json!({ "mapping": mapping, "item": item }));
+    }
+    let sides = match (&item.local, &item.remote) {
+        (Some(local), Some(remote)) => format!("{local} <-> {remote}"),
+        (Some(local), None) => local.clone(),
+        (None, Some(remote)) => remote.clone(),
+        (None, None) => String::new(),
+    };
+    out.line(&format!("{:<14} {sides}: {}", action(item.action), item.why))?;
+    for verdict in &item.fields {
+        out.line(&format!("    {}", field(verdict, item.action)))?;
+    }
+    Ok(())
+}
+
+fn action(action: PlanAction) -> &'static str {
+    match action {
+        PlanAction::Link => "link",
+        PlanAction::CreateLocal => "create row",
+        PlanAction::CreateRemote => "create remote",
+        PlanAction::Update => "update",
+        PlanAction::Ambiguous => "ambiguous",
+        PlanAction::DeleteLocal => "delete row",
+        PlanAction::ArchiveLocal => "archive row",
+        PlanAction::DeleteRemote => "delete remote",
+        PlanAction::Close => "close link",
+        PlanAction::Ask => "ask",
+    }
+}
+
+fn field(verdict: &Verdict, action: PlanAction) -> String {
+    let (local, remote) = (show_value(verdict.local.as_ref()), show_value(verdict.remote.as_ref()));
+    match action {
+        PlanAction::CreateLocal => format!("{}: {remote}", verdict.label),
+        PlanAction::CreateRemote => format!("{}: {local}", verdict.label),
+        _ => format!(
+            "{}: local {local}, remote {remote}: {}; {} (rule {})",
+            verdict.label,
+            action_word(&verdict.action),
+            verdict.why,
+            verdict.rule
+        ),
+    }
+}
+
+fn sum_up(mapping: &str, totals: &PlanTotals, out: Output) -> anyhow::Result<()> {
+    let all = [
+        (totals.link, "to link"),
+        (totals.link_differing, "of them differing"),
+        (totals.create_local, "rows to create"),
+        (totals.create_remote, "remote records to create"),
+        (totals.update_local, "rows to change"),
+        (totals.update_remote, "remote records to change"),
+        (totals.delete_local, "rows to delete"),
+        (totals.delete_remote, "remote records to delete"),
+        (totals.close, "links to close"),
+        (totals.conflicts, "with conflicts"),
+        (totals.ambiguous, "ambiguous groups"),
+        (totals.ask, "to be decided by a person"),
+        (totals.unreadable, "unreadable rows"),
+    ];
+    let parts: Vec<String> =
+        all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+    let parts = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
+    out.line(&format!(
+        "{mapping}: {} remote records, {} rows, {} in step; {parts}",
+        totals.remote, totals.local, totals.in_step
+    ))?;
+    talk(format!(
+        "carrying it out takes {} reads and {} writes beside one walk; this plan made {} requests, all of them reads; digest {}",
+        totals.reads, totals.writes, totals.asked, totals.digest
+    ));
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! `run`: the engine, the API, the page and the webhook port, until the process is asked to end.
+
+use crate::cli::Run;
+use crate::environment::Variables;
+use crate::opened::Opened;
+use crate::output::{Ended, talk};
+use crate::settings::Settings;
+use crate::signals::asked_to_end;
+use crate::tokens;
+use anyhow::{Context, bail};
+use bothways_model::Mode;
+use bothways_server::{Metrics, Server};
+use chrono::Utc;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+pub(super) async fn run(settings: &Settings, args: &Run) -> anyhow::Result<Ended> {
+    settings.check_addresses().map_err(anyhow::Error::msg)?;
+    let metrics = metrics()?;
+    let opened = Opened::open_to_work(settings, bothways_engine::Settings::default()).await?;
+    check_signed(settings, &opened)?;
+    if args.approve {
+        approve_new(&opened).await?;
+    }
+    let token = first_token(&opened).await?;
+    let main = bind("--listen", settings.listen).await?;
+    let hooks = bind("--hooks-listen", settings.hooks_listen).await?;
+    let serving = bothways_server::Settings {
+        listen: main.local_addr()?,
+        public_url: settings.public_url.clone(),
+        behind_proxy: settings.behind_proxy,
+        open: false,
+    };
+    serving.check().map_err(anyhow::Error::msg)?;
+    let server = Server::with(opened.engine().clone(), serving, Some(metrics), None);
+    banner(settings, &opened, &server, hooks.local_addr()?).await?;
+    if let Some(token) = token {
+        talk(format!(
+            "token       {}\n            of the API; stored hashed, shown this once",
+            token.expose()
+        ));
+    }
+    let running = opened.start();
+    talk("ready");
+    server.serve(main, Some(hooks), end()).await;
+    talk("stopping");
+    running.stop().await;
+    Ok(Ended::Well)
+}
+
+/// Ready when the process is asked to end.
+pub(super) async fn end() {
+    if let Err(error) = asked_to_end().await {
+        tracing::error!(%error, "signals cannot be waited for; stopping");
+    }
+}
+
+/// What `/metrics` shows.
+fn metrics() -> anyhow::Result<Metrics> {
+    let handle = PrometheusBuilder::new().install_recorder().context("metrics")?;
+    Ok(Arc::new(move || {
+        handle.run_upkeep();
+        handle.render()
+    }))
+}
+
+pub(super) async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{flag} {address}"))
+}
+
+/// Webhooks that prove nothing are refused unless somebody said otherwise (`rules.md` S1).
+fn check_signed(settings: &Settings, opened: &Opened) -> anyhow::Result<()> {
+    for (name, connection) in &opened.connections.open {
+        if connection.unsigned && !settings.allow_unsigned {
+            bail!(
+                "connection `{name}` takes webhooks from anybody (`verify: none`): say --allow-unsigned if that is meant, or sign them"
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn approve_new(opened: &Opened) -> anyhow::Result<()> {
+    for pair in opened.engine().pairs() {
+        if !pair.is_approved() {
+            opened.operations.approve(Some(&pair.mapping.name), "run --approve").await?;
+            talk(format!("approved: {}", pair.mapping.name));
+        }
+    }
+    Ok(())
+}
+
+async fn first_token(opened: &Opened) -> anyhow::Result<Option<bothways_model::Secret>> {
+    let variables = Variables::default();
+    let token = tokens::ensure(&*opened.store, &variables, Utc::now()).await?;
+    let problems = variables.problems();
+    anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
+    Ok(token)
+}
+
+/// What runs, where, and what a person should know before anything moves.
+async fn banner(
+    settings: &Settings,
+    opened: &Opened,
+    server: &Server,
+    hooks: SocketAddr,
+) -> anyhow::Result<()> {
+    talk(format!("bothways {}", env!("CARGO_PKG_VERSION")));
+    talk(format!("database    {}", crate::database::Database::parse(&settings.database)?.shown()));
+    talk(format!("queue       {}", opened.engine().queue_address()));
+    for status in opened.operations.status().await? {
+        talk(format!(
+            "mapping     {}: {} <-> {}/{}",
+            status.mapping, status.catalog, status.connection, status.resource
+        ));
+    }
+    for (name, connection) in &opened.connections.open {
+        if connection.mode == Mode::Live {
+            talk(format!(
+                "LIVE        connection `{name}` has a live-mode key: real customers are written to"
+            ));
+        }
+        for missing in &connection.webhook_off {
+            talk(format!("webhooks    of `{name}` are off: {missing}"));
+        }
+        if connection.webhook_off.is_empty() && connection.connector.webhook().is_some() {
+            talk(format!("webhooks    http://{hooks}/hooks/{name}"));
+        }
+    }
+    for reason in opened.operations.unready().await? {
+        talk(format!("NOT READY   {reason}"));
+    }
+    for pair in opened.engine().pairs().filter(|pair| !pair.is_approved()) {
+        let name = &pair.mapping.name;
+        talk(format!(
+            "observing   {name} writes nothing yet: `bothways plan {name}` shows what it would do, `bothways approve {name}` (or \
+             run --approve) lets it"
+        ));
+    }
+    talk(format!("page        {}", server.login_url()));
+    Ok(())
+}

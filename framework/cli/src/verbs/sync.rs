@@ -1,0 +1,149 @@
+//! `sync`: one complete pass over both sides, then whatever it found is done, so that this verb alone brings both sides in step. A pass
+//! that was interrupted goes on where it was.
+
+use crate::cli::OneMapping;
+use crate::opened::Opened;
+use crate::output::{Ended, Output, talk};
+use crate::progress::Progress;
+use crate::settings::Settings;
+use crate::signals::asked_to_end;
+use bothways_engine::{EngineError, PairRuntime, PassOptions, PassReport};
+use bothways_store::{LinkState, PairCounts};
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is due later than this waits for something that this process cannot hurry.
+const PATIENCE: TimeDelta = TimeDelta::seconds(60);
+/// How often it is asked whether everything is done, if nothing says so sooner.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What became of one mapping.
+struct Synced {
+    mapping: String,
+    passed: Result<PassReport, EngineError>,
+    counts: PairCounts,
+}
+
+pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> anyhow::Result<Ended> {
+    let pace = bothways_engine::Settings { readers: false, ..bothways_engine::Settings::default() };
+    let opened = Opened::open_to_work(settings, pace).await?;
+    let pairs = opened.pairs(args.mapping.as_deref())?;
+    let running = opened.start();
+    let synced = tokio::select! {
+        synced = sync_all(&opened, &pairs) => Some(synced),
+        ended = asked_to_end() => { ended?; None }
+    };
+    running.stop().await;
+    let Some(synced) = synced else {
+        talk("stopped on the way; the next `bothways sync` goes on from here");
+        return Ok(Ended::Waiting);
+    };
+    let synced = synced?;
+    print(&synced, out)?;
+    let mut waits = !opened.connections.left_out.is_empty();
+    for one in synced {
+        let counts = &one.counts;
+        waits |= counts.conflicts > 0 || !counts.parked.is_empty() || counts.pending > 0;
+        match one.passed {
+            Ok(_) => {}
+            Err(EngineError::Refused(why)) => {
+                talk(format!("{}: {why}", one.mapping));
+                waits = true;
+            }
+            Err(error) => return Err(anyhow::Error::new(error).context(one.mapping)),
+        }
+    }
+    Ok(Ended::waiting_if(waits))
+}
+
+async fn sync_all(opened: &Opened, pairs: &[Arc<PairRuntime>]) -> Result<Vec<Synced>, EngineError> {
+    let mut all = Vec::new();
+    for pair in pairs {
+        let progress = Progress::new(&pair.mapping.name, expected(opened, pair).await?);
+        let options = PassOptions::default();
+        let passed = opened.engine().pass(pair.id, options, &|at| progress.pass(at)).await;
+        let counts = match &passed {
+            Ok(_) => drain(opened, pair, &progress).await?,
+            Err(_) => opened.store.counts(pair.id).await?,
+        };
+        progress.end();
+        all.push(Synced { mapping: pair.mapping.name.clone(), passed, counts });
+    }
+    Ok(all)
+}
+
+/// How many records of both sides there will be; unknown before the first pass.
+async fn expected(opened: &Opened, pair: &PairRuntime) -> Result<Option<u64>, EngineError> {
+    if !pair.is_walked() {
+        return Ok(None);
+    }
+    let links = opened.store.counts(pair.id).await?.links;
+    let rows = opened.store.count_rows(&pair.mapping.catalog.name).await?;
+    Ok(Some(rows + links.get(LinkState::Linked.as_str()).copied().unwrap_or(0)))
+}
+
+/// Waits until nothing is under way that this process can do now.
+async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Result<PairCounts, EngineError> {
+    let mut news = opened.engine().news();
+    loop {
+        let relayed = opened.engine().relay().await?;
+        let counts = opened.store.counts(pair.id).await?;
+        let under_way = counts.pending.saturating_sub(counts.held);
+        if relayed == 0 && under_way == 0 {
+            return Ok(counts);
+        }
+        let due = opened.store.next_due(&[pair.id]).await?;
+        if relayed == 0 && due.is_some_and(|due| due - Utc::now() > PATIENCE) {
+            return Ok(counts);
+        }
+        progress.under_way(under_way);
+        // Whichever comes first; the engine that holds the other end lives as long as this loop.
+        let _ = tokio::time::timeout(LOOK, news.changed()).await;
+    }
+}
+
+fn print(synced: &[Synced], out: Output) -> anyhow::Result<()> {
+    if out.is_json() {
+        return out.json(&synced.iter().map(to_json).collect::<Vec<_>>());
+    }
+    let rows = synced.iter().filter_map(|one| {
+        let counts = one.passed.as_ref().ok()?.counts;
+        Some([
+            one.mapping.clone(),
+            counts.remote.to_string(),
+            counts.local.to_string(),
+            counts.linked.to_string(),
+            counts.created.to_string(),
+            counts.handed_out.to_string(),
+            counts.differing.to_string(),
+            counts.ambiguous.to_string(),
+            one.counts.parked.values().sum::<u64>().to_string(),
+            one.counts.conflicts.to_string(),
+            one.counts.pending.to_string(),
+        ])
+    });
+    let header = [
+        "mapping",
+        "remote",
+        "rows",
+        "linked",
+        "new rows",
+        "new remote",
+        "differed",
+        "ambiguous",
+        "parked",
+        "conflicts",
+        "under way",
+    ];
+    out.table(header, rows.collect())
+}
+
+fn to_json(one: &Synced) -> Json {
+    let (report, error) = match &one.passed {
+        Ok(report) => (Some(report), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    json!({ "mapping": one.mapping, "pass": report, "error": error, "counts": one.counts })
+}
