@@ -4,8 +4,9 @@
 //! created on the other side; everything else is one question to a person for the whole group. Batches are one commit each.
 
 use crate::EngineError;
+use crate::adopt::{adoption, ambiguous_entry};
 use crate::apply::Scene;
-use crate::create::{adoption, ambiguous_entry, insertion};
+use crate::create::insertion;
 use crate::decide::{LocalSight, RemoteSight, Sight, decide};
 use crate::events::look_at;
 use crate::pass::{Pass, Stage};

@@ -52,6 +52,39 @@ impl From<ReadError> for EngineError {
     }
 }
 
+/// A read that failed, and what to do about it.
+pub(crate) struct Trouble {
+    pub(crate) next: Next,
+    /// How long the service asks us to wait.
+    pub(crate) asked: Option<Duration>,
+    pub(crate) error: ReadError,
+}
+
+/// Sorts the end of a bulk read.
+pub(crate) fn sort(answer: Result<Outcome, SendError>) -> Result<Outcome, Trouble> {
+    match answer {
+        Ok(Outcome::Failed(failure)) => {
+            let next = match failure.class {
+                // A list that is not there does not appear by asking again.
+                ErrorClass::Missing => Next::Park,
+                _ => retry::after_failure(&failure),
+            };
+            let asked = failure.retry_after_ms.map(Duration::from_millis);
+            Err(Trouble { next, asked, error: ReadError::Failed(failure) })
+        }
+        Ok(outcome) => Ok(outcome),
+        Err(error) => {
+            let next = retry::after_silence(&error);
+            Err(Trouble { next, asked: None, error: ReadError::Silent(error) })
+        }
+    }
+}
+
+/// Whether a failed bulk read is tried again.
+pub(crate) fn may_repeat(next: &Next) -> bool {
+    matches!(next, Next::Attempt | Next::Outage | Next::LookAgain)
+}
+
 impl Engine {
     /// Runs a read to its end; again, with backoff, while the service is away, busy or answers nonsense. `start` makes the
     /// exchange anew each time.
@@ -67,21 +100,11 @@ impl Engine {
             self.check_readable(connection)?;
             let exchange = start().map_err(ReadError::Failed)?;
             let answer = self.run(connection, Purpose::Background, exchange, timeout).await;
-            let (next, asked, error) = match answer {
-                Ok(Outcome::Failed(failure)) => {
-                    let asked = failure.retry_after_ms.map(Duration::from_millis);
-                    let next = match failure.class {
-                        // A list that is not there does not appear by asking again.
-                        ErrorClass::Missing => Next::Park,
-                        _ => retry::after_failure(&failure),
-                    };
-                    (next, asked, ReadError::Failed(failure))
-                }
+            let Trouble { next, asked, error } = match sort(answer) {
                 Ok(outcome) => return Ok(outcome),
-                Err(error) => (retry::after_silence(&error), None, ReadError::Silent(error)),
+                Err(trouble) => trouble,
             };
-            let again = matches!(next, Next::Attempt | Next::Outage | Next::LookAgain);
-            if !again || attempts + 1 >= policy.attempts {
+            if !may_repeat(&next) || attempts + 1 >= policy.attempts {
                 return Err(error);
             }
             let wait = retry::backoff(&policy, attempts, asked, &*self.ports.random);

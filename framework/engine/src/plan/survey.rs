@@ -1,0 +1,486 @@
+//! The survey behind a plan: the walks and the matching of a full pass, with nothing at their end but items.
+
+use super::{PlanAction, PlanItem, PlanSource, PlanTotals};
+use crate::EngineError;
+use crate::adopt::ambiguous_entry;
+use crate::contact::{Judged, Kept, judge};
+use crate::create::new_row;
+use crate::decide::{
+    Action, Decision, GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+    local_changed,
+};
+use crate::quiet;
+use crate::read::{self, Seen};
+use crate::reading::ReadError;
+use bothways_connector::{Operation, Outcome, Page, PageCursor};
+use bothways_mapping::mapping::CreatePolicy;
+use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq, Value};
+use bothways_store::{FieldBase, Group, Key, KeyWrite, Link, LinkBody, LinkState, Side};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+
+/// Rows of a page, groups of a batch.
+const SET: usize = 500;
+
+/// What the scratch table keeps with a key.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Scratch {
+    /// A record without a link.
+    Record(Kept),
+    /// A row without a link.
+    Row(Record),
+    /// A record or row with a link: a candidate all the same (rule 27).
+    Linked,
+}
+
+pub(super) struct Survey<'p> {
+    source: &'p PlanSource,
+    sink: &'p mut (dyn FnMut(PlanItem) + Send),
+    totals: PlanTotals,
+    digest: Sha256,
+    /// Rows seen whose link is in state `linked`.
+    linked_rows: u64,
+}
+
+impl<'p> Survey<'p> {
+    pub(super) fn new(source: &'p PlanSource, sink: &'p mut (dyn FnMut(PlanItem) + Send)) -> Self {
+        Self { source, sink, totals: PlanTotals::default(), digest: Sha256::new(), linked_rows: 0 }
+    }
+
+    pub(super) async fn run(mut self) -> Result<PlanTotals, EngineError> {
+        let before = self.source.remote.sent();
+        if self.source.pair.capabilities().list {
+            self.walk_remote().await?;
+        }
+        self.walk_local().await?;
+        self.find_gone_rows().await?;
+        self.match_up().await?;
+        self.totals.asked = self.source.remote.sent() - before;
+        self.totals.digest = hex::encode(self.digest.finalize());
+        Ok(self.totals)
+    }
+
+    async fn walk_remote(&mut self) -> Result<(), EngineError> {
+        let mut page: Option<PageCursor> = None;
+        loop {
+            let found = self.list(page.as_ref()).await?;
+            self.take_remote(found.items).await?;
+            if found.next.is_none() {
+                return Ok(());
+            }
+            if found.next == page {
+                return Err(
+                    ReadError::Failed(read::unexpected("a list (it names the same page again)")).into()
+                );
+            }
+            page = found.next;
+        }
+    }
+
+    async fn list(&self, page: Option<&PageCursor>) -> Result<Page, EngineError> {
+        let pair = &self.source.pair;
+        let start = || pair.resource.start(Operation::List { page: page.cloned() });
+        match self.source.remote.read(&pair.connection, pair.timeout(), start).await? {
+            Outcome::Page(page) => Ok(page),
+            _ => Err(ReadError::Failed(read::unexpected("a list")).into()),
+        }
+    }
+
+    async fn get(&self, id: &RemoteId) -> Result<Option<Observed>, EngineError> {
+        let pair = &self.source.pair;
+        let start = || pair.resource.start(Operation::Get { id: id.clone() });
+        match self.source.remote.read(&pair.connection, pair.timeout(), start).await? {
+            Outcome::Record(record) => Ok((!record.gone).then_some(record)),
+            Outcome::Missing => Ok(None),
+            _ => Err(ReadError::Failed(read::unexpected("a read")).into()),
+        }
+    }
+
+    async fn take_remote(&mut self, items: Vec<Observed>) -> Result<(), EngineError> {
+        let pair = self.source.pair.clone();
+        let ids: Vec<RemoteId> = items.iter().map(|item| item.id.clone()).collect();
+        let links = self.source.reads.links_of_remote(pair.id, &ids).await?;
+        let mut keys = Vec::new();
+        let mut met = BTreeSet::new();
+        for (item, link) in items.iter().zip(links).filter(|(item, _)| met.insert(item.id.clone())) {
+            self.totals.remote += 1;
+            let seen = read::remote(&pair, item);
+            let value = pair.mapping.match_key(&seen.fields);
+            let kept = match link {
+                Some(link) => {
+                    if quiet::remote(&pair, &link, item) {
+                        self.totals.in_step += 1;
+                    } else if link.state.is_live() {
+                        self.linked_differs(&link, &seen).await?;
+                    }
+                    Scratch::Linked
+                }
+                None if item.gone || !pair.mapping.remote_in_scope(&item.body) => {
+                    self.totals.out_of_scope += 1;
+                    continue;
+                }
+                None if self.is_stamped(item).await? => Scratch::Linked,
+                None => Scratch::Record(Kept::of(&seen)),
+            };
+            keys.push(self.key(Side::Remote, item.id.as_str(), value, &kept));
+        }
+        Ok(self.source.scratch.write_keys(&keys).await?)
+    }
+
+    /// A record of a create of ours whose answer never came belongs to its link (rule 25).
+    async fn is_stamped(&self, item: &Observed) -> Result<bool, EngineError> {
+        let stamp = self.source.pair.mapping.stamp_of(&item.body).and_then(|s| s.parse::<LinkId>().ok());
+        let Some(stamp) = stamp else { return Ok(false) };
+        let link = self.source.reads.link(stamp).await?;
+        Ok(link.is_some_and(|link| link.pair == self.source.pair.id))
+    }
+
+    async fn linked_differs(&mut self, link: &Link, seen: &Seen) -> Result<(), EngineError> {
+        let Some(id) = &link.local_id else { return Ok(()) };
+        let row = match self.source.reads.row(&self.source.pair.mapping.catalog.name, id).await {
+            Ok(row) => row,
+            Err(error) if error.kind == bothways_store::StoreErrorKind::Refused => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        // A row that is gone is met again when the numbers of rows and links are compared.
+        let Some(row) = row else { return Ok(()) };
+        self.decide_linked(link, &row, Some(seen));
+        Ok(())
+    }
+
+    async fn walk_local(&mut self) -> Result<(), EngineError> {
+        let catalog = self.source.pair.mapping.catalog.name.clone();
+        let mut after: Option<LocalId> = None;
+        loop {
+            let page = self.source.reads.rows(&catalog, after.as_ref(), SET).await?;
+            self.totals.local += (page.rows.len() + page.unreadable.len()) as u64;
+            self.totals.unreadable += page.unreadable.len() as u64;
+            let ids: Vec<LocalId> = page.unreadable.iter().map(|row| row.id.clone()).collect();
+            let links = self.source.reads.links_of_local(self.source.pair.id, &ids).await?;
+            self.count_linked(&links);
+            self.take_rows(page.rows).await?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn count_linked(&mut self, links: &[Option<Link>]) {
+        let linked = links.iter().flatten().filter(|link| link.state == LinkState::Linked);
+        self.linked_rows += linked.count() as u64;
+    }
+
+    async fn take_rows(&mut self, rows: Vec<LocalRow>) -> Result<(), EngineError> {
+        let pair = self.source.pair.clone();
+        let ids: Vec<LocalId> = rows.iter().map(|row| row.id.clone()).collect();
+        let links = self.source.reads.links_of_local(pair.id, &ids).await?;
+        self.count_linked(&links);
+        let mut keys = Vec::new();
+        for (row, link) in rows.into_iter().zip(links) {
+            let value = pair.mapping.match_key(&pair.mapping.read_local(&row.fields));
+            let kept = match link {
+                Some(link) => {
+                    self.look_at_linked(&link, &row).await?;
+                    Scratch::Linked
+                }
+                None if row.deleted_at.is_some() || !pair.mapping.local_in_scope(&row.fields) => {
+                    self.totals.out_of_scope += 1;
+                    continue;
+                }
+                None => Scratch::Row(row.fields),
+            };
+            keys.push(self.key(Side::Local, row.id.as_str(), value, &kept));
+        }
+        Ok(self.source.scratch.write_keys(&keys).await?)
+    }
+
+    /// A linked row that differs, or is archived. The remote walk has told of every record that differs, so only the others are
+    /// left.
+    async fn look_at_linked(&mut self, link: &Link, row: &LocalRow) -> Result<(), EngineError> {
+        let pair = self.source.pair.clone();
+        let changed = row.deleted_at.is_some() || local_changed(&pair.mapping, &row.fields, &link.body);
+        let Some(id) = link.remote_id.as_ref().filter(|_| changed && link.state == LinkState::Linked) else {
+            return Ok(());
+        };
+        match self.get(id).await? {
+            Some(record) if quiet::remote(&pair, link, &record) => {
+                self.totals.in_step = self.totals.in_step.saturating_sub(1);
+                let seen = read::remote(&pair, &record);
+                self.decide_linked(link, row, Some(&seen));
+            }
+            Some(_) => {}
+            None => self.decide_linked(link, row, None),
+        }
+        Ok(())
+    }
+
+    /// Rows that their links know and the walk did not meet: their deletes wait to be carried out, or nobody captured them.
+    async fn find_gone_rows(&mut self) -> Result<(), EngineError> {
+        let source = self.source;
+        let pair = source.pair.clone();
+        if source.reads.count_linked(pair.id).await? <= self.linked_rows {
+            return Ok(());
+        }
+        let mut after = None;
+        loop {
+            let links = source.reads.linked(pair.id, after, SET).await?;
+            let Some(last) = links.last() else { return Ok(()) };
+            after = Some(last.id);
+            for link in &links {
+                let (Some(local), Some(remote)) = (&link.local_id, &link.remote_id) else { continue };
+                if !matches!(source.reads.row(&pair.mapping.catalog.name, local).await, Ok(None)) {
+                    continue;
+                }
+                let captured = source.reads.is_deleted(pair.id, local).await?;
+                let gone = if captured { GoneLocal::Deleted } else { GoneLocal::Unexplained };
+                let seen = self.get(remote).await?.map(|record| read::remote(&pair, &record));
+                let decision = self.decision(LocalSight::Gone(gone), seen.as_ref(), &link.body, link.state);
+                self.linked_item(Some(local), remote, decision);
+            }
+        }
+    }
+
+    fn decide_linked(&mut self, link: &Link, row: &LocalRow, seen: Option<&Seen>) {
+        let Some(remote) = link.remote_id.clone() else { return };
+        let local = match row.deleted_at {
+            Some(_) => LocalSight::Gone(GoneLocal::Archived),
+            None => LocalSight::Row(row),
+        };
+        let decision = self.decision(local, seen, &link.body, link.state);
+        self.linked_item(Some(&row.id), &remote, decision);
+    }
+
+    fn decision(
+        &self,
+        local: LocalSight<'_>,
+        seen: Option<&Seen>,
+        body: &LinkBody,
+        state: LinkState,
+    ) -> Decision {
+        let remote = match seen {
+            Some(seen) => {
+                RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
+            }
+            None => RemoteSight::Gone,
+        };
+        let now = self.source.clock.now();
+        decide(&Sight { mapping: &self.source.pair.mapping, local, remote, body, state, now })
+    }
+
+    fn linked_item(&mut self, local: Option<&LocalId>, remote: &RemoteId, decision: Decision) {
+        let (action, why) = match decision.record {
+            RecordAction::Merge if decision.is_quiet() => {
+                self.totals.in_step += 1;
+                return;
+            }
+            RecordAction::Leave => return,
+            RecordAction::Merge => (PlanAction::Update, String::new()),
+            RecordAction::DeleteRemote => (PlanAction::DeleteRemote, "deleted locally".to_owned()),
+            RecordAction::DeleteLocal => (PlanAction::DeleteLocal, "deleted remotely".to_owned()),
+            RecordAction::ArchiveLocal => (PlanAction::ArchiveLocal, "deleted remotely".to_owned()),
+            RecordAction::Recreate => {
+                (PlanAction::CreateRemote, "deleted remotely: created again".to_owned())
+            }
+            RecordAction::Close { why, .. } => (PlanAction::Close, why),
+            RecordAction::AskDelete { why, .. } => (PlanAction::Ask, why),
+            RecordAction::Missing => {
+                (PlanAction::Ask, "the row is missing and no delete was captured".to_owned())
+            }
+        };
+        let fields = telling(decision.verdicts);
+        self.item(PlanItem {
+            action,
+            local: local.map(|id| id.0.clone()),
+            remote: Some(remote.0.clone()),
+            fields,
+            why,
+        });
+    }
+
+    async fn match_up(&mut self) -> Result<(), EngineError> {
+        let mut after: Option<String> = None;
+        loop {
+            let scratch = &self.source.scratch;
+            let (groups, next) = scratch.unlinked_groups(self.source.pair.id, after.as_deref(), SET).await?;
+            for group in groups {
+                self.judge(marked(group));
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            after = next;
+        }
+    }
+
+    fn judge(&mut self, group: Group) {
+        match judge(&group) {
+            Judged::Settled => {}
+            Judged::Link { remote, local } => self.link(remote, local),
+            Judged::Record(remote) => self.create_local(remote),
+            Judged::Row(local) => self.create_remote(local),
+            Judged::Ambiguous => {
+                let why = ambiguous_entry(&group, self.source.clock.now()).message;
+                self.item(PlanItem { why, ..bare(PlanAction::Ambiguous, None, None) });
+            }
+        }
+    }
+
+    fn link(&mut self, remote: &Key, local: &Key) {
+        let (Some(Scratch::Record(kept)), Some(Scratch::Row(fields))) = (scratch(remote), scratch(local))
+        else {
+            return;
+        };
+        let row = LocalRow { id: LocalId(local.id.clone()), fields, deleted_at: None };
+        let seen = kept.into_seen();
+        let body = LinkBody::default();
+        let decision = self.decision(LocalSight::Row(&row), Some(&seen), &body, LinkState::Linked);
+        let fields = telling(decision.verdicts);
+        self.totals.link_differing += u64::from(!fields.is_empty());
+        let why = "the match fields are equal and unique".to_owned();
+        let item = bare(PlanAction::Link, Some(&local.id), Some(&remote.id));
+        self.item(PlanItem { fields, why, ..item });
+    }
+
+    fn create_local(&mut self, remote: &Key) {
+        let Some(Scratch::Record(kept)) = scratch(remote) else { return };
+        let seen = kept.into_seen();
+        let mapping = &self.source.pair.mapping;
+        let made = new_row(mapping, &seen, &RemoteId(remote.id.clone()));
+        let (action, why) = match (mapping.creates.from_remote, made) {
+            (CreatePolicy::Ignore, _) => return,
+            (CreatePolicy::Manual, _) => {
+                (PlanAction::Ask, "a new record; creating its row is left to a person".to_owned())
+            }
+            (CreatePolicy::Create, Err(why)) => (PlanAction::Ask, why),
+            (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateLocal, "a new record".to_owned()),
+        };
+        let comes = mapping.fields.iter().filter(|field| field.direction.comes_in());
+        let fields = comes
+            .filter_map(|field| seen.fields.get(&field.label).map(|value| (field, value)))
+            .map(|(field, value)| created(&field.label, Action::Pull, None, Some(value), "a new record"))
+            .collect();
+        self.item(PlanItem { fields, why, ..bare(action, None, Some(&remote.id)) });
+    }
+
+    fn create_remote(&mut self, local: &Key) {
+        let Some(Scratch::Row(row)) = scratch(local) else { return };
+        let mapping = &self.source.pair.mapping;
+        let (action, why) = match (mapping.creates.from_local, mapping.new_remote(&row)) {
+            (CreatePolicy::Ignore, _) => return,
+            (CreatePolicy::Manual, _) => {
+                (PlanAction::Ask, "a new row; creating it remotely is left to a person".to_owned())
+            }
+            (CreatePolicy::Create, Err(refusals)) => {
+                let refusals: Vec<String> =
+                    refusals.into_iter().map(|(label, why)| format!("field `{label}`: {why}")).collect();
+                (PlanAction::Ask, refusals.join("; "))
+            }
+            (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateRemote, "a new row".to_owned()),
+        };
+        let goes = mapping.fields.iter().filter(|field| field.direction.goes_out());
+        let fields = goes
+            .filter_map(|field| row.get(field.local_name()).map(|value| (field, value)))
+            .filter(|(_, value)| !value.is_null())
+            .map(|(field, value)| created(&field.label, Action::Push, Some(value), None, "a new row"))
+            .collect();
+        self.item(PlanItem { fields, why, ..bare(action, Some(&local.id), None) });
+    }
+
+    fn item(&mut self, item: PlanItem) {
+        self.count(&item);
+        self.digest.update(serde_json::to_vec(&item).unwrap_or_default());
+        (self.sink)(item);
+    }
+
+    fn count(&mut self, item: &PlanItem) {
+        let finds = self.source.pair.capabilities().find.len() as u64;
+        let pushes = item.fields.iter().any(|v| matches!(v.action, Action::Push | Action::Set(_)));
+        let pulls = item.fields.iter().any(|v| matches!(v.action, Action::Pull | Action::Set(_)));
+        let conflicts = item.fields.iter().any(|v| matches!(v.action, Action::Conflict { .. }));
+        let totals = &mut self.totals;
+        match item.action {
+            PlanAction::Link => totals.link += 1,
+            PlanAction::CreateLocal => totals.create_local += 1,
+            PlanAction::CreateRemote => {
+                totals.create_remote += 1;
+                totals.reads += finds;
+                totals.writes += 1;
+            }
+            PlanAction::Update => totals.reads += 1,
+            PlanAction::Ambiguous => totals.ambiguous += 1,
+            PlanAction::DeleteLocal | PlanAction::ArchiveLocal => {
+                totals.delete_local += 1;
+                totals.reads += 1;
+            }
+            PlanAction::DeleteRemote => {
+                totals.delete_remote += 1;
+                totals.reads += 1;
+                totals.writes += 1;
+            }
+            PlanAction::Close => totals.close += 1,
+            PlanAction::Ask => totals.ask += 1,
+        }
+        if matches!(item.action, PlanAction::Link | PlanAction::Update) {
+            totals.update_local += u64::from(pulls);
+            totals.update_remote += u64::from(pushes);
+            totals.conflicts += u64::from(conflicts);
+            totals.writes += u64::from(pushes);
+            totals.reads += u64::from(pushes && item.action == PlanAction::Link);
+        }
+    }
+
+    fn key(&self, side: Side, id: &str, value: Option<String>, kept: &Scratch) -> KeyWrite {
+        KeyWrite::Put(Key {
+            pair: self.source.pair.id,
+            side,
+            id: id.to_owned(),
+            value,
+            seen: Seq(1),
+            content: serde_json::to_value(kept).ok(),
+        })
+    }
+}
+
+fn scratch(key: &Key) -> Option<Scratch> {
+    Scratch::deserialize(key.content.as_ref()?).ok()
+}
+
+/// The scratch table knows no links; its contents do.
+fn marked(mut group: Group) -> Group {
+    for member in group.remote.iter_mut().chain(&mut group.local) {
+        member.linked = matches!(scratch(&member.key), Some(Scratch::Linked));
+    }
+    group
+}
+
+/// Verdicts that say something to a person: what travels, conflicts or is refused.
+fn telling(verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    let quiet =
+        |v: &Verdict| matches!(v.action, Action::None | Action::Agree | Action::Accept | Action::Unseen);
+    verdicts.into_iter().filter(|verdict| !quiet(verdict)).collect()
+}
+
+fn created(label: &str, action: Action, local: Option<&Value>, remote: Option<&Value>, why: &str) -> Verdict {
+    Verdict {
+        label: label.to_owned(),
+        action,
+        local: local.cloned(),
+        remote: remote.cloned(),
+        base: FieldBase::default(),
+        rule: 27,
+        why: why.to_owned(),
+    }
+}
+
+fn bare(action: PlanAction, local: Option<&String>, remote: Option<&String>) -> PlanItem {
+    PlanItem {
+        action,
+        local: local.cloned(),
+        remote: remote.cloned(),
+        fields: Vec::new(),
+        why: String::new(),
+    }
+}

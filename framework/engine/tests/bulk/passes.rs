@@ -1,0 +1,189 @@
+//! Scheduled passes: cheap when nothing changed, honest about drift, stopped by a side that lists nothing (rules 4, 54, 59).
+
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::{EngineError, PassOptions, PassReport, PassStage};
+use bothways_model::Value;
+use bothways_store::{HistoryFilter, LinkState, Operator, PauseScope};
+use serde_json::json;
+use std::sync::Mutex;
+use std::time::Duration;
+
+async fn pass(world: &World) -> Result<PassReport, EngineError> {
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await
+}
+
+/// A world with `count` linked customers, in step, and nothing that tells of remote changes.
+async fn linked(count: usize) -> World {
+    let setup =
+        Setup { webhooks: false, walked: false, ..Setup::with("sync: { feed: never, reconcile: never }") };
+    let mut world = World::stopped(setup).await;
+    for n in 0..count {
+        world.remote_create(json!({ "name": format!("Person {n}"), "email": format!("p{n}@example.com") }));
+    }
+    world.start().await;
+    let walked = async |w: &World| w.engine.pairs().all(|pair| pair.is_walked());
+    world.until("first contact", Duration::from_secs(600), walked).await;
+    world.settle().await;
+    world.assert_in_step().await;
+    world
+}
+
+async fn history(world: &World) -> usize {
+    world.store.history(&HistoryFilter::default(), None, 100_000).await.unwrap().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_pass_over_records_in_step_writes_nothing() {
+    let world = linked(1000).await;
+    let before = (world.writes(), history(&world).await, world.links().await);
+    let report = pass(&world).await.unwrap();
+    world.settle().await;
+    assert_eq!((report.counts.remote, report.counts.local), (1000, 1000));
+    assert_eq!((report.counts.differing, report.counts.handed_on, report.counts.handed_out), (0, 0, 0));
+    assert!(!report.first);
+    assert!((world.writes(), history(&world).await, world.links().await) == before, "the second pass wrote");
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_is_counted_and_mended() {
+    let world = linked(250).await;
+    let ids: Vec<_> = world.customers().iter().map(|c| c["id"].as_str().unwrap().to_owned()).collect();
+    for id in &ids[..7] {
+        world.remote_update(&id.as_str().into(), json!({ "name": "Drifted" }));
+    }
+    let report = pass(&world).await.unwrap();
+    assert_eq!(report.counts.differing, 7);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(
+        world
+            .rows()
+            .await
+            .iter()
+            .filter(|r| r.fields.get("name") == Some(&Value::Text("Drifted".into())))
+            .count(),
+        7
+    );
+    assert_eq!(pass(&world).await.unwrap().counts.differing, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p11_an_empty_remote_side_stops_the_pass() {
+    let world = linked(300).await;
+    world.fault(Fault::next(Action::EmptyList));
+    let error = pass(&world).await.unwrap_err();
+    assert!(error.to_string().contains("lists nothing although 300 links exist"), "{error}");
+    assert_eq!(world.fired("empty_list"), 1);
+    let status = world.ops.status().await.unwrap();
+    assert!(status[0].trouble.iter().any(|trouble| trouble.contains("rule 59")), "{:?}", status[0].trouble);
+    world.settle().await;
+    world.assert_in_step().await;
+    // It was a fault of the moment; the next pass says so.
+    pass(&world).await.unwrap();
+    assert!(world.ops.status().await.unwrap()[0].trouble.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_table_stops_the_pass() {
+    let world = linked(20).await;
+    for row in world.rows().await {
+        world.store.foreign().lose("customers", &row.id).unwrap();
+    }
+    let error = pass(&world).await.unwrap_err();
+    assert!(error.to_string().contains("the local side"), "{error}");
+    world.settle().await;
+    assert_eq!(world.customers().len(), 20);
+    assert!(world.links().await.iter().all(|link| link.state == LinkState::Linked));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_gone_without_a_captured_delete_is_missing() {
+    let world = linked(20).await;
+    let lost = world.rows().await[3].id.clone();
+    world.store.foreign().lose("customers", &lost).unwrap();
+    let report = pass(&world).await.unwrap();
+    assert_eq!(report.counts.missing, 1);
+    world.settle().await;
+    assert_eq!(world.link_of(&lost).await.state, LinkState::Missing);
+    assert_eq!(world.customers().len(), 20);
+    assert_eq!(world.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_one_list_leaves_out_is_not_deleted() {
+    let world = linked(250).await;
+    world.fault(Fault::next(Action::PageSkipped).times(1));
+    let report = pass(&world).await.unwrap();
+    assert_eq!(world.fired("page_skipped"), 1);
+    assert!(report.counts.remote < 250);
+    world.settle().await;
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_comes_twice_changes_nothing() {
+    let world = linked(250).await;
+    world.fault(Fault::next(Action::PageRepeated).times(1));
+    pass(&world).await.unwrap();
+    assert_eq!(world.fired("page_repeated"), 1);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.writes(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lagging_list_reverts_nothing() {
+    let world = linked(50).await;
+    let row = world.rows().await[0].id.clone();
+    world.update(&row, &[("name", "Ours")]);
+    world.until("the push", Duration::from_secs(60), async |w: &World| w.writes() == 1).await;
+    world.settle().await;
+    world.fault(Fault::next(Action::StaleList { seconds: 3600 }).times(10));
+    // Then the list knows none of the customers of this young world.
+    let _ = pass(&world).await;
+    world.settle().await;
+    assert_eq!(world.local(&row, "name").await.as_deref(), Some("Ours"));
+    world.assert_in_step().await;
+    assert_eq!(world.writes(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outages_on_the_way_are_waited_out() {
+    let world = linked(500).await;
+    world.fault(Fault::next(Action::Unavailable503).times(3));
+    world.fault(Fault::next(Action::TruncatedBody).times(1));
+    world.fault(Fault::next(Action::HtmlBody).times(1));
+    world.fault(Fault::next(Action::RateLimited429 { retry_after: 3 }).times(1));
+    let report = pass(&world).await.unwrap();
+    assert_eq!(report.counts.remote, 500);
+    assert_eq!(world.fired("unavailable503") + world.fired("truncated_body") + world.fired("html_body"), 5);
+    world.settle().await;
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_stops_a_pass_and_it_goes_on_afterwards() {
+    let world = linked(1500).await;
+    world.ops.pause(PauseScope::All, "a test", "test").await.unwrap();
+    let error = pass(&world).await.unwrap_err();
+    assert!(error.to_string().contains("paused"), "{error}");
+    world.ops.resume(&PauseScope::All, "test").await.unwrap();
+    assert_eq!(pass(&world).await.unwrap().counts.remote, 1500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_told_stage_by_stage() {
+    let world = linked(600).await;
+    let stages: Mutex<Vec<PassStage>> = Mutex::default();
+    let seen: Mutex<u64> = Mutex::default();
+    let progress = |progress: &bothways_engine::PassProgress| {
+        stages.lock().unwrap().push(progress.stage);
+        *seen.lock().unwrap() = progress.counts.remote;
+    };
+    world.engine.pass(world.pair(), PassOptions::default(), &progress).await.unwrap();
+    let mut order = stages.into_inner().unwrap();
+    order.dedup();
+    assert_eq!(order, [PassStage::Remote, PassStage::Local, PassStage::CatchUp, PassStage::Match]);
+    assert_eq!(seen.into_inner().unwrap(), 600);
+}
