@@ -10,7 +10,7 @@ use crate::stored::{INTENT, LINK, StoredLink, WORK, get, nanos, read_intent, rea
 use crate::work_book::WorkBook;
 use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
-use bothways_store::transition::WorkRow;
+use bothways_store::transition::{WorkRow, deferred};
 use bothways_store::{
     Intent, Lease, Link, Parked, ParkedFilter, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
 };
@@ -236,7 +236,7 @@ async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) ->
             let link = links.get(&(row.work.pair, row.work.subject.clone())).cloned();
             match link.as_ref().map(|l| (l.link.id, l.link.lease)) {
                 Some((_, Some(lease))) if lease.until > take.now => {
-                    put_off.push(vec![row.work.id.0.into(), nanos(lease.until).into()]);
+                    put_off.push(vec![row.work.id.0.into(), nanos(deferred(take.now, lease.until)).into()]);
                 }
                 Some((id, _)) if !leased.insert(id) => {}
                 _ => chosen.push(Chosen { link, first: row }),
@@ -401,6 +401,20 @@ impl WorkQueue for Sql {
 }
 
 impl Database {
+    /// Ends every lease and makes the work in hand due (`WorkRow::is_in_hand`).
+    pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let at = nanos(now);
+        let sql = "UPDATE bothways_links SET lease_until = ? WHERE lease_until > ?";
+        let ended = execute(&mut tx, sql, [at.into(), at.into()]).await.map_err(ours)?;
+        let sql = "UPDATE bothways_work SET due = ? WHERE due IS NOT NULL AND taken = generation AND not_before IS NULL \
+                   AND held IS NULL AND reason IS NULL";
+        execute(&mut tx, sql, [at.into()]).await.map_err(ours)?;
+        tx.commit().await.map_err(ours)?;
+        Ok(ended.rows_affected())
+    }
+
     /// Takes the lease of one link.
     pub(crate) async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>> {
         let mut writer = self.writer().await;
@@ -417,5 +431,21 @@ impl Database {
         let taken = self.hand_out(&mut tx, vec![(Some(stored), None)], until).await?.pop();
         tx.commit().await.map_err(ours)?;
         Ok(taken)
+    }
+
+    /// Ends every lease; what was taken and not finished is due now.
+    pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        // Of leased links, and of records that have no link: their work is their lease.
+        let sql = "UPDATE bothways_work AS w SET due = ?1 \
+                   WHERE w.due > ?1 AND w.taken = w.generation AND (w.not_before IS NULL OR w.not_before <= ?1) \
+                   AND NOT EXISTS (SELECT 1 FROM bothways_links AS l WHERE l.token IS NULL AND l.live = 1 AND l.pair = w.pair \
+                                   AND ((w.kind = 'local' AND l.local_id = w.subject) OR (w.kind = 'remote' AND l.remote_id = w.subject)))";
+        execute(&mut tx, sql, [nanos(now).into()]).await.map_err(ours)?;
+        let sql = "UPDATE bothways_links SET token = NULL, lease_until = NULL WHERE token IS NOT NULL";
+        let done = execute(&mut tx, sql, []).await.map_err(ours)?;
+        tx.commit().await.map_err(ours)?;
+        Ok(done.rows_affected())
     }
 }

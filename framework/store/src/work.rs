@@ -212,7 +212,7 @@ pub trait WorkQueue: Send + Sync {
     async fn signal(&self, now: Timestamp, signals: &[Signal]) -> Result<()>;
 
     /// Takes due work, oldest first: resolves each row to its link, leases the link with a new token, folds the other signals of
-    /// that link in, reads the row. Work whose link somebody else has leased becomes due again when that lease ends, without
+    /// that link in, reads the row. Work whose link somebody else has leased becomes due again a moment later, without
     /// counting an attempt. Taken rows are not due again before `until`, so that another worker takes others.
     async fn take(&self, take: Take<'_>) -> Result<Vec<Taken>>;
 

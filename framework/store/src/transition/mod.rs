@@ -9,4 +9,4 @@ mod work;
 
 pub use rekey::displaced;
 pub use unit::{Effects, Run};
-pub use work::WorkRow;
+pub use work::{WorkRow, deferred};

@@ -2,6 +2,11 @@
 
 use crate::{Fact, Parked, Signal, Subject, Work, WorkId, WorkWrite};
 use bothways_model::{PairId, Seq, Timestamp};
+use chrono::TimeDelta;
+use chrono::TimeDelta;
+
+/// How long work waits whose link somebody else has leased, before it is looked at again.
+pub const LEASED_PAUSE: TimeDelta = TimeDelta::milliseconds(100);
 
 /// A work row with what only its store sees.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,9 +64,17 @@ impl WorkRow {
         self.work.due = self.work.due.map(|due| due.max(until));
     }
 
-    /// Its link is leased by somebody else until `until`.
-    pub fn defer(&mut self, until: Timestamp) {
-        self.work.due = self.work.due.map(|due| due.max(until));
+    /// Its link is leased by somebody else until `until`, or until that one is done, which is usually much sooner.
+    pub fn defer(&mut self, now: Timestamp, until: Timestamp) {
+        let moment = until.min(now + LEASED_PAUSE);
+        self.work.due = self.work.due.map(|due| due.max(moment));
+    }
+
+    /// Whether somebody took it and has not said how that ended.
+    pub fn is_in_hand(&self, now: Timestamp) -> bool {
+        self.work.due.is_some_and(|due| due > now)
+            && self.taken == self.work.generation
+            && self.not_before.is_none_or(|moment| moment <= now)
     }
 
     /// Carries out a write to this row. False if the row is gone afterwards.
@@ -142,6 +155,12 @@ impl WorkRow {
         self.work.parked = None;
         self.not_before = None;
     }
+}
+
+/// When work is looked at again whose link somebody else has leased until `until`: soon, since leases are long and looks are short,
+/// but not at once.
+pub fn deferred(now: Timestamp, until: Timestamp) -> Timestamp {
+    until.min(now + TimeDelta::milliseconds(200))
 }
 
 impl WorkWrite {
