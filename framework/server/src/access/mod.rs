@@ -12,4 +12,4 @@ pub(crate) use limits::{limit, protect, read_body};
 pub(crate) use names::{Names, check_names, origin_of};
 pub(crate) use sessions::{Sessions, clear_cookie, cookie, set_cookie};
 pub(crate) use throttle::Throttle;
-pub(crate) use tokens::{Caller, authenticate, grant_of};
+pub(crate) use tokens::{Caller, authenticate};

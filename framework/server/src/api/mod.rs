@@ -10,7 +10,7 @@ mod shapes;
 
 pub(crate) use extract::{Path, Query};
 pub(crate) use health::healthy;
-pub(crate) use history::{HistoryPage, HistoryQuery, explanations, page_of};
+pub(crate) use history::{HistoryQuery, explanations, page_of};
 pub(crate) use shapes::{HistoryEntry, history_entry};
 
 use crate::routes::Routes;

@@ -1,0 +1,89 @@
+//! One line of history, told as a sentence.
+
+use super::path;
+use crate::api::HistoryEntry;
+use serde_json::Value as Json;
+
+/// One line of history.
+pub(super) struct Line {
+    pub(super) id: i64,
+    pub(super) at: String,
+    /// Which way it went.
+    pub(super) arrow: &'static str,
+    /// The style's class: `out`, `in`, `ok`, `bad`, `off`.
+    pub(super) tone: &'static str,
+    pub(super) sentence: String,
+    /// The record, in words.
+    pub(super) subject: String,
+    /// Its page, if it has one.
+    pub(super) url: Option<String>,
+    pub(super) remote: Option<String>,
+    pub(super) changes: Vec<Change>,
+    pub(super) cause: String,
+}
+
+/// One changed field.
+pub(super) struct Change {
+    pub(super) label: String,
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+}
+
+/// A value as one line; empty where there is none.
+pub(super) fn plain(value: &Json) -> String {
+    match value {
+        Json::Null => "(empty)".into(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+impl From<HistoryEntry> for Line {
+    fn from(entry: HistoryEntry) -> Self {
+        let there = entry.connection.clone().unwrap_or_else(|| "the other side".into());
+        let here = entry.catalog.clone().unwrap_or_else(|| "the catalog".into());
+        let outward = entry.side == "remote";
+        let target = if outward { &there } else { &here };
+        let (arrow, tone) = match (entry.op, outward) {
+            ("conflict" | "altered", _) => ("!", "bad"),
+            ("resolved", _) => ("✓", "ok"),
+            ("link", _) => ("∞", "ok"),
+            ("unlink" | "echo", _) => ("·", "off"),
+            (_, true) => ("→", "out"),
+            (_, false) => ("←", "in"),
+        };
+        let sentence = match entry.op {
+            "create" => format!("Created in {target}"),
+            "update" => format!("Changed in {target}"),
+            "delete" => format!("Deleted in {target}"),
+            "link" => format!("Linked with {there}"),
+            "unlink" => "Link closed".to_owned(),
+            "conflict" => "Conflict: changed on both sides".to_owned(),
+            "resolved" => "Conflict ended".to_owned(),
+            "echo" => "Our own late write recognised".to_owned(),
+            "altered" => format!("{target} changed what was written"),
+            other => other.to_owned(),
+        };
+        let changes = entry.fields.into_iter().map(|(label, change)| Change {
+            label,
+            before: change.before.as_ref().filter(|b| !b.is_null()).map(plain),
+            after: change.after.as_ref().map(plain),
+        });
+        let subject = match (&entry.local_id, &entry.catalog) {
+            (Some(id), _) => format!("{here} {id}"),
+            (None, _) => String::new(),
+        };
+        Self {
+            id: entry.id,
+            at: entry.at,
+            arrow,
+            tone,
+            sentence,
+            subject,
+            url: entry.local_id.zip(entry.catalog).map(|(id, catalog)| path(&["records", &catalog, &id])),
+            remote: entry.remote_id,
+            changes: changes.collect(),
+            cause: entry.cause,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! One record: its fields, where else it lives, what happened to it, and why.
+
+use super::entry::Line;
+use super::fields::{self, Input};
+use super::places::Place;
+use super::{OPERATE, READ, Shell, Visit, path, render, render_as};
+use crate::access::Fields;
+use crate::api::{HistoryQuery, Path, explanations, page_of};
+use crate::problem::Problem;
+use crate::routes::{Endpoint, Routes};
+use askama::Template;
+use axum::Extension;
+use axum::http::{Method, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use bothways_engine::{EngineError, Explanation, show_value};
+use bothways_model::LocalId;
+
+pub(super) fn routes(routes: Routes) -> Routes {
+    let one = "/records/{catalog}/{id}";
+    routes
+        .add(Endpoint::new(Method::GET, one, READ, "One record"), read)
+        .add(Endpoint::new(Method::POST, one, OPERATE, "Changes a record"), update)
+        .add(
+            Endpoint::new(Method::POST, "/records/{catalog}/{id}/delete", OPERATE, "Deletes a record"),
+            delete,
+        )
+        .add(
+            Endpoint::new(Method::GET, "/records/{catalog}/{id}/explain", READ, "Why a record is as it is"),
+            explain,
+        )
+}
+
+#[derive(Template)]
+#[template(path = "record.html")]
+struct RecordPage {
+    shell: Shell,
+    catalog: String,
+    id: String,
+    url: String,
+    refusal: Option<String>,
+    gone: bool,
+    form: Vec<Input>,
+    places: Vec<Place>,
+    history: Vec<Line>,
+}
+
+async fn read(visit: Visit, Path((catalog, id)): Path<(String, String)>) -> Response {
+    let page = record_page(&visit, &catalog, &LocalId(id), &Fields::default(), None).await;
+    visit.show(page).await
+}
+
+/// The page of a record. One that is gone is still shown while something is known of it.
+async fn record_page(
+    visit: &Visit,
+    catalog: &str,
+    id: &LocalId,
+    typed: &Fields,
+    refusal: Option<String>,
+) -> Result<Response, Problem> {
+    let records = &visit.app.records;
+    let row = match records.get(catalog, id).await {
+        Ok(row) => Some(row),
+        Err(EngineError::NotFound(_)) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let places = records.links(catalog, id).await?;
+    let mut history = Vec::new();
+    for link in &places {
+        let query =
+            HistoryQuery { link: Some(link.link.clone()), limit: Some(30), ..HistoryQuery::default() };
+        history.extend(page_of(&visit.app, query).await?.entries);
+    }
+    history.sort_by_key(|entry| std::cmp::Reverse(entry.id));
+    if row.is_none() && places.is_empty() {
+        return Err(Problem::not_found(format!("record `{id}` in catalog `{catalog}`")));
+    }
+    let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let form = fields::refill(fields::inputs(records.catalog(catalog)?, row.as_ref()), typed);
+    Ok(render_as(
+        status,
+        &RecordPage {
+            shell: visit.shell(&format!("{catalog} {id}"), "records").await,
+            catalog: catalog.to_owned(),
+            id: id.0.clone(),
+            url: path(&["records", catalog, id.as_str()]),
+            refusal,
+            gone: row.is_none(),
+            form,
+            places: places.into_iter().map(Place::from).collect(),
+            history: history.into_iter().map(Line::from).collect(),
+        },
+    ))
+}
+
+async fn update(
+    visit: Visit,
+    Path((catalog, id)): Path<(String, String)>,
+    Extension(form): Extension<Fields>,
+) -> Response {
+    let page = update_page(&visit, &catalog, &LocalId(id), &form).await;
+    visit.show(page).await
+}
+
+async fn update_page(visit: &Visit, catalog: &str, id: &LocalId, form: &Fields) -> Result<Response, Problem> {
+    let records = &visit.app.records;
+    let changed = match fields::changes(records.catalog(catalog)?, form) {
+        Ok(changed) => changed,
+        Err(refusal) => return record_page(visit, catalog, id, form, Some(refusal)).await,
+    };
+    if !changed.is_empty() {
+        match records.update(catalog, id, &changed).await.map_err(Problem::of_edit) {
+            Ok(_) => {}
+            Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
+                return record_page(visit, catalog, id, form, Some(problem.detail)).await;
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(Redirect::to(&path(&["records", catalog, id.as_str()])).into_response())
+}
+
+async fn delete(visit: Visit, Path((catalog, id)): Path<(String, String)>) -> Response {
+    let page = match visit.app.records.delete(&catalog, &LocalId(id)).await {
+        Ok(()) => Ok(Redirect::to(&path(&["records", &catalog])).into_response()),
+        Err(error) => Err(error.into()),
+    };
+    visit.show(page).await
+}
+
+#[derive(Template)]
+#[template(path = "explain.html")]
+struct ExplainPage {
+    shell: Shell,
+    catalog: String,
+    id: String,
+    url: String,
+    refusal: Option<String>,
+    explanations: Vec<Explained>,
+}
+
+struct Explained {
+    mapping: String,
+    document: String,
+    remote_id: Option<String>,
+    remote: String,
+    would: Option<String>,
+    fields: Vec<ExplainedField>,
+    intents: Vec<Intent>,
+}
+
+struct ExplainedField {
+    label: String,
+    local: String,
+    remote: String,
+    base: String,
+    action: String,
+    why: String,
+    rule: u16,
+    line: String,
+}
+
+struct Intent {
+    number: u32,
+    kind: String,
+    call: String,
+    fields: String,
+    state: &'static str,
+    at: String,
+    outcome: Option<String>,
+}
+
+async fn explain(visit: Visit, Path((catalog, id)): Path<(String, String)>) -> Response {
+    let page = explain_page(&visit, &catalog, &id).await;
+    visit.show(page).await
+}
+
+async fn explain_page(visit: &Visit, catalog: &str, id: &str) -> Result<Response, Problem> {
+    let (explanations, refusal) = match explanations(&visit.app, catalog, id).await {
+        Ok(found) => (found, None),
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => (Vec::new(), Some(problem.detail)),
+        Err(problem) => return Err(problem),
+    };
+    Ok(render(&ExplainPage {
+        shell: visit.shell("Explain", "records").await.still(),
+        catalog: catalog.to_owned(),
+        id: id.to_owned(),
+        url: path(&["records", catalog, id]),
+        refusal,
+        explanations: explanations.into_iter().map(Explained::from).collect(),
+    }))
+}
+
+impl From<Explanation> for Explained {
+    fn from(explanation: Explanation) -> Self {
+        let fields = explanation.fields.into_iter().map(|field| {
+            let verdict = field.verdict;
+            ExplainedField {
+                local: show_value(verdict.local.as_ref()),
+                remote: show_value(verdict.remote.as_ref()),
+                base: show_value(verdict.base.local.as_ref()),
+                action: word(&verdict.action),
+                label: verdict.label,
+                why: verdict.why,
+                rule: verdict.rule,
+                line: field.line,
+            }
+        });
+        let intents = explanation.intents.into_iter().map(|intent| Intent {
+            number: intent.number,
+            kind: intent.kind,
+            call: intent.call,
+            fields: intent.fields.join(", "),
+            state: intent.state,
+            at: intent.at,
+            outcome: intent.outcome,
+        });
+        Self {
+            mapping: explanation.mapping,
+            document: explanation.document,
+            remote_id: explanation.remote_id,
+            remote: explanation.remote,
+            would: explanation.record.as_ref().map(word),
+            fields: fields.collect(),
+            intents: intents.collect(),
+        }
+    }
+}
+
+/// The name of what would be done, without its values: they stand beside it.
+fn word(action: &impl serde::Serialize) -> String {
+    let name = match serde_json::to_value(action) {
+        Ok(serde_json::Value::String(name)) => name,
+        Ok(serde_json::Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
+        _ => String::new(),
+    };
+    name.replace('_', " ")
+}

@@ -1,0 +1,10 @@
+//! The server as its callers see it: requests against the routers over an engine on the in-memory store.
+
+mod describing;
+mod editing;
+mod entering;
+mod following;
+mod operating;
+mod serving;
+mod showing;
+mod world;
