@@ -1,6 +1,6 @@
 //! Findings as JSON, and as one line.
 
-use bothways_mapping::{Finding, Severity};
+use bothways_mapping::{Finding, Severity, redact};
 use serde_json::{Value as Json, json};
 
 /// The findings as a JSON array, in the order given.
@@ -15,8 +15,8 @@ pub fn findings_to_json(findings: &[Finding]) -> Json {
             "start": f.span.start,
             "end": f.span.end,
             "pointer": f.pointer,
-            "message": f.message,
-            "help": f.help,
+            "message": redact(&f.message),
+            "help": f.help.as_deref().map(redact),
         })
     };
     Json::Array(findings.iter().map(one).collect())

@@ -1,8 +1,9 @@
 //! Findings as rustc would print them: file:line:col, the line, a caret, what to do.
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use bothways_mapping::{Code, Finding, Severity};
+use bothways_mapping::{Code, Finding, Severity, redact};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +13,6 @@ pub enum Style {
     /// Without.
     Plain,
 }
-
-/// A source longer than this is not shown; its findings name the place only.
-const MAX_SOURCE: usize = 2 * 1024 * 1024;
 
 /// Prints `findings`, each with a blank line after it. `source` gives the text of a file.
 pub fn render<'s>(findings: &[Finding], source: &dyn Fn(&str) -> Option<&'s str>, style: Style) -> String {
@@ -36,43 +34,52 @@ fn one(finding: &Finding, source: Option<&str>, renderer: &Renderer) -> String {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let title = level.primary_title(&*finding.message).id(finding.code.as_str());
-    let shown = source.filter(|text| text.len() <= MAX_SOURCE && finding.span.end <= text.len());
-    let shown = shown.filter(|_| !(finding.code == Code::Y003 && finding.span.start == 0));
-    let text = shown.map(|text| if finding.masked { masked(text, finding) } else { Cow::Borrowed(text) });
-    let mut group = match &text {
-        Some(text) => {
-            let span = finding.span.start..finding.span.end.max(finding.span.start);
-            let annotation = AnnotationKind::Primary.span(first_line(text, span));
-            Group::with_title(title)
-                .element(Snippet::source(text.as_ref()).path(&*finding.file).annotation(annotation))
+    let message = redact(&finding.message);
+    let title = level.primary_title(message.as_ref()).id(finding.code.as_str());
+    // A file that is too large is named, not shown.
+    let line = source
+        .filter(|_| finding.code != Code::Y003 || finding.span.start > 0)
+        .and_then(|text| Line::of(text, finding));
+    let mut group = match &line {
+        Some(line) => {
+            let annotation = AnnotationKind::Primary.span(line.span.clone());
+            let snippet =
+                Snippet::source(line.text.as_ref()).line_start(finding.span.line).path(&*finding.file);
+            Group::with_title(title).element(snippet.annotation(annotation))
         }
         None => Group::with_title(title).element(annotate_snippets::Origin::path(&*finding.file)),
     };
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(help.as_str()));
+        group = group.element(Level::HELP.message(redact(help)));
     }
     renderer.render(&[group])
 }
 
-/// A span of several lines is shown by its first.
-fn first_line(text: &str, span: std::ops::Range<usize>) -> std::ops::Range<usize> {
-    let shown = text.get(span.clone()).unwrap_or_default();
-    let line = shown.lines().next().unwrap_or_default();
-    span.start..span.start + line.trim_end().len()
+/// The first line of a finding's place, which is all that is shown of it.
+struct Line<'t> {
+    text: Cow<'t, str>,
+    /// The place within the line.
+    span: Range<usize>,
 }
 
-/// The text with the place blacked out, byte for byte, so that places stay right.
-fn masked<'t>(text: &'t str, finding: &Finding) -> Cow<'t, str> {
-    let (Some(before), Some(after)) = (text.get(..finding.span.start), text.get(finding.span.end..)) else {
-        return Cow::Borrowed("");
-    };
-    // The rest of the line as well: a finding may point at a part of the credential only.
-    let rest = after.find('\n').unwrap_or(after.len());
-    let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-    let (kept, head) = before.split_at(line_start);
-    let key_end = head.find(": ").map_or(head.len(), |i| i + 2);
-    let (key, hidden_head) = head.split_at(key_end.min(head.len()));
-    let hidden = "*".repeat(hidden_head.len() + finding.span.end - finding.span.start + rest);
-    Cow::Owned(format!("{kept}{key}{hidden}{}", after.get(rest..).unwrap_or_default()))
+impl<'t> Line<'t> {
+    /// `None` if the place is not in `text`.
+    fn of(text: &'t str, finding: &Finding) -> Option<Self> {
+        let (before, from) = (text.get(..finding.span.start)?, text.get(finding.span.start..)?);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let line_end = finding.span.start + from.find(['\n', '\r']).unwrap_or(from.len());
+        let line = text.get(line_start..line_end)?;
+        let start = finding.span.start - line_start;
+        let end = finding.span.end.clamp(finding.span.start, line_end) - line_start;
+        let end = start + line.get(start..end)?.trim_end().len();
+        let text = if finding.masked { Cow::Owned(masked(line)) } else { redact(line) };
+        Some(Self { text, span: start..end })
+    }
+}
+
+/// A line with everything after its key blacked out, byte for byte, so that places stay right.
+fn masked(line: &str) -> String {
+    let key = line.find(": ").map_or(0, |at| at + 2);
+    let (key, value) = line.split_at(key);
+    format!("{key}{}", "*".repeat(value.len()))
 }

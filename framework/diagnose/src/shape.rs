@@ -49,6 +49,9 @@ pub(crate) fn check(file: &Arc<str>, node: &Node, kind: DocumentKind) -> Vec<Fin
     teller.findings
 }
 
+/// So many unknown keys of one map are named.
+const MOST_KEYS: usize = 50;
+
 /// Turns errors of one document into findings.
 struct Teller<'a> {
     file: &'a Arc<str>,
@@ -96,7 +99,8 @@ impl Teller<'_> {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 let known = self.schema_of(error).and_then(|s| s.get("properties")).and_then(Json::as_object);
                 let known: Vec<String> = known.map(|p| p.keys().cloned().collect()).unwrap_or_default();
-                for key in unexpected {
+                // A person mends a few at a time; a hostile file has thousands.
+                for key in unexpected.iter().take(MOST_KEYS) {
                     let at = join(&pointer, key);
                     let help = suggestion(key, known.iter().map(String::as_str));
                     self.say(

@@ -23,6 +23,7 @@ pub mod units;
 pub mod yaml;
 
 pub use check::database::{ColumnFacts, ColumnKind, TableFacts, check_database};
+pub use check::secrets::redact;
 pub use connector::{ConnectorSpec, ResolvedConnector};
 pub use filter::Filter;
 pub use finding::{Code, Finding, Severity, Source, Span, nearest};

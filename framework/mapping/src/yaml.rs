@@ -20,6 +20,8 @@ pub const MAX_NODES: usize = 20_000;
 pub const MAX_DEPTH: usize = 64;
 /// So many anchors, aliases and tags are named; one is enough to refuse the file.
 const MAX_REPEATED: usize = 5;
+/// So many duplicate keys are named.
+const MAX_DUPLICATES: usize = 50;
 
 /// The documents of one file, and what is wrong with it. Documents before a fatal finding are given as well.
 pub fn parse(file: &Arc<str>, text: &str) -> (Vec<Node>, Vec<Finding>) {
@@ -44,6 +46,7 @@ struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
     nodes: usize,
     repeated: usize,
+    duplicates: usize,
     findings: Vec<Finding>,
 }
 
@@ -54,7 +57,15 @@ impl<'t> Reader<'t> {
     fn new(file: &Arc<str>, text: &'t str) -> Self {
         let options = granit::options! { emit_unresolved_aliases: true };
         let parser = Parser::new_from_str_with_options(text, options);
-        Self { file: Arc::clone(file), text, parser, nodes: 0, repeated: 0, findings: Vec::new() }
+        Self {
+            file: Arc::clone(file),
+            text,
+            parser,
+            nodes: 0,
+            repeated: 0,
+            duplicates: 0,
+            findings: Vec::new(),
+        }
     }
 
     fn documents(&mut self) -> Vec<Node> {
@@ -183,6 +194,10 @@ impl<'t> Reader<'t> {
                 continue;
             }
             if !seen.insert(text.clone()) {
+                self.duplicates += 1;
+                if self.duplicates > MAX_DUPLICATES {
+                    continue;
+                }
                 let first = entries.iter().find(|e| e.key == text).map(|e| e.key_span.line);
                 let first = first.map_or_else(String::new, |line| format!("; the first is in line {line}"));
                 self.report(

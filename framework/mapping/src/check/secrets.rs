@@ -3,6 +3,7 @@
 use crate::build::{Cx, sub};
 use crate::finding::Code;
 use crate::tree::{Content, Node};
+use std::borrow::Cow;
 
 /// How well-known credentials begin.
 const PREFIXES: [&str; 18] = [
@@ -68,6 +69,29 @@ fn looks_secret(text: &str) -> bool {
     known || token
 }
 
+/// The text with everything that looks like a credential blacked out, byte for byte, so that places stay right: findings show
+/// lines of documents, also of those that could not be read.
+pub fn redact(text: &str) -> Cow<'_, str> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(is_token) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|c| !is_token(c)).unwrap_or(from.len());
+        let (token, after) = from.split_at(end);
+        if looks_secret(token) {
+            out.push_str(before);
+            out.push_str(&"*".repeat(token.len()));
+        } else {
+            out.push_str(before);
+            out.push_str(token);
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    if out == text { Cow::Borrowed(text) } else { Cow::Owned(out) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +116,14 @@ mod tests {
         ] {
             assert!(!looks_secret(good), "{good}");
         }
+    }
+
+    #[test]
+    fn redacting_keeps_every_byte_in_place() {
+        let text = "auth: { bearer: sk_live_51Habcdefghijkl } # ä GET /v1 2025-09-30.clover";
+        let shown = redact(text);
+        assert_eq!(shown, "auth: { bearer: *********************** } # ä GET /v1 2025-09-30.clover");
+        assert_eq!(shown.len(), text.len());
+        assert!(matches!(redact("nothing here"), Cow::Borrowed(_)));
     }
 }
