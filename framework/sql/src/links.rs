@@ -79,10 +79,6 @@ impl Links for Sql {
         self.database.end_leases(now).await
     }
 
-    async fn end_leases(&self, now: Timestamp) -> Result<u64> {
-        self.database.end_leases(now).await
-    }
-
     async fn commit(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
         self.database.commit(now, units).await
     }

@@ -401,20 +401,6 @@ impl WorkQueue for Sql {
 }
 
 impl Database {
-    /// Ends every lease and makes the work in hand due (`WorkRow::is_in_hand`).
-    pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
-        let at = nanos(now);
-        let sql = "UPDATE bothways_links SET lease_until = ? WHERE lease_until > ?";
-        let ended = execute(&mut tx, sql, [at.into(), at.into()]).await.map_err(ours)?;
-        let sql = "UPDATE bothways_work SET due = ? WHERE due IS NOT NULL AND taken = generation AND not_before IS NULL \
-                   AND held IS NULL AND reason IS NULL";
-        execute(&mut tx, sql, [at.into()]).await.map_err(ours)?;
-        tx.commit().await.map_err(ours)?;
-        Ok(ended.rows_affected())
-    }
-
     /// Takes the lease of one link.
     pub(crate) async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>> {
         let mut writer = self.writer().await;
@@ -431,21 +417,5 @@ impl Database {
         let taken = self.hand_out(&mut tx, vec![(Some(stored), None)], until).await?.pop();
         tx.commit().await.map_err(ours)?;
         Ok(taken)
-    }
-
-    /// Ends every lease; what was taken and not finished is due now.
-    pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
-        let mut writer = self.writer().await;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
-        // Of leased links, and of records that have no link: their work is their lease.
-        let sql = "UPDATE bothways_work AS w SET due = ?1 \
-                   WHERE w.due > ?1 AND w.taken = w.generation AND (w.not_before IS NULL OR w.not_before <= ?1) \
-                   AND NOT EXISTS (SELECT 1 FROM bothways_links AS l WHERE l.token IS NULL AND l.live = 1 AND l.pair = w.pair \
-                                   AND ((w.kind = 'local' AND l.local_id = w.subject) OR (w.kind = 'remote' AND l.remote_id = w.subject)))";
-        execute(&mut tx, sql, [nanos(now).into()]).await.map_err(ours)?;
-        let sql = "UPDATE bothways_links SET token = NULL, lease_until = NULL WHERE token IS NOT NULL";
-        let done = execute(&mut tx, sql, []).await.map_err(ours)?;
-        tx.commit().await.map_err(ours)?;
-        Ok(done.rows_affected())
     }
 }

@@ -74,27 +74,6 @@ impl State {
         }
     }
 
-    /// Ends every lease; what was taken and not finished is due now.
-    pub(super) fn end_leases(&mut self, now: Timestamp) -> u64 {
-        self.at(now);
-        let leased: Vec<Link> = self.links.values().filter(|l| l.lease.is_some()).cloned().collect();
-        let mut ids: Vec<WorkId> = Vec::new();
-        for link in &leased {
-            let subjects = Self::subjects_of(link);
-            ids.extend(subjects.filter_map(|s| self.subjects.get(&(link.pair, s)).copied()));
-            self.put_link(Link { lease: None, ..link.clone() });
-        }
-        let alone = self.work.values().filter(|r| self.link_of(r.work.pair, &r.work.subject).is_none());
-        ids.extend(alone.map(|row| row.work.id));
-        for id in ids {
-            if let Some(mut row) = self.work.get(&id).filter(|row| row.is_in_hand(now)).cloned() {
-                row.work.due = Some(now);
-                self.put_work(row);
-            }
-        }
-        leased.len() as u64
-    }
-
     fn take_due(&mut self, id: WorkId, take: &Take<'_>) -> Result<Option<Took>> {
         let Some(row) = self.work.get(&id) else { return Ok(None) };
         let (pair, subject) = (row.work.pair, row.work.subject.clone());

@@ -3,10 +3,6 @@
 use crate::{Fact, Parked, Signal, Subject, Work, WorkId, WorkWrite};
 use bothways_model::{PairId, Seq, Timestamp};
 use chrono::TimeDelta;
-use chrono::TimeDelta;
-
-/// How long work waits whose link somebody else has leased, before it is looked at again.
-pub const LEASED_PAUSE: TimeDelta = TimeDelta::milliseconds(100);
 
 /// A work row with what only its store sees.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,17 +60,19 @@ impl WorkRow {
         self.work.due = self.work.due.map(|due| due.max(until));
     }
 
-    /// Its link is leased by somebody else until `until`, or until that one is done, which is usually much sooner.
+    /// Its link is leased by somebody else until `until`.
     pub fn defer(&mut self, now: Timestamp, until: Timestamp) {
-        let moment = until.min(now + LEASED_PAUSE);
+        let moment = deferred(now, until);
         self.work.due = self.work.due.map(|due| due.max(moment));
     }
 
-    /// Whether somebody took it and has not said how that ended.
+    /// Whether it may be in somebody's hands: taken, no signal since, and nothing else that it would wait for. Work that waits for no
+    /// reason of its own looks the same; a look too early costs only the look.
     pub fn is_in_hand(&self, now: Timestamp) -> bool {
         self.work.due.is_some_and(|due| due > now)
             && self.taken == self.work.generation
             && self.not_before.is_none_or(|moment| moment <= now)
+            && self.work.held.is_none()
     }
 
     /// Carries out a write to this row. False if the row is gone afterwards.
@@ -160,7 +158,7 @@ impl WorkRow {
 /// When work is looked at again whose link somebody else has leased until `until`: soon, since leases are long and looks are short,
 /// but not at once.
 pub fn deferred(now: Timestamp, until: Timestamp) -> Timestamp {
-    until.min(now + TimeDelta::milliseconds(200))
+    until.min(now + LEASED_PAUSE)
 }
 
 impl WorkWrite {
