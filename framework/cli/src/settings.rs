@@ -38,12 +38,10 @@ pub(crate) struct Settings {
     #[arg(long, global = true, value_name = "URL", env = "BOTHWAYS_PUBLIC_URL")]
     pub(crate) public_url: Option<String>,
     /// A proxy in front ends TLS: listening elsewhere than on loopback is allowed
-    #[arg(long, global = true, env = "BOTHWAYS_BEHIND_PROXY", value_parser = switch(), num_args = 0)]
-    #[arg(default_value = "false", default_missing_value = "true", hide_possible_values = true)]
+    #[arg(long, global = true, env = "BOTHWAYS_BEHIND_PROXY", value_parser = switch())]
     pub(crate) behind_proxy: bool,
     /// Accept webhooks that prove nothing about who sent them
-    #[arg(long, global = true, env = "BOTHWAYS_ALLOW_UNSIGNED", value_parser = switch(), num_args = 0)]
-    #[arg(default_value = "false", default_missing_value = "true", hide_possible_values = true)]
+    #[arg(long, global = true, env = "BOTHWAYS_ALLOW_UNSIGNED", value_parser = switch())]
     pub(crate) allow_unsigned: bool,
     /// How data is printed
     #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
