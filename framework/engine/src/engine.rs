@@ -98,6 +98,19 @@ impl Engine {
         Ok(())
     }
 
+    /// Frees everything that an earlier, dead engine held. Only when it is known that no other engine runs on this database: its
+    /// caller holds the database's engine lock.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn take_over(&self) -> Result<u64, EngineError> {
+        let freed = self.store.end_leases(self.ports.clock.now()).await?;
+        if freed > 0 {
+            tracing::info!(links = freed, "took over from an engine that did not stop cleanly");
+        }
+        Ok(freed)
+    }
+
     /// Signals that work was added, to this process and to others.
     pub(crate) async fn nudge(&self) {
         self.work_wake.send_modify(|n| *n += 1);

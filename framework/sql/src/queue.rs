@@ -401,6 +401,20 @@ impl WorkQueue for Sql {
 }
 
 impl Database {
+    /// Ends every lease and makes the work in hand due (`WorkRow::is_in_hand`).
+    pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
+        let mut writer = self.writer().await;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let at = nanos(now);
+        let sql = "UPDATE bothways_links SET lease_until = ? WHERE lease_until > ?";
+        let ended = execute(&mut tx, sql, [at.into(), at.into()]).await.map_err(ours)?;
+        let sql = "UPDATE bothways_work SET due = ? WHERE due IS NOT NULL AND taken = generation AND not_before IS NULL \
+                   AND held IS NULL AND reason IS NULL";
+        execute(&mut tx, sql, [at.into()]).await.map_err(ours)?;
+        tx.commit().await.map_err(ours)?;
+        Ok(ended.rows_affected())
+    }
+
     /// Takes the lease of one link.
     pub(crate) async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>> {
         let mut writer = self.writer().await;

@@ -42,6 +42,25 @@ impl Links for MemoryStore {
         })
     }
 
+    async fn end_leases(&self, now: Timestamp) -> Result<u64> {
+        self.write(|s| {
+            s.at(now);
+            let leased = |l: &&Link| l.lease.is_some_and(|lease| lease.until > now);
+            let links: Vec<Link> = s.links.values().filter(leased).cloned().collect();
+            let count = links.len() as u64;
+            for mut link in links {
+                link.lease = link.lease.map(|lease| crate::Lease { until: now, ..lease });
+                s.put_link(link);
+            }
+            let rows: Vec<_> = s.work.values().filter(|row| row.is_in_hand(now)).cloned().collect();
+            for mut row in rows {
+                row.work.due = Some(now);
+                s.put_work(row);
+            }
+            Ok(count)
+        })
+    }
+
     async fn commit(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
         self.write(|s| {
             s.at(now);

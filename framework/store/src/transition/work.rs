@@ -158,7 +158,7 @@ impl WorkRow {
 /// When work is looked at again whose link somebody else has leased until `until`: soon, since leases are long and looks are short,
 /// but not at once.
 pub fn deferred(now: Timestamp, until: Timestamp) -> Timestamp {
-    until.min(now + LEASED_PAUSE)
+    until.min(now + TimeDelta::milliseconds(200))
 }
 
 impl WorkWrite {
