@@ -134,7 +134,9 @@ async fn open(project: Project, database: &Database, stripe: &SandboxStripe) -> 
         _ => None,
     };
     let connections = Connections::open(&project, &lookup)?;
-    let store = database.open_to_work(&project, &check_files(&[])).await?;
+    let checked = check_files(&[]);
+    database.install(&project, &checked).await?;
+    let store = database.open_to_work(&project, &checked).await?;
     let queue = bothways_brokers::open(QUEUE).await?;
     Opened::assemble(project, connections, store, queue, bothways_engine::Settings::default()).await
 }
@@ -156,15 +158,18 @@ async fn seed(store: &dyn Store, stripe: &SandboxRunning) -> anyhow::Result<()> 
 }
 
 fn banner(database: &Database, stripe: &SandboxRunning, server: &Server, opened: &Opened) {
+    let file = database.shown();
     talk(
         "bothways demo: your table on one side, a sandbox Stripe on the other, both editable in the browser",
     );
+    talk(format!("open        {}", server.login_url()));
     talk(format!(
-        "database    {} (try: sqlite3 FILE \"insert into customers(name,email) values('You','you@example.com')\")",
-        database.shown()
+        "database    sqlite3 {file} \"insert into customers(name, email) values ('You', 'you@example.com')\""
+    ));
+    talk(format!(
+        "stripe      curl {}/v1/customers -u sk_test_demo: -d name=Me -d email=me@example.com",
+        stripe.url()
     ));
     talk(format!("queue       {}", opened.engine().queue_address()));
-    talk(format!("stripe      {} (sandbox; any key beginning with sk_test_)", stripe.url()));
-    talk(format!("open        {}", server.login_url()));
-    talk("Ctrl-C ends it and removes everything");
+    talk("Ctrl-C ends it and removes everything it made");
 }
