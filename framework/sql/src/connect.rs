@@ -43,6 +43,10 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) async fn open(url: &str, catalogs: Vec<Catalog>) -> Result<Self> {
+        if !url.starts_with("sqlite:") {
+            let message = "the database's URL must begin with `sqlite://`";
+            return Err(StoreError::new(StoreErrorKind::Broken, message));
+        }
         if url.contains(":memory:") || url.contains("mode=memory") {
             let message = "a database in memory cannot be shared with other programs: name a file";
             return Err(StoreError::new(StoreErrorKind::Broken, message));

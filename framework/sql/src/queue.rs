@@ -408,8 +408,8 @@ impl Database {
         let at = nanos(now);
         let sql = "UPDATE bothways_links SET lease_until = ? WHERE lease_until > ?";
         let ended = execute(&mut tx, sql, [at.into(), at.into()]).await.map_err(ours)?;
-        let sql = "UPDATE bothways_work SET due = ? WHERE due IS NOT NULL AND taken = generation AND not_before IS NULL \
-                   AND held IS NULL AND reason IS NULL";
+        let sql = "UPDATE bothways_work SET due = ?1 WHERE due > ?1 AND taken = generation AND held IS NULL \
+                   AND (not_before IS NULL OR not_before <= ?1)";
         execute(&mut tx, sql, [at.into()]).await.map_err(ours)?;
         tx.commit().await.map_err(ours)?;
         Ok(ended.rows_affected())

@@ -1,12 +1,17 @@
-//! Another program that writes the same tables with plain SQL.
+//! Another program that writes the same tables with plain SQL, and short ways to what the tests need.
 
 use async_trait::async_trait;
-use bothways_model::{LocalId, Record, Value};
+use bothways_model::{LinkId, LocalId, LocalRow, Mode, PairId, Record, Seq, Timestamp, Value};
 use bothways_sql::Sql;
-use bothways_store::Store;
 use bothways_store::contract::{Bench, catalogs};
+use bothways_store::{
+    Guard, Lease, LeaseAction, Link, LinkBody, LinkState, LinkWrite, LocalBinding, PairSpec, Pairs, RowWrite,
+    Settled, Store, Unit, UnitOutcome,
+};
+use chrono::TimeDelta;
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::{Arguments, AssertSqlSafe, ConnectOptions, Row, SqliteConnection};
+use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
@@ -153,5 +158,73 @@ impl Bench for Program {
 
     async fn spoil(&self, id: &LocalId) {
         self.sql(&format!("UPDATE customers SET balance = 'a lot' WHERE id = {id}")).await;
+    }
+}
+
+/// A fixed moment plus so many seconds.
+pub(crate) fn at(seconds: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)
+}
+
+pub(crate) fn text(value: &str) -> Value {
+    Value::Text(value.to_owned())
+}
+
+/// The pair of customers.
+pub(crate) async fn pair(store: &Sql) -> PairId {
+    let spec = PairSpec {
+        catalog: "customers".into(),
+        connection: "stripe".into(),
+        resource: "customers".into(),
+        mapping: "m".into(),
+    };
+    store.ensure_pair(&spec).await.unwrap().id
+}
+
+/// A claim of a record without a row, leased for long.
+pub(crate) fn claim(pair: PairId, n: u128, token: Seq) -> Link {
+    Link {
+        id: LinkId(uuid::Uuid::from_u128(n)),
+        pair,
+        local_id: None,
+        remote_id: Some(format!("cus_{n}").into()),
+        account: None,
+        mode: Mode::Test,
+        state: LinkState::Linked,
+        body: LinkBody::default(),
+        created_at: at(0),
+        updated_at: at(0),
+        in_step_at: None,
+        lease: Some(Lease { token, until: at(1_000) }),
+    }
+}
+
+/// Claims `count` records, each with a row of its own made by `fields`.
+pub(crate) fn inserting(
+    pair: PairId,
+    count: u128,
+    fields: impl Fn(u128) -> Record + Send + Sync + Clone + 'static,
+) -> Vec<Unit> {
+    let unit = |n: u128| {
+        let mut unit = Unit::new(Guard::Claim(Box::new(claim(pair, n, Seq(1)))));
+        let fields = fields.clone();
+        unit.settle = Some(Arc::new(move |_, link| Settled {
+            row: RowWrite::Insert(fields(n)),
+            link: Some(LinkWrite { link: link.clone(), local: LocalBinding::Inserted }),
+            base_from_row: vec![("name".into(), "name".into())],
+            ..Settled::default()
+        }));
+        unit.lease = LeaseAction::Renew(at(1_000));
+        unit
+    };
+    (1..=count).map(unit).collect()
+}
+
+/// The link and the row of a unit that is done.
+#[track_caller]
+pub(crate) fn done(outcome: UnitOutcome) -> (Link, Option<LocalRow>) {
+    match outcome {
+        UnitOutcome::Done { link: Some(link), row } => (*link, row),
+        other => panic!("not done: {other:?}"),
     }
 }

@@ -1,0 +1,176 @@
+//! Capture of whatever plain SQL does, and triggers that stay what they should be (rules 29, 36).
+
+use crate::foreign::{Program, at, pair};
+use bothways_store::contract::catalogs;
+use bothways_store::{Capture, PairSpec, Pairs, Subject, WorkQueue};
+use std::time::{Duration, Instant};
+
+/// What the change log says, oldest first: `operation key old`.
+async fn log(program: &Program) -> Vec<String> {
+    let mut c = program.connection.lock().await;
+    let sql = "SELECT op || ' ' || key || coalesce(' ' || old_key, '') FROM bothways_changes ORDER BY id";
+    let all = sqlx::query_scalar(sql).fetch_all(&mut *c).await.unwrap();
+    sqlx::query("DELETE FROM bothways_changes").execute(&mut *c).await.unwrap();
+    all
+}
+
+const PLAIN: &str = "
+    CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT UNIQUE, balance TEXT,
+        level TEXT, joined TEXT, deleted_at TEXT, UNIQUE (name, level));
+    CREATE TABLE tags (code TEXT PRIMARY KEY, label TEXT);";
+
+#[tokio::test]
+async fn every_kind_of_write_is_logged() {
+    let program = Program::with_tables(PLAIN).await;
+    program.sql("INSERT INTO customers (id, name) VALUES (1, 'a'), (2, 'b')").await;
+    assert_eq!(log(&program).await, ["insert 1", "insert 2"]);
+    program.sql("UPDATE customers SET name = name || 'x'").await;
+    assert_eq!(log(&program).await, ["update 1", "update 2"]);
+    program.sql("UPDATE customers SET id = 7 WHERE id = 1").await;
+    assert_eq!(log(&program).await, ["rekey 7 1"]);
+    program.sql("INSERT INTO customers (id, name) VALUES (7, 'c') ON CONFLICT (id) DO UPDATE SET name = excluded.name").await;
+    assert_eq!(log(&program).await, ["update 7"]);
+    program.sql("DELETE FROM customers").await;
+    assert_eq!(log(&program).await, ["delete 2", "delete 7"]);
+    program.sql("BEGIN; INSERT INTO customers (id, name) VALUES (8, 'gone'); ROLLBACK").await;
+    assert_eq!(log(&program).await, Vec::<String>::new());
+    // A null key is SQLite's oddity; it must not make the writer fail.
+    program.sql("INSERT INTO tags (code) VALUES (NULL); UPDATE tags SET label = 'x'; DELETE FROM tags").await;
+    assert_eq!(log(&program).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn victims_of_replace_are_logged_per_unique_index() {
+    let program = Program::with_tables(PLAIN).await;
+    program.sql("INSERT INTO customers (id, name, email, level) VALUES (1, 'a', 'a@', 'x'), (2, 'b', 'b@', 'x'), (3, 'c', 'c@', 'x')").await;
+    log(&program).await;
+    program.sql("REPLACE INTO customers (id, name, email, level) VALUES (9, 'b', 'a@', 'x')").await;
+    let mut seen = log(&program).await;
+    seen.sort();
+    assert_eq!(seen, ["insert 9", "victim 1", "victim 2"]);
+    program.sql("UPDATE OR REPLACE customers SET email = 'a@' WHERE id = 3").await;
+    assert_eq!(log(&program).await, ["victim 9", "update 3"]);
+    program.sql("INSERT INTO customers (id, name) VALUES (4, 'd')").await;
+    log(&program).await;
+    program.sql("UPDATE OR REPLACE customers SET id = 3 WHERE id = 4").await;
+    assert_eq!(log(&program).await, ["victim 3", "rekey 3 4"]);
+    // Null is never equal to null; a row is not its own victim.
+    program.sql("INSERT INTO customers (id, name) VALUES (5, NULL), (6, NULL)").await;
+    program.sql("UPDATE customers SET email = email, level = level WHERE id = 3").await;
+    assert_eq!(log(&program).await, ["insert 5", "insert 6", "update 3"]);
+    program.sql("INSERT OR IGNORE INTO customers (id, name) VALUES (3, 'z')").await;
+    assert_eq!(log(&program).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn p33_a_table_rebuilt_by_another_tool_is_noticed_and_repaired() {
+    let program = Program::with_tables(PLAIN).await;
+    assert_eq!(program.store.repair().await.unwrap(), Vec::<String>::new());
+    let rebuild = "BEGIN;
+        CREATE TABLE new_customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, balance TEXT, level TEXT, joined TEXT,
+            deleted_at TEXT, added TEXT);
+        INSERT INTO new_customers SELECT *, NULL FROM customers;
+        DROP TABLE customers;
+        ALTER TABLE new_customers RENAME TO customers;
+        COMMIT;";
+    program.sql(rebuild).await;
+    program.sql("INSERT INTO customers (id, name) VALUES (1, 'unseen')").await;
+    assert_eq!(log(&program).await, Vec::<String>::new(), "its triggers went with the old table");
+    assert_eq!(program.store.repair().await.unwrap(), ["customers"]);
+    assert_eq!(program.store.repair().await.unwrap(), Vec::<String>::new());
+    program.sql("UPDATE customers SET name = 'seen'").await;
+    assert_eq!(log(&program).await, ["update 1"]);
+    // A unique index that comes or goes changes what REPLACE can displace.
+    program.sql("CREATE UNIQUE INDEX by_name ON customers (name)").await;
+    assert_eq!(program.store.repair().await.unwrap(), ["customers"]);
+    program.sql("REPLACE INTO customers (id, name) VALUES (2, 'seen')").await;
+    assert_eq!(log(&program).await, ["victim 1", "insert 2"]);
+    program.sql("DROP INDEX by_name").await;
+    program.store.repair().await.unwrap();
+    program.sql("DROP TRIGGER bothways_on_customers__delete").await;
+    assert_eq!(program.store.repair().await.unwrap(), ["customers"]);
+    program.sql("DROP TABLE customers").await;
+    assert_eq!(program.store.repair().await.unwrap(), Vec::<String>::new(), "there is nothing to repair");
+}
+
+/// Other programs run the trigger text with their own SQLite.
+#[tokio::test]
+async fn trigger_text_is_plain() {
+    let program = Program::with_tables(PLAIN).await;
+    let mut c = program.connection.lock().await;
+    let sql = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE 'bothways%'";
+    let all: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *c).await.unwrap();
+    assert!(all.len() >= 10, "{}", all.len());
+    for text in all {
+        for newer in ["->", "RETURNING", "json", "unixepoch", "iif(", "IS DISTINCT", "FILTER"] {
+            assert!(!text.contains(newer), "{newer} in {text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn keys_that_differ_in_case_are_two_keys() {
+    let program = Program::new().await;
+    let spec = PairSpec {
+        catalog: "tags".into(),
+        connection: "a".into(),
+        resource: "r".into(),
+        mapping: "m".into(),
+    };
+    let pair = program.store.ensure_pair(&spec).await.unwrap().id;
+    program.sql("INSERT INTO tags (code) VALUES ('red'); UPDATE tags SET code = 'RED'").await;
+    assert_eq!(log(&program).await, ["insert red", "rekey RED red"]);
+    program.sql("UPDATE tags SET label = 'x' WHERE code = 'red'").await;
+    program.store.relay(at(0), 100).await.unwrap();
+    let work = program.store.work_of(pair, Some(&"RED".into()), None).await.unwrap();
+    assert_eq!(work[0].subject, Subject::Local("RED".into()));
+    assert!(program.store.work_of(pair, Some(&"red".into()), None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_time_of_a_delete_is_its_own() {
+    let program = Program::new().await;
+    let pair = pair(&program.store).await;
+    program.sql("INSERT INTO customers (id, name) VALUES (5, 'a'); DELETE FROM customers").await;
+    program.store.relay(at(0), 100).await.unwrap();
+    let work = program.store.work_of(pair, Some(&"5".into()), None).await.unwrap();
+    let bothways_store::Fact::Deleted { at: captured, .. } = work[0].facts[0];
+    let age = (chrono::Utc::now() - captured).num_seconds();
+    assert!((0..60).contains(&age), "{captured}");
+}
+
+/// The generous bound is for busy machines; the usual time is below a millisecond.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_foreign_commit_wakes_quickly() {
+    let program = Program::new().await;
+    program.store.changed().await;
+    let mut times = Vec::new();
+    for n in 0..40 {
+        // Until nothing is left of what came before.
+        while tokio::time::timeout(Duration::from_millis(30), program.store.changed()).await.is_ok() {}
+        let text = format!("INSERT INTO customers (name) VALUES ('n{n}')");
+        let waiting = program.store.changed();
+        tokio::pin!(waiting);
+        assert!(futures::poll!(&mut waiting).is_pending());
+        program.sql(&text).await;
+        let committed = Instant::now();
+        waiting.await;
+        times.push(committed.elapsed());
+    }
+    times.sort();
+    let median = times[times.len() / 2];
+    println!("from commit to wake: median {median:?}, worst {:?}", times[times.len() - 1]);
+    assert!(median < Duration::from_millis(20), "{times:?}");
+}
+
+#[tokio::test]
+async fn each_handle_notices_for_itself() {
+    let program = Program::new().await;
+    let (one, two) = (program.store.clone(), program.store.clone());
+    one.changed().await;
+    two.changed().await;
+    program.sql("INSERT INTO customers (name) VALUES ('a')").await;
+    one.changed().await;
+    two.changed().await;
+    assert_eq!(catalogs().len(), 2);
+}

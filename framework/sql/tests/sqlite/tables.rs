@@ -1,0 +1,146 @@
+//! Tables with minds of their own: conflict clauses that end the transaction, constraints that are checked at commit, triggers that
+//! ignore or touch other rows. Whatever they do, a batch keeps its promise.
+
+use crate::foreign::{Program, at, done, inserting, pair, text};
+use bothways_model::Record;
+use bothways_store::{
+    Guard, LinkFilter, Links, RowWrite, Rows, Settled, StoreErrorKind, Unit, UnitOutcome, WorkQueue,
+};
+use std::sync::Arc;
+
+async fn program(customers: &str) -> Program {
+    let tables = format!(
+        "CREATE TABLE parents (id INTEGER PRIMARY KEY); {customers} CREATE TABLE tags (code TEXT PRIMARY KEY, label TEXT);"
+    );
+    Program::with_tables(&tables).await
+}
+
+fn person(n: u128) -> Record {
+    let email = if n == 7 { "e3".to_owned() } else { format!("e{n}") };
+    Record::from_iter([("name", text(&format!("n{n}"))), ("email", text(&email))])
+}
+
+/// Ten inserts of which the seventh is refused: nine rows, ten links, and the store goes on working.
+async fn the_seventh_is_refused(program: &Program) {
+    let store = &program.store;
+    let pair = pair(store).await;
+    let outcomes = store.commit(at(10), &inserting(pair, 10, person)).await.unwrap();
+    for (n, outcome) in (1..).zip(outcomes) {
+        match outcome {
+            UnitOutcome::RowRefused { .. } => assert_eq!(n, 7),
+            other => {
+                assert_ne!(n, 7, "{other:?}");
+                let (link, row) = done(other);
+                assert_eq!(link.local_id, Some(row.unwrap().id));
+            }
+        }
+    }
+    assert_eq!(program.number("SELECT count(*) FROM customers").await, 9);
+    assert_eq!(store.links(&LinkFilter::default(), None, 99).await.unwrap().len(), 10);
+    let first = store.draw(1).await.unwrap();
+    assert!(store.draw(1).await.unwrap() > first, "the writer works");
+    store.sweep(at(20)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_conflict_clause_that_rolls_back_costs_one_row() {
+    let table = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT UNIQUE ON CONFLICT ROLLBACK, balance TEXT,
+        level TEXT, joined TEXT, deleted_at TEXT);";
+    let program = program(table).await;
+    the_seventh_is_refused(&program).await;
+    let again = Record::from_iter([("email", text("e1"))]);
+    assert_eq!(
+        program.store.insert_row("customers", &again).await.unwrap_err().kind,
+        StoreErrorKind::Refused
+    );
+    program.store.insert_row("customers", &Record::from_iter([("email", text("e99"))])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_conflict_clause_that_fails_or_ignores_costs_one_row() {
+    for clause in ["FAIL", "IGNORE", "ABORT"] {
+        let table = format!(
+            "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT UNIQUE ON CONFLICT {clause}, balance TEXT,
+             level TEXT, joined TEXT, deleted_at TEXT);"
+        );
+        the_seventh_is_refused(&program(&table).await).await;
+    }
+}
+
+#[tokio::test]
+async fn a_constraint_checked_at_commit_costs_one_row() {
+    let table = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, balance TEXT, level TEXT, joined TEXT,
+            deleted_at TEXT, parent INTEGER DEFAULT 0 REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED);
+        INSERT INTO parents (id) VALUES (0);
+        CREATE TRIGGER adopt AFTER INSERT ON customers WHEN NEW.name = 'n7'
+            BEGIN UPDATE customers SET parent = 99 WHERE id = NEW.id; END;";
+    the_seventh_is_refused(&program(table).await).await;
+}
+
+#[tokio::test]
+async fn a_trigger_that_rolls_back_costs_one_row() {
+    for body in ["SELECT RAISE(ROLLBACK, 'no')", "SELECT RAISE(FAIL, 'no')", "SELECT RAISE(IGNORE)"] {
+        let table = format!(
+            "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, balance TEXT, level TEXT, joined TEXT,
+                deleted_at TEXT);
+             CREATE TRIGGER refuse BEFORE INSERT ON customers WHEN NEW.name = 'n7' BEGIN {body}; END;"
+        );
+        the_seventh_is_refused(&program(&table).await).await;
+    }
+}
+
+/// A trigger that cannot even be compiled refuses every row, and nothing else.
+#[tokio::test]
+async fn a_broken_trigger_refuses_rows_and_loses_nothing() {
+    let table = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, balance TEXT, level TEXT, joined TEXT,
+            deleted_at TEXT);
+        CREATE TRIGGER broken BEFORE INSERT ON customers BEGIN INSERT INTO nowhere VALUES (1); END;";
+    let program = program(table).await;
+    let pair = pair(&program.store).await;
+    let outcomes = program.store.commit(at(10), &inserting(pair, 5, person)).await.unwrap();
+    assert!(outcomes.iter().all(|o| matches!(o, UnitOutcome::RowRefused { .. })), "{outcomes:?}");
+    assert_eq!(program.store.links(&LinkFilter::default(), None, 99).await.unwrap().len(), 5);
+}
+
+/// A trigger that changes another row than the one written: the unit about that row sees it.
+#[tokio::test]
+async fn triggers_that_reach_other_rows_are_seen_in_order() {
+    let table = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, balance TEXT, level TEXT, joined TEXT,
+            deleted_at TEXT);
+        CREATE TRIGGER reach AFTER UPDATE OF email ON customers WHEN NEW.email = 'all'
+            BEGIN UPDATE customers SET name = 'reached' WHERE id <> NEW.id; END;";
+    let program = program(table).await;
+    let store = &program.store;
+    let pair = pair(store).await;
+    let made = store.commit(at(10), &inserting(pair, 2, person)).await.unwrap();
+    let links: Vec<_> = made.into_iter().map(|o| done(o).0).collect();
+    let unit = |n: usize, settle: bothways_store::Settle| {
+        let mut unit = Unit::new(Guard::Token { link: links[n].id, token: links[n].lease.unwrap().token });
+        unit.settle = Some(settle);
+        unit
+    };
+    let all = Record::from_iter([("email", text("all"))]);
+    let first =
+        unit(0, Arc::new(move |_, _| Settled { row: RowWrite::Update(all.clone()), ..Settled::default() }));
+    let second = unit(
+        1,
+        Arc::new(|row, _| {
+            assert_eq!(row.and_then(|r| r.fields.get("name")), Some(&text("reached")));
+            Settled::default()
+        }),
+    );
+    for outcome in store.commit(at(20), &[first, second]).await.unwrap() {
+        done(outcome);
+    }
+}
+
+#[tokio::test]
+async fn a_table_that_went_away_is_an_error_and_no_panic() {
+    let program = Program::new().await;
+    program.sql("DROP TABLE customers").await;
+    let error = program.store.count_rows("customers").await.unwrap_err();
+    assert!(error.to_string().contains("customers"), "{error}");
+    use bothways_store::Capture;
+    program.store.repair().await.unwrap();
+    assert_eq!(program.store.count_rows("customers").await.unwrap_err().kind, StoreErrorKind::Unknown);
+}
