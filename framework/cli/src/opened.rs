@@ -184,6 +184,11 @@ impl Opened {
         self.operations.engine()
     }
 
+    /// How many records this process is looking at.
+    pub(crate) fn looks(&self) -> usize {
+        self.tasks.running_as("look")
+    }
+
     /// The pairs of one mapping, or all.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use chrono::Utc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use rand::Rng;
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,38 +51,50 @@ impl Random for SystemRandom {
     }
 }
 
-/// Tasks, counted so that an end can wait for them.
+/// Tasks, counted by name so that an end can wait for them.
 #[derive(Clone)]
 pub(crate) struct TokioTasks {
-    running: watch::Sender<usize>,
+    running: watch::Sender<BTreeMap<&'static str, usize>>,
 }
 
 impl Default for TokioTasks {
     fn default() -> Self {
-        Self { running: watch::channel(0).0 }
+        Self { running: watch::channel(BTreeMap::new()).0 }
     }
 }
 
 impl TokioTasks {
     /// How many run now.
     pub(crate) fn running(&self) -> usize {
-        *self.running.borrow()
+        self.running.borrow().values().sum()
+    }
+
+    /// How many of this name run now.
+    pub(crate) fn running_as(&self, name: &str) -> usize {
+        self.running.borrow().get(name).copied().unwrap_or(0)
     }
 
     /// Waits until at most `left` run, but no longer than `patience`.
     pub(crate) async fn wind_down(&self, left: usize, patience: Duration) {
         let mut running = self.running.subscribe();
-        let quiet = running.wait_for(|running| *running <= left);
+        let quiet = running.wait_for(|running| running.values().sum::<usize>() <= left);
         if tokio::time::timeout(patience, quiet).await.is_err() {
             tracing::warn!("not everything ended in time; the next start goes on with it");
         }
+    }
+
+    fn count(&self, name: &'static str, more: bool) {
+        self.running.send_modify(|running| {
+            let count = running.entry(name).or_default();
+            *count = if more { *count + 1 } else { count.saturating_sub(1) };
+        });
     }
 }
 
 impl Tasks for TokioTasks {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) {
-        let running = self.running.clone();
-        running.send_modify(|running| *running += 1);
+        let tasks = self.clone();
+        tasks.count(name, true);
         tokio::spawn(async move {
             if AssertUnwindSafe(future).catch_unwind().await.is_err() {
                 tracing::error!(
@@ -89,7 +102,7 @@ impl Tasks for TokioTasks {
                     "a task panicked; what it leased becomes free when the lease ends"
                 );
             }
-            running.send_modify(|running| *running -= 1);
+            tasks.count(name, false);
         });
     }
 }
@@ -125,6 +138,6 @@ mod tests {
         tasks.spawn("stays", Box::pin(std::future::pending()));
         receiver.await.expect("the other task ran");
         tasks.wind_down(1, Duration::from_secs(60)).await;
-        assert_eq!(tasks.running(), 1);
+        assert_eq!((tasks.running(), tasks.running_as("stays"), tasks.running_as("fails")), (1, 1, 0));
     }
 }

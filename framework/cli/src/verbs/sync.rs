@@ -17,7 +17,7 @@ use std::time::Duration;
 /// What is due later than this waits for something that this process cannot hurry.
 const PATIENCE: TimeDelta = TimeDelta::seconds(60);
 /// How often it is asked whether everything is done, if nothing says so sooner.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What became of one mapping.
 struct Synced {
@@ -87,17 +87,19 @@ async fn expected(opened: &Opened, pair: &PairRuntime) -> Result<Option<u64>, En
 /// Waits until nothing is under way that this process can do now.
 async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Result<PairCounts, EngineError> {
     let mut news = opened.engine().news();
+    let mut was_quiet = false;
     loop {
         let relayed = opened.engine().relay().await?;
         let counts = opened.store.counts(pair.id).await?;
         let under_way = counts.pending.saturating_sub(counts.held);
-        if relayed == 0 && under_way == 0 {
-            return Ok(counts);
-        }
         let due = opened.store.next_due(&[pair.id]).await?;
-        if relayed == 0 && due.is_some_and(|due| due - Utc::now() > PATIENCE) {
+        let is_due = under_way > 0 && due.is_some_and(|due| due - Utc::now() <= PATIENCE);
+        let is_quiet = relayed == 0 && !is_due && opened.looks() == 0;
+        // Twice in a row: work may have been taken and not begun at the first glance.
+        if is_quiet && was_quiet {
             return Ok(counts);
         }
+        was_quiet = is_quiet;
         progress.under_way(under_way);
         // Whichever comes first; the engine that holds the other end lives as long as this loop.
         let _ = tokio::time::timeout(LOOK, news.changed()).await;
