@@ -28,7 +28,7 @@ impl Capture for Sql {
         if self.drained(i64::MAX).await? {
             return Ok(Relayed::default());
         }
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.quick_writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let relayed = relay::relay(&mut tx, now, limit).await?;
         tx.commit().await.map_err(ours)?;
@@ -62,7 +62,7 @@ impl Capture for Sql {
             return Ok(Vec::new());
         }
         drop(reader);
-        let mut writer = database.writer().await;
+        let mut writer = database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         if !is_installed(&mut tx).await? {
             return Ok(Vec::new());
@@ -88,7 +88,7 @@ impl Capture for Sql {
 
     async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()> {
         let before = |days: u32| nanos(now - TimeDelta::days(i64::from(days)));
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         drop_old(&mut tx, "bothways_inbox", "number", nanos(now - EVENTS)).await?;
         drop_old(&mut tx, "bothways_history", "id", before(keep_days)).await?;

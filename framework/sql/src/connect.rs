@@ -15,6 +15,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::AtomicI64;
@@ -27,11 +28,34 @@ const BUSY: Duration = Duration::from_secs(5);
 /// Connections that only read.
 const READERS: u32 = 4;
 
+/// The one connection that writes.
+struct Writer {
+    connection: SqliteConnection,
+    /// Whether its commits reach the disk before they return; `None` while that is being changed.
+    durable: Option<bool>,
+}
+
+/// The writer, held.
+pub(crate) struct Held<'d>(MutexGuard<'d, Writer>);
+
+impl Deref for Held<'_> {
+    type Target = SqliteConnection;
+    fn deref(&self) -> &SqliteConnection {
+        &self.0.connection
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut SqliteConnection {
+        &mut self.0.connection
+    }
+}
+
 /// One open database.
 pub(crate) struct Database {
     pub(crate) catalogs: Vec<Catalog>,
     options: SqliteConnectOptions,
-    writer: Mutex<SqliteConnection>,
+    writer: Mutex<Writer>,
     readers: SqlitePool,
     tables: RwLock<Arc<BTreeMap<String, Arc<Table>>>>,
     catalog_of: std::sync::Mutex<Arc<HashMap<PairId, String>>>,
@@ -66,23 +90,41 @@ impl Database {
             catalogs,
             readers: pool.connect_lazy_with(reading),
             options,
-            writer: Mutex::new(writer),
+            writer: Mutex::new(Writer { connection: writer, durable: Some(true) }),
             tables: RwLock::default(),
             catalog_of: std::sync::Mutex::default(),
             checked: AtomicI64::new(-1),
             watch: OnceCell::new(),
             arrivals: crate::intake::Arrivals::default(),
         };
-        let mut writer = database.writer().await;
+        let mut writer = database.writer().await?;
         let facts = database.facts(&mut writer).await?;
         database.set_tables(&facts);
         drop(writer);
         Ok(database)
     }
 
-    /// The one connection that writes, when it is free.
-    pub(crate) async fn writer(&self) -> MutexGuard<'_, SqliteConnection> {
-        self.writer.lock().await
+    /// The one connection that writes, when it is free. Its commits are on the disk when they return.
+    pub(crate) async fn writer(&self) -> Result<Held<'_>> {
+        self.writing(true).await
+    }
+
+    /// The same, for what nobody has been promised: leases, numbers, and moving captured changes on. Its commits are as atomic and in
+    /// the same order, and the next durable one takes them along; a power cut before that undoes them together with all
+    /// that followed, so that the changes are captured again and the numbers were never seen.
+    pub(crate) async fn quick_writer(&self) -> Result<Held<'_>> {
+        self.writing(false).await
+    }
+
+    async fn writing(&self, durable: bool) -> Result<Held<'_>> {
+        let mut held = Held(self.writer.lock().await);
+        if held.0.durable != Some(durable) {
+            held.0.durable = None;
+            let sql = if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            execute(&mut held, sql, []).await.map_err(ours)?;
+            held.0.durable = Some(durable);
+        }
+        Ok(held)
     }
 
     /// A connection that reads.
@@ -197,4 +239,27 @@ pub(crate) async fn undo(c: &mut SqliteConnection) -> Result<()> {
 /// Forgets the last savepoint and keeps what was done.
 pub(crate) async fn release(c: &mut SqliteConnection) -> Result<()> {
     execute(c, "RELEASE step", []).await.map(drop).map_err(ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_promised_is_always_synced() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", folder.path().join("s.db").display());
+        let database = Database::open(&url, Vec::new()).await.unwrap();
+        async fn mode(c: &mut SqliteConnection) -> i64 {
+            get(&fetch_optional(c, "PRAGMA synchronous", []).await.unwrap().unwrap(), 0).unwrap()
+        }
+        assert_eq!(mode(&mut database.writer().await.unwrap()).await, 2);
+        assert_eq!(mode(&mut database.quick_writer().await.unwrap()).await, 1);
+        // A caller that gives up while the mode changes leaves no doubt behind.
+        let mut dropped = Box::pin(database.writer());
+        let _ = futures::poll!(&mut dropped);
+        drop(dropped);
+        assert_eq!(mode(&mut database.quick_writer().await.unwrap()).await, 1);
+        assert_eq!(mode(&mut database.writer().await.unwrap()).await, 2);
+    }
 }

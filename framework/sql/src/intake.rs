@@ -104,7 +104,7 @@ impl Intake for Sql {
             let mut writer = tokio::select! {
                 biased;
                 answer = &mut answered => return answer.unwrap_or_else(|_| Err(lost())),
-                writer = self.database.writer() => writer,
+                writer = self.database.writer() => writer?,
             };
             let arrivals = self.database.arrivals.next();
             if arrivals.is_empty() {
@@ -127,7 +127,7 @@ impl Intake for Sql {
     }
 
     async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         signal(&mut tx, now, &page.signals).await?;
         write_keys(&mut tx, &page.keys.iter().collect::<Vec<_>>()).await?;
@@ -150,7 +150,7 @@ impl Intake for Sql {
     }
 
     async fn drop_cursor(&self, name: &str) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_cursors WHERE name = ?";
         execute(&mut writer, sql, [name.into()]).await.map(drop).map_err(ours)
     }

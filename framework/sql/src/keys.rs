@@ -216,7 +216,7 @@ impl Keys for Sql {
     }
 
     async fn write_keys(&self, writes: &[KeyWrite]) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let writes: Vec<&KeyWrite> = writes.iter().collect();
         write_keys(&mut tx, &writes).await?;

@@ -105,7 +105,7 @@ impl Links for Sql {
     }
 
     async fn draw(&self, count: u32) -> Result<Seq> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.quick_writer().await?;
         draw(&mut writer, count as usize).await.map(Seq)
     }
 }

@@ -57,7 +57,7 @@ impl Database {
 
     /// See [`crate::Sql::migrate`].
     pub(crate) async fn migrate(&self) -> Result<Migrated> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let before = fetch_optional(&mut writer, "PRAGMA journal_mode", []).await.map_err(ours)?;
         let before: String = before.map_or(Ok(String::new()), |row| get(&row, 0))?;
         // Outside a transaction, as SQLite wants it. Readers and the writer do not wait for each other in this mode.
@@ -103,7 +103,7 @@ impl Database {
 
     /// See [`crate::Sql::remove`].
     pub(crate) async fn remove(&self) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         if applied(&mut writer).await?.is_none() {
             return Ok(());
         }
@@ -138,7 +138,7 @@ impl Database {
 
     /// See [`crate::Sql::create_table`].
     pub(crate) async fn create_table(&self, catalog: &Catalog) -> Result<()> {
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         if inspect(&mut writer, &catalog.table).await?.is_some() {
             return Err(refused(format!("table `{}` exists already", catalog.table)));
         }

@@ -12,7 +12,7 @@ use chrono::{DurationRound, TimeDelta};
 #[async_trait]
 impl Operator for Sql {
     async fn audit(&self, entry: &AuditEntry) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "INSERT INTO bothways_audit (at, by, action, detail) VALUES (?, ?, ?, ?)";
         let args: [Arg; 4] = [
             nanos(entry.at).into(),
@@ -64,7 +64,7 @@ impl Operator for Sql {
     }
 
     async fn add_token(&self, token: &ApiToken) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "INSERT INTO bothways_tokens (hash, name, scope, created_at, expires_at, used_at, revoked_at) \
                    VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hash) DO NOTHING";
         let args: [Arg; 7] = [
@@ -104,7 +104,7 @@ impl Operator for Sql {
     }
 
     async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<bool> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "UPDATE bothways_tokens SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL";
         let done = execute(&mut writer, sql, [nanos(at).into(), name.into()]).await.map_err(ours)?;
         Ok(done.rows_affected() > 0)
@@ -120,7 +120,7 @@ impl Operator for Sql {
         if due.is_empty() {
             return Ok(());
         }
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql =
             "UPDATE bothways_tokens SET used_at = ?1 WHERE hash = ?2 AND (used_at IS NULL OR used_at < ?1)";
         execute(&mut writer, sql, [minute.into(), hash.into()]).await.map(drop).map_err(ours)

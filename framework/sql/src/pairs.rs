@@ -32,7 +32,7 @@ fn count(number: i64) -> u64 {
 impl Sql {
     /// Changes one column of a pair.
     async fn set(&self, pair: PairId, column: &'static str, value: Arg) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = format!("UPDATE bothways_pairs SET {column} = ? WHERE id = ?");
         let done = execute(&mut writer, sql, [value, pair.0.into()]).await.map_err(ours)?;
         if done.rows_affected() == 0 { Err(unknown(format!("there is no pair {pair}"))) } else { Ok(()) }
@@ -42,7 +42,7 @@ impl Sql {
 #[async_trait]
 impl Pairs for Sql {
     async fn ensure_pair(&self, spec: &PairSpec) -> Result<Pair> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let present = find(&mut tx, spec).await?;
         if let Some(pair) = &present
@@ -73,7 +73,7 @@ impl Pairs for Sql {
     }
 
     async fn set_account(&self, pair: PairId, account: &AccountId, mode: Mode) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "UPDATE bothways_pairs SET account = ?1, mode = ?2 WHERE id = ?3 AND (account IS NULL OR account = ?1)";
         let args: [Arg; 3] = [account.as_str().into(), mode.as_str().into(), pair.0.into()];
         if execute(&mut writer, sql, args).await.map_err(ours)?.rows_affected() > 0 {
@@ -134,7 +134,7 @@ impl Pairs for Sql {
     }
 
     async fn pause(&self, pause: &Pause) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "INSERT INTO bothways_pauses (scope, reason, by, at) VALUES (?, ?, ?, ?) \
                    ON CONFLICT (scope) DO UPDATE SET reason = excluded.reason, by = excluded.by, at = excluded.at";
         let args: [Arg; 4] = [
@@ -147,7 +147,7 @@ impl Pairs for Sql {
     }
 
     async fn resume(&self, scope: &PauseScope) -> Result<bool> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_pauses WHERE scope = ?";
         let done = execute(&mut writer, sql, [scope_text(scope).into()]).await.map_err(ours)?;
         Ok(done.rows_affected() > 0)

@@ -257,14 +257,14 @@ async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) ->
 #[async_trait]
 impl WorkQueue for Sql {
     async fn signal(&self, now: Timestamp, signals: &[Signal]) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         signal(&mut tx, now, signals).await?;
         tx.commit().await.map_err(ours)
     }
 
     async fn take(&self, request: Take<'_>) -> Result<Vec<Taken>> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.quick_writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         if let Some(upto) = last_rekey(&mut tx).await? {
             relay_upto(&mut tx, request.now, upto).await?;
@@ -325,7 +325,7 @@ impl WorkQueue for Sql {
     }
 
     async fn replay(&self, id: WorkId, now: Timestamp) -> Result<bool> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let sql = format!("SELECT {WORK} FROM bothways_work WHERE id = ? AND reason IS NOT NULL");
         let row = fetch_optional(&mut tx, sql, [id.0.into()]).await.map_err(ours)?;
@@ -341,7 +341,7 @@ impl WorkQueue for Sql {
     }
 
     async fn dismiss(&self, id: WorkId) -> Result<bool> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_work WHERE id = ? AND reason IS NOT NULL";
         let done = execute(&mut writer, sql, [id.0.into()]).await.map_err(ours)?;
         Ok(done.rows_affected() > 0)
@@ -349,7 +349,7 @@ impl WorkQueue for Sql {
 
     async fn park_group(&self, pair: PairId, value: &str, parked: &Parked) -> Result<()> {
         let subject = Subject::Group(value.to_owned());
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let generation = draw(&mut tx, 1).await?;
         let mut work = WorkBook::default();
@@ -363,14 +363,14 @@ impl WorkQueue for Sql {
     }
 
     async fn clear_group(&self, pair: PairId, value: &str) -> Result<bool> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_work WHERE pair = ? AND kind = 'group' AND subject = ?";
         let done = execute(&mut writer, sql, [pair.0.into(), value.into()]).await.map_err(ours)?;
         Ok(done.rows_affected() > 0)
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.quick_writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let sql = "SELECT l.pair, l.local_id, l.remote_id FROM bothways_links AS l \
                    WHERE l.id IN (SELECT id FROM bothways_links WHERE choice = 1 \
@@ -394,7 +394,7 @@ impl WorkQueue for Sql {
     }
 
     async fn release(&self, link: LinkId, token: Seq) -> Result<()> {
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.quick_writer().await?;
         let sql = "UPDATE bothways_links SET token = NULL, lease_until = NULL WHERE id = ? AND token = ?";
         execute(&mut writer, sql, [link.to_string().into(), token.0.into()]).await.map(drop).map_err(ours)
     }
@@ -403,7 +403,7 @@ impl WorkQueue for Sql {
 impl Database {
     /// Ends every lease and makes the work in hand due (`WorkRow::is_in_hand`).
     pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
-        let mut writer = self.writer().await;
+        let mut writer = self.quick_writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let at = nanos(now);
         let sql = "UPDATE bothways_links SET lease_until = ? WHERE lease_until > ?";
@@ -417,7 +417,7 @@ impl Database {
 
     /// Takes the lease of one link.
     pub(crate) async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>> {
-        let mut writer = self.writer().await;
+        let mut writer = self.quick_writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         if let Some(upto) = last_rekey(&mut tx).await? {
             relay_upto(&mut tx, now, upto).await?;

@@ -156,7 +156,7 @@ impl Rows for Sql {
     async fn insert_row(&self, catalog: &str, fields: &Record) -> Result<LocalRow> {
         let table = self.database.table(catalog)?;
         let values = table.assignments(fields).map_err(refused)?;
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let id = match insert(&mut tx, &table, values).await {
             Ok(id) => id,
@@ -173,7 +173,7 @@ impl Rows for Sql {
     async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>> {
         let table = self.database.table(catalog)?;
         let values = table.assignments(fields).map_err(refused)?;
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
             return Ok(None);
@@ -190,7 +190,7 @@ impl Rows for Sql {
 
     async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool> {
         let table = self.database.table(catalog)?;
-        let mut writer = self.database.writer().await;
+        let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
             return Ok(false);

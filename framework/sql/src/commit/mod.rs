@@ -63,7 +63,7 @@ impl Database {
         if units.is_empty() {
             return Ok(Vec::new());
         }
-        let mut writer = self.writer().await;
+        let mut writer = self.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let done = async {
             let mut batch = Batch::load(self, &mut tx, now, units, refusal).await?;

@@ -15,7 +15,7 @@ const PLAIN: &str = "
 
 fn person(n: u128) -> Record {
     let mut fields = Record::from_iter([("name", text(&format!("n{n}"))), ("email", text(&format!("e{n}")))]);
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         fields.set("balance", Value::Decimal(rust_decimal::Decimal::new(n as i64 * 10, 2)));
     }
     fields
