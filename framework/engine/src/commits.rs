@@ -85,8 +85,15 @@ impl Committer {
     }
 
     async fn carry_out(&self, jobs: Vec<Job>) {
-        let units: Vec<Unit> = jobs.iter().flat_map(|job| job.units.iter().cloned()).collect();
-        match self.commit(&units).await {
+        let result = match jobs.as_slice() {
+            // A whole batch of one sender: a pass.
+            [job] => self.commit(&job.units).await,
+            jobs => {
+                let units: Vec<Unit> = jobs.iter().flat_map(|job| job.units.iter().cloned()).collect();
+                self.commit(&units).await
+            }
+        };
+        match result {
             Ok(mut outcomes) => {
                 for job in jobs {
                     let rest = outcomes.split_off(job.units.len().min(outcomes.len()));

@@ -99,28 +99,40 @@ struct Batch {
 
 impl Pass<'_> {
     /// Matches everything that has no link, after `after`.
-    pub(crate) async fn contact(&mut self, mut after: Option<String>) -> Result<(), EngineError> {
+    pub(crate) async fn contact(&mut self, after: Option<String>) -> Result<(), EngineError> {
         let store = self.engine.store.clone();
+        let pair = self.pair.id;
+        let mut groups = store.unlinked_groups(pair, after.as_deref(), BATCH).await?;
         loop {
             self.check_halted().await?;
-            let (groups, next) = store.unlinked_groups(self.pair.id, after.as_deref(), BATCH).await?;
-            let groups = self.freshen(groups).await?;
-            let page = if self.observe {
-                self.count(&groups).await?;
-                PageCommit::default()
-            } else {
-                self.carry_out(&groups).await?
+            let (some, next) = groups;
+            // The next batch is of other groups: what is committed meanwhile does not concern it.
+            let ahead = async {
+                match &next {
+                    Some(_) => store.unlinked_groups(pair, next.as_deref(), BATCH).await,
+                    None => Ok((Vec::new(), None)),
+                }
             };
-            self.commit(page, Stage::Match { after: next.clone() }).await?;
+            let (page, ahead) = futures::join!(self.take_groups(some), ahead);
+            self.commit(page?, Stage::Match { after: next.clone() }).await?;
             if next.is_none() {
                 break;
             }
-            after = next;
+            groups = ahead?;
         }
         if !self.observe {
             self.clear_settled_groups().await?;
         }
         Ok(())
+    }
+
+    async fn take_groups(&mut self, groups: Vec<Group>) -> Result<PageCommit, EngineError> {
+        let groups = self.freshen(groups).await?;
+        if self.observe {
+            self.count(&groups).await?;
+            return Ok(PageCommit::default());
+        }
+        self.carry_out(&groups).await
     }
 
     async fn carry_out(&mut self, groups: &[Group]) -> Result<PageCommit, EngineError> {

@@ -44,6 +44,7 @@ mod records;
 mod retry;
 mod settings;
 mod uncertain;
+mod unfinished;
 mod walk;
 mod work;
 

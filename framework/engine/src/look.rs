@@ -63,21 +63,19 @@ impl Engine {
 }
 
 impl Look {
-    async fn finish(&self, unit: Unit) {
+    async fn finish(&self, mut unit: Unit) {
+        if unit.settle.is_some() {
+            let message = format!("the table `{}` refused the change", self.pair.mapping.catalog.table);
+            unit.work_if_refused = self.parking(ParkReason::Error, message, "row-refused");
+        }
         match self.engine.commits.commit(unit).await {
             Ok(UnitOutcome::Done { .. }) => {}
             Ok(UnitOutcome::Stale) => {
                 tracing::info!(pair = %self.pair.id, "another worker took over this record")
             }
-            Ok(UnitOutcome::RowRefused { message }) => {
-                // What was confirmed stands; the refused row write waits for a person.
-                let mut unit = self.unit();
-                let message =
-                    format!("the table `{}` refused the change: {message}", self.pair.mapping.catalog.table);
-                unit.work = self.park(ParkReason::Error, message, "row-refused");
-                if let Err(error) = self.engine.commits.commit(unit).await {
-                    tracing::error!(pair = %self.pair.id, error = %error, "could not park refused work");
-                }
+            // What was confirmed stands; the refused row write waits for a person.
+            Ok(UnitOutcome::RowRefused { .. }) => {
+                tracing::info!(pair = %self.pair.id, "parked: the table refused the change")
             }
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted | UnitOutcome::Withheld) => {
                 let mut unit = Unit::new(Guard::Free);
@@ -137,12 +135,16 @@ impl Look {
         message: impl Into<String>,
         digest: &str,
     ) -> Vec<WorkWrite> {
-        let parked = Parked { reason, message: message.into(), digest: digest.to_owned(), at: self.now };
+        tracing::info!(pair = %self.pair.id, reason = reason.as_str(), "parked");
+        self.parking(reason, message.into(), digest)
+    }
+
+    fn parking(&self, reason: ParkReason, message: String, digest: &str) -> Vec<WorkWrite> {
+        let parked = Parked { reason, message, digest: digest.to_owned(), at: self.now };
         let mut writes = self.done();
         let bearer =
             self.taken.work.iter().position(|w| !w.facts.is_empty() || w.parked.is_some()).unwrap_or(0);
         if let Some(work) = self.taken.work.get(bearer) {
-            tracing::info!(pair = %self.pair.id, reason = reason.as_str(), "parked");
             writes[bearer] = WorkWrite::Park { id: work.id, generation: work.generation, parked };
         }
         writes
@@ -207,6 +209,9 @@ impl Look {
             return Ok(self.closed(link));
         }
         let link = if self.taken.intents.is_empty() { link } else { self.resolve_intents(link).await? };
+        if let Some(id) = link.remote_id.clone().filter(|_| self.never_had_row(&link)) {
+            return self.insert_again(link, id).await;
+        }
         let (gone, reused) = self.local_side(&link);
         let row = self.taken.row.clone().filter(|_| gone.is_none());
         if let Some(row) = &row {

@@ -186,6 +186,9 @@ pub struct Unit {
     pub settle: Option<Settle>,
     /// Work rows.
     pub work: Vec<WorkWrite>,
+    /// Work rows in place of `work` if the table refuses the row write, unless empty. What is parked here gets the table's words
+    /// after its message.
+    pub work_if_refused: Vec<WorkWrite>,
     /// Signals.
     pub signals: Vec<Signal>,
     /// Match keys.
@@ -205,6 +208,7 @@ impl Unit {
             history: Vec::new(),
             settle: None,
             work: Vec::new(),
+            work_if_refused: Vec::new(),
             signals: Vec::new(),
             keys: Vec::new(),
             lease: LeaseAction::Release,

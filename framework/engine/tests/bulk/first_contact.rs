@@ -134,7 +134,8 @@ async fn a_walk_that_is_killed_goes_on_where_it_was() {
     world.assert_in_step().await;
     assert_eq!(world.writes(), 350);
     // Had every kill sent the walk back to its top, there would be far more pages than the 7 there are.
-    let walked = world.stripe().requests().filter(|r| r.path == "/v1/customers" && r.method == Method::Get).count();
+    let walked =
+        world.stripe().requests().filter(|r| r.path == "/v1/customers" && r.method == Method::Get).count();
     assert!(walked < 350 * 2 + 7 + kills * 6, "{walked} lists and lookups after {kills} kills");
 }
 

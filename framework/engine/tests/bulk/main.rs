@@ -7,4 +7,7 @@ mod alone;
 mod first_contact;
 mod gaps;
 mod intake;
+mod listed;
 mod passes;
+mod plans;
+mod refused;

@@ -147,6 +147,8 @@ pub struct Setup {
     pub settings: Settings,
     /// Sandbox seed.
     pub seed: u64,
+    /// What the user's table is like: unique columns, defaults, triggers.
+    pub table: fn(MemoryStore) -> MemoryStore,
 }
 
 pub const CATALOG: &str = r#"
@@ -183,6 +185,7 @@ impl Default for Setup {
             approved: true,
             settings: Settings::default(),
             seed: 7,
+            table: |store| store,
         }
     }
 }
@@ -240,7 +243,7 @@ impl World {
         let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
         let mapping = project.mappings[0].clone();
         let catalog: Catalog = (*mapping.catalog).clone();
-        let store = Arc::new(MemoryStore::new([catalog]));
+        let store = Arc::new((setup.table)(MemoryStore::new([catalog])));
         let stripe = Arc::new(Mutex::new(stripe));
         let http = Arc::new(TestHttp {
             stripe: stripe.clone(),
@@ -352,6 +355,16 @@ impl World {
         self.engine.start();
         if self.setup.webhooks {
             self.deliver();
+        }
+    }
+
+    /// The engine's ports, for what is built beside it.
+    pub fn ports(&self) -> Ports {
+        Ports {
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            tasks: self.tasks.clone(),
+            http: self.http.clone(),
         }
     }
 

@@ -85,7 +85,7 @@ macro_rules! store_contract {
             }
             row_part {
                 sees_the_newest_row, inserts_and_reads_back, inserts_with_the_engines_key, updates_and_rebases,
-                archives_and_restores, deletes_the_row, a_refused_row_keeps_the_confirmation,
+                archives_and_restores, deletes_the_row, a_refused_row_keeps_the_confirmation, a_refused_row_parks_its_work,
                 a_refused_row_does_not_disturb_the_batch, a_refusal_by_the_table_itself_is_one,
                 aborts_without_a_trace, an_unreadable_row_is_refused, several_units_for_one_link,
                 many_inserts_keep_their_records, engine_writes_are_captured

@@ -6,8 +6,8 @@ use super::kit::{
     spec, take, text, unit, write,
 };
 use crate::{
-    Guard, History, HistoryFilter, HistoryOp, LinkState, LocalBinding, RowWrite, Settled, Side, Unit,
-    UnitOutcome, WorkWrite,
+    Guard, History, HistoryFilter, HistoryOp, LinkState, LocalBinding, ParkReason, Parked, RowWrite, Settled,
+    Side, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{LinkId, LocalId, PairId, Record, Value};
 
@@ -226,6 +226,36 @@ pub async fn a_refused_row_keeps_the_confirmation(bench: &dyn Bench) {
     assert!(store.work_of(pair, None, Some(&"undone".into())).await.unwrap().is_empty());
     assert_eq!(store.work_of(pair, None, Some(&"kept".into())).await.unwrap().len(), 1);
     assert!(store.work_of(pair, Some(&id), None).await.unwrap().is_empty(), "the work is done");
+}
+
+/// What the table refuses is not done: it waits for a person, with the table's words.
+pub async fn a_refused_row_parks_its_work(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    bench.insert("customers", customer("Bob", "taken@x.test")).await;
+    relay(store, 0).await;
+    take(store, pair, 0).await;
+    let id = bench.insert("customers", customer("Ada", "ada@x.test")).await;
+    linked(store, pair, 1, Some(&id), Some("cus_1")).await;
+    relay(store, 20).await;
+    let taken = take(store, pair, 20).await.remove(0);
+    let (work, generation) = (taken.work[0].id, taken.work[0].generation);
+    let pull = |email: &'static str| {
+        let mut pull = unit(&taken);
+        pull.work = vec![WorkWrite::Done { id: work, generation, facts: vec![] }];
+        let parked =
+            Parked { reason: ParkReason::Error, message: "refused".into(), digest: "d".into(), at: at(20) };
+        pull.work_if_refused = vec![WorkWrite::Park { id: work, generation, parked }];
+        pull.settle = settle(move |_, _| Settled {
+            row: RowWrite::Update(Record::from_iter([("email", text(email))])),
+            ..Settled::default()
+        });
+        pull
+    };
+    let outcome = commit(store, pull("taken@x.test")).await;
+    let UnitOutcome::RowRefused { message } = outcome else { panic!("{outcome:?}") };
+    let parked = store.work(work).await.unwrap().unwrap().parked.unwrap();
+    assert_eq!(parked.message, format!("refused: {message}"));
 }
 
 /// One culprit in a batch of inserts; the others are in.

@@ -133,7 +133,7 @@ impl State {
         }
         effects.intents.iter().for_each(|write| self.write_intent(write));
         effects.history.into_iter().for_each(|entry| self.add_history(now, entry));
-        for write in effects.work {
+        for write in effects.work.iter() {
             if let Some(mut row) = self.work.get(&write.id()).cloned() {
                 if row.write(write, now) {
                     self.put_work(row);

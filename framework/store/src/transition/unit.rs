@@ -9,6 +9,7 @@ use crate::{
     Settled, Signal, StoreError, StoreErrorKind, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{LinkId, LocalId, LocalRow, Timestamp};
+use std::borrow::Cow;
 
 /// A unit under way. Nothing is stored yet.
 pub struct Run<'u> {
@@ -29,7 +30,7 @@ pub struct Effects<'u> {
     /// History, complete.
     pub history: Vec<History>,
     /// Work rows.
-    pub work: &'u [WorkWrite],
+    pub work: Cow<'u, [WorkWrite]>,
     /// Signals, after the work rows.
     pub signals: Vec<Signal>,
     /// Match keys.
@@ -155,6 +156,12 @@ impl<'u> Run<'u> {
             }
         }
         signals.extend(unit.signals.iter().cloned());
+        let work = match &refused {
+            Some(message) if !unit.work_if_refused.is_empty() => {
+                Cow::Owned(unit.work_if_refused.iter().map(|write| told(write, message)).collect())
+            }
+            _ => Cow::Borrowed(unit.work.as_slice()),
+        };
         let outcome = match refused {
             Some(message) => UnitOutcome::RowRefused { message },
             None => UnitOutcome::Done {
@@ -162,16 +169,17 @@ impl<'u> Run<'u> {
                 row: row.filter(|_| unit.settle.is_some()),
             },
         };
-        Effects {
-            link,
-            intents: &unit.intents,
-            history,
-            work: &unit.work,
-            signals,
-            keys: &unit.keys,
-            outcome,
-        }
+        Effects { link, intents: &unit.intents, history, work, signals, keys: &unit.keys, outcome }
     }
+}
+
+/// A work write with the table's words after what is parked.
+fn told(write: &WorkWrite, words: &str) -> WorkWrite {
+    let mut write = write.clone();
+    if let WorkWrite::Park { parked, .. } = &mut write {
+        parked.message = format!("{}: {words}", parked.message);
+    }
+    write
 }
 
 /// The link after a write. What only the store decides (identity, pair, lease, local id unless it is set) stays.
