@@ -74,6 +74,11 @@ impl Database {
         self.path.display().to_string()
     }
 
+    /// Its file.
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     /// Whether there is a database at all.
     pub(crate) fn exists(&self) -> bool {
         self.path.is_file()

@@ -4,6 +4,7 @@ mod cli;
 mod connections;
 mod database;
 mod documents;
+mod engine_lock;
 mod environment;
 mod opened;
 mod output;

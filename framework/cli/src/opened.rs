@@ -3,6 +3,7 @@
 use crate::connections::Connections;
 use crate::database::Database;
 use crate::documents::{check_folders, show};
+use crate::engine_lock::EngineLock;
 use crate::environment::Variables;
 use crate::output::talk;
 use crate::ports::{TokioTasks, tokio_ports};
@@ -115,6 +116,8 @@ pub(crate) struct Opened {
     /// The documents.
     pub(crate) project: Project,
     tasks: TokioTasks,
+    /// Held while this process may run an engine.
+    lock: Option<EngineLock>,
 }
 
 impl Opened {
@@ -146,7 +149,7 @@ impl Opened {
         let ports = tokio_ports(Arc::new(http_port(&connections)?), &tasks);
         let loaded = runnable(&project, &connections);
         let engine = Engine::open(store.clone(), queue, ports, &loaded, &catalogs(&project), pace).await?;
-        Ok(Self { operations: Operations::new(engine), store, connections, project, tasks })
+        Ok(Self { operations: Operations::new(engine), store, connections, project, tasks, lock: None })
     }
 
     /// Opens an installation to work: an empty database is set up first.
@@ -165,7 +168,11 @@ impl Opened {
         }
         let store = database.open_to_work(&project, &checked).await?;
         let queue = bothways_brokers::open(&settings.queue).await?;
-        Self::assemble(project, connections, store, queue, pace).await
+        let mut opened = Self::assemble(project, connections, store, queue, pace).await?;
+        let engine = opened.engine().clone();
+        let alone = async move || Ok(engine.take_over().await.map(drop)?);
+        opened.lock = Some(EngineLock::take(database.path(), alone).await?);
+        Ok(opened)
     }
 
     /// Starts the engine; it is stopped by [`Running::stop`].
