@@ -37,9 +37,8 @@ impl Server {
         let stopping = self.app.stopping.clone();
         let main = accept(main, self.router(), stopping.subscribe());
         let hooks = async {
-            match hooks {
-                Some(listener) => accept(listener, self.hooks_router(), stopping.subscribe()).await,
-                None => {}
+            if let Some(listener) = hooks {
+                accept(listener, self.hooks_router(), stopping.subscribe()).await;
             }
         };
         let stop = async {

@@ -18,6 +18,8 @@ use bothways_model::LocalId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A record that no link knows.
+const NEW: Step = Step { word: "new", tone: "wait", hint: "Not linked to the other side yet" };
 /// Records shown on each side.
 const SHOWN: usize = 200;
 
@@ -45,7 +47,6 @@ struct DemoPage {
     hint: Option<String>,
     refusal: Option<String>,
     paused: bool,
-    columns: Vec<Column>,
     panes: [Pane; 2],
     history: Vec<Line>,
 }
@@ -53,6 +54,8 @@ struct DemoPage {
 struct Column {
     name: String,
     label: String,
+    /// Whether a new record must have it.
+    required: bool,
 }
 
 struct Pane {
@@ -60,6 +63,7 @@ struct Pane {
     side: &'static str,
     title: String,
     subtitle: String,
+    columns: Vec<Column>,
     rows: Vec<Row>,
 }
 
@@ -73,6 +77,8 @@ struct Row {
     link: Option<String>,
     cells: Vec<Cell>,
     step: Option<Step>,
+    /// The same record's id on the other side.
+    twin: Option<String>,
 }
 
 struct Cell {
@@ -92,18 +98,18 @@ async fn show(visit: Visit) -> Response {
 
 async fn demo_page(visit: &Visit, refusal: Option<Problem>) -> Result<Response, Problem> {
     let beside = beside(visit)?;
-    let columns = beside.columns();
     let catalog = beside.catalog();
     let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
     let paused = visit.app.operations.status().await?;
     let paused = paused.iter().any(|pair| pair.mapping == beside.mapping() && pair.paused.is_some());
     let query = HistoryQuery { limit: Some(40), ..HistoryQuery::default() };
+    let here = here(visit, &*beside).await?;
+    let there = there(&*beside, &here.rows).await?;
     let page = DemoPage {
         hint: beside.hint(),
         refusal: refusal.map(|problem| problem.detail),
         paused,
-        panes: [here(visit, &*beside).await?, there(&*beside).await?],
-        columns: columns.into_iter().map(|c| Column { name: c.name, label: c.label }).collect(),
+        panes: [here, there],
         history: page_of(&visit.app, query).await?.entries.into_iter().map(Line::from).collect(),
         shell: visit.shell(&format!("{catalog} and {}", beside.title()), "demo").await,
     };
@@ -113,7 +119,8 @@ async fn demo_page(visit: &Visit, refusal: Option<Problem>) -> Result<Response, 
 async fn here(visit: &Visit, beside: &dyn Beside) -> Result<Pane, Problem> {
     let records = &visit.app.records;
     let (catalog, columns) = (beside.catalog(), beside.columns());
-    let table = records.catalog(&catalog)?.table.to_string();
+    let checked = records.catalog(&catalog)?;
+    let required = |field: &str| checked.field(field).is_some_and(|f| !f.optional);
     let page = records.list(&catalog, None, None, SHOWN).await?;
     let mut rows = Vec::new();
     // Newest first, as the other side lists them.
@@ -133,16 +140,20 @@ async fn here(visit: &Visit, beside: &dyn Beside) -> Result<Pane, Problem> {
             link: Some(path(&["records", &catalog, row.id.as_str()])),
             id: row.id.0.clone(),
             cells,
-            step: Some(place.map_or(
-                Step { word: "new", tone: "wait", hint: "Not linked to the other side yet" },
-                |place| place.step,
-            )),
+            twin: place.as_ref().and_then(|place| place.remote_id.clone()),
+            step: Some(place.map_or(NEW, |place| place.step)),
         });
     }
-    Ok(Pane { side: "here", subtitle: format!("the table {table} in your database"), title: catalog, rows })
+    let subtitle = format!("the table {} in your database", checked.table);
+    let columns = columns.into_iter();
+    let columns = columns.map(|c| Column { required: required(&c.local), name: c.name, label: c.label });
+    Ok(Pane { side: "here", subtitle, columns: columns.collect(), title: catalog, rows })
 }
 
-async fn there(beside: &dyn Beside) -> Result<Pane, Problem> {
+/// The other side's records, each with what its twin among `here` says.
+async fn there(beside: &dyn Beside, here: &[Row]) -> Result<Pane, Problem> {
+    let twins: BTreeMap<&str, &Row> =
+        here.iter().filter_map(|row| Some((row.twin.as_deref()?, row))).collect();
     let columns = beside.columns();
     let records = beside.list().await.map_err(refused)?;
     let rows = records.into_iter().take(SHOWN).map(|record| {
@@ -154,20 +165,27 @@ async fn there(beside: &dyn Beside) -> Result<Pane, Problem> {
                 value: record.fields.get(&column.name).cloned().unwrap_or_default(),
             })
             .collect();
+        let twin = twins.get(record.id.as_str());
         Row {
             name: name_of(&cells, &record.id),
             url: path(&["demo", "there", &record.id]),
             link: None,
+            step: Some(twin.and_then(|row| row.step).unwrap_or(NEW)),
+            twin: twin.map(|row| row.id.clone()),
             id: record.id,
             cells,
-            step: None,
         }
     });
     Ok(Pane {
         side: "there",
         title: beside.title(),
-        subtitle: "as at its own dashboard".into(),
+        subtitle: "as its own dashboard shows it".into(),
         rows: rows.collect(),
+        columns: beside
+            .columns()
+            .into_iter()
+            .map(|c| Column { name: c.name, label: c.label, required: false })
+            .collect(),
     })
 }
 

@@ -43,7 +43,7 @@ impl From<HistoryEntry> for Line {
         let there = entry.connection.clone().unwrap_or_else(|| "the other side".into());
         let here = entry.catalog.clone().unwrap_or_else(|| "the catalog".into());
         let outward = entry.side == "remote";
-        let target = if outward { &there } else { &here };
+        let target = if outward { format!("in {there}") } else { "here".to_owned() };
         let (arrow, tone) = match (entry.op, outward) {
             ("conflict" | "altered", _) => ("!", "bad"),
             ("resolved", _) => ("✓", "ok"),
@@ -53,15 +53,16 @@ impl From<HistoryEntry> for Line {
             (_, false) => ("←", "in"),
         };
         let sentence = match entry.op {
-            "create" => format!("Created in {target}"),
-            "update" => format!("Changed in {target}"),
-            "delete" => format!("Deleted in {target}"),
+            "create" => format!("Created {target}"),
+            "update" => format!("Changed {target}"),
+            "delete" => format!("Deleted {target}"),
             "link" => format!("Linked with {there}"),
             "unlink" => "Link closed".to_owned(),
             "conflict" => "Conflict: changed on both sides".to_owned(),
             "resolved" => "Conflict ended".to_owned(),
             "echo" => "Our own late write recognised".to_owned(),
-            "altered" => format!("{target} changed what was written"),
+            "altered" if outward => format!("{there} changed what was written"),
+            "altered" => "The table changed what was written".to_owned(),
             other => other.to_owned(),
         };
         let changes = entry.fields.into_iter().map(|(label, change)| Change {
@@ -69,10 +70,7 @@ impl From<HistoryEntry> for Line {
             before: change.before.as_ref().filter(|b| !b.is_null()).map(plain),
             after: change.after.as_ref().map(plain),
         });
-        let subject = match (&entry.local_id, &entry.catalog) {
-            (Some(id), _) => format!("{here} {id}"),
-            (None, _) => String::new(),
-        };
+        let subject = entry.local_id.as_ref().map(|id| format!("{here} {id}")).unwrap_or_default();
         Self {
             id: entry.id,
             at: entry.at,

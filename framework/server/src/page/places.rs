@@ -4,6 +4,7 @@ use bothways_engine::RecordLink;
 use bothways_engine::stored::LinkState;
 
 /// Whether a record is in step, as a small coloured label.
+#[derive(Clone, Copy)]
 pub(super) struct Step {
     pub(super) word: &'static str,
     /// The style's class: `ok`, `wait`, `bad`, `off`.
