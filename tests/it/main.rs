@@ -1,3 +1,4 @@
 //! Black-box suites.
 
+mod real;
 mod tidy;

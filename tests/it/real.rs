@@ -1,0 +1,13 @@
+//! Real input: the program itself, a SQLite file, ZeroMQ and TCP, against two Stripes: localstripe, which others wrote, and our sandbox.
+//!
+//! What each can show is in the names of the tests. localstripe signs its webhooks and sends each once; it ignores idempotency keys,
+//! knows no `created` filter and refuses the feed's query. Edits of people are made as people make them: by SQL through a connection of
+//! its own, and by calls of the service's API. A peer that cannot be started fails the test with its reason.
+
+mod installation;
+mod noticing;
+mod patience;
+mod peer;
+mod program;
+mod sides;
+mod table;

@@ -1,0 +1,141 @@
+//! An installation of Bothways in a folder of its own: documents, settings, a database; and the verbs, run as a person would.
+
+use crate::real::peer::{KEY, Peer};
+use crate::real::program::{Process, bothways, free_port, root};
+use crate::real::table::Table;
+use serde_json::Value as Json;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// The shipped mapping's line about how often it looks.
+const SHIPPED_SYNC: &str = "sync: { feed: 10s, reconcile: 24h }";
+/// Nothing looks by itself but the first walk: what happens then is due to webhooks alone.
+pub(crate) const WEBHOOKS_ALONE: &str = "sync: { feed: never, reconcile: never }";
+/// Full passes alone.
+pub(crate) const PASSES_ALONE: &str = "sync: { feed: never, reconcile: 10s }";
+/// The event feed alone.
+pub(crate) const FEED_ALONE: &str = "sync: { feed: 5s, reconcile: never }";
+
+/// A folder with everything an installation needs.
+pub(crate) struct Installation {
+    folder: TempDir,
+    hooks: u16,
+    settings: Vec<(&'static str, String)>,
+    starts: u32,
+}
+
+/// What a verb that ended by itself left behind.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) talk: String,
+}
+
+impl Done {
+    /// The document on stdout.
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Installation {
+    /// An empty one with the shipped documents, which look as often as `sync` says.
+    pub(crate) fn new(sync: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("bothways-real").tempdir().expect("a folder");
+        let mappings = folder.path().join("mappings");
+        std::fs::create_dir(&mappings).expect("a folder");
+        let shipped = root().join("mappings");
+        std::fs::copy(shipped.join("customers.yaml"), mappings.join("customers.yaml")).expect("copied");
+        let text = std::fs::read_to_string(shipped.join("stripe-customers.yaml")).expect("the mapping");
+        assert!(text.contains(SHIPPED_SYNC), "the shipped mapping has another line for `sync`");
+        std::fs::write(mappings.join("stripe-customers.yaml"), text.replace(SHIPPED_SYNC, sync))
+            .expect("written");
+        // Limits that keep a real Stripe happy would only make these tests long.
+        let settings = vec![
+            ("STRIPE_API_KEY", KEY.to_owned()),
+            ("STRIPE_RATE", "100000/s".to_owned()),
+            ("STRIPE_CONCURRENT", "32".to_owned()),
+        ];
+        Self { folder, hooks: free_port(), settings, starts: 0 }
+    }
+
+    /// Where everything is.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The database's file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self.folder().join("bothways.db")
+    }
+
+    /// Where webhooks go.
+    pub(crate) fn hooks_url(&self) -> String {
+        format!("http://127.0.0.1:{}/hooks/stripe", self.hooks)
+    }
+
+    /// Connects to this Stripe, without webhooks.
+    pub(crate) fn connect(&mut self, peer: &Peer) {
+        self.settings.push(("STRIPE_BASE_URL", peer.url().to_owned()));
+    }
+
+    /// Connects to this Stripe, with webhooks.
+    pub(crate) async fn connect_with_webhooks(&mut self, peer: &Peer) {
+        self.connect(peer);
+        let secret = peer.send_webhooks_to(&self.hooks_url()).await;
+        self.settings.push(("STRIPE_WEBHOOK_SECRET", secret));
+    }
+
+    /// Starts `run --approve` and waits until it works.
+    pub(crate) async fn run(&mut self) -> Process {
+        let mut running = self.start(&["run", "--approve"]);
+        running.hear("that it is ready", |line| (line == "ready").then_some(())).await;
+        running
+    }
+
+    /// Starts a verb.
+    pub(crate) fn start(&mut self, words: &[&str]) -> Process {
+        self.starts += 1;
+        let log = self.folder().join(format!("{}-{}.log", words[0], self.starts));
+        Process::start(&format!("bothways {}", words.join(" ")), &mut self.command(words), log)
+    }
+
+    /// Runs a verb to its end.
+    pub(crate) fn verb(&self, words: &[&str]) -> Done {
+        let output = self.command(words).output().expect("bothways runs");
+        Done {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).expect("UTF-8"),
+            talk: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
+    /// The user's table, once the database is there.
+    pub(crate) async fn table(&self) -> Table {
+        Table::open(&self.file()).await
+    }
+
+    /// Everything that waits for a person.
+    pub(crate) fn parked(&self) -> Vec<Json> {
+        let done = self.verb(&["parked", "list", "--limit", "1000", "--format", "json"]);
+        done.json().as_array().expect("a list").clone()
+    }
+
+    /// How the one mapping stands.
+    pub(crate) fn status(&self) -> Json {
+        let done = self.verb(&["status", "--format", "json"]);
+        done.json()["mappings"][0].clone()
+    }
+
+    /// No variable of whoever runs the tests can get in: not a real key, not a real database.
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(bothways());
+        command.args(words).current_dir(self.folder()).env_clear().envs(self.settings.iter().cloned());
+        command.env("BOTHWAYS_LISTEN", "127.0.0.1:0");
+        command.env("BOTHWAYS_HOOKS_LISTEN", format!("127.0.0.1:{}", self.hooks));
+        command.env("RUST_BACKTRACE", "1");
+        command
+    }
+}

@@ -1,0 +1,38 @@
+//! Waiting for conditions. Limits are generous: they are there to end a test that has failed, not to measure.
+
+use std::ops::AsyncFnMut;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// Enough for anything that happens within seconds on a machine that is busy with other tests.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// Enough for hundreds of records, and for the back-off after an outage.
+pub(crate) const EVENTUALLY: Duration = Duration::from_secs(180);
+/// How long is waited between two looks.
+const BETWEEN: Duration = Duration::from_millis(50);
+
+/// Looks until there is something to return; an error says what is still missing.
+///
+/// # Panics
+/// With what was missing last, when the limit is over.
+pub(crate) async fn until<T>(
+    what: &str,
+    limit: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
+    let end = Instant::now() + limit;
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(missing) => {
+                assert!(Instant::now() < end, "{what}: not within {limit:?}: {missing}");
+            }
+        }
+        sleep(BETWEEN).await;
+    }
+}
+
+/// [`Ok`] if it holds, else what is missing.
+pub(crate) fn hold(holds: bool, missing: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(missing()) }
+}

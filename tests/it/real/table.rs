@@ -1,0 +1,154 @@
+//! The user's table, through a connection that has nothing to do with Bothways, and the links beside it.
+
+use crate::real::patience::{SOON, until};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use std::path::Path;
+use std::time::Duration;
+
+/// A row of `customers`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) id: i64,
+    pub(crate) email: String,
+    pub(crate) name: Option<String>,
+    pub(crate) phone: Option<String>,
+}
+
+/// A live link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) local_id: Option<String>,
+    pub(crate) remote_id: Option<String>,
+    pub(crate) state: String,
+}
+
+/// A connection of another program.
+pub(crate) struct Table {
+    pool: SqlitePool,
+}
+
+impl Table {
+    /// Opens the file, which must be there.
+    pub(crate) async fn open(file: &Path) -> Self {
+        let options = SqliteConnectOptions::new().filename(file).busy_timeout(Duration::from_secs(30));
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        Self { pool: pool.expect("the database opens") }
+    }
+
+    /// Makes a file with the table of a user who has not heard of Bothways.
+    pub(crate) async fn create(file: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .busy_timeout(Duration::from_secs(30));
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await;
+        let table = Self { pool: pool.expect("the database opens") };
+        table
+            .execute(
+                "create table customers (id integer primary key autoincrement, name text, email text not null, phone text, \
+                 archived_at text, shoe_size integer)",
+            )
+            .await;
+        table
+    }
+
+    /// Any statement without values.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
+    pub(crate) async fn insert(&self, name: &str, email: &str) -> i64 {
+        let done = sqlx::query("insert into customers(name, email) values (?, ?)")
+            .bind(name)
+            .bind(email)
+            .execute(&self.pool)
+            .await
+            .expect("inserted");
+        done.last_insert_rowid()
+    }
+
+    /// Many rows in one transaction.
+    pub(crate) async fn insert_all(&self, people: impl Iterator<Item = (String, String)>) {
+        let mut transaction = self.pool.begin().await.expect("a transaction");
+        for (name, email) in people {
+            sqlx::query("insert into customers(name, email) values (?, ?)")
+                .bind(name)
+                .bind(email)
+                .execute(&mut *transaction)
+                .await
+                .expect("inserted");
+        }
+        transaction.commit().await.expect("committed");
+    }
+
+    pub(crate) async fn rename(&self, email: &str, name: &str) {
+        let done = sqlx::query("update customers set name = ? where email = ?")
+            .bind(name)
+            .bind(email)
+            .execute(&self.pool)
+            .await
+            .expect("updated");
+        assert_eq!(done.rows_affected(), 1, "one row has the email {email}");
+    }
+
+    pub(crate) async fn set_phone(&self, email: &str, phone: &str) {
+        let done = sqlx::query("update customers set phone = ? where email = ?")
+            .bind(phone)
+            .bind(email)
+            .execute(&self.pool)
+            .await
+            .expect("updated");
+        assert_eq!(done.rows_affected(), 1, "one row has the email {email}");
+    }
+
+    /// All rows, by key.
+    pub(crate) async fn rows(&self) -> Vec<Row> {
+        let rows: Vec<(i64, String, Option<String>, Option<String>)> =
+            sqlx::query_as("select id, email, name, phone from customers order by id")
+                .fetch_all(&self.pool)
+                .await
+                .expect("rows");
+        rows.into_iter().map(|(id, email, name, phone)| Row { id, email, name, phone }).collect()
+    }
+
+    /// All live links, in no order.
+    pub(crate) async fn links(&self) -> Vec<Link> {
+        let links: Vec<(Option<String>, Option<String>, String)> =
+            sqlx::query_as("select local_id, remote_id, state from bothways_links where live = 1")
+                .fetch_all(&self.pool)
+                .await
+                .expect("links");
+        links.into_iter().map(|(local_id, remote_id, state)| Link { local_id, remote_id, state }).collect()
+    }
+
+    /// Waits for the one row with this e-mail that `fits`.
+    pub(crate) async fn wait_for(&self, what: &str, email: &str, fits: impl Fn(&Row) -> bool) -> Row {
+        until(what, SOON, async || {
+            let all = self.rows().await;
+            let found: Vec<&Row> = all.iter().filter(|row| row.email == email).collect();
+            match found.as_slice() {
+                [one] if fits(one) => Ok((*one).clone()),
+                other => Err(format!("{other:?}")),
+            }
+        })
+        .await
+    }
+
+    /// The text of the schema, object by object, with everything SQLite keeps about it.
+    pub(crate) async fn schema(&self) -> Vec<(String, String, String, Option<String>)> {
+        sqlx::query_as("select type, name, tbl_name, sql from sqlite_schema order by type, name")
+            .fetch_all(&self.pool)
+            .await
+            .expect("the schema")
+    }
+
+    /// One number.
+    pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Lets go of the file.
+    pub(crate) async fn close(self) {
+        self.pool.close().await;
+    }
+}
