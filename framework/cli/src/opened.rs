@@ -152,27 +152,25 @@ impl Opened {
         Ok(Self { operations: Operations::new(engine), store, connections, project, tasks, lock: None })
     }
 
-    /// Opens an installation to work: an empty database is set up first.
+    /// Opens an installation to work. An empty database is set up, after everything else was found right.
     ///
     /// # Errors
-    /// As for [`Opened::open`]; the database holds something and nothing of ours.
+    /// As for [`Opened::open`]; `check` objects; the database holds something and nothing of ours.
     pub(crate) async fn open_to_work(
         settings: &Settings,
         pace: bothways_engine::Settings,
+        check: impl FnOnce(&Connections) -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
         let (project, checked) = read_project(settings)?;
         let database = Database::parse(&settings.database)?;
         let connections = connect(&project)?;
+        check(&connections)?;
         for left_out in &connections.left_out {
             talk(left_out.line());
         }
-        let store = database.open_to_work(&project, &checked).await?;
         let queue = bothways_brokers::open(&settings.queue).await?;
-        let mut opened = Self::assemble(project, connections, store, queue, pace).await?;
-        let engine = opened.engine().clone();
-        let alone = async move || Ok(engine.take_over().await.map(drop)?);
-        opened.lock = Some(EngineLock::take(database.path(), alone).await?);
-        Ok(opened)
+        let store = database.open_to_work(&project, &checked).await?;
+        Self::assemble(project, connections, store, queue, pace).await
     }
 
     /// Starts the engine; it is stopped by [`Running::stop`].

@@ -30,7 +30,8 @@ impl Engine {
     /// Asks all loops to end. Looks under way finish their call; whatever does not is found again by the next start.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
-        self.relay_wake.notify_waiters();
+        // One that is kept, for a relay that is not waiting at this moment.
+        self.relay_wake.notify_one();
         self.work_wake.send_modify(|n| *n += 1);
     }
 

@@ -4,13 +4,14 @@
 mod sandbox;
 
 use super::Context;
-use super::run::{bind, end};
+use super::run::bind;
 use crate::connections::Connections;
 use crate::database::{Database, State};
 use crate::documents::check_files;
 use crate::opened::Opened;
 use crate::output::{Ended, talk};
 use crate::private_folder::PrivateFolder;
+use crate::signals::Signals;
 use anyhow::{Context as _, bail};
 use bothways_connector_sandbox::{Config, Running as SandboxRunning, Sandbox, Stripe, serve};
 use bothways_mapping::{Project, SourceFile};
@@ -48,6 +49,7 @@ const RECORDS: [(&str, &str, &str); 3] = [
 ];
 
 pub(super) async fn run(context: &Context) -> anyhow::Result<Ended> {
+    let signals = Signals::listen()?;
     let project = documents()?;
     let place = Place::new(context.database_flag.as_deref())?;
     let database = Database::parse(&place.url)?;
@@ -81,7 +83,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Ended> {
     let server = Server::with(opened.engine().clone(), serving, None, Some(beside));
     let running = opened.start();
     banner(&database, &stripe.running, &server, &opened);
-    server.serve(main, Some(hooks), end()).await;
+    server.serve(main, Some(hooks), signals.end()).await;
     running.stop().await;
     stripe.running.stop().await;
     Ok(Ended::Well)

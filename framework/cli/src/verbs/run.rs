@@ -1,11 +1,12 @@
 //! `run`: the engine, the API, the page and the webhook port, until the process is asked to end.
 
 use crate::cli::Run;
+use crate::connections::Connections;
 use crate::environment::Variables;
 use crate::opened::Opened;
 use crate::output::{Ended, talk};
 use crate::settings::Settings;
-use crate::signals::asked_to_end;
+use crate::signals::Signals;
 use crate::tokens;
 use anyhow::{Context, bail};
 use bothways_model::Mode;
@@ -18,9 +19,11 @@ use tokio::net::TcpListener;
 
 pub(super) async fn run(settings: &Settings, args: &Run) -> anyhow::Result<Ended> {
     settings.check_addresses().map_err(anyhow::Error::msg)?;
+    let signals = Signals::listen()?;
     let metrics = metrics()?;
-    let opened = Opened::open_to_work(settings, bothways_engine::Settings::default()).await?;
-    check_signed(settings, &opened)?;
+    let pace = bothways_engine::Settings::default();
+    let opened =
+        Opened::open_to_work(settings, pace, |connections| check_signed(settings, connections)).await?;
     if args.approve {
         approve_new(&opened).await?;
     }
@@ -44,17 +47,10 @@ pub(super) async fn run(settings: &Settings, args: &Run) -> anyhow::Result<Ended
     }
     let running = opened.start();
     talk("ready");
-    server.serve(main, Some(hooks), end()).await;
+    server.serve(main, Some(hooks), signals.end()).await;
     talk("stopping");
     running.stop().await;
     Ok(Ended::Well)
-}
-
-/// Ready when the process is asked to end.
-pub(super) async fn end() {
-    if let Err(error) = asked_to_end().await {
-        tracing::error!(%error, "signals cannot be waited for; stopping");
-    }
 }
 
 /// What `/metrics` shows.
@@ -71,8 +67,8 @@ pub(super) async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpL
 }
 
 /// Webhooks that prove nothing are refused unless somebody said otherwise (`rules.md` S1).
-fn check_signed(settings: &Settings, opened: &Opened) -> anyhow::Result<()> {
-    for (name, connection) in &opened.connections.open {
+fn check_signed(settings: &Settings, connections: &Connections) -> anyhow::Result<()> {
+    for (name, connection) in &connections.open {
         if connection.unsigned && !settings.allow_unsigned {
             bail!(
                 "connection `{name}` takes webhooks from anybody (`verify: none`): say --allow-unsigned if that is meant, or sign them"

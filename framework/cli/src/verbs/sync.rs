@@ -6,7 +6,7 @@ use crate::opened::Opened;
 use crate::output::{Ended, Output, talk};
 use crate::progress::Progress;
 use crate::settings::Settings;
-use crate::signals::asked_to_end;
+use crate::signals::Signals;
 use bothways_engine::{EngineError, PairRuntime, PassOptions, PassReport};
 use bothways_store::{LinkState, PairCounts};
 use chrono::{TimeDelta, Utc};
@@ -28,12 +28,13 @@ struct Synced {
 
 pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> anyhow::Result<Ended> {
     let pace = bothways_engine::Settings { readers: false, ..bothways_engine::Settings::default() };
-    let opened = Opened::open_to_work(settings, pace).await?;
+    let signals = Signals::listen()?;
+    let opened = Opened::open_to_work(settings, pace, |_| Ok(())).await?;
     let pairs = opened.pairs(args.mapping.as_deref())?;
     let running = opened.start();
     let synced = tokio::select! {
         synced = sync_all(&opened, &pairs) => Some(synced),
-        ended = asked_to_end() => { ended?; None }
+        () = signals.end() => None,
     };
     running.stop().await;
     let Some(synced) = synced else {

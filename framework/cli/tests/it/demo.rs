@@ -1,0 +1,129 @@
+//! `demo`: one command, both directions, nothing of a real installation touched and nothing left behind.
+
+use crate::shop::{Engine, command, sql, until};
+use serde_json::{Value as Json, json};
+use std::path::PathBuf;
+
+async fn call(request: reqwest::RequestBuilder) -> (u16, Json) {
+    let answer = request.send().await.expect("an answer");
+    let status = answer.status().as_u16();
+    let text = answer.text().await.expect("text");
+    (status, serde_json::from_str(&text).unwrap_or(Json::String(text)))
+}
+
+struct Demo {
+    engine: Engine,
+    page: String,
+    stripe: String,
+    client: reqwest::Client,
+}
+
+impl Demo {
+    async fn start(folder: &std::path::Path, env: &[(String, String)], args: &[&str]) -> Self {
+        let mut all = vec!["demo", "--listen", "127.0.0.1:0"];
+        all.extend(args);
+        let engine = Engine::start(command(folder, env, &all));
+        engine.says("Ctrl-C").await;
+        let (page, stripe) = (engine.base("open "), engine.base("stripe      curl "));
+        Self { engine, page, stripe, client: reqwest::Client::new() }
+    }
+
+    fn database(&self) -> PathBuf {
+        PathBuf::from(self.engine.word("database    sqlite3 "))
+    }
+
+    async fn rows(&self) -> Vec<Json> {
+        let (status, body) = call(self.client.get(format!("{}/api/catalogs/customers", self.page))).await;
+        assert_eq!(status, 200, "{body}");
+        body["records"].as_array().expect("a list").clone()
+    }
+
+    async fn row(&self, email: &str) -> Option<Json> {
+        self.rows().await.into_iter().find(|row| row["email"] == email)
+    }
+
+    fn stripe(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.stripe)).basic_auth("sk_test_demo", None::<&str>)
+    }
+
+    async fn record(&self, email: &str) -> Option<Json> {
+        let (_, body) =
+            call(self.stripe(reqwest::Method::GET, &format!("/v1/customers?email={email}"))).await;
+        body["data"].get(0).cloned()
+    }
+}
+
+#[tokio::test]
+async fn both_directions_work_and_deletes_travel_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Demo::start(folder.path(), &[], &[]).await;
+    until("first contact is over", async || (demo.rows().await.len() == 5).then_some(())).await;
+    until("rows arrived there", async || demo.record("alan@example.com").await).await;
+
+    let create = demo.client.post(format!("{}/api/catalogs/customers", demo.page));
+    let body = json!({ "name": "You", "email": "you@example.com" }).to_string();
+    let (status, made) = call(create.header("content-type", "application/json").body(body)).await;
+    assert_eq!(status, 201, "{made}");
+    let there = until("the row appears there", async || demo.record("you@example.com").await).await;
+    assert_eq!(there["name"], "You");
+
+    sql(&demo.database(), "UPDATE customers SET name = 'You Too' WHERE email = 'you@example.com'").await;
+    until("plain SQL is seen", async || {
+        demo.record("you@example.com").await.filter(|record| record["name"] == "You Too")
+    })
+    .await;
+
+    let path = format!("/v1/customers/{}", there["id"].as_str().expect("an id"));
+    let form =
+        demo.stripe(reqwest::Method::POST, &path).header("content-type", "application/x-www-form-urlencoded");
+    assert_eq!(call(form.body("phone=123")).await.0, 200);
+    until("the edit comes back", async || {
+        demo.row("you@example.com").await.filter(|row| row["phone"] == "123")
+    })
+    .await;
+
+    assert_eq!(call(demo.stripe(reqwest::Method::DELETE, &path)).await.0, 200);
+    until("the delete comes back", async || demo.row("you@example.com").await.is_none().then_some(())).await;
+    sql(&demo.database(), "DELETE FROM customers WHERE email = 'alan@example.com'").await;
+    until("the delete goes out", async || demo.record("alan@example.com").await.is_none().then_some(()))
+        .await;
+
+    let database = demo.database();
+    assert!(database.exists());
+    assert_eq!(demo.engine.stop().await, 0);
+    assert!(!database.exists(), "the demo cleans up");
+    assert_eq!(std::fs::read_dir(folder.path()).expect("read").count(), 0);
+}
+
+#[tokio::test]
+async fn settings_of_a_real_installation_do_not_count() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(
+        folder.path().join(".env"),
+        "STRIPE_BASE_URL=http://127.0.0.1:1\nBOTHWAYS_MAPPINGS=nowhere\n",
+    )
+    .expect("written");
+    let env = [("STRIPE_API_KEY", "sk_live_real"), ("BOTHWAYS_DATABASE", "sqlite://real.db")];
+    let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let demo = Demo::start(folder.path(), &env, &[]).await;
+    until("first contact is over", async || (demo.rows().await.len() == 5).then_some(())).await;
+    assert!(!demo.engine.said().contains(".env"), "{}", demo.engine.said());
+    assert_eq!(demo.engine.stop().await, 0);
+    assert!(!folder.path().join("real.db").exists());
+}
+
+#[tokio::test]
+async fn a_database_that_holds_something_is_not_the_demos() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.db");
+    sql(&file, "CREATE TABLE customers (id INTEGER PRIMARY KEY)").await;
+    let url = format!("sqlite://{}", file.display());
+    let output =
+        command(folder.path(), &[], &["demo", "--database", &url]).output().await.expect("it starts");
+    assert_eq!(output.status.code(), Some(2));
+    let new = format!("sqlite://{}", folder.path().join("new.db").display());
+    let demo = Demo::start(folder.path(), &[], &["--database", &new]).await;
+    assert_eq!(demo.database(), folder.path().join("new.db"));
+    assert_eq!(demo.engine.stop().await, 0);
+    assert!(folder.path().join("new.db").exists());
+}

@@ -1,0 +1,9 @@
+//! The built binary from outside: exit codes, output, settings, and whole installations against the sandbox.
+
+mod demo;
+mod documents;
+mod help;
+mod operate;
+mod running;
+mod setting_up;
+mod shop;
