@@ -24,10 +24,10 @@ impl Look {
                 spellings.push(wire);
             }
             // The normalised spelling goes out; the row's own may be how the record is spelt there.
-            if let Some(Value::Text(text)) = row.fields.get(field.local_name()) {
-                if !spellings.contains(text) {
-                    spellings.push(text.clone());
-                }
+            if let Some(Value::Text(text)) = row.fields.get(field.local_name())
+                && !spellings.contains(text)
+            {
+                spellings.push(text.clone());
             }
             for spelling in spellings {
                 let shown = self.find_one(path, spelling).await?;

@@ -221,10 +221,10 @@ fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: 
 /// Writes the remote id into the field that the mapping keeps it in, if it is empty there.
 fn write_remote_id(mapping: &Mapping, field: &str, row: &LocalRow, id: &RemoteId, update: &mut Record) {
     let Some(ty) = mapping.catalog.field(field).map(|f| &f.ty) else { return };
-    if row.fields.get(field).is_none_or(Value::is_null) {
-        if let Ok(value) = Value::from_text(ty, id.as_str()) {
-            update.set(field, value);
-        }
+    if row.fields.get(field).is_none_or(Value::is_null)
+        && let Ok(value) = Value::from_text(ty, id.as_str())
+    {
+        update.set(field, value);
     }
 }
 

@@ -80,11 +80,11 @@ pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<R
     for (name, value) in &mapping.on_create.local {
         row.set(name.clone(), value.clone());
     }
-    if let Some(field) = &mapping.identity.remote_id {
-        if let Some(ty) = mapping.catalog.field(field).map(|f| &f.ty) {
-            let value = Value::from_text(ty, id.as_str()).map_err(|e| format!("field `{field}`: {e}"))?;
-            row.set(field.clone(), value);
-        }
+    if let Some(field) = &mapping.identity.remote_id
+        && let Some(ty) = mapping.catalog.field(field).map(|f| &f.ty)
+    {
+        let value = Value::from_text(ty, id.as_str()).map_err(|e| format!("field `{field}`: {e}"))?;
+        row.set(field.clone(), value);
     }
     for field in &mapping.fields {
         let value = row.get(field.local_name());
@@ -149,10 +149,10 @@ impl Look {
         if !mapping.local_in_scope(&row.fields) {
             return Ok(self.nothing());
         }
-        if let Some(id) = held_remote_id(&mapping, &row) {
-            if let Some(unit) = self.adopt_named(&row, id).await? {
-                return Ok(unit);
-            }
+        if let Some(id) = held_remote_id(&mapping, &row)
+            && let Some(unit) = self.adopt_named(&row, id).await?
+        {
+            return Ok(unit);
         }
         if let Some(value) = mapping.match_key(&mapping.read_local(&row.fields)) {
             let put = self.key(Side::Local, row.id.as_str(), Some(value.clone()));
@@ -391,12 +391,12 @@ impl Look {
                 return Ok(unit);
             }
         };
-        if let Some(path) = &mapping.identity.stamp {
-            if let Err(error) = path.set(&mut body, serde_json::Value::String(link.id.to_string())) {
-                let mut unit = self.unit();
-                unit.work = self.park(ParkReason::Refused, error.to_string(), "create-remote-refused");
-                return Ok(unit);
-            }
+        if let Some(path) = &mapping.identity.stamp
+            && let Err(error) = path.set(&mut body, serde_json::Value::String(link.id.to_string()))
+        {
+            let mut unit = self.unit();
+            unit.work = self.park(ParkReason::Refused, error.to_string(), "create-remote-refused");
+            return Ok(unit);
         }
         let number = self.taken.next_intent;
         let key = key_of(self.pair.id, link.id, number);

@@ -53,10 +53,10 @@ pub(crate) fn remember(
     recent.retain(|w| now - w.at < WINDOW);
     recent.push(RecentWrite { field: label.to_owned(), side, value: value.clone(), at: now });
     let of_field = recent.iter().filter(|w| w.field == label).count();
-    if of_field > REMEMBERED {
-        if let Some(oldest) = recent.iter().position(|w| w.field == label) {
-            recent.remove(oldest);
-        }
+    if of_field > REMEMBERED
+        && let Some(oldest) = recent.iter().position(|w| w.field == label)
+    {
+        recent.remove(oldest);
     }
 }
 

@@ -247,15 +247,15 @@ impl Look {
                 None => return self.without_remote(link, row, gone).await,
             },
         };
-        if let Some(body) = &seen.body {
-            if !self.pair.mapping.remote_in_scope(body) {
-                return Ok(self.close(
-                    link,
-                    LinkState::Unlinked,
-                    "the remote record left the scope (`only`)".into(),
-                    false,
-                ));
-            }
+        if let Some(body) = &seen.body
+            && !self.pair.mapping.remote_in_scope(body)
+        {
+            return Ok(self.close(
+                link,
+                LinkState::Unlinked,
+                "the remote record left the scope (`only`)".into(),
+                false,
+            ));
         }
         match (&row, gone) {
             (Some(row), _) => self.merge(link, row.clone(), seen).await,

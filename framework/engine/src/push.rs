@@ -58,7 +58,7 @@ pub(crate) enum Sent {
     /// Whether it was carried out is unknown.
     Uncertain(String, Option<Failure>),
     /// It never left.
-    NotSent(SendError),
+    Unsent(SendError),
 }
 
 impl Look {
@@ -326,7 +326,7 @@ impl Look {
             Ok(Outcome::Failed(failure)) => Sent::Refused(failure),
             Ok(_) => Sent::Uncertain("the answer makes no sense".into(), None),
             Err(error @ (SendError::NotSent(_) | SendError::Forbidden(_) | SendError::Untrusted(_))) => {
-                Sent::NotSent(error)
+                Sent::Unsent(error)
             }
             Err(error) => Sent::Uncertain(error.to_string(), None),
         }
@@ -347,7 +347,7 @@ impl Look {
                 }
                 unit
             }
-            Sent::NotSent(error) => {
+            Sent::Unsent(error) => {
                 let mut unit = self.silent(&error).await;
                 unit.intents.push(close(link.id, number, IntentState::Refused, "never sent"));
                 unit

@@ -248,7 +248,7 @@ impl Look {
         match sent {
             Sent::Missing => self.give_up(link, intent, "the record is not there any more").await,
             // Throttled, or never sent: the intent stays as uncertain as it was.
-            Sent::NotSent(error) => Err(self.silent(&error).await),
+            Sent::Unsent(error) => Err(self.silent(&error).await),
             Sent::Refused(failure) if failure.class == ErrorClass::Throttle => {
                 Err(self.failed(&failure).await)
             }
@@ -296,13 +296,13 @@ impl Look {
         why: &str,
     ) -> Result<Link, Ended> {
         let holder = self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await;
-        if let Ok(links) = holder {
-            if links.into_iter().flatten().any(|l| l.id != link.id && l.state.is_live()) {
-                let mut unit = self.unit();
-                let why = format!("the record created for this row, `{id}`, is linked to another row");
-                unit.work = self.park(ParkReason::Duplicate, why, "created-but-linked");
-                return Err(Box::new(unit));
-            }
+        if let Ok(links) = holder
+            && links.into_iter().flatten().any(|l| l.id != link.id && l.state.is_live())
+        {
+            let mut unit = self.unit();
+            let why = format!("the record created for this row, `{id}`, is linked to another row");
+            unit.work = self.park(ParkReason::Duplicate, why, "created-but-linked");
+            return Err(Box::new(unit));
         }
         link.remote_id = Some(id);
         link.body.created_by_us = true;

@@ -1,5 +1,7 @@
 //! The decision, exhaustively: one field over {absent, null, a, b}^4 x winners x directions x link states, and two fields to prove
 //! that they do not touch each other. What is checked are properties that hold for every case, stated without the code's own words.
+// The number of cases is printed, since it is published.
+#![allow(clippy::print_stdout)]
 
 use bothways_engine::decide::{Action, LocalSight, RecordAction, RemoteSight, Sight, Verdict, decide};
 use bothways_mapping::{Mapping, SourceFile, load};

@@ -1,4 +1,6 @@
 //! Reading in bulk: webhooks, feed and full passes, each alone, together, killed, refused and lied to.
+// A world binds the ports to tokio's virtual clock; the bans are for the engine.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
 #[path = "../harness/mod.rs"]
 mod harness;

@@ -16,7 +16,9 @@ async fn p04_a_create_whose_answer_was_lost_makes_one_customer() {
     let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
     world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
     world.insert(&[("email", "a@example.com"), ("name", "A")]);
-    world.until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1).await;
+    world
+        .until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1)
+        .await;
     world.kill();
     tokio::time::sleep(Duration::from_secs(300)).await;
     world.restart().await;
@@ -30,7 +32,9 @@ async fn p05_after_26_hours_the_created_customer_is_found_by_its_stamp() {
     let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
     world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
     world.insert(&[("email", "a@example.com"), ("name", "A")]);
-    world.until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1).await;
+    world
+        .until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1)
+        .await;
     world.kill();
     tokio::time::sleep(Duration::from_secs(26 * 3600)).await;
     let posts = world.stripe().counts().effective_creates;
@@ -72,14 +76,20 @@ async fn p16_a_worker_paused_beyond_its_lease_changes_nothing_when_it_wakes() {
     world.settle().await;
     // The sleeper's token is older than the one of whoever looked since; its unit is stale.
     let now = world.now();
-    let a = bothways_store::Links::lease(&*world.store, link.id, now, now + TimeDelta::seconds(1)).await.unwrap().unwrap();
+    let a = bothways_store::Links::lease(&*world.store, link.id, now, now + TimeDelta::seconds(1))
+        .await
+        .unwrap()
+        .unwrap();
     let later = now + TimeDelta::seconds(2);
-    let b = bothways_store::Links::lease(&*world.store, link.id, later, later + TimeDelta::seconds(60)).await.unwrap();
+    let b = bothways_store::Links::lease(&*world.store, link.id, later, later + TimeDelta::seconds(60))
+        .await
+        .unwrap();
     assert!(b.is_some_and(|b| b.token > a.token), "B takes over when the lease is over");
     let mut sleeper = a.link.clone().unwrap();
     sleeper.state = LinkState::Tombstone;
     let mut unit = bothways_store::Unit::new(bothways_store::Guard::Token { link: link.id, token: a.token });
-    unit.confirm = Some(bothways_store::LinkWrite { link: sleeper, local: bothways_store::LocalBinding::Keep });
+    unit.confirm =
+        Some(bothways_store::LinkWrite { link: sleeper, local: bothways_store::LocalBinding::Keep });
     let outcome = bothways_store::Links::commit(&*world.store, later, &[unit]).await.unwrap();
     assert_eq!(outcome, [bothways_store::UnitOutcome::Stale]);
     assert_eq!(world.link_of(&row).await.state, LinkState::Linked);
@@ -106,7 +116,11 @@ async fn p21_a_push_that_was_sent_before_the_kill_is_no_conflict_with_a_later_ed
     let id = world.link_of(&row).await.remote_id.unwrap();
     world.set_latency(Duration::from_secs(2));
     world.update(&row, &[("name", "B")]);
-    world.until("B at the service", Duration::from_secs(60), async |w: &World| w.remote(&id, "name").as_deref() == Some("B")).await;
+    world
+        .until("B at the service", Duration::from_secs(60), async |w: &World| {
+            w.remote(&id, "name").as_deref() == Some("B")
+        })
+        .await;
     world.kill();
     world.update(&row, &[("name", "C")]);
     world.set_latency(Duration::from_millis(20));
@@ -125,13 +139,17 @@ async fn p28_a_sleeping_worker_of_an_earlier_round_changes_nothing() {
     world.settle().await;
     let link = world.link_of(&row).await;
     let now = world.now();
-    let old = bothways_store::Links::lease(&*world.store, link.id, now, now + TimeDelta::seconds(1)).await.unwrap().unwrap();
+    let old = bothways_store::Links::lease(&*world.store, link.id, now, now + TimeDelta::seconds(1))
+        .await
+        .unwrap()
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     // Work is done and recreated meanwhile.
     world.update(&row, &[("name", "B")]);
     world.settle().await;
     world.update(&row, &[("name", "C")]);
-    let mut unit = bothways_store::Unit::new(bothways_store::Guard::Token { link: link.id, token: old.token });
+    let mut unit =
+        bothways_store::Unit::new(bothways_store::Guard::Token { link: link.id, token: old.token });
     let mut stale = old.link.unwrap();
     stale.remote_id = None;
     unit.confirm = Some(bothways_store::LinkWrite { link: stale, local: bothways_store::LocalBinding::Keep });
@@ -146,7 +164,9 @@ async fn p31_a_row_deleted_while_its_create_is_in_flight_does_not_return() {
     let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
     world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
     let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
-    world.until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1).await;
+    world
+        .until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1)
+        .await;
     world.delete(&row);
     world.settle().await;
     assert_eq!(world.customers().len(), 1, "the customer is found, and from_local: manual asks a person");

@@ -44,7 +44,8 @@ async fn p29_two_records_with_one_email_are_one_ambiguous_entry_in_both_orders()
             .collect();
         assert_eq!(ambiguous.len(), 1, "local first: {local_first}, {ambiguous:#?}");
         assert_eq!(world.customers().len(), 2, "nothing was created remotely");
-        let linked_row = world.links().await.iter().any(|l| l.local_id == Some(LocalId::from("1")) && local_first);
+        let linked_row =
+            world.links().await.iter().any(|l| l.local_id == Some(LocalId::from("1")) && local_first);
         assert!(!linked_row, "nothing linked to the row");
     }
 }
@@ -61,11 +62,12 @@ async fn p30_a_record_created_during_the_first_walk_is_linked_not_doubled() {
     world.start().await;
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     world.remote_create(json!({ "email": "Late@example.com", "name": "Row" }));
-    world.until("the first walk", Duration::from_secs(300), async |w: &World| {
-        w.engine.refresh_pairs().await.unwrap();
-        w.engine.pairs().all(|p| p.is_walked())
-    })
-    .await;
+    world
+        .until("the first walk", Duration::from_secs(300), async |w: &World| {
+            w.engine.refresh_pairs().await.unwrap();
+            w.engine.pairs().all(|p| p.is_walked())
+        })
+        .await;
     world.settle().await;
     world.assert_in_step().await;
     assert_eq!(world.rows().await.len(), 251);
@@ -82,7 +84,11 @@ async fn p25_an_id_that_the_database_gives_to_another_person_is_a_new_record() {
     let again = world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
     assert_eq!(again, row);
     world.settle().await;
-    assert_eq!(world.remote(&ann, "email").as_deref(), Some("ann@example.com"), "Ann's record is not updated");
+    assert_eq!(
+        world.remote(&ann, "email").as_deref(),
+        Some("ann@example.com"),
+        "Ann's record is not updated"
+    );
     assert_eq!(world.remote(&ann, "name").as_deref(), Some("Ann"));
     let bob = world.link_of(&row).await.remote_id.expect("Bob has a record of his own");
     assert_ne!(bob, ann);
@@ -145,5 +151,8 @@ async fn a_clone_that_carries_our_stamp_is_parked_as_duplicate() {
     world.settle().await;
     assert_eq!(world.rows().await.len(), 1, "the clone makes no row");
     let parked = world.parked().await;
-    assert!(parked.iter().any(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Duplicate)), "{parked:#?}");
+    assert!(
+        parked.iter().any(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Duplicate)),
+        "{parked:#?}"
+    );
 }

@@ -84,7 +84,11 @@ async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
     world.settle().await;
     assert_eq!(world.customers().len(), 1, "manual: nothing is deleted by itself");
     let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
-    world.ops.resolve(&item.id, &Resolution::Delete(DeleteChoice::Carry), Some(&item.digest), "test").await.unwrap();
+    world
+        .ops
+        .resolve(&item.id, &Resolution::Delete(DeleteChoice::Carry), Some(&item.digest), "test")
+        .await
+        .unwrap();
     world.settle().await;
     assert!(world.customers().is_empty());
     assert!(world.parked().await.is_empty());
@@ -93,7 +97,8 @@ async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
 #[tokio::test(start_paused = true)]
 async fn at_most_ten_deletes_go_out_in_half_an_hour_and_the_rest_waits() {
     let world = World::new(Setup::with(BOTH)).await;
-    let rows: Vec<LocalId> = (0..25).map(|i| world.insert(&[("email", &format!("p{i}@example.com"))])).collect();
+    let rows: Vec<LocalId> =
+        (0..25).map(|i| world.insert(&[("email", &format!("p{i}@example.com"))])).collect();
     world.settle().await;
     assert_eq!(world.customers().len(), 25);
     for row in &rows {

@@ -33,7 +33,8 @@ async fn p03_quick_local_changes_never_return_to_an_earlier_value() {
 async fn p10_a_remote_that_lower_cases_is_written_once_and_passes_write_nothing() {
     // Without `normalize`, so that only the per-side base keeps the peace.
     let mut setup = Setup::default();
-    setup.mapping = setup.mapping.replace("email: { remote: $.email, normalize: [trim, lower] }", "email: $.email");
+    setup.mapping =
+        setup.mapping.replace("email: { remote: $.email, normalize: [trim, lower] }", "email: $.email");
     let world = World::new(setup).await;
     world.fault(Fault::always(Action::LowerCasesEmail));
     let row = world.insert(&[("email", "Ann@X.IO"), ("name", "Ann")]);
@@ -65,9 +66,15 @@ async fn p23_a_write_that_lands_late_does_not_undo_a_newer_one() {
     let id = world.link_of(&row).await.remote_id.unwrap();
     world.fault(Fault::next(Action::LateRequest { delay_ms: None }).on(Method::Post, "/v1/customers/"));
     world.update(&row, &[("name", "B")]);
-    world.until("the late request", Duration::from_secs(10), async |w: &World| w.stripe().late_requests() == 1).await;
+    world
+        .until("the late request", Duration::from_secs(10), async |w: &World| w.stripe().late_requests() == 1)
+        .await;
     world.update(&row, &[("name", "C")]);
-    world.until("C at the service", Duration::from_secs(600), async |w: &World| w.remote(&id, "name").as_deref() == Some("C")).await;
+    world
+        .until("C at the service", Duration::from_secs(600), async |w: &World| {
+            w.remote(&id, "name").as_deref() == Some("C")
+        })
+        .await;
     let now = world.now();
     world.stripe().release_late(now);
     world.settle().await;
@@ -98,14 +105,20 @@ async fn an_automation_that_insists_against_a_trigger_is_parked_as_flapping() {
     world.settle().await;
     let id = world.link_of(&row).await.remote_id.unwrap();
     // Whatever we write, the service sets it back; whatever we store, a trigger of the table sets it back.
-    world.fault(Fault::always(Action::Automation { field: "name".into(), value: "Theirs".into() }).on(Method::Post, "/v1/customers/"));
+    world.fault(
+        Fault::always(Action::Automation { field: "name".into(), value: "Theirs".into() })
+            .on(Method::Post, "/v1/customers/"),
+    );
     for _ in 0..12 {
         world.update(&row, &[("name", "Ours")]);
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
     world.settle().await;
     let parked = world.parked().await;
-    assert!(parked.iter().any(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Flapping)), "{parked:#?}");
+    assert!(
+        parked.iter().any(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Flapping)),
+        "{parked:#?}"
+    );
     let writes = world.writes();
     world.update(&row, &[("phone", "5")]);
     world.settle().await;

@@ -45,7 +45,10 @@ async fn p09_one_field_changed_differently_is_a_conflict_and_others_flow() {
     let items = world.ops.parked(None, None, 10).await.unwrap();
     assert_eq!(items.len(), 1);
     let view = &items[0].fields["name"];
-    assert_eq!((&view.base, &view.local, &view.remote), (&Some(json!("Ann")), &Some(json!("Local")), &Some(json!("Remote"))));
+    assert_eq!(
+        (&view.base, &view.local, &view.remote),
+        (&Some(json!("Ann")), &Some(json!("Local")), &Some(json!("Remote")))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +108,9 @@ async fn p22_a_remote_edit_between_our_read_and_our_write_is_still_pulled() {
     let (row, id) = linked(&world).await;
     world.set_latency(Duration::from_secs(2));
     world.update(&row, &[("name", "Ann B")]);
-    let reads = |w: &World| w.stripe().requests().filter(|r| r.method == Method::Get && r.path.ends_with(id.as_str())).count();
+    let reads = |w: &World| {
+        w.stripe().requests().filter(|r| r.method == Method::Get && r.path.ends_with(id.as_str())).count()
+    };
     let before = reads(&world);
     world.until("our read", Duration::from_secs(10), async |w: &World| reads(w) > before).await;
     world.remote_update(&id, json!({ "phone": "from elsewhere" }));
@@ -148,7 +153,9 @@ async fn p39_fifty_writes_a_second_to_an_unmapped_column_do_not_keep_a_pull_out(
 #[tokio::test(start_paused = true)]
 async fn winners_decide_without_a_person_and_history_keeps_the_loser() {
     for (winner, expected, op_side) in [("local", "Local", "remote"), ("remote", "Remote", "local")] {
-        let setup = Setup::with(&format!("conflicts: {{ winner: {winner} }}\nsync: {{ feed: never, reconcile: never }}"));
+        let setup = Setup::with(&format!(
+            "conflicts: {{ winner: {winner} }}\nsync: {{ feed: never, reconcile: never }}"
+        ));
         let world = World::new(setup).await;
         let (row, id) = linked(&world).await;
         world.hold_webhooks(true);
@@ -160,7 +167,8 @@ async fn winners_decide_without_a_person_and_history_keeps_the_loser() {
         assert_eq!(world.remote(&id, "name").as_deref(), Some(expected));
         let filter = bothways_store::HistoryFilter { op: Some(HistoryOp::Update), ..Default::default() };
         let history = world.ops.history(&filter, None, 10).await.unwrap();
-        let loser = history.iter().any(|h| h.entry.side.as_str() == op_side && h.entry.fields.contains_key("name"));
+        let loser =
+            history.iter().any(|h| h.entry.side.as_str() == op_side && h.entry.fields.contains_key("name"));
         assert!(loser, "{history:#?}");
     }
 }

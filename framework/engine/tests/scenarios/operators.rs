@@ -17,7 +17,11 @@ async fn nothing_is_written_before_the_plan_is_approved() {
     assert_eq!(world.customers().len(), 1);
     assert!(world.links().await.is_empty());
     world.ops.approve(None, "test").await.unwrap();
-    world.until("both sides", Duration::from_secs(120), async |w: &World| w.rows().await.len() == 2 && w.customers().len() == 2).await;
+    world
+        .until("both sides", Duration::from_secs(120), async |w: &World| {
+            w.rows().await.len() == 2 && w.customers().len() == 2
+        })
+        .await;
     world.settle().await;
     world.assert_in_step().await;
 }

@@ -40,7 +40,8 @@ async fn p01_one_event_delivered_fifty_times_has_one_effect() {
     });
     let answers = futures::future::join_all(receives).await;
     assert!(answers.iter().all(|a| matches!(a, Received::Accepted { .. })), "{answers:?}");
-    let new: usize = answers.iter().map(|a| if let Received::Accepted { new, .. } = a { *new } else { 0 }).sum();
+    let new: usize =
+        answers.iter().map(|a| if let Received::Accepted { new, .. } = a { *new } else { 0 }).sum();
     assert_eq!(new, 1);
     world.hold_webhooks(false);
     world.settle().await;
@@ -86,9 +87,15 @@ async fn p17_both_secrets_of_a_rotation_are_accepted_and_the_old_one_only_until_
         .to_string();
     let t = world.now().timestamp();
     let both = format!("t={t},v1={},v1={}", sign(&old, t, body.as_bytes()), sign(&new, t, body.as_bytes()));
-    assert!(matches!(world.intake.receive(&stripe(), delivery(both, body.as_bytes())).await, Received::Accepted { .. }));
+    assert!(matches!(
+        world.intake.receive(&stripe(), delivery(both, body.as_bytes())).await,
+        Received::Accepted { .. }
+    ));
     let by_new = format!("t={t},v1={}", sign(&new, t, body.as_bytes()));
-    assert!(matches!(world.intake.receive(&stripe(), delivery(by_new, body.as_bytes())).await, Received::Accepted { .. }));
+    assert!(matches!(
+        world.intake.receive(&stripe(), delivery(by_new, body.as_bytes())).await,
+        Received::Accepted { .. }
+    ));
     world.secret.clone_from(&new);
     world.kill();
     world.restart().await;
@@ -104,7 +111,11 @@ async fn p18_a_valid_body_five_minutes_off_is_refused_in_both_directions() {
     for off in [-301, 301] {
         let t = world.now().timestamp() + off;
         let header = format!("t={t},v1={}", sign(&world.secret, t, body.as_bytes()));
-        assert_eq!(world.intake.receive(&stripe(), delivery(header, body.as_bytes())).await, Received::Rejected, "{off}");
+        assert_eq!(
+            world.intake.receive(&stripe(), delivery(header, body.as_bytes())).await,
+            Received::Rejected,
+            "{off}"
+        );
     }
     let t = (world.now() + TimeDelta::seconds(299)).timestamp();
     let header = format!("t={t},v1={}", sign(&world.secret, t, body.as_bytes()));
@@ -139,15 +150,17 @@ async fn p36_two_changes_in_one_second_with_a_poll_between_both_arrive() {
     world.until("both rows", Duration::from_secs(60), async |w: &World| w.rows().await.len() == 2).await;
     // Two changes of two records within one second of the service's clock, a poll falling between them.
     world.remote_update(&first, json!({ "name": "A2" }));
-    world.until("the poll between", Duration::from_secs(30), async |w: &World| {
-        w.rows().await.iter().any(|r| format!("{:?}", r.fields).contains("A2"))
-    })
-    .await;
+    world
+        .until("the poll between", Duration::from_secs(30), async |w: &World| {
+            w.rows().await.iter().any(|r| format!("{:?}", r.fields).contains("A2"))
+        })
+        .await;
     world.remote_update(&second, json!({ "name": "B2" }));
     world.remote_update(&first, json!({ "name": "A3" }));
-    world.until("both changes", Duration::from_secs(60), async |w: &World| {
-        let text = format!("{:?}", w.rows().await);
-        text.contains("A3") && text.contains("B2")
-    })
-    .await;
+    world
+        .until("both changes", Duration::from_secs(60), async |w: &World| {
+            let text = format!("{:?}", w.rows().await);
+            text.contains("A3") && text.contains("B2")
+        })
+        .await;
 }
