@@ -61,7 +61,7 @@ fn set(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }
 
-/// A file with a secret must be its owner's alone (`rules.md` S23). Its last line break does not count.
+/// A file with a secret must be its owner's alone (`RULES.md` S23). Its last line break does not count.
 fn read_secret_file(path: &Path) -> Result<String, String> {
     let show = path.display();
     let metadata = std::fs::metadata(path).map_err(|error| format!("{show}: {error}"))?;

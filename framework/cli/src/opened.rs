@@ -82,7 +82,7 @@ pub(crate) fn runnable(project: &Project, connections: &Connections) -> Vec<Load
 /// The HTTP port with every connection's limits.
 ///
 /// # Errors
-/// A base URL is not allowed (`rules.md` S14).
+/// A base URL is not allowed (`RULES.md` S14).
 pub(crate) fn http_port(connections: &Connections) -> anyhow::Result<HttpPort> {
     let limits = connections.open.iter().map(|(name, open)| (name.clone(), open.connector.limits()));
     Ok(HttpPort::new(limits, bothways_http::Settings::default())?)

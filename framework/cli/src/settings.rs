@@ -70,7 +70,7 @@ impl Settings {
         !matches!(matches.value_source("database"), None | Some(ValueSource::DefaultValue))
     }
 
-    /// Refuses addresses that anybody could reach without TLS in front (`rules.md` S6).
+    /// Refuses addresses that anybody could reach without TLS in front (`RULES.md` S6).
     pub(crate) fn check_addresses(&self) -> Result<(), String> {
         for (flag, address) in [("--listen", self.listen), ("--hooks-listen", self.hooks_listen)] {
             if !address.ip().is_loopback() && !self.behind_proxy {

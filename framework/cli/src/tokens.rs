@@ -1,4 +1,4 @@
-//! Tokens of the API and the page: 256 random bits, stored only as a hash, shown once (`rules.md` S8).
+//! Tokens of the API and the page: 256 random bits, stored only as a hash, shown once (`RULES.md` S8).
 
 use crate::environment::Variables;
 use bothways_model::{Secret, Timestamp};

@@ -54,7 +54,7 @@ pub enum SendError {
     /// The service's certificate is not trusted: the connection is paused (rule 44).
     #[error("certificate not trusted: {0}")]
     Untrusted(String),
-    /// Our own rules forbid the request: another origin, a private address (`rules.md` S14).
+    /// Our own rules forbid the request: another origin, a private address (`RULES.md` S14).
     #[error("not allowed: {0}")]
     Forbidden(String),
 }

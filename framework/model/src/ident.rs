@@ -1,4 +1,4 @@
-//! Names that reach SQL. A name from YAML becomes SQL text only through [`Ident`] (`rules.md` S18).
+//! Names that reach SQL. A name from YAML becomes SQL text only through [`Ident`] (`RULES.md` S18).
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

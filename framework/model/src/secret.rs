@@ -1,4 +1,4 @@
-//! A secret that cannot be printed, serialised or left in memory by accident (`rules.md` S23).
+//! A secret that cannot be printed, serialised or left in memory by accident (`RULES.md` S23).
 
 use secrecy::{ExposeSecret, SecretString};
 use std::fmt;

@@ -21,7 +21,7 @@ impl Settings {
         Self { listen, public_url: None, behind_proxy: false, open: false }
     }
 
-    /// Whether it is safe to start (`rules.md` S6): off loopback only behind something that ends TLS, open only on loopback.
+    /// Whether it is safe to start (`RULES.md` S6): off loopback only behind something that ends TLS, open only on loopback.
     ///
     /// # Errors
     /// Why not, and what to do.

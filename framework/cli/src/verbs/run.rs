@@ -66,7 +66,7 @@ pub(super) async fn bind(flag: &str, address: SocketAddr) -> anyhow::Result<TcpL
     TcpListener::bind(address).await.with_context(|| format!("{flag} {address}"))
 }
 
-/// Webhooks that prove nothing are refused unless somebody said otherwise (`rules.md` S1).
+/// Webhooks that prove nothing are refused unless somebody said otherwise (`RULES.md` S1).
 fn check_signed(settings: &Settings, connections: &Connections) -> anyhow::Result<()> {
     for (name, connection) in &connections.open {
         if connection.unsigned && !settings.allow_unsigned {

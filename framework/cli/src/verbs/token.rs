@@ -1,4 +1,4 @@
-//! `token`: makes, lists and revokes the tokens of the API and the page (`rules.md` S8).
+//! `token`: makes, lists and revokes the tokens of the API and the page (`RULES.md` S8).
 
 use crate::cli::{ScopeWord, Token, TokenNew};
 use crate::opened::{Stored, person};

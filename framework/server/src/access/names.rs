@@ -1,5 +1,5 @@
 //! The names this server answers to. Loopback is not a boundary: any web page can make a browser send requests here, and a rebound
-//! DNS name makes them look local. So `Host` is checked on every request, and `Origin` wherever there is one (`rules.md` S7).
+//! DNS name makes them look local. So `Host` is checked on every request, and `Origin` wherever there is one (`RULES.md` S7).
 
 use crate::app::App;
 use crate::problem::Problem;

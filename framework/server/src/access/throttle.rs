@@ -1,4 +1,4 @@
-//! Slows down whoever tries tokens: a number of failures a minute for each source, then 429 (`rules.md` S12). Whoever has a good token is
+//! Slows down whoever tries tokens: a number of failures a minute for each source, then 429 (`RULES.md` S12). Whoever has a good token is
 //! never slowed down.
 
 use bothways_model::Timestamp;

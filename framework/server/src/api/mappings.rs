@@ -8,8 +8,8 @@ use crate::routes::{Answer, Endpoint, Routes};
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::{Extension, Json};
-use bothways_engine::PairStatus;
 use bothways_engine::stored::{PauseScope, TokenScope};
+use bothways_engine::{EngineError, PairStatus};
 use bothways_model::{LinkId, LocalId, RemoteId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,15 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(
             post("/api/mappings/{name}/resume", OPERATE, "Resumes a mapping").sends(204, Answer::Empty),
             resume,
+        )
+        .add(
+            post(
+                "/api/mappings/{name}/sync",
+                OPERATE,
+                "Asks for a full pass over both sides; it begins soon",
+            )
+            .sends(202, Answer::Empty),
+            sync,
         )
         .add(
             post("/api/mappings/{name}/link", OPERATE, "Links a row and a remote record by a person's word")
@@ -219,6 +228,26 @@ async fn resume(
     let pair = app.operations.pair(Some(&name))?;
     app.operations.resume(&PauseScope::Pair(pair.id), &caller.name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn sync(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+    _: NoBody,
+) -> Result<StatusCode, Problem> {
+    request_pass(&app, &name, &caller.name).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Asks for a full pass of a mapping; refused while none could begin.
+pub(crate) async fn request_pass(app: &App, name: &str, by: &str) -> Result<(), EngineError> {
+    let pair = app.operations.pair(Some(name))?;
+    if !pair.is_approved() {
+        return Err(EngineError::Refused(format!("mapping `{name}` is not approved yet")));
+    }
+    app.operations.engine().want_pass(pair.id).await?;
+    app.operations.audit(by, "sync", serde_json::json!({ "mapping": name })).await
 }
 
 /// A row and a record that are the same thing.

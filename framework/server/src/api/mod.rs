@@ -11,6 +11,7 @@ mod shapes;
 pub(crate) use extract::{Path, Query};
 pub(crate) use health::healthy;
 pub(crate) use history::{HistoryQuery, explanations, page_of};
+pub(crate) use mappings::request_pass;
 pub(crate) use shapes::{HistoryEntry, history_entry};
 
 use crate::routes::Routes;

@@ -13,7 +13,7 @@ use axum::Extension;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use bothways_engine::{EngineError, Explanation, show_value};
-use bothways_model::LocalId;
+use bothways_model::{Catalog, FieldType, LocalId, LocalRow};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let one = "/records/{catalog}/{id}";
@@ -38,6 +38,8 @@ struct RecordPage {
     id: String,
     url: String,
     refusal: Option<String>,
+    /// What people call it: its first text.
+    name: Option<String>,
     gone: bool,
     form: Vec<Input>,
     places: Vec<Place>,
@@ -75,7 +77,8 @@ async fn record_page(
         return Err(Problem::not_found(format!("record `{id}` in catalog `{catalog}`")));
     }
     let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let form = fields::refill(fields::inputs(records.catalog(catalog)?, row.as_ref()), typed);
+    let checked = records.catalog(catalog)?;
+    let form = fields::refill(fields::inputs(checked, row.as_ref()), typed);
     Ok(render_as(
         status,
         &RecordPage {
@@ -84,12 +87,19 @@ async fn record_page(
             id: id.0.clone(),
             url: path(&["records", catalog, id.as_str()]),
             refusal,
+            name: row.as_ref().and_then(|row| name_of(checked, row)),
             gone: row.is_none(),
             form,
             places: places.into_iter().map(Place::from).collect(),
             history: history.into_iter().map(Line::from).collect(),
         },
     ))
+}
+
+/// The first text that a record holds beside its key.
+fn name_of(catalog: &Catalog, row: &LocalRow) -> Option<String> {
+    let texts = catalog.fields.iter().filter(|f| f.name != catalog.key && f.ty == FieldType::Text);
+    texts.filter_map(|f| row.fields.get(&f.name)).find(|value| !value.is_blank()).map(|value| value.to_text())
 }
 
 async fn update(
@@ -210,19 +220,27 @@ impl From<Explanation> for Explained {
             kind: intent.kind,
             call: intent.call,
             fields: intent.fields.join(", "),
-            state: intent.state,
             at: intent.at,
-            outcome: intent.outcome,
+            outcome: intent.outcome.filter(|outcome| outcome != intent.state),
+            state: intent.state,
         });
         Self {
             mapping: explanation.mapping,
             document: explanation.document,
             remote_id: explanation.remote_id,
             remote: explanation.remote,
-            would: explanation.record.as_ref().map(word),
+            would: explanation.record.as_ref().map(sentence),
             fields: fields.collect(),
             intents: intents.collect(),
         }
+    }
+}
+
+/// What would become of the records as wholes.
+fn sentence(action: &impl serde::Serialize) -> String {
+    match word(action).as_str() {
+        "merge" => "Both are there, so each field is decided by itself:".into(),
+        other => format!("A look now would: {other}."),
     }
 }
 
@@ -233,5 +251,5 @@ fn word(action: &impl serde::Serialize) -> String {
         Ok(serde_json::Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
         _ => String::new(),
     };
-    name.replace('_', " ")
+    if name == "none" { "nothing".into() } else { name.replace('_', " ") }
 }

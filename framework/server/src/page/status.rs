@@ -1,13 +1,13 @@
 //! How each mapping stands, with approve, pause and resume.
 
 use super::{APPROVE, OPERATE, READ, Shell, Visit, render_as};
-use crate::api::Path;
+use crate::api::{Path, request_pass};
 use crate::problem::Problem;
 use crate::routes::{Endpoint, Routes};
 use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use bothways_engine::stored::PauseScope;
+use bothways_engine::stored::{LinkState, PauseScope};
 use bothways_engine::{EngineError, PairStatus};
 
 pub(super) fn routes(routes: Routes) -> Routes {
@@ -17,6 +17,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
         .add(post("/status/{mapping}/approve", APPROVE, "Approves what a mapping would do"), approve)
         .add(post("/status/{mapping}/pause", OPERATE, "Pauses a mapping"), pause)
         .add(post("/status/{mapping}/resume", OPERATE, "Resumes a mapping"), resume)
+        .add(post("/status/{mapping}/sync", OPERATE, "Asks for a full pass"), sync)
 }
 
 #[derive(Template)]
@@ -34,6 +35,8 @@ struct Shown {
     tone: &'static str,
     live_mode: bool,
     observing: bool,
+    /// Whether a full pass can be asked for.
+    passes: bool,
     paused: Option<String>,
     blocked: Option<String>,
     trouble: Vec<String>,
@@ -91,8 +94,15 @@ impl From<PairStatus> for Shown {
         };
         let counts = status.counts;
         let parked = counts.parked.values().sum();
-        let mut numbers: Vec<Number> =
-            counts.links.into_iter().map(|(state, value)| Number { label: state, value, tone: "" }).collect();
+        let mut numbers: Vec<Number> = counts
+            .links
+            .into_iter()
+            .map(|(state, value)| Number {
+                label: if state == LinkState::Tombstone.as_str() { "deleted".into() } else { state },
+                value,
+                tone: "",
+            })
+            .collect();
         let alarm = |value: u64| if value > 0 { "bad" } else { "" };
         numbers.extend([
             Number { label: "conflicts".into(), value: counts.conflicts, tone: alarm(counts.conflicts) },
@@ -109,6 +119,7 @@ impl From<PairStatus> for Shown {
             word,
             tone,
             observing,
+            passes: status.approved_by.is_some() && status.paused.is_none() && status.blocked.is_none(),
             paused: status.paused,
             blocked: status.blocked,
             trouble: status.trouble,
@@ -137,6 +148,11 @@ async fn pause(visit: Visit, Path(mapping): Path<String>) -> Response {
 
 async fn resume(visit: Visit, Path(mapping): Path<String>) -> Response {
     let done = resume_mapping(&visit, &mapping).await;
+    finish(visit, done).await
+}
+
+async fn sync(visit: Visit, Path(mapping): Path<String>) -> Response {
+    let done = request_pass(&visit.app, &mapping, &visit.caller.name).await;
     finish(visit, done).await
 }
 

@@ -29,6 +29,7 @@ const PROMISED: &[&str] = &[
     "POST /api/mappings/{name}/link",
     "POST /api/mappings/{name}/pause",
     "POST /api/mappings/{name}/resume",
+    "POST /api/mappings/{name}/sync",
     "POST /api/parked/{id}/dismiss",
     "POST /api/parked/{id}/replay",
     "POST /api/parked/{id}/resolve",

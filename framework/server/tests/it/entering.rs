@@ -1,4 +1,4 @@
-//! Who is let in: tokens, sessions, form tokens, host names, origins (`rules.md` S7, S8, S10, S12).
+//! Who is let in: tokens, sessions, form tokens, host names, origins (`RULES.md` S7, S8, S10, S12).
 
 use crate::world::{SECRET, World};
 use axum::http::StatusCode;

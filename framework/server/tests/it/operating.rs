@@ -113,6 +113,7 @@ async fn what_names_nothing_is_not_found() {
     for (method, path) in [
         ("POST", "/api/mappings/none/approve"),
         ("POST", "/api/mappings/none/resume"),
+        ("POST", "/api/mappings/none/sync"),
         ("POST", "/api/links/none/unlink"),
         ("GET", "/api/explain/things/1"),
         ("GET", "/api/explain/none/1"),
