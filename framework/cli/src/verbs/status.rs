@@ -87,7 +87,7 @@ fn waiting(pair: &PairStatus) -> String {
     let counts = &pair.counts;
     let mut text = counts.pending.to_string();
     if counts.held > 0 {
-        text.push_str(&format!(" ({} held by a limit)", counts.held));
+        text.push_str(&format!(" ({} held back)", counts.held));
     }
     if let Some(oldest) = counts.oldest {
         text.push_str(&format!(", oldest {}", moment(oldest)));

@@ -8,14 +8,16 @@ use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::signals::Signals;
 use bothways_engine::{EngineError, PairRuntime, PassOptions, PassReport};
-use bothways_store::{LinkState, PairCounts};
+use bothways_store::{LinkState, PairCounts, PauseScope};
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is due later than this waits for something that this process cannot hurry.
 const PATIENCE: TimeDelta = TimeDelta::seconds(60);
+/// If nothing moves for so long, nothing will: longer than anything that is due sooner waits.
+const STALLED: Duration = Duration::from_secs(90);
 /// How often it is asked whether everything is done, if nothing says so sooner.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -89,22 +91,42 @@ async fn expected(opened: &Opened, pair: &PairRuntime) -> Result<Option<u64>, En
 async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Result<PairCounts, EngineError> {
     let mut news = opened.engine().news();
     let mut was_quiet = false;
+    let mut last = (PairCounts::default(), None);
+    let mut moved = Instant::now();
     loop {
         let relayed = opened.engine().relay().await?;
         let counts = opened.store.counts(pair.id).await?;
-        let under_way = counts.pending.saturating_sub(counts.held);
         let due = opened.store.next_due(&[pair.id]).await?;
-        let is_due = under_way > 0 && due.is_some_and(|due| due - Utc::now() <= PATIENCE);
+        let can_do = counts.pending.saturating_sub(paused_work(opened, pair).await?);
+        let is_due = can_do > 0 && due.is_some_and(|due| due - Utc::now() <= PATIENCE);
         let is_quiet = relayed == 0 && !is_due && opened.looks() == 0;
-        // Twice in a row: work may have been taken and not begun at the first glance.
-        if is_quiet && was_quiet {
-            return Ok(counts);
+        let now = (counts, due);
+        if now != last {
+            moved = Instant::now();
+        }
+        // Twice in a row: work may have been taken and not begun at the first glance. What is due and not taken is not for us to do:
+        // somebody paused it meanwhile.
+        if is_quiet && was_quiet || opened.looks() == 0 && moved.elapsed() > STALLED {
+            return Ok(now.0);
         }
         was_quiet = is_quiet;
-        progress.under_way(under_way);
+        progress.under_way(now.0.pending);
+        last = now;
         // Whichever comes first; the engine that holds the other end lives as long as this loop.
         let _ = tokio::time::timeout(LOOK, news.changed()).await;
     }
+}
+
+/// How much of the work is about paused records.
+async fn paused_work(opened: &Opened, pair: &PairRuntime) -> Result<u64, EngineError> {
+    let mut paused = 0;
+    for pause in opened.store.pauses().await? {
+        let PauseScope::Link(link) = pause.scope else { continue };
+        let Some(link) = opened.store.link(link).await?.filter(|link| link.pair == pair.id) else { continue };
+        let work = opened.store.work_of(pair.id, link.local_id.as_ref(), link.remote_id.as_ref()).await?;
+        paused += work.iter().filter(|work| work.parked.is_none()).count() as u64;
+    }
+    Ok(paused)
 }
 
 fn print(synced: &[Synced], out: Output) -> anyhow::Result<()> {
