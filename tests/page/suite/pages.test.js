@@ -72,12 +72,16 @@ describe("records, history, status", () => {
     await picture(page, "history");
   });
 
-  test("a mapping is paused and resumed", async () => {
+  test("a mapping is compared in full, paused and resumed", async () => {
     await page.goto(`${url}/status`);
     await live(page);
     const card = page.locator("article", { hasText: "stripe-customers" });
     await card.locator(".chip", { hasText: "running" }).waitFor();
     await picture(page, "status");
+    const passed = () => card.locator("div", { has: page.locator("dt", { hasText: "Last full pass" }) }).locator("time").getAttribute("datetime");
+    const before = await passed();
+    await card.getByRole("button", { name: "Full pass now" }).click();
+    await eventually(async () => assert.notEqual(await passed(), before));
     await card.getByRole("button", { name: "Pause" }).click();
     await card.locator(".chip", { hasText: "paused" }).waitFor();
     await card.getByRole("button", { name: "Resume" }).click();

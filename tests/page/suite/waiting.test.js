@@ -65,8 +65,8 @@ describe("deciding conflicts", () => {
     const email = "conflict.sides@example.com";
     const id = await disagree(email, { name: "Name here", phone: "1" }, { name: "Name there", phone: "2" });
     const item = await openItem(id);
-    await item.getByRole("group", { name: "name" }).getByText("Keep here").click();
-    await item.getByRole("group", { name: "phone" }).getByText("Keep stripe").click();
+    await item.getByRole("group", { name: "name" }).getByText("Keep ours").click();
+    await item.getByRole("group", { name: "phone" }).getByText("Keep stripe's").click();
     await item.getByRole("button", { name: "Decide" }).click();
     await item.waitFor({ state: "detached" });
     await back();
@@ -81,7 +81,7 @@ describe("deciding conflicts", () => {
     const email = "conflict.all@example.com";
     const id = await disagree(email, { name: "A", phone: "1" }, { name: "B", phone: "2" });
     const item = await openItem(id);
-    await item.getByRole("button", { name: "Keep all of stripe" }).click();
+    await item.getByRole("button", { name: "Keep everything in stripe" }).click();
     await item.waitFor({ state: "detached" });
     await back();
     await shows(page, "here", email, "name", "B");
@@ -92,7 +92,7 @@ describe("deciding conflicts", () => {
     const email = "conflict.stale@example.com";
     const id = await disagree(email, { name: "Here" }, { name: "There" });
     const item = await openItem(id);
-    await item.getByText("Keep stripe", { exact: true }).click();
+    await item.getByText("Keep stripe's", { exact: true }).click();
     const other = await open(browser, "/demo");
     await edit(other, "there", email, { name: "There, later" });
     // What a person is deciding on does not change under their hands; the badge's page in the other window shows that it has moved.
@@ -103,7 +103,7 @@ describe("deciding conflicts", () => {
     await item.getByRole("button", { name: "Decide" }).click();
     await page.locator(".toast.bad", { hasText: "moved" }).waitFor();
     await eventually(async () => assert.ok((await item.innerText()).includes("There, later")));
-    await item.getByText("Keep stripe", { exact: true }).click();
+    await item.getByText("Keep stripe's", { exact: true }).click();
     await item.getByRole("button", { name: "Decide" }).click();
     await item.waitFor({ state: "detached" });
     await back();
