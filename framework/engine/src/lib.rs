@@ -28,6 +28,7 @@ mod gone;
 mod intake;
 mod items;
 mod look;
+mod match_keys;
 mod operations;
 mod pairs;
 mod pass;

@@ -388,6 +388,7 @@ impl Look {
                 unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
             }
             unit.settle = Some(settle(self.scene(&seen)));
+            unit.keys.extend(self.moved_keys(&row, &seen, &decision));
         }
         unit.work = if !flapping.is_empty() {
             let message = format!(

@@ -467,6 +467,7 @@ impl World {
     }
 
     /// How many API writes changed anything.
+    #[allow(clippy::misnamed_getters)]
     pub fn writes(&self) -> u64 {
         self.stripe().counts().effective_writes
     }
@@ -539,12 +540,17 @@ impl World {
             for field in &self.mapping.fields {
                 let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
                 let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-                assert!(
-                    field.same(&local, &remote),
-                    "{}: {local:?} / {remote:?} of row {}",
-                    field.label,
-                    row.id
-                );
+if !field.same(&local, &remote) {
+                    let filter = bothways_store::HistoryFilter { link: Some(link.id), ..Default::default() };
+                    let history = self.ops.history(&filter, None, 50).await.unwrap();
+                    let intents = self.store.intents(link.id, 50).await.unwrap();
+                    panic!(
+                        "{}: {local:?} / {remote:?} of row {}\n{link:#?}\n{intents:#?}\n{history:#?}\n{:#?}",
+                        field.label,
+                        row.id,
+                        self.stripe().events().iter().filter(|e| e["data"]["object"]["id"] == json!(id.as_str())).collect::<Vec<_>>()
+                    );
+                }
             }
         }
     }
