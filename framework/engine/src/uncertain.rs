@@ -180,9 +180,10 @@ impl Look {
         }
         let lookup = self.look_up(&link, &intent).await?;
         if let Lookup::Found(observed) = lookup {
-            return self
-                .bind_created(link, &intent, &observed, "an earlier create was found carried out")
-                .await;
+            // A user may have edited it since: what we know of it is what we sent, the rest is a remote change.
+            let sent = intent.fields.iter().map(|f| (f.field.clone(), f.sent.clone())).collect();
+            let why = "an earlier create was found carried out";
+            return self.bind_id(link, &intent, observed.id, Some(sent), why).await;
         }
         let row_is_gone = self.taken.row.is_none();
         let replayable = key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now);
@@ -246,6 +247,11 @@ impl Look {
 
     async fn after_replay(&mut self, link: Link, intent: &Intent, sent: Sent) -> Result<Link, Ended> {
         match sent {
+            // A failure that the service saved under the key, of an update or delete that was just seen not to have happened: the key
+            // can only repeat it, so a new intent may follow.
+            Sent::Uncertain(_, Some(failure)) if failure.replayed && link.remote_id.is_some() => {
+                self.give_up(link, intent, "the service saved a failure and did not carry it out").await
+            }
             Sent::Missing => self.give_up(link, intent, "the record is not there any more").await,
             // Throttled, or never sent: the intent stays as uncertain as it was.
             Sent::Unsent(error) => Err(self.silent(&error).await),

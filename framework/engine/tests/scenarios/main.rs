@@ -13,3 +13,4 @@ mod echoes;
 mod merges;
 mod operators;
 mod signals;
+mod soak;
