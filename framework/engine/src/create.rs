@@ -331,6 +331,10 @@ impl Look {
         let Some(link) = link.filter(|l| l.pair == self.pair.id) else { return Ok(None) };
         let mut unit = self.nothing();
         match (&link.remote_id, &link.local_id) {
+            // It was linked between the take and this look: what was just seen belongs to a look under its lease.
+            (Some(same), _) if *same == observed.id && link.state.is_live() => {
+                unit.signals.extend(crate::apply::again(&link, true));
+            }
             (None, Some(local)) if link.state.is_live() => {
                 let subject = Subject::Local(local.clone());
                 unit.signals.push(Signal { pair: self.pair.id, subject, look: true, not_before: None });

@@ -540,7 +540,7 @@ impl World {
             for field in &self.mapping.fields {
                 let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
                 let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-if !field.same(&local, &remote) {
+                if !field.same(&local, &remote) {
                     let filter = bothways_store::HistoryFilter { link: Some(link.id), ..Default::default() };
                     let history = self.ops.history(&filter, None, 50).await.unwrap();
                     let intents = self.store.intents(link.id, 50).await.unwrap();
@@ -548,7 +548,11 @@ if !field.same(&local, &remote) {
                         "{}: {local:?} / {remote:?} of row {}\n{link:#?}\n{intents:#?}\n{history:#?}\n{:#?}",
                         field.label,
                         row.id,
-                        self.stripe().events().iter().filter(|e| e["data"]["object"]["id"] == json!(id.as_str())).collect::<Vec<_>>()
+                        self.stripe()
+                            .events()
+                            .iter()
+                            .filter(|e| e["data"]["object"]["id"] == json!(id.as_str()))
+                            .collect::<Vec<_>>()
                     );
                 }
             }
