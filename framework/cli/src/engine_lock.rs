@@ -5,7 +5,7 @@
 
 use anyhow::Context;
 use std::fs::{File, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A shared lock, held until it is dropped.
 #[derive(Debug)]
@@ -22,14 +22,7 @@ impl EngineLock {
         path: &Path,
         alone: impl AsyncFnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<Self> {
-        let mut name = path.as_os_str().to_owned();
-        name.push("-engine");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&name)
-            .with_context(|| format!("the lock file {}", Path::new(&name).display()))?;
+        let file = open(&lock_file(path))?;
         if file.try_lock().is_ok() {
             alone().await?;
             file.unlock().context("the lock file")?;
@@ -41,6 +34,35 @@ impl EngineLock {
             .context("the lock file")?;
         Ok(Self { _file: file })
     }
+
+    /// Whether no engine runs on the database at `path`; runs `alone` while none can start, then removes the lock file.
+    ///
+    /// # Errors
+    /// The lock file cannot be opened or removed; `alone` fails.
+    pub(crate) async fn remove(
+        path: &Path,
+        alone: impl AsyncFnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<bool> {
+        let name = lock_file(path);
+        let file = open(&name)?;
+        if file.try_lock().is_err() {
+            return Ok(false);
+        }
+        alone().await?;
+        std::fs::remove_file(&name).with_context(|| format!("the lock file {}", name.display()))?;
+        Ok(true)
+    }
+}
+
+fn lock_file(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-engine");
+    name.into()
+}
+
+fn open(name: &Path) -> anyhow::Result<File> {
+    let options = OpenOptions::new().create(true).truncate(false).write(true).open(name);
+    options.with_context(|| format!("the lock file {}", name.display()))
 }
 
 #[cfg(test)]
@@ -65,7 +87,12 @@ mod tests {
         let third = EngineLock::take(&path, alone).await.unwrap();
         assert_eq!(times.get(), 1, "the second still runs");
         drop((second, third));
-        EngineLock::take(&path, alone).await.unwrap();
+        let fourth = EngineLock::take(&path, alone).await.unwrap();
         assert_eq!(times.get(), 2);
+        assert!(!EngineLock::remove(&path, alone).await.unwrap());
+        drop(fourth);
+        assert!(EngineLock::remove(&path, alone).await.unwrap());
+        assert_eq!(times.get(), 3);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

@@ -117,7 +117,7 @@ pub(crate) struct Opened {
     pub(crate) project: Project,
     tasks: TokioTasks,
     /// Held while this process may run an engine.
-    lock: Option<EngineLock>,
+    _lock: Option<EngineLock>,
 }
 
 impl Opened {
@@ -149,7 +149,7 @@ impl Opened {
         let ports = tokio_ports(Arc::new(http_port(&connections)?), &tasks);
         let loaded = runnable(&project, &connections);
         let engine = Engine::open(store.clone(), queue, ports, &loaded, &catalogs(&project), pace).await?;
-        Ok(Self { operations: Operations::new(engine), store, connections, project, tasks, lock: None })
+        Ok(Self { operations: Operations::new(engine), store, connections, project, tasks, _lock: None })
     }
 
     /// Opens an installation to work. An empty database is set up, after everything else was found right.
@@ -170,7 +170,11 @@ impl Opened {
         }
         let queue = bothways_brokers::open(&settings.queue).await?;
         let store = database.open_to_work(&project, &checked).await?;
-        Self::assemble(project, connections, store, queue, pace).await
+        let mut opened = Self::assemble(project, connections, store, queue, pace).await?;
+        let engine = opened.engine().clone();
+        let alone = async move || Ok(engine.take_over().await.map(drop)?);
+        opened._lock = Some(EngineLock::take(database.path(), alone).await?);
+        Ok(opened)
     }
 
     /// Starts the engine; it is stopped by [`Running::stop`].

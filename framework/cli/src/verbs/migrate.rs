@@ -3,6 +3,7 @@
 
 use crate::cli::Migrate;
 use crate::database::{Database, State};
+use crate::engine_lock::EngineLock;
 use crate::opened::{catalogs, read_project};
 use crate::output::{Ended, Output, talk};
 use crate::settings::Settings;
@@ -40,7 +41,10 @@ async fn remove(database: &Database, out: Output) -> anyhow::Result<Ended> {
     let was_installed = match database.state().await? {
         State::Missing | State::Empty | State::Foreign => false,
         State::Installed => {
-            database.remove().await?;
+            if !EngineLock::remove(database.path(), async || database.remove().await).await? {
+                talk(format!("an engine runs on {}: stop it first", database.shown()));
+                return Ok(Ended::Waiting);
+            }
             true
         }
     };

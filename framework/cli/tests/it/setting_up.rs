@@ -45,6 +45,22 @@ async fn migrate_and_its_removal_are_a_round_trip() {
 }
 
 #[tokio::test]
+async fn nothing_is_taken_out_under_a_running_engine() {
+    let shop = Shop::new().await;
+    let engine = shop.start(&[]);
+    engine.says("ready").await;
+    let ran = shop.run(&["migrate", "--remove"]).await.ended(1);
+    assert!(ran.err.contains("stop it first"), "{ran:?}");
+    assert_eq!(engine.stop().await, 0);
+    shop.run(&["migrate", "--remove"]).await.ended(0);
+    assert!(!shop.path("bothways.db-engine").exists());
+    assert_eq!(
+        shop.sql("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'bothways%'").await.as_deref(),
+        Some("0")
+    );
+}
+
+#[tokio::test]
 async fn a_table_that_does_not_exist_is_made_from_its_document() {
     let shop = Shop::new().await;
     shop.run(&["migrate", "--remove"]).await.ended(0);
