@@ -13,6 +13,7 @@ mod observation;
 mod path;
 mod record;
 mod secret;
+mod stored;
 mod value;
 
 pub use capability::{Capabilities, FindCapability, Idempotency};

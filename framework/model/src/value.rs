@@ -4,7 +4,6 @@
 use crate::{FieldType, Timestamp};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SecondsFormat, Utc};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
@@ -13,8 +12,7 @@ use uuid::Uuid;
 ///
 /// The serde form is what the engine stores for bases and history, and it describes itself: JSON null, booleans, integers
 /// and strings stand for themselves, everything else is a one-key object (`{"decimal":"1.20"}`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(into = "Stored", try_from = "Stored")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// Known to be empty.
     Null,
@@ -150,16 +148,16 @@ impl Value {
 }
 
 /// UTC, RFC 3339, with as many fractional digits as are needed.
-fn format_timestamp(t: &Timestamp) -> String {
+pub(crate) fn format_timestamp(t: &Timestamp) -> String {
     t.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-fn parse_decimal(text: &str) -> Option<Decimal> {
+pub(crate) fn parse_decimal(text: &str) -> Option<Decimal> {
     Decimal::from_str_exact(text).ok().or_else(|| Decimal::from_scientific(text).ok())
 }
 
 /// Accepts RFC 3339 with any offset, and the zoneless forms databases write (taken as UTC), with `T` or a space.
-fn parse_timestamp(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(t) = DateTime::parse_from_rfc3339(text) {
         return Some(t.with_timezone(&Utc));
@@ -175,67 +173,6 @@ fn parse_timestamp(text: &str) -> Option<Timestamp> {
         }
     }
     NaiveDate::from_str(text).ok().and_then(|d| d.and_hms_opt(0, 0, 0)).map(|t| t.and_utc())
-}
-
-/// The stored form of a [`Value`].
-#[derive(Serialize, Deserialize)]
-#[serde(untagged)]
-enum Stored {
-    Null,
-    Bool(bool),
-    Int(i64),
-    Text(String),
-    Typed(Typed),
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Typed {
-    Decimal(String),
-    Timestamp(String),
-    Date(NaiveDate),
-    Uuid(Uuid),
-    Json(serde_json::Value),
-    List(Vec<Value>),
-}
-
-impl From<Value> for Stored {
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Null => Stored::Null,
-            Value::Bool(b) => Stored::Bool(b),
-            Value::Int(n) => Stored::Int(n),
-            Value::Text(s) => Stored::Text(s),
-            Value::Decimal(d) => Stored::Typed(Typed::Decimal(d.to_string())),
-            Value::Timestamp(t) => Stored::Typed(Typed::Timestamp(format_timestamp(&t))),
-            Value::Date(d) => Stored::Typed(Typed::Date(d)),
-            Value::Uuid(u) => Stored::Typed(Typed::Uuid(u)),
-            Value::Json(j) => Stored::Typed(Typed::Json(j)),
-            Value::List(l) => Stored::Typed(Typed::List(l)),
-        }
-    }
-}
-
-impl TryFrom<Stored> for Value {
-    type Error = ValueError;
-    fn try_from(stored: Stored) -> Result<Self, ValueError> {
-        Ok(match stored {
-            Stored::Null => Value::Null,
-            Stored::Bool(b) => Value::Bool(b),
-            Stored::Int(n) => Value::Int(n),
-            Stored::Text(s) => Value::Text(s),
-            Stored::Typed(Typed::Decimal(d)) => {
-                Value::Decimal(parse_decimal(&d).ok_or_else(|| ValueError::expected("decimal"))?)
-            }
-            Stored::Typed(Typed::Timestamp(t)) => {
-                Value::Timestamp(parse_timestamp(&t).ok_or_else(|| ValueError::expected("timestamp"))?)
-            }
-            Stored::Typed(Typed::Date(d)) => Value::Date(d),
-            Stored::Typed(Typed::Uuid(u)) => Value::Uuid(u),
-            Stored::Typed(Typed::Json(j)) => Value::Json(j),
-            Stored::Typed(Typed::List(l)) => Value::List(l),
-        })
-    }
 }
 
 #[cfg(test)]

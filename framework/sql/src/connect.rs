@@ -25,6 +25,8 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// How long a statement waits for another program's transaction.
 const BUSY: Duration = Duration::from_secs(5);
+/// Rows that may be on their way from a connection to whoever asked: a batch, so that neither waits for the other in between.
+const ROWS: usize = 512;
 /// Connections that only read.
 const READERS: u32 = 4;
 
@@ -82,6 +84,7 @@ impl Database {
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
             .pragma("cache_size", "-8000")
+            .row_buffer_size(ROWS)
             .disable_statement_logging();
         let writer = options.connect().await.map_err(ours)?;
         let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-2000");

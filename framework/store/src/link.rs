@@ -246,6 +246,37 @@ pub struct Link {
     pub lease: Option<Lease>,
 }
 
+impl Link {
+    /// Whether `other` is this link with perhaps another lease.
+    pub fn is_same_but_for_lease(&self, other: &Link) -> bool {
+        let Self {
+            id,
+            pair,
+            local_id,
+            remote_id,
+            account,
+            mode,
+            state,
+            body,
+            created_at,
+            updated_at,
+            in_step_at,
+            lease: _,
+        } = self;
+        *id == other.id
+            && *pair == other.pair
+            && *local_id == other.local_id
+            && *remote_id == other.remote_id
+            && *account == other.account
+            && *mode == other.mode
+            && *state == other.state
+            && *created_at == other.created_at
+            && *updated_at == other.updated_at
+            && *in_step_at == other.in_step_at
+            && *body == other.body
+    }
+}
+
 /// Which links to list.
 #[derive(Clone, Debug, Default)]
 pub struct LinkFilter {

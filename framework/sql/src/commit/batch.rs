@@ -33,9 +33,9 @@ pub(super) struct Batch<'u> {
     /// Tables of the pairs whose units have a row part.
     pub(super) tables: HashMap<PairId, Arc<Table>>,
     /// Links as the database has them.
-    pub(super) stored: HashMap<LinkId, StoredLink>,
+    pub(super) stored: HashMap<LinkId, Arc<StoredLink>>,
     /// Links as the units have left them so far.
-    pub(super) links: HashMap<LinkId, StoredLink>,
+    pub(super) links: HashMap<LinkId, Arc<StoredLink>>,
     /// Links to write, in the order they were first changed.
     pub(super) dirty: Vec<LinkId>,
     holders: HashMap<Identity, LinkId>,
@@ -63,7 +63,7 @@ impl<'u> Batch<'u> {
                 format!("SELECT {LINK} FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))");
             for row in fetch(c, sql, [list(&ids)]).await.map_err(ours)? {
                 let link = read_link(&row)?;
-                stored.insert(link.link.id, link);
+                stored.insert(link.link.id, Arc::new(link));
             }
         }
         let pair_of = |unit: &Unit| match &unit.guard {
@@ -198,7 +198,7 @@ impl<'u> Batch<'u> {
             if !self.dirty.contains(&id) {
                 self.dirty.push(id);
             }
-            self.links.insert(id, StoredLink { link, intents });
+            self.links.insert(id, Arc::new(StoredLink { link, intents }));
         }
         for write in effects.intents {
             if let IntentWrite::Open(intent) = write {
@@ -206,7 +206,8 @@ impl<'u> Batch<'u> {
                     self.opened_deletes.push((intent.pair, intent.at));
                 }
                 if let Some(link) = self.links.get_mut(&intent.link) {
-                    link.intents = link.intents.max(intent.number);
+                    let stored = Arc::make_mut(link);
+                    stored.intents = stored.intents.max(intent.number);
                 }
             }
             self.intents.push(write);

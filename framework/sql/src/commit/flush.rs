@@ -5,7 +5,9 @@ use crate::connect::draw;
 use crate::error::ours;
 use crate::keys::write_keys;
 use crate::statement::{Arg, Bulk, execute, list};
-use crate::stored::{HISTORY, INTENT, LINK, LINK_UPSERT, history_args, intent_args, link_args, nanos};
+use crate::stored::{
+    HISTORY, INTENT, LINK, LINK_UPSERT, StoredLink, history_args, intent_args, link_args, nanos,
+};
 use crate::work_book::WorkBook;
 use bothways_model::Seq;
 use bothways_store::{IntentWrite, Result};
@@ -24,7 +26,8 @@ impl Batch<'_> {
     }
 
     async fn flush_links(&self, c: &mut SqliteConnection) -> Result<()> {
-        let links: Vec<_> = self.dirty.iter().filter_map(|id| self.links.get(id)).collect();
+        let links: Vec<&StoredLink> =
+            self.dirty.iter().filter_map(|id| self.links.get(id).map(|l| &**l)).collect();
         // Links that give an id up step aside first, since another one of the batch may get it.
         let leaving: Vec<String> = links
             .iter()
@@ -40,8 +43,22 @@ impl Batch<'_> {
             let sql = "UPDATE bothways_links SET live = 0 WHERE id IN (SELECT value FROM json_each(?))";
             execute(c, sql, [list(&leaving)]).await.map_err(ours)?;
         }
+        // Most looks find nothing to do: they end with the lease alone changed.
+        let (leases, whole): (Vec<_>, Vec<_>) = links.into_iter().partition(|after| {
+            self.stored.get(&after.link.id).is_some_and(|before| {
+                before.intents == after.intents && before.link.is_same_but_for_lease(&after.link)
+            })
+        });
+        let leases = leases.into_iter().map(|after| {
+            let lease = after.link.lease;
+            let (token, until) = (lease.map(|l| l.token.0), lease.map(|l| nanos(l.until)));
+            vec![after.link.id.to_string().into(), token.into(), until.into()]
+        });
+        let head = "UPDATE bothways_links SET token = v.column2, lease_until = v.column3 FROM (VALUES";
+        let tail = ") AS v WHERE bothways_links.id = v.column1";
+        Bulk { head, width: 3, tail }.run(c, leases.collect()).await.map_err(ours)?;
         let head = format!("INSERT INTO bothways_links ({LINK}) VALUES");
-        let rows = links.into_iter().map(link_args).collect();
+        let rows = whole.into_iter().map(link_args).collect();
         Bulk { head: &head, width: 17, tail: LINK_UPSERT }.run(c, rows).await.map_err(ours)
     }
 
