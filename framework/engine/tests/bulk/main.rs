@@ -12,4 +12,5 @@ mod intake;
 mod listed;
 mod passes;
 mod plans;
+mod policies;
 mod refused;

@@ -1,0 +1,108 @@
+//! What a mapping says about first contact: scope, creates, records named by their rows, nothing to match by.
+
+use crate::harness::{CATALOG, Setup, World};
+use bothways_store::{LinkState, ParkReason};
+use serde_json::json;
+use std::time::Duration;
+
+fn meeting(policies: &str) -> Setup {
+    let policies = format!("{policies}\nsync: {{ feed: never, reconcile: never }}");
+    Setup { walked: false, webhooks: false, ..Setup::with(&policies) }
+}
+
+async fn met(world: &mut World) {
+    world.start().await;
+    let walked = async |w: &World| w.engine.pairs().all(|pair| pair.is_walked());
+    world.until("first contact", Duration::from_secs(600), walked).await;
+    world.settle().await;
+}
+
+/// One on each side that match, and one alone on each side.
+fn populate(world: &World) {
+    world.insert(&[("name", "Ada"), ("email", "ada@example.com")]);
+    world.remote_create(json!({ "name": "Ada", "email": "ada@example.com" }));
+    world.insert(&[("name", "Here"), ("email", "here@example.com")]);
+    world.remote_create(json!({ "name": "There", "email": "there@example.com" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_ignored_is_only_linked() {
+    let mut world = World::stopped(meeting("creates: { from_remote: ignore, from_local: ignore }")).await;
+    populate(&world);
+    met(&mut world).await;
+    assert_eq!((world.links().await.len(), world.rows().await.len(), world.writes()), (1, 2, 0));
+    assert!(world.parked().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_to_a_person_is_parked_one_by_one() {
+    let mut world = World::stopped(meeting("creates: { from_remote: manual, from_local: manual }")).await;
+    populate(&world);
+    met(&mut world).await;
+    assert_eq!((world.links().await.len(), world.rows().await.len(), world.writes()), (1, 2, 0));
+    let reasons: Vec<_> = world.parked().await.iter().map(|w| w.parked.as_ref().unwrap().reason).collect();
+    assert_eq!(reasons, [ParkReason::Create, ParkReason::Create]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_out_of_scope_takes_no_part() {
+    let scope =
+        "only: { remote: \"@.phone == '+1'\", local: { note: ours } }\non_create: { local: { note: ours } }";
+    let mut world = World::stopped(meeting(scope)).await;
+    world.insert(&[("name", "In"), ("email", "in@example.com"), ("phone", "+1"), ("note", "ours")]);
+    world.insert(&[("name", "Out"), ("email", "out@example.com"), ("phone", "+1"), ("note", "theirs")]);
+    world.remote_create(json!({ "name": "In", "email": "in@example.com", "phone": "+1" }));
+    world.remote_create(json!({ "name": "Out", "email": "out@example.com", "phone": "+1" }));
+    world.remote_create(json!({ "name": "Far out", "email": "far@example.com", "phone": "+2" }));
+    met(&mut world).await;
+    let links = world.links().await;
+    // "Out" is in scope remotely and not locally: its record gets a row of its own.
+    assert_eq!(links.iter().filter(|link| link.state == LinkState::Linked).count(), 2, "{links:#?}");
+    assert_eq!((world.rows().await.len(), world.customers().len(), world.writes()), (3, 3, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_match_fields_nobody_is_taken_for_somebody_else() {
+    let setup = meeting("");
+    let mapping = setup.mapping.replace("match: [email], ", "");
+    let mut world = World::stopped(Setup { mapping, ..setup }).await;
+    populate(&world);
+    met(&mut world).await;
+    assert_eq!((world.links().await.len(), world.rows().await.len(), world.customers().len()), (4, 4, 4));
+    assert!(world.parked().await.is_empty());
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn blank_values_never_match() {
+    let mut world = World::stopped(meeting("")).await;
+    world.insert(&[("name", "Nobody"), ("email", "")]);
+    world.insert(&[("name", "Blank"), ("email", "  ")]);
+    world.remote_create(json!({ "name": "Nobody" }));
+    met(&mut world).await;
+    assert_eq!((world.rows().await.len(), world.customers().len()), (3, 3));
+    assert_eq!(world.links().await.len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_names_its_record_gets_that_one() {
+    let setup = meeting("");
+    let mapping = setup.mapping.replace("match: [email], ", "match: [email], remote_id: stripe_id, ");
+    let catalog = CATALOG.replace("note: text?", "note: text?, stripe_id: text?");
+    let mut world = World::stopped(Setup { mapping, catalog, ..setup }).await;
+    let first = world.remote_create(json!({ "name": "First", "email": "same@example.com" }));
+    let second = world.remote_create(json!({ "name": "Second", "email": "same@example.com" }));
+    let row =
+        world.insert(&[("name", "Second"), ("email", "same@example.com"), ("stripe_id", second.as_str())]);
+    let lost = world.insert(&[("name", "Lost"), ("email", "lost@example.com"), ("stripe_id", "cus_nowhere")]);
+    met(&mut world).await;
+    assert_eq!(world.link_of(&row).await.remote_id, Some(second));
+    let links = world.links().await;
+    // The other one of that email is not taken for the same person, nor made a second row without asking.
+    assert!(
+        links.iter().all(|link| link.remote_id.as_ref() != Some(&first) || link.local_id.is_some()),
+        "{links:#?}"
+    );
+    assert!(links.iter().all(|link| link.local_id.as_ref() != Some(&lost)));
+    assert_eq!(world.writes(), 0, "a row that names its record is not created again");
+}
