@@ -4,10 +4,18 @@
 //! knows no `created` filter and refuses the feed's query. Edits of people are made as people make them: by SQL through a connection of
 //! its own, and by calls of the service's API. A peer that cannot be started fails the test with its reason.
 
+mod both_edited;
+mod by_hand;
+mod first_contact;
+mod guarding;
 mod installation;
+mod killed;
+mod migrating;
 mod noticing;
 mod patience;
 mod peer;
+mod planning;
 mod program;
+mod resuming;
 mod sides;
 mod table;

@@ -6,7 +6,9 @@ use crate::real::table::Table;
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// The shipped mapping's line about how often it looks.
 const SHIPPED_SYNC: &str = "sync: { feed: 10s, reconcile: 24h }";
@@ -19,10 +21,9 @@ pub(crate) const FEED_ALONE: &str = "sync: { feed: 5s, reconcile: never }";
 
 /// A folder with everything an installation needs.
 pub(crate) struct Installation {
-    folder: TempDir,
+    folder: Arc<TempDir>,
     hooks: u16,
     settings: Vec<(&'static str, String)>,
-    starts: u32,
 }
 
 /// What a verb that ended by itself left behind.
@@ -58,7 +59,7 @@ impl Installation {
             ("STRIPE_RATE", "100000/s".to_owned()),
             ("STRIPE_CONCURRENT", "32".to_owned()),
         ];
-        Self { folder, hooks: free_port(), settings, starts: 0 }
+        Self { folder: Arc::new(folder), hooks: free_port(), settings }
     }
 
     /// Where everything is.
@@ -88,17 +89,21 @@ impl Installation {
         self.settings.push(("STRIPE_WEBHOOK_SECRET", secret));
     }
 
+    /// The same installation for a second process beside the first: only the port of its webhooks is another.
+    pub(crate) fn with_other_ports(&self) -> Self {
+        Self { folder: self.folder.clone(), hooks: free_port(), settings: self.settings.clone() }
+    }
+
     /// Starts `run --approve` and waits until it works.
-    pub(crate) async fn run(&mut self) -> Process {
+    pub(crate) async fn run(&self) -> Process {
         let mut running = self.start(&["run", "--approve"]);
         running.hear("that it is ready", |line| (line == "ready").then_some(())).await;
         running
     }
 
     /// Starts a verb.
-    pub(crate) fn start(&mut self, words: &[&str]) -> Process {
-        self.starts += 1;
-        let log = self.folder().join(format!("{}-{}.log", words[0], self.starts));
+    pub(crate) fn start(&self, words: &[&str]) -> Process {
+        let log = self.folder().join(format!("{}-{}.log", words[0], Uuid::now_v7()));
         Process::start(&format!("bothways {}", words.join(" ")), &mut self.command(words), log)
     }
 

@@ -11,7 +11,7 @@ async fn by_webhook_alone_against_the_sandbox() {
     let mut installation = Installation::new(WEBHOOKS_ALONE);
     let peer = Peer::sandbox(installation.folder()).await;
     installation.connect_with_webhooks(&peer).await;
-    both_directions(&mut installation, &peer).await;
+    both_directions(&installation, &peer).await;
 }
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn by_signed_webhook_alone_against_localstripe() {
     let mut installation = Installation::new(WEBHOOKS_ALONE);
     let peer = Peer::localstripe(installation.folder()).await;
     installation.connect_with_webhooks(&peer).await;
-    both_directions(&mut installation, &peer).await;
+    both_directions(&installation, &peer).await;
 }
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn by_full_pass_alone_against_the_sandbox() {
     let mut installation = Installation::new(PASSES_ALONE);
     let peer = Peer::sandbox(installation.folder()).await;
     installation.connect(&peer);
-    both_directions(&mut installation, &peer).await;
+    both_directions(&installation, &peer).await;
 }
 
 #[tokio::test]
@@ -35,7 +35,7 @@ async fn by_full_pass_alone_against_localstripe() {
     let mut installation = Installation::new(PASSES_ALONE);
     let peer = Peer::localstripe(installation.folder()).await;
     installation.connect(&peer);
-    both_directions(&mut installation, &peer).await;
+    both_directions(&installation, &peer).await;
 }
 
 #[tokio::test]
@@ -43,11 +43,11 @@ async fn by_event_feed_alone_against_the_sandbox() {
     let mut installation = Installation::new(FEED_ALONE);
     let peer = Peer::sandbox(installation.folder()).await;
     installation.connect(&peer);
-    both_directions(&mut installation, &peer).await;
+    both_directions(&installation, &peer).await;
 }
 
 /// Each step has to be seen before the next one, so that none of them can stand in for another.
-async fn both_directions(installation: &mut Installation, peer: &Peer) {
+async fn both_directions(installation: &Installation, peer: &Peer) {
     let mut running = installation.run().await;
     let table = installation.table().await;
     // A record that the first walk finds proves that the walk is over: what comes later is not found by it.

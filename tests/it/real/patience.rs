@@ -11,21 +11,26 @@ pub(crate) const EVENTUALLY: Duration = Duration::from_secs(180);
 /// How long is waited between two looks.
 const BETWEEN: Duration = Duration::from_millis(50);
 
-/// Looks until there is something to return; an error says what is still missing.
+/// Looks until there is something to return; an error says what is still missing. How long it took is said, for whoever reads the
+/// output of a test.
 ///
 /// # Panics
 /// With what was missing last, when the limit is over.
+#[allow(clippy::print_stderr, reason = "read with the failure of a test")]
 pub(crate) async fn until<T>(
     what: &str,
     limit: Duration,
     mut look: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
-    let end = Instant::now() + limit;
+    let start = Instant::now();
     loop {
         match look().await {
-            Ok(found) => return found,
+            Ok(found) => {
+                eprintln!("{:6} ms  {what}", start.elapsed().as_millis());
+                return found;
+            }
             Err(missing) => {
-                assert!(Instant::now() < end, "{what}: not within {limit:?}: {missing}");
+                assert!(start.elapsed() < limit, "{what}: not within {limit:?}: {missing}");
             }
         }
         sleep(BETWEEN).await;

@@ -91,16 +91,6 @@ impl Table {
         assert_eq!(done.rows_affected(), 1, "one row has the email {email}");
     }
 
-    pub(crate) async fn set_phone(&self, email: &str, phone: &str) {
-        let done = sqlx::query("update customers set phone = ? where email = ?")
-            .bind(phone)
-            .bind(email)
-            .execute(&self.pool)
-            .await
-            .expect("updated");
-        assert_eq!(done.rows_affected(), 1, "one row has the email {email}");
-    }
-
     /// All rows, by key.
     pub(crate) async fn rows(&self) -> Vec<Row> {
         let rows: Vec<(i64, String, Option<String>, Option<String>)> =
@@ -144,6 +134,11 @@ impl Table {
 
     /// One number.
     pub(crate) async fn number(&self, sql: &'static str) -> i64 {
+        sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// One text.
+    pub(crate) async fn text(&self, sql: &'static str) -> String {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
