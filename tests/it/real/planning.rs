@@ -4,6 +4,7 @@ use crate::real::installation::{Installation, PASSES_ALONE};
 use crate::real::peer::Peer;
 use crate::real::table::Table;
 use reqwest::Method;
+use serde_json::Value as Json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -24,8 +25,10 @@ async fn plan_before_migrate_writes_nothing_on_either_side() {
 
     let done = installation.verb(&["plan", "--format", "json"]);
     assert!(done.code == Some(0) || done.code == Some(1), "{done:?}");
-    for part in ["link", "create"] {
-        assert!(done.out.contains(part), "the plan names what would happen: {done:?}");
+    let lines = done.out.lines().map(|line| serde_json::from_str::<Json>(line).expect("a line of JSON"));
+    let totals = lines.last().expect("the totals")["totals"].clone();
+    for (what, expected) in [("link", 1), ("create_local", 1), ("create_remote", 1), ("ambiguous", 0)] {
+        assert_eq!(totals[what], expected, "the plan says what would happen: {done:?}");
     }
 
     let after = files(installation.folder());
