@@ -5,6 +5,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use std::io::{self, IsTerminal, Write};
 
+/// Below this many characters columns are not wrapped.
+const NARROW: u16 = 60;
+
 /// How a verb ended, if it could run at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -79,8 +82,8 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header.map(str::to_uppercase));
-        if !io::stdout().is_terminal() {
-            // A pipe has no width: one line for each row.
+        if !io::stdout().is_terminal() || table.width().is_none_or(|width| width < NARROW) {
+            // A pipe has no width, and on a very narrow terminal wrapped columns say less than wrapped lines.
             table.set_content_arrangement(ContentArrangement::Disabled);
         }
         for row in rows {

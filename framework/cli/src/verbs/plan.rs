@@ -207,30 +207,39 @@ fn field(verdict: &Verdict, action: PlanAction) -> String {
 
 fn sum_up(mapping: &str, totals: &PlanTotals, out: Output) -> anyhow::Result<()> {
     let all = [
-        (totals.link, "to link"),
-        (totals.link_differing, "of them differing"),
-        (totals.create_local, "rows to create"),
-        (totals.create_remote, "remote records to create"),
-        (totals.update_local, "rows to change"),
-        (totals.update_remote, "remote records to change"),
-        (totals.delete_local, "rows to delete"),
-        (totals.delete_remote, "remote records to delete"),
-        (totals.close, "links to close"),
-        (totals.conflicts, "with conflicts"),
-        (totals.ambiguous, "ambiguous groups"),
-        (totals.ask, "to be decided by a person"),
-        (totals.unreadable, "unreadable rows"),
+        (totals.link, "to link", "to link"),
+        (totals.link_differing, "of them differing", "of them differing"),
+        (totals.create_local, "row to create", "rows to create"),
+        (totals.create_remote, "remote record to create", "remote records to create"),
+        (totals.update_local, "row to change", "rows to change"),
+        (totals.update_remote, "remote record to change", "remote records to change"),
+        (totals.delete_local, "row to delete", "rows to delete"),
+        (totals.delete_remote, "remote record to delete", "remote records to delete"),
+        (totals.close, "link to close", "links to close"),
+        (totals.conflicts, "with conflicts", "with conflicts"),
+        (totals.ambiguous, "ambiguous group", "ambiguous groups"),
+        (totals.ask, "to be decided by a person", "to be decided by a person"),
+        (totals.unreadable, "unreadable row", "unreadable rows"),
     ];
     let parts: Vec<String> =
-        all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        all.iter().filter(|(n, _, _)| *n > 0).map(|(n, one, many)| count(*n, one, many)).collect();
     let parts = if parts.is_empty() { "nothing to do".to_owned() } else { parts.join(", ") };
     out.line(&format!(
-        "{mapping}: {} remote records, {} rows, {} in step; {parts}",
-        totals.remote, totals.local, totals.in_step
+        "{mapping}: {}, {}, {} in step; {parts}",
+        count(totals.remote, "remote record", "remote records"),
+        count(totals.local, "row", "rows"),
+        totals.in_step
     ))?;
     talk(format!(
-        "carrying it out takes {} reads and {} writes beside one walk; this plan made {} requests, all of them reads; digest {}",
-        totals.reads, totals.writes, totals.asked, totals.digest
+        "carrying it out takes {} and {} beside one walk; this plan made {}, all of them reads; digest {}",
+        count(totals.reads, "read", "reads"),
+        count(totals.writes, "write", "writes"),
+        count(totals.asked, "request", "requests"),
+        totals.digest
     ));
     Ok(())
+}
+
+fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
