@@ -4,6 +4,7 @@ mod demo;
 mod documents;
 mod help;
 mod operate;
+mod readme;
 mod running;
 mod setting_up;
 mod shop;
