@@ -23,25 +23,25 @@ export async function launch() {
 
 // Opens a page in a context of its own. Everything the browser complains about (scripts that fail, what the content security policy
 // blocks, addresses outside) ends up in `complaints`.
-export async function open(browser, path, options = {}) {
+export async function open(browser, path, { base = url, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE);
   page.complaints = [];
   page.on("pageerror", (error) => page.complaints.push(`script: ${error.message}`));
   page.on("console", (message) => {
-    // A refused form answers 4xx, which the browser notes as an error of the network.
-    const refused = /Failed to load resource.*\b(409|422)\b/.test(message.text());
-    if (message.type() === "error" && !refused) page.complaints.push(`console: ${message.text()}`);
+    // A refusal is an answer 4xx, which the browser notes as an error of the network.
+    const refused = /Failed to load resource.*\b(401|409|422)\b/.test(message.text());
+    if (message.type() === "error" && !refused) page.complaints.push(`console: ${message.text()} ${message.location().url}`);
   });
   page.on("dialog", async (dialog) => {
     page.complaints.push(`dialog: ${dialog.message()}`);
     await dialog.dismiss();
   });
   page.on("request", (request) => {
-    if (!request.url().startsWith(url) && !request.url().startsWith("data:")) page.complaints.push(`outside: ${request.url()}`);
+    if (!request.url().startsWith(base) && !request.url().startsWith("data:")) page.complaints.push(`outside: ${request.url()}`);
   });
-  await page.goto(url + path);
+  await page.goto(base + path);
   return page;
 }
 

@@ -1,6 +1,6 @@
 //! Logging in: by the address printed at start, once, or with an API token.
 
-use super::{Shell, render, render_as};
+use super::{Shell, assets, render, render_as};
 use crate::access::{Access, authenticate, clear_cookie, cookie, peer, read_body, refuse, set_cookie};
 use crate::api::Query;
 use crate::app::App;
@@ -43,7 +43,9 @@ struct LoginPage {
 
 #[derive(Template)]
 #[template(path = "welcome.html")]
-struct WelcomePage;
+struct WelcomePage {
+    icon: String,
+}
 
 impl LoginPage {
     fn new(refusal: Option<String>) -> Self {
@@ -90,7 +92,7 @@ async fn leave(State(app): State<App>, headers: HeaderMap) -> Response {
 }
 
 fn welcome(app: &App, cookie: &str) -> Response {
-    let mut response = match WelcomePage.render() {
+    let mut response = match (WelcomePage { icon: assets::url("icon.svg") }).render() {
         Ok(html) => Html(html).into_response(),
         Err(_) => Redirect::to("/").into_response(),
     };

@@ -213,6 +213,10 @@ async fn finish(visit: Visit, id: String, done: Result<(), Problem>) -> Response
     let page = match done {
         Ok(()) => Ok(Redirect::to("/waiting").into_response()),
         Err(problem) if problem.status.is_server_error() => Err(problem),
+        Err(problem) if problem.status == StatusCode::NOT_FOUND => {
+            let over = "this is not waiting any more: somebody decided it, or it came right by itself";
+            waiting_page(&visit, None, Some(Problem::new(StatusCode::CONFLICT, "over", over))).await
+        }
         Err(problem) => waiting_page(&visit, Some(id), Some(problem)).await,
     };
     visit.show(page).await
