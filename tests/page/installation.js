@@ -59,6 +59,10 @@ export async function install() {
       const answer = await fetch(`${stripe}/v1/customers?limit=100`, { headers: { Authorization: `Bearer ${env.STRIPE_API_KEY}` } });
       return (await answer.json()).data;
     },
+    // Deletes a customer as another program would.
+    async remove(id) {
+      await fetch(`${stripe}/v1/customers/${id}`, { method: "DELETE", headers: { Authorization: `Bearer ${env.STRIPE_API_KEY}` } });
+    },
     async stop() {
       await running.stop();
       await sandbox.stop();

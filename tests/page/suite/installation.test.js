@@ -91,9 +91,21 @@ describe("an installation of one's own", () => {
     const decision = page.locator("article.item", { has: page.locator(".chip", { hasText: "delete" }) });
     await decision.waitFor({ timeout: 30_000 });
     await picture(page, "waiting-delete");
-    await decision.getByRole("button", { name: "Delete on the other side too" }).click();
+    await decision.getByRole("button", { name: "Delete it in stripe too" }).click();
     await decision.waitFor({ state: "detached", timeout: 30_000 });
     await eventually(async () => assert.deepEqual((await own.customers()).map((c) => c.email), ["ada@example.com"]));
+  });
+
+  test("a record that was deleted elsewhere can be created there again", async () => {
+    const [ada] = await own.customers();
+    await own.remove(ada.id);
+    await goto("/waiting");
+    const decision = page.locator("article.item", { hasText: ada.id });
+    await decision.waitFor({ timeout: 40_000 });
+    await decision.getByRole("button", { name: "Create it in stripe again" }).click();
+    await decision.waitFor({ state: "detached", timeout: 30_000 });
+    await eventually(async () => assert.deepEqual((await own.customers()).map((c) => c.email), ["ada@example.com"]));
+    assert.notEqual((await own.customers())[0].id, ada.id);
   });
 
   test("what the service refuses waits until it is mended, tried again or dropped", async () => {

@@ -13,6 +13,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use bothways_engine::stored::DeleteChoice;
 use bothways_engine::{EngineError, Item, KeepText, Resolution};
+use bothways_model::LocalId;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -51,6 +52,8 @@ struct Shown {
     message: String,
     since: String,
     fields: Vec<ShownField>,
+    /// For a delete: whether it is the row that is gone, not the record.
+    gone_here: bool,
     digest: String,
 }
 
@@ -89,16 +92,20 @@ async fn waiting_page(
         None => operations.parked(None, None, SHOWN).await?,
     };
     let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let mut listed = Vec::new();
+    for item in items {
+        listed.push(shown(visit, item).await);
+    }
     let page = WaitingPage {
         shell: visit.shell("Waiting", "waiting").await,
         only,
         refusal: refusal.map(|problem| problem.detail),
-        items: items.into_iter().map(|item| shown(visit, item)).collect(),
+        items: listed,
     };
     Ok(render_as(status, &page))
 }
 
-fn shown(visit: &Visit, item: Item) -> Shown {
+async fn shown(visit: &Visit, item: Item) -> Shown {
     let pair = visit.app.operations.pair(Some(&item.mapping)).ok();
     let catalog = pair.as_ref().map(|p| p.mapping.catalog.name.clone());
     let subject = match (&item.local_id, &catalog) {
@@ -107,7 +114,14 @@ fn shown(visit: &Visit, item: Item) -> Shown {
         (None, _) => String::new(),
     };
     let value = |value: &Option<Json>| value.as_ref().map_or_else(|| "(not known)".to_owned(), plain);
+    let row = match (&item.local_id, &catalog) {
+        (Some(id), Some(catalog)) if item.reason == "delete" => {
+            visit.app.records.get(catalog, &LocalId::from(id.as_str())).await.ok()
+        }
+        _ => None,
+    };
     Shown {
+        gone_here: row.is_none_or(|row| row.deleted_at.is_some()),
         url: item.local_id.as_ref().zip(catalog.as_ref()).map(|(id, c)| path(&["records", c, id])),
         connection: pair.map_or_else(|| "the other side".into(), |p| p.connection.0.clone()),
         tone: if matches!(item.reason.as_str(), "delete" | "create") { "wait" } else { "bad" },
