@@ -78,10 +78,14 @@ async fn survive(installation: &Installation, peer: &Peer) {
         let killed_at = numbers.start + world.draw.below(ROUND * 3 / 4);
         for number in numbers {
             if number == killed_at {
-                kill_at_some_moment(&mut running, &mut world.draw).await;
+                // While it is busy with the last few changes.
+                kill_within(20, &mut running, &mut world.draw).await;
             }
             world.change(number).await;
         }
+        // While it is busy with all that happened when it was down.
+        running = installation.run().await;
+        kill_within(400, &mut running, &mut world.draw).await;
         running = installation.run().await;
     }
     let expected = world.expected;
@@ -101,9 +105,9 @@ async fn survive(installation: &Installation, peer: &Peer) {
     assert!(running.is_running());
 }
 
-/// Within half a second from now, wherever the program is then.
-async fn kill_at_some_moment(running: &mut Process, draw: &mut Draw) {
-    let moment = Duration::from_millis(draw.below(500));
+/// Within so many milliseconds from now, wherever the program is then.
+async fn kill_within(millis: u64, running: &mut Process, draw: &mut Draw) {
+    let moment = Duration::from_millis(draw.below(millis));
     let ended = timeout(moment, running.end()).await;
     assert!(ended.is_err(), "it has ended by itself: {ended:?}");
     running.kill();
