@@ -3,132 +3,30 @@
 //! anything to do, so waiting costs nothing and no test sleeps for real.
 #![allow(dead_code, unreachable_pub)]
 
-use async_trait::async_trait;
+mod ports;
+
+pub use ports::TestClock;
+use ports::{TestHttp, TestRandom, TestTasks};
+
 use bothways_connector::{Connector, Unverified};
-use bothways_connector_sandbox::{Answer, Config, Fault, Stripe};
-use bothways_engine::{
-    Clock, Engine, Http, Intake, Loaded, Operations, Ports, Purpose, Random, Received, SendError, Settings,
-    Tasks,
-};
+use bothways_connector_sandbox::{Config, Fault, Stripe};
+use bothways_engine::{Clock, Engine, Intake, Loaded, Operations, Ports, Received, Settings};
 use bothways_mapping::{Mapping, SourceFile};
 use bothways_model::{
-    Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Request, Response, Timestamp, Value,
+    Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Timestamp, Value,
 };
 use bothways_queue::MemoryQueue;
 use bothways_store::MemoryStore;
 use bothways_store::{Capture, Link, LinkFilter, Links, Pairs, ParkedFilter, Rows, Work, WorkQueue};
-use chrono::{TimeDelta, TimeZone, Utc};
-use futures::future::BoxFuture;
+use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 const KEY: &str = "sk_test_harness";
-
-/// Virtual time from a fixed start.
-pub struct TestClock {
-    start: Instant,
-}
-
-#[async_trait]
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        let start = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).single().unwrap();
-        start + TimeDelta::from_std(self.start.elapsed()).unwrap()
-    }
-
-    async fn sleep(&self, duration: Duration) {
-        tokio::time::sleep(duration).await;
-    }
-}
-
-struct TestRandom {
-    count: AtomicU64,
-}
-
-impl Random for TestRandom {
-    fn uuid(&self, now: Timestamp) -> Uuid {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let millis = u64::try_from(now.timestamp_millis()).unwrap();
-        let mut bytes = [0u8; 10];
-        bytes[2..].copy_from_slice(&count.to_be_bytes());
-        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
-    }
-
-    fn below(&self, bound: u64) -> u64 {
-        if bound == 0 {
-            0
-        } else {
-            self.count.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) % bound
-        }
-    }
-}
-
-/// Tasks of one incarnation, so that it can be killed.
-#[derive(Default)]
-struct TestTasks {
-    running: Mutex<Vec<AbortHandle>>,
-}
-
-impl Tasks for TestTasks {
-    fn spawn(&self, _name: &'static str, future: BoxFuture<'static, ()>) {
-        let handle = tokio::spawn(future).abort_handle();
-        let mut running = self.running.lock().unwrap();
-        running.retain(|h| !h.is_finished());
-        running.push(handle);
-    }
-}
-
-impl TestTasks {
-    fn kill(&self) {
-        for handle in self.running.lock().unwrap().drain(..) {
-            handle.abort();
-        }
-    }
-}
-
-/// The sandbox behind the HTTP port.
-struct TestHttp {
-    stripe: Arc<Mutex<Stripe>>,
-    clock: Arc<TestClock>,
-    latency: Mutex<Duration>,
-    down: Mutex<bool>,
-}
-
-#[async_trait]
-impl Http for TestHttp {
-    async fn send(
-        &self,
-        _connection: &ConnectionName,
-        _purpose: Purpose,
-        request: Request,
-        deadline: Duration,
-    ) -> Result<Response, SendError> {
-        let latency = *self.latency.lock().unwrap();
-        tokio::time::sleep(latency / 2).await;
-        if *self.down.lock().unwrap() {
-            return Err(SendError::NotSent("connection refused".into()));
-        }
-        let answer = self.stripe.lock().unwrap().handle(&request, self.clock.now());
-        tokio::time::sleep(latency / 2).await;
-        match answer {
-            Answer::Response(response) => Ok(response),
-            Answer::Dropped => Err(SendError::Lost("connection reset".into())),
-            Answer::Slow(response, wait) if wait < deadline => {
-                tokio::time::sleep(wait).await;
-                Ok(response)
-            }
-            Answer::Slow(..) => {
-                tokio::time::sleep(deadline).await;
-                Err(SendError::Lost("timeout".into()))
-            }
-        }
-    }
-}
 
 /// How a world is set up.
 #[derive(Clone)]

@@ -5,7 +5,6 @@ use bothways_model::Record;
 use bothways_store::{Delivery, Intake, Links, Rows, Signal, Subject, Take, WorkQueue};
 use futures::FutureExt;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 fn delivery(pair: bothways_model::PairId, n: usize) -> Delivery {
     let signal =
@@ -70,7 +69,7 @@ async fn a_commit_that_is_dropped_half_way_leaves_nothing() {
                 if finished {
                     break;
                 }
-                tokio::time::sleep(Duration::from_micros(200)).await;
+                tokio::task::yield_now().await;
             }
             if finished {
                 break;

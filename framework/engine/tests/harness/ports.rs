@@ -1,0 +1,115 @@
+//! The ports of a test's world: virtual time, counted randomness, tasks that can be killed, the sandbox as HTTP.
+
+use async_trait::async_trait;
+use bothways_connector_sandbox::{Answer, Stripe};
+use bothways_engine::{Clock, Http, Purpose, Random, SendError, Tasks};
+use bothways_model::{ConnectionName, Request, Response, Timestamp};
+use chrono::{TimeDelta, TimeZone, Utc};
+use futures::future::BoxFuture;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+/// Virtual time from a fixed start.
+pub struct TestClock {
+    pub(super) start: Instant,
+}
+
+#[async_trait]
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        let start = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).single().unwrap();
+        start + TimeDelta::from_std(self.start.elapsed()).unwrap()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+pub(super) struct TestRandom {
+    pub(super) count: AtomicU64,
+}
+
+impl Random for TestRandom {
+    fn uuid(&self, now: Timestamp) -> Uuid {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let millis = u64::try_from(now.timestamp_millis()).unwrap();
+        let mut bytes = [0u8; 10];
+        bytes[2..].copy_from_slice(&count.to_be_bytes());
+        uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid()
+    }
+
+    fn below(&self, bound: u64) -> u64 {
+        if bound == 0 {
+            0
+        } else {
+            self.count.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9E37_79B9_7F4A_7C15) % bound
+        }
+    }
+}
+
+/// Tasks of one incarnation, so that it can be killed.
+#[derive(Default)]
+pub(super) struct TestTasks {
+    pub(super) running: Mutex<Vec<AbortHandle>>,
+}
+
+impl Tasks for TestTasks {
+    fn spawn(&self, _name: &'static str, future: BoxFuture<'static, ()>) {
+        let handle = tokio::spawn(future).abort_handle();
+        let mut running = self.running.lock().unwrap();
+        running.retain(|h| !h.is_finished());
+        running.push(handle);
+    }
+}
+
+impl TestTasks {
+    pub(super) fn kill(&self) {
+        for handle in self.running.lock().unwrap().drain(..) {
+            handle.abort();
+        }
+    }
+}
+
+/// The sandbox behind the HTTP port.
+pub(super) struct TestHttp {
+    pub(super) stripe: Arc<Mutex<Stripe>>,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) latency: Mutex<Duration>,
+    pub(super) down: Mutex<bool>,
+}
+
+#[async_trait]
+impl Http for TestHttp {
+    async fn send(
+        &self,
+        _connection: &ConnectionName,
+        _purpose: Purpose,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, SendError> {
+        let latency = *self.latency.lock().unwrap();
+        tokio::time::sleep(latency / 2).await;
+        if *self.down.lock().unwrap() {
+            return Err(SendError::NotSent("connection refused".into()));
+        }
+        let answer = self.stripe.lock().unwrap().handle(&request, self.clock.now());
+        tokio::time::sleep(latency / 2).await;
+        match answer {
+            Answer::Response(response) => Ok(response),
+            Answer::Dropped => Err(SendError::Lost("connection reset".into())),
+            Answer::Slow(response, wait) if wait < deadline => {
+                tokio::time::sleep(wait).await;
+                Ok(response)
+            }
+            Answer::Slow(..) => {
+                tokio::time::sleep(deadline).await;
+                Err(SendError::Lost("timeout".into()))
+            }
+        }
+    }
+}
