@@ -152,6 +152,8 @@ pub(crate) struct Pass<'p> {
 
 /// A page without effects is stored with every so many: reading a few again after a kill is cheaper than a commit for each.
 const STORE_EVERY: u32 = 8;
+/// A pass that meets a busy database goes on this often, after doubling waits from 200 ms.
+const TRIES: u32 = 8;
 /// A walk whose page cursor is refused begins again this often.
 const RESTARTS: u64 = 3;
 /// What was observed longer ago than this, on a service that cannot say what changed since, is observed again.
@@ -177,14 +179,42 @@ impl Engine {
         let _one_at_a_time = passing.lock().await;
         self.check_passable(&runtime, options).await?;
         let reader = format!("pass/{pair}");
-        let mut pass = Pass::begin(self.clone(), runtime, options, progress).await?;
-        let result = pass.run().await;
+        let result = self.pass_with_patience(&runtime, options, progress).await;
         match &result {
             Ok(_) => self.set_trouble(&reader, None),
             Err(_) if self.is_stopping() => {}
             Err(error) => self.set_trouble(&reader, Some(error.to_string())),
         }
         result
+    }
+
+    /// A busy database is no reason to give up: the pass goes on from where it is stored.
+    async fn pass_with_patience(
+        self: &Arc<Self>,
+        pair: &Arc<PairRuntime>,
+        mut options: PassOptions,
+        progress: Progress<'_>,
+    ) -> Result<PassReport, EngineError> {
+        let mut tries = 0;
+        loop {
+            let result = match Pass::begin(self.clone(), pair.clone(), options, progress).await {
+                Ok(mut pass) => {
+                    options.restart = false;
+                    pass.run().await
+                }
+                Err(error) => Err(error),
+            };
+            match result {
+                Err(EngineError::Store(error))
+                    if error.kind == StoreErrorKind::Retry && tries < TRIES && !self.is_stopping() =>
+                {
+                    tries += 1;
+                    tracing::warn!(pair = %pair.id, error = %error, "the database is busy; the full pass goes on in a moment");
+                    self.pause_for(Duration::from_millis(100) * (1 << tries)).await;
+                }
+                other => return other,
+            }
+        }
     }
 
     async fn check_passable(&self, pair: &PairRuntime, options: PassOptions) -> Result<(), EngineError> {

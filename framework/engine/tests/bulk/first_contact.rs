@@ -132,11 +132,11 @@ async fn place(world: &World) -> Option<(String, u64, u64)> {
 #[tokio::test(start_paused = true)]
 async fn a_walk_that_is_killed_goes_on_where_it_was() {
     let mut world = World::stopped(meeting()).await;
-    populate(&world, 700, 350);
+    populate(&world, 400, 200);
     world.start().await;
     let mut places = Vec::new();
     for _ in 0..8 {
-        tokio::time::sleep(Duration::from_millis(130)).await;
+        tokio::time::sleep(Duration::from_millis(90)).await;
         world.kill();
         places.extend(place(&world).await);
         world.restart().await;
@@ -150,9 +150,9 @@ async fn a_walk_that_is_killed_goes_on_where_it_was() {
     assert!(places.iter().all(|(id, ..)| *id == places[0].0), "{places:?}");
     assert!(places.iter().any(|(_, stage, seen)| *stage == 0 && *seen > 0), "{places:?}");
     walked(&world).await;
-    assert_eq!(world.links().await.len(), 1050);
+    assert_eq!(world.links().await.len(), 600);
     world.assert_in_step().await;
-    assert_eq!(world.writes(), 350);
+    assert_eq!(world.writes(), 200);
 }
 
 #[tokio::test(start_paused = true)]
