@@ -167,35 +167,33 @@ async fn call(
     let connection = table::open(&db)?;
     while woken.recv().await.is_some() {
         // More than one batch may be there, and nobody wakes it for the rest.
-        while send_batch(&connection, &url, &client).await? > 0 {}
+        loop {
+            let batch: Vec<(i64, String, String)> = connection
+                .prepare_cached(
+                    "SELECT o.number, o.customer, c.name FROM outbox o JOIN customers c ON c.id = o.customer ORDER BY o.number LIMIT 1000",
+                )?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            if batch.is_empty() {
+                break;
+            }
+            for (number, customer, name) in batch {
+                let body: String =
+                    form_urlencoded::Serializer::new(String::new()).append_pair("name", &name).finish();
+                client
+                    .post(format!("{url}/v1/customers/{customer}"))
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(body)
+                    .send()
+                    .await?
+                    .error_for_status()?
+                    .bytes()
+                    .await?;
+                connection.prepare_cached("DELETE FROM outbox WHERE number = ?1")?.execute([number])?;
+            }
+        }
     }
     Ok(())
-}
-
-/// Sends the oldest entries; returns how many there were.
-async fn send_batch(connection: &Connection, url: &str, client: &reqwest::Client) -> anyhow::Result<usize> {
-    let batch: Vec<(i64, String, String)> = connection
-        .prepare_cached(
-            "SELECT o.number, o.customer, c.name FROM outbox o JOIN customers c ON c.id = o.customer ORDER BY o.number LIMIT 1000",
-        )?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    let sent = batch.len();
-    for (number, customer, name) in batch {
-        let body: String =
-            form_urlencoded::Serializer::new(String::new()).append_pair("name", &name).finish();
-        client
-            .post(format!("{url}/v1/customers/{customer}"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(body)
-            .send()
-            .await?
-            .error_for_status()?
-            .bytes()
-            .await?;
-        connection.prepare_cached("DELETE FROM outbox WHERE number = ?1")?.execute([number])?;
-    }
-    Ok(sent)
 }
 
 async fn report(client: &reqwest::Client, options: &Options, changes: Vec<Change>) -> anyhow::Result<()> {
