@@ -27,6 +27,8 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 const BUSY: Duration = Duration::from_secs(5);
 /// Rows that may be on their way from a connection to whoever asked: a batch, so that neither waits for the other in between.
 const ROWS: usize = 512;
+/// Prepared statements that a connection keeps.
+const STATEMENTS: usize = 256;
 /// Connections that only read.
 const READERS: u32 = 4;
 
@@ -83,8 +85,9 @@ impl Database {
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-8000")
+            .pragma("cache_size", "-4000")
             .row_buffer_size(ROWS)
+            .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
         let writer = options.connect().await.map_err(ours)?;
         let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-2000");

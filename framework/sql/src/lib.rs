@@ -1,4 +1,4 @@
-//! The store on SQL: SQLite now, shaped so that PostgreSQL and MySQL can join ([`dialect`] is the seam).
+//! The store on SQL: SQLite now, shaped so that PostgreSQL and MySQL can join (`dialect.rs` is the seam).
 //!
 //! Every write is one `BEGIN IMMEDIATE` transaction of few statements, whatever the number of records: the rows, links and work it is
 //! about are read as sets, the shared transitions of `bothways_store` run in memory, and the results are written as sets. Only

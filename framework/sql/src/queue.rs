@@ -195,22 +195,26 @@ fn subjects_of(link: &Link) -> impl Iterator<Item = (PairId, Subject)> {
     local.into_iter().chain(remote).map(move |subject| (pair, subject))
 }
 
+/// Pairs that one statement asks for; SQLite takes 500 parts at most.
+const PAIRS: usize = 100;
+
 /// Due work of these pairs, oldest first. Each pair is asked by itself, so that a pair that is not asked costs nothing.
 async fn due(c: &mut SqliteConnection, take: &Take<'_>, limit: usize) -> Result<Vec<WorkRow>> {
-    let mut halves = Vec::new();
-    let mut args: Vec<Arg> = Vec::new();
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    for pair in take.pairs {
-        halves.push(format!(
+    let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut all = Vec::new();
+    for pairs in take.pairs.chunks(PAIRS) {
+        let part = format!(
             "SELECT * FROM (SELECT {WORK} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
-        ));
-        args.extend([pair.0.into(), nanos(take.now).into(), limit.into()]);
+        );
+        let sql = vec![part.as_str(); pairs.len()].join(" UNION ALL ");
+        let args = pairs.iter().flat_map(|pair| [pair.0.into(), nanos(take.now).into(), at_most.into()]);
+        for row in fetch(c, sql, args.collect::<Vec<Arg>>()).await.map_err(ours)? {
+            all.push(read_work(&row)?);
+        }
     }
-    if halves.is_empty() {
-        return Ok(Vec::new());
-    }
-    let sql = format!("{} ORDER BY 8, 1 LIMIT {limit}", halves.join(" UNION ALL "));
-    fetch(c, sql, args).await.map_err(ours)?.iter().map(read_work).collect()
+    all.sort_by_key(|row| (row.work.due, row.work.id));
+    all.truncate(limit);
+    Ok(all)
 }
 
 async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) -> Result<Vec<Taken>> {
@@ -424,11 +428,11 @@ impl Database {
         }
         let sql = format!("SELECT {LINK} FROM bothways_links WHERE id = ?");
         let row = fetch_optional(&mut tx, sql, [id.to_string().into()]).await.map_err(ours)?;
-        let Some(stored) = row.map(|row| read_link(&row)).transpose()? else { return Ok(None) };
-        if stored.link.lease.is_some_and(|lease| lease.until > now) {
-            return Ok(None);
-        }
-        let taken = self.hand_out(&mut tx, vec![(Some(stored), None)], until).await?.pop();
+        let stored = row.map(|row| read_link(&row)).transpose()?;
+        let taken = match stored.filter(|l| l.link.lease.is_none_or(|lease| lease.until <= now)) {
+            Some(stored) => self.hand_out(&mut tx, vec![(Some(stored), None)], until).await?.pop(),
+            None => None,
+        };
         tx.commit().await.map_err(ours)?;
         Ok(taken)
     }

@@ -9,6 +9,8 @@ use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, Sqlite, SqliteConnection};
 
 /// The sizes of multi-row statements.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
+/// SQLite takes 32,766 values at most in one statement.
+const VALUES: usize = 32_000;
 
 /// A bound value.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,7 +138,7 @@ impl Bulk<'_> {
         connection: &mut SqliteConnection,
         rows: Vec<Vec<Arg>>,
     ) -> Result<(), sqlx::Error> {
-        for chunk in chunks(rows) {
+        for chunk in chunks(rows, self.width) {
             let text = self.text(chunk.len());
             execute(connection, text, chunk.into_iter().flatten()).await?;
         }
@@ -150,7 +152,7 @@ impl Bulk<'_> {
         rows: Vec<Vec<Arg>>,
     ) -> Result<Vec<SqliteRow>, sqlx::Error> {
         let mut all = Vec::with_capacity(rows.len());
-        for chunk in chunks(rows) {
+        for chunk in chunks(rows, self.width) {
             let text = self.text(chunk.len());
             all.extend(fetch(connection, text, chunk.into_iter().flatten()).await?);
         }
@@ -158,12 +160,13 @@ impl Bulk<'_> {
     }
 }
 
-/// Cuts rows into chunks of the cached sizes.
-fn chunks<T>(rows: Vec<T>) -> Vec<Vec<T>> {
+/// Cuts rows of `width` values into chunks of the cached sizes.
+fn chunks<T>(rows: Vec<T>, width: usize) -> Vec<Vec<T>> {
+    let most = VALUES / width.max(1);
     let mut all = Vec::new();
     let mut rest = rows.into_iter();
     while rest.len() > 0 {
-        let size = SIZES.into_iter().find(|size| *size <= rest.len()).unwrap_or(1);
+        let size = SIZES.into_iter().find(|size| *size <= rest.len().min(most)).unwrap_or(1);
         all.push(rest.by_ref().take(size).collect());
     }
     all
@@ -180,10 +183,12 @@ mod tests {
 
     #[test]
     fn rows_are_cut_into_few_sizes_in_order() {
-        let cut = chunks((0..100).collect::<Vec<_>>());
+        let cut = chunks((0..100).collect::<Vec<_>>(), 17);
         assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [64, 16, 16, 4]);
         assert_eq!(cut.concat(), (0..100).collect::<Vec<_>>());
-        assert!(chunks(Vec::<i32>::new()).is_empty());
+        let wide = chunks((0..100).collect::<Vec<_>>(), 1_000);
+        assert!(wide.iter().all(|chunk| chunk.len() <= 16));
+        assert!(chunks(Vec::<i32>::new(), 1).is_empty());
     }
 
     #[test]

@@ -68,6 +68,12 @@ impl Program {
         sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut *c).await.unwrap();
     }
 
+    /// Runs plain SQL that the table may refuse.
+    pub(crate) async fn try_sql(&self, text: &str) {
+        let mut c = self.connection.lock().await;
+        let _ = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).execute(&mut *c).await;
+    }
+
     /// The first column of the first row of a query, as a number.
     pub(crate) async fn number(&self, text: &str) -> i64 {
         let mut c = self.connection.lock().await;

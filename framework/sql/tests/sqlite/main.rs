@@ -7,5 +7,6 @@ mod cells;
 mod concurrency;
 mod contract;
 mod foreign;
+mod same;
 mod setup;
 mod tables;

@@ -21,7 +21,7 @@ impl State {
             Ok(row) => row,
             Err(why) => return Ok(Err(why)),
         };
-        table.put(row.clone());
+        table.insert(row.clone());
         self.capture(catalog, row.id.clone(), Op::Insert, at);
         Ok(Ok(row))
     }
@@ -74,6 +74,10 @@ impl State {
     }
 }
 
+fn no_key(catalog: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Unknown, format!("`{catalog}` has no such key to go on after"))
+}
+
 /// A refusal as an error.
 pub(super) fn refused(why: Refusal) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, why)
@@ -99,7 +103,10 @@ impl Rows for MemoryStore {
     ) -> Result<RowPage> {
         let state = self.lock();
         let table = state.table(catalog)?;
-        let after = after.and_then(|id| table.key(id));
+        let after = match after {
+            Some(id) => Some(table.key(id).ok_or_else(|| no_key(catalog))?),
+            None => None,
+        };
         let needle = search.map(str::to_lowercase);
         let mut page = RowPage::default();
         let hits = table

@@ -22,7 +22,8 @@ pub(super) struct Table {
     pub(super) trigger: Option<Alter>,
     /// Rows that cannot be read, with the reason.
     pub(super) spoiled: BTreeMap<RowKey, String>,
-    next_key: i64,
+    /// The highest key that an insert made; like AUTOINCREMENT, a later change of a key does not count.
+    sequence: i64,
 }
 
 impl Table {
@@ -34,7 +35,7 @@ impl Table {
             defaults: Record::new(),
             trigger: None,
             spoiled: BTreeMap::new(),
-            next_key: 1,
+            sequence: 0,
         }
     }
 
@@ -58,16 +59,15 @@ impl Table {
         Ok(self.rows.get(&key))
     }
 
-    /// The row that an insert of `fields` makes, or why the table refuses it. Stores nothing but the number of the next key.
-    pub(super) fn prepare_insert(&mut self, fields: &Record) -> Result<LocalRow, String> {
+    /// The row that an insert of `fields` makes, or why the table refuses it. Stores nothing.
+    pub(super) fn prepare_insert(&self, fields: &Record) -> Result<LocalRow, String> {
         let name = self.catalog.key.clone();
         let mut full: Record = self.catalog.fields.iter().map(|f| (f.name.clone(), Value::Null)).collect();
         for (field, value) in self.defaults.iter().chain(fields.iter()) {
             full.set(field.clone(), value.clone());
         }
         if full.get(&name).is_none_or(Value::is_null) && self.catalog.made_by == KeyMaker::Database {
-            full.set(name.clone(), Value::Int(self.next_key));
-            self.next_key += 1;
+            full.set(name.clone(), Value::Int(self.next_key()));
         }
         self.alter(&mut full)?;
         let id = self.id_of(&full)?;
@@ -100,11 +100,24 @@ impl Table {
         Ok(next)
     }
 
+    fn next_key(&self) -> i64 {
+        let highest = match self.rows.last_key_value() {
+            Some((RowKey::Int(number), _)) => *number,
+            _ => 0,
+        };
+        self.sequence.max(highest).saturating_add(1)
+    }
+
+    /// Stores a new row.
+    pub(super) fn insert(&mut self, row: LocalRow) {
+        if let Some(RowKey::Int(number)) = self.key(&row.id) {
+            self.sequence = self.sequence.max(number);
+        }
+        self.put(row);
+    }
+
     pub(super) fn put(&mut self, row: LocalRow) {
         if let Some(key) = self.key(&row.id) {
-            if let RowKey::Int(number) = key {
-                self.next_key = self.next_key.max(number.saturating_add(1));
-            }
             self.rows.insert(key, row);
         }
     }
