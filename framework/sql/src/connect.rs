@@ -5,14 +5,14 @@
 
 use crate::error::{ours, unknown};
 use crate::inspect::{TableFacts, inspect};
-use crate::statement::{execute, fetch, fetch_optional};
+use crate::statement::{Arg, execute, fetch, fetch_optional};
 use crate::stored::get;
 use crate::table::Table;
 use crate::watch::Watch;
 use bothways_model::{Catalog, PairId};
 use bothways_store::{Result, StoreError, StoreErrorKind};
 use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
@@ -85,12 +85,12 @@ impl Database {
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-4000")
+            .pragma("cache_size", "-2000")
             .row_buffer_size(ROWS)
             .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
         let writer = options.connect().await.map_err(ours)?;
-        let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-2000");
+        let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-1000");
         let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
         let database = Self {
             catalogs,
@@ -219,16 +219,23 @@ pub(crate) fn table_of(tables: &BTreeMap<String, Arc<Table>>, catalog: &str) -> 
     tables.get(catalog).cloned().ok_or_else(|| unknown(format!("there is no table for catalog `{catalog}`")))
 }
 
-/// Draws `count` numbers and returns the first (rule 41).
-pub(crate) async fn draw(c: &mut SqliteConnection, count: usize) -> Result<i64> {
+/// Draws as many numbers as its parameter says; its answer is for [`first_drawn`].
+pub(crate) const DRAW: &str = "UPDATE bothways_counter SET value = value + ? RETURNING value";
+
+/// The first of `count` numbers that were drawn (rule 41).
+pub(crate) fn first_drawn(answer: &[SqliteRow], count: usize) -> Result<i64> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
-    let sql = "UPDATE bothways_counter SET value = value + ? RETURNING value";
-    let row = fetch_optional(c, sql, [count.into()]).await.map_err(ours)?;
-    let last: i64 = match row {
-        Some(row) => get(&row, 0)?,
+    let last: i64 = match answer.first() {
+        Some(row) => get(row, 0)?,
         None => return Err(crate::error::damaged("the counter")),
     };
     Ok(last - count + 1)
+}
+
+/// Draws `count` numbers and returns the first (rule 41).
+pub(crate) async fn draw(c: &mut SqliteConnection, count: usize) -> Result<i64> {
+    let answer = fetch(c, DRAW, [Arg::from(count)]).await.map_err(ours)?;
+    first_drawn(&answer, count)
 }
 
 /// Marks the place to go back to.

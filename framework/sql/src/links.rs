@@ -39,7 +39,7 @@ impl Links for Sql {
         };
         add("pair", filter.pair.map(|pair| pair.0.into()));
         add("state", filter.state.map(|state| state.as_str().into()));
-        add("conflicts", filter.conflicts.then(|| 1.into()));
+        add("conflicts", filter.conflicts.then(|| 1_i64.into()));
         add("local_id", filter.local_id.as_ref().map(|id| id.as_str().into()));
         add("remote_id", filter.remote_id.as_ref().map(|id| id.as_str().into()));
         let conditions = conditions.join(" AND ");

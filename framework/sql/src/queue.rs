@@ -1,11 +1,11 @@
 //! Signals and leases: a batch is taken with a handful of statements, whatever its size (rules 39 to 42).
 
 use crate::Sql;
-use crate::connect::{Database, draw};
+use crate::connect::{DRAW, Database, draw, first_drawn};
 use crate::error::ours;
-use crate::relay::{last_rekey, relay_upto};
+use crate::relay::{LAST_REKEY, last_rekey, relay_upto};
 use crate::rows::{read_rows, row_of};
-use crate::statement::{Arg, Bulk, execute, fetch, fetch_optional, list};
+use crate::statement::{Arg, Bulk, Joint, execute, fetch, fetch_optional, list};
 use crate::stored::{INTENT, LINK, StoredLink, WORK, get, nanos, read_intent, read_link, read_work, time};
 use crate::work_book::WorkBook;
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use bothways_store::transition::{WorkRow, deferred};
 use bothways_store::{
     Intent, Lease, Link, Parked, ParkedFilter, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
 };
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -71,15 +72,11 @@ pub(crate) async fn links_of_subjects(
     Ok(found)
 }
 
-/// The open and uncertain intents of these links, by number.
-async fn pending_intents(c: &mut SqliteConnection, links: &[String]) -> Result<HashMap<LinkId, Vec<Intent>>> {
-    let sql = format!(
-        "SELECT {INTENT} FROM bothways_intents WHERE link IN (SELECT value FROM json_each(?)) AND pending = 1 \
-         ORDER BY link, number"
-    );
+/// The open and uncertain intents of links, by number.
+fn pending_intents(rows: &[SqliteRow]) -> Result<HashMap<LinkId, Vec<Intent>>> {
     let mut all: HashMap<LinkId, Vec<Intent>> = HashMap::new();
-    for row in fetch(c, sql, [list(links)]).await.map_err(ours)? {
-        let intent = read_intent(&row)?;
+    for row in rows {
+        let intent = read_intent(row)?;
         all.entry(intent.link).or_default().push(intent);
     }
     Ok(all)
@@ -102,27 +99,30 @@ impl Database {
         if chosen.is_empty() {
             return Ok(Vec::new());
         }
-        let first = draw(c, chosen.len()).await?;
-        let leases: Vec<Vec<Arg>> = (first..)
-            .zip(&chosen)
-            .filter_map(|(token, (link, _))| {
-                Some(vec![link.as_ref()?.link.id.to_string().into(), token.into()])
-            })
-            .collect();
         let links: Vec<String> =
             chosen.iter().filter_map(|(link, _)| Some(link.as_ref()?.link.id.to_string())).collect();
-        let intents = if leases.is_empty() { HashMap::new() } else { pending_intents(c, &links).await? };
-        let head = "UPDATE bothways_links SET token = v.column2, lease_until = v.column3 FROM (VALUES";
-        let tail = ") AS v WHERE bothways_links.id = v.column1";
-        let leases = leases.into_iter().map(|mut row| {
-            row.push(nanos(until).into());
-            row
-        });
-        Bulk { head, width: 3, tail }.run(c, leases.collect()).await.map_err(ours)?;
         // All signals of each link, whatever led here.
         let mut work = WorkBook::default();
         let both = chosen.iter().filter_map(|(link, _)| link.as_ref()).flat_map(|l| subjects_of(&l.link));
-        work.load_subjects(c, both).await?;
+        let (of_subjects, subjects) = work.want(both);
+        let of_links = format!(
+            "SELECT {INTENT} FROM bothways_intents WHERE link IN (SELECT value FROM json_each(?)) AND pending = 1 \
+             ORDER BY link, number"
+        );
+        let joint = Joint::default()
+            .then(DRAW, [chosen.len().into()])
+            .then(&of_links, [list(&links)])
+            .then(&of_subjects, [subjects]);
+        let [drawn, intents, rows] = joint.fetch(c).await.map_err(ours)?;
+        let first = first_drawn(&drawn, chosen.len())?;
+        let intents = pending_intents(&intents)?;
+        work.take_rows(&rows)?;
+        let leases: Vec<Vec<Arg>> = (first..)
+            .zip(&chosen)
+            .filter_map(|(token, (link, _))| {
+                Some(vec![link.as_ref()?.link.id.to_string().into(), token.into(), nanos(until).into()])
+            })
+            .collect();
         let mut taken_ids = Vec::new();
         let mut all = Vec::with_capacity(chosen.len());
         let mut wanted: HashMap<PairId, Vec<LocalId>> = HashMap::new();
@@ -151,9 +151,12 @@ impl Database {
                 Taken { work: rows, link, token, until, intents, next_intent, row: None, row_error: None };
             all.push((taken, pair, local));
         }
+        let head = "UPDATE bothways_links SET token = v.column2, lease_until = v.column3 FROM (VALUES";
+        let tail = ") AS v WHERE bothways_links.id = v.column1";
         let sql = "UPDATE bothways_work SET taken = generation, due = max(due, ?) \
                    WHERE id IN (SELECT value FROM json_each(?))";
-        execute(c, sql, [nanos(until).into(), list(&taken_ids)]).await.map_err(ours)?;
+        let args = [nanos(until).into(), list(&taken_ids)];
+        Bulk { head, width: 3, tail }.run_then(c, leases, sql, args).await.map_err(ours)?;
         let rows = self.rows_of_pairs(c, wanted).await?;
         Ok(all
             .into_iter()
@@ -198,23 +201,27 @@ fn subjects_of(link: &Link) -> impl Iterator<Item = (PairId, Subject)> {
 /// Pairs that one statement asks for; SQLite takes 500 parts at most.
 const PAIRS: usize = 100;
 
-/// Due work of these pairs, oldest first. Each pair is asked by itself, so that a pair that is not asked costs nothing.
-async fn due(c: &mut SqliteConnection, take: &Take<'_>, limit: usize) -> Result<Vec<WorkRow>> {
-    let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
+/// Due work of these pairs, oldest first, and the number of the last key change that is not relayed yet. Each pair is asked by
+/// itself, so that a pair that is not asked costs nothing.
+async fn due(c: &mut SqliteConnection, take: &Take<'_>, limit: usize) -> Result<(Vec<WorkRow>, Option<i64>)> {
     let mut all = Vec::new();
+    let mut rekey = None;
     for pairs in take.pairs.chunks(PAIRS) {
         let part = format!(
             "SELECT * FROM (SELECT {WORK} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
         );
         let sql = vec![part.as_str(); pairs.len()].join(" UNION ALL ");
-        let args = pairs.iter().flat_map(|pair| [pair.0.into(), nanos(take.now).into(), at_most.into()]);
-        for row in fetch(c, sql, args.collect::<Vec<Arg>>()).await.map_err(ours)? {
-            all.push(read_work(&row)?);
+        let args = pairs.iter().flat_map(|pair| [pair.0.into(), nanos(take.now).into(), limit.into()]);
+        let joint = Joint::default().then(LAST_REKEY, []).then(&sql, args);
+        let [last, rows] = joint.fetch(c).await.map_err(ours)?;
+        rekey = last.first().map_or(Ok(None), |row| get(row, 0))?;
+        for row in &rows {
+            all.push(read_work(row)?);
         }
     }
     all.sort_by_key(|row| (row.work.due, row.work.id));
     all.truncate(limit);
-    Ok(all)
+    Ok((all, rekey))
 }
 
 async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) -> Result<Vec<Taken>> {
@@ -224,7 +231,12 @@ async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) ->
     // Rows whose link somebody else has are put off and the next ones are looked at; one round is the rule.
     while chosen.len() < take.limit {
         let want = take.limit + seen.len();
-        let rows = due(c, take, want).await?;
+        let (rows, rekey) = due(c, take, want).await?;
+        if let Some(upto) = rekey {
+            // Only before anything is chosen: whoever is asked for by an old key is looked for again.
+            relay_upto(c, take.now, upto).await?;
+            continue;
+        }
         let (found, full) = (rows.len(), rows.len() == want);
         let rows: Vec<WorkRow> = rows.into_iter().filter(|row| seen.insert(row.work.id)).collect();
         if rows.is_empty() {
@@ -270,9 +282,6 @@ impl WorkQueue for Sql {
     async fn take(&self, request: Take<'_>) -> Result<Vec<Taken>> {
         let mut writer = self.database.quick_writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
-        if let Some(upto) = last_rekey(&mut tx).await? {
-            relay_upto(&mut tx, request.now, upto).await?;
-        }
         let taken = take(&self.database, &mut tx, &request).await?;
         tx.commit().await.map_err(ours)?;
         Ok(taken)

@@ -1,14 +1,15 @@
 //! The relay: the change log becomes signals, facts and moved links, in one transaction (rules 29, 36, 37, 40).
 
-use crate::connect::draw;
+use crate::connect::{DRAW, first_drawn};
 use crate::error::ours;
-use crate::statement::{Bulk, execute, fetch, fetch_optional, list};
+use crate::statement::{Bulk, Joint, execute, fetch, fetch_optional, list};
 use crate::stored::{get, time};
 use crate::work_book::WorkBook;
 use bothways_model::{FieldType, LocalId, PairId, Seq, Timestamp, Value};
 use bothways_store::transition::displaced;
 use bothways_store::{Fact, Relayed, Result, Signal, Subject};
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 use std::collections::{HashMap, HashSet};
 
 struct Change {
@@ -26,10 +27,12 @@ struct PairOf {
     retired: bool,
 }
 
+/// Asks for the number of the last key change that is not relayed yet.
+pub(crate) const LAST_REKEY: &str = "SELECT max(id) FROM bothways_changes WHERE op = 'rekey'";
+
 /// The number of the last key change that is not relayed yet.
 pub(crate) async fn last_rekey(c: &mut SqliteConnection) -> Result<Option<i64>> {
-    let sql = "SELECT max(id) FROM bothways_changes WHERE op = 'rekey'";
-    let row = fetch_optional(c, sql, []).await.map_err(ours)?;
+    let row = fetch_optional(c, LAST_REKEY, []).await.map_err(ours)?;
     row.map_or(Ok(None), |row| get(&row, 0))
 }
 
@@ -88,9 +91,11 @@ async fn carry(c: &mut SqliteConnection, now: Timestamp, changes: Vec<Change>) -
         return Ok(());
     }
     let ids: Vec<i64> = changes.iter().map(|change| change.id).collect();
-    let sql = "DELETE FROM bothways_changes WHERE id IN (SELECT value FROM json_each(?))";
-    execute(c, sql, [list(&ids)]).await.map_err(ours)?;
-    let pairs = pairs(c).await?;
+    let joint = Joint::default()
+        .then("DELETE FROM bothways_changes WHERE id IN (SELECT value FROM json_each(?))", [list(&ids)])
+        .then("SELECT id, catalog, retired_at IS NOT NULL FROM bothways_pairs ORDER BY id", []);
+    let [_, found] = joint.fetch(c).await.map_err(ours)?;
+    let pairs = pairs(&found)?;
     let mut of_catalog: HashMap<&str, Vec<&PairOf>> = HashMap::new();
     for pair in &pairs {
         of_catalog.entry(pair.catalog.as_str()).or_default().push(pair);
@@ -114,8 +119,11 @@ async fn carry(c: &mut SqliteConnection, now: Timestamp, changes: Vec<Change>) -
             subjects.insert((pair.id, Subject::Local(old.clone())));
         }
     }
-    work.load_subjects(c, subjects).await?;
-    let mut generation = draw(c, reached.len()).await?;
+    let (sql, subjects) = work.want(subjects);
+    let joint = Joint::default().then(DRAW, [reached.len().into()]).then(&sql, [subjects]);
+    let [drawn, found] = joint.fetch(c).await.map_err(ours)?;
+    work.take_rows(&found)?;
+    let mut generation = first_drawn(&drawn, reached.len())?;
     for (change, pair) in reached {
         if let Some(old) = &change.old {
             moves.rekey(&mut work, now, change.id, pair.id, old, &change.key);
@@ -132,9 +140,7 @@ async fn carry(c: &mut SqliteConnection, now: Timestamp, changes: Vec<Change>) -
     work.flush(c).await
 }
 
-async fn pairs(c: &mut SqliteConnection) -> Result<Vec<PairOf>> {
-    let sql = "SELECT id, catalog, retired_at IS NOT NULL FROM bothways_pairs ORDER BY id";
-    let rows = fetch(c, sql, []).await.map_err(ours)?;
+fn pairs(rows: &[SqliteRow]) -> Result<Vec<PairOf>> {
     rows.iter()
         .map(|row| Ok(PairOf { id: PairId(get(row, 0)?), catalog: get(row, 1)?, retired: get(row, 2)? }))
         .collect()

@@ -4,8 +4,9 @@
 //! values are always bound. Every statement is a hand-off to the connection's thread, which costs more than the SQL itself, so whatever
 //! is done for many records is done with multi-row statements. Their sizes are few, so that SQLite finds them prepared.
 
+use futures::TryStreamExt;
 use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, SqlSafeStr, Sqlite, SqliteConnection};
+use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqlSafeStr, Sqlite, SqliteConnection};
 
 /// The sizes of multi-row statements.
 const SIZES: [usize; 4] = [64, 16, 4, 1];
@@ -23,6 +24,13 @@ pub(crate) enum Arg {
 impl From<i64> for Arg {
     fn from(value: i64) -> Self {
         Arg::Int(value)
+    }
+}
+
+/// A count; more than SQLite can hold is the most it can hold.
+impl From<usize> for Arg {
+    fn from(value: usize) -> Self {
+        Arg::Int(i64::try_from(value).unwrap_or(i64::MAX))
     }
 }
 
@@ -116,6 +124,51 @@ pub(crate) async fn script(
     sqlx::raw_sql(sql.text()).execute(connection).await.map(drop)
 }
 
+/// Statements that go to the connection together: one hand-off, whatever their number. Parameters are plain `?`, bound in order.
+#[derive(Default)]
+pub(crate) struct Joint {
+    sql: String,
+    args: Vec<Arg>,
+    count: usize,
+}
+
+impl Joint {
+    /// Adds a statement.
+    pub(crate) fn then(mut self, sql: &str, args: impl IntoIterator<Item = Arg>) -> Self {
+        if self.count > 0 {
+            self.sql.push_str("; ");
+        }
+        self.sql.push_str(sql);
+        self.args.extend(args);
+        self.count += 1;
+        self
+    }
+
+    /// Runs all of them, in order, and gives what each returns.
+    pub(crate) async fn fetch<const N: usize>(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<[Vec<SqliteRow>; N], sqlx::Error> {
+        debug_assert_eq!(self.count, N);
+        let query = sqlx::query_with::<Sqlite, _>(self.sql.text(), arguments(self.args)?);
+        let mut all = [const { Vec::new() }; N];
+        let mut at = 0;
+        let mut answers = connection.fetch_many(query);
+        while let Some(answer) = answers.try_next().await? {
+            match answer {
+                Either::Right(row) => {
+                    if let Some(rows) = all.get_mut(at) {
+                        rows.push(row);
+                    }
+                }
+                Either::Left(_) => at += 1,
+            }
+        }
+        drop(answers);
+        Ok(all)
+    }
+}
+
 /// A statement that takes a list of rows: `head (?, ?), (?, ?) tail`.
 pub(crate) struct Bulk<'a> {
     /// Up to and including `VALUES`.
@@ -143,6 +196,27 @@ impl Bulk<'_> {
             execute(connection, text, chunk.into_iter().flatten()).await?;
         }
         Ok(())
+    }
+
+    /// Runs it for all rows, in order, and then another statement, which goes together with the last of them.
+    pub(crate) async fn run_then(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: Vec<Vec<Arg>>,
+        sql: &str,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> Result<(), sqlx::Error> {
+        let mut chunks = chunks(rows, self.width);
+        let last = chunks.pop();
+        for chunk in chunks {
+            let text = self.text(chunk.len());
+            execute(connection, text, chunk.into_iter().flatten()).await?;
+        }
+        let Some(last) = last else {
+            return Joint::default().then(sql, args).fetch::<1>(connection).await.map(drop);
+        };
+        let joint = Joint::default().then(&self.text(last.len()), last.into_iter().flatten());
+        joint.then(sql, args).fetch::<2>(connection).await.map(drop)
     }
 
     /// Runs it for all rows, in order, and gives what it returns, chunk after chunk.
@@ -189,6 +263,28 @@ mod tests {
         let wide = chunks((0..100).collect::<Vec<_>>(), 1_000);
         assert!(wide.iter().all(|chunk| chunk.len() <= 16));
         assert!(chunks(Vec::<i32>::new(), 1).is_empty());
+    }
+
+    #[tokio::test]
+    async fn joint_statements_run_in_order_and_keep_their_answers_apart() {
+        use sqlx::{Connection, Row};
+        let mut c = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        script(&mut c, "CREATE TABLE t (a INTEGER, b TEXT)").await.unwrap();
+        let bulk = Bulk { head: "INSERT INTO t (a, b) VALUES", width: 2, tail: "" };
+        let rows = (0..22_i64).map(|n| vec![n.into(), format!("b{n}").into()]).collect();
+        bulk.run_then(&mut c, rows, "UPDATE t SET b = ? WHERE a = ?", ["x".into(), 21_i64.into()])
+            .await
+            .unwrap();
+        bulk.run_then(&mut c, Vec::new(), "DELETE FROM t WHERE a = ?", [3_i64.into()]).await.unwrap();
+        let joint = Joint::default()
+            .then("SELECT a FROM t WHERE b = ?", ["x".into()])
+            .then("UPDATE t SET b = ? WHERE a = ?", ["y".into(), 20_i64.into()])
+            .then("SELECT count(*), max(b) FROM t WHERE a >= ?", [2_i64.into()]);
+        let [first, none, last] = joint.fetch(&mut c).await.unwrap();
+        assert_eq!(first.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), [21]);
+        assert!(none.is_empty());
+        assert_eq!(last.len(), 1);
+        assert_eq!((last[0].get::<i64, _>(0), last[0].get::<String, _>(1)), (19, "y".to_owned()));
     }
 
     #[test]

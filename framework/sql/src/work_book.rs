@@ -1,13 +1,14 @@
 //! The work rows that one transaction touches: read as a set, changed in memory, written as a set.
 
 use crate::error::ours;
-use crate::statement::{Bulk, execute, fetch, list};
+use crate::statement::{Arg, Bulk, execute, fetch, list};
 use crate::stored::{WORK, WORK_UPSERT, read_work, subject_columns, work_args};
 use bothways_model::{PairId, Seq, Timestamp};
 use bothways_store::transition::WorkRow;
 use bothways_store::{Fact, Result, Signal, Subject, WorkId, WorkWrite};
 use serde_json::json;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 use std::collections::{HashMap, HashSet};
 
 struct Slot {
@@ -36,6 +37,17 @@ impl WorkBook {
         c: &mut SqliteConnection,
         subjects: impl IntoIterator<Item = (PairId, Subject)>,
     ) -> Result<()> {
+        let asked = self.asked.len();
+        let (sql, subjects) = self.want(subjects);
+        if self.asked.len() == asked {
+            return Ok(());
+        }
+        self.take_rows(&fetch(c, sql, [subjects]).await.map_err(ours)?)
+    }
+
+    /// The statement that reads the rows of these subjects, as far as they are not here already, and its value; for
+    /// [`WorkBook::take_rows`].
+    pub(crate) fn want(&mut self, subjects: impl IntoIterator<Item = (PairId, Subject)>) -> (String, Arg) {
         let mut wanted = Vec::new();
         for (pair, subject) in subjects {
             if !self.asked.contains(&(pair, subject.clone())) {
@@ -44,17 +56,19 @@ impl WorkBook {
                 self.asked.insert((pair, subject));
             }
         }
-        if wanted.is_empty() {
-            return Ok(());
-        }
         let columns: Vec<String> = WORK.split(", ").map(|column| format!("w.{}", column.trim())).collect();
         let sql = format!(
             "SELECT {} FROM json_each(?) AS j CROSS JOIN bothways_work AS w ON w.pair = j.value ->> 0 \
              AND w.kind = j.value ->> 1 AND w.subject = j.value ->> 2",
             columns.join(", ")
         );
-        for row in fetch(c, sql, [list(&wanted)]).await.map_err(ours)? {
-            self.take_in(read_work(&row)?);
+        (sql, list(&wanted))
+    }
+
+    /// Takes in what the statement of [`WorkBook::want`] found.
+    pub(crate) fn take_rows(&mut self, rows: &[SqliteRow]) -> Result<()> {
+        for row in rows {
+            self.take_in(read_work(row)?);
         }
         Ok(())
     }
