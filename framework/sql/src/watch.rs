@@ -27,6 +27,9 @@ const QUICK: Duration = Duration::from_millis(8);
 /// The first pause between quick looks; each is a quarter longer than the time passed, so that they get rarer.
 const STEP: Duration = Duration::from_micros(50);
 
+/// The pause between looks for what was heard just before something was seen.
+const EASY: Duration = Duration::from_millis(1);
+
 /// The number of changes seen so far. Starts at 1, so that whoever asks first looks at what is there already.
 pub(crate) struct Watch {
     changes: watch::Receiver<u64>,
@@ -111,7 +114,7 @@ impl Thread {
     fn run(mut self, pause: Duration) {
         while self.publish.receiver_count() > 0 {
             match self.hear.recv_timeout(pause) {
-                Ok(()) => self.look_quickly(),
+                Ok(()) => self.follow(),
                 Err(RecvTimeoutError::Timeout) => {
                     self.look();
                 }
@@ -124,9 +127,37 @@ impl Thread {
         }
     }
 
-    fn look_quickly(&mut self) {
-        let start = Instant::now();
-        while !self.look() && start.elapsed() < QUICK {
+    /// Follows writes that were heard until they are seen, and listens on for a while: what was heard before a look is mostly of the
+    /// commit it has seen, and looking for that again and again would take the time of those who act on it.
+    fn follow(&mut self) {
+        while self.look_quickly() {
+            let start = Instant::now();
+            loop {
+                match self.hear.recv_timeout(EASY) {
+                    Ok(()) => break,
+                    Err(_) => self.look(),
+                };
+                if start.elapsed() >= QUICK {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Looks until something is seen, and says whether that was so.
+    fn look_quickly(&mut self) -> bool {
+        let mut start = Instant::now();
+        loop {
+            // A write that is heard on the way is followed just as long.
+            if self.hear.try_recv().is_ok() {
+                start = Instant::now();
+            }
+            if self.look() {
+                return true;
+            }
+            if start.elapsed() >= QUICK {
+                return false;
+            }
             std::thread::sleep(STEP.max(start.elapsed() / 4));
         }
     }
