@@ -4,6 +4,7 @@ use crate::answer::malformed;
 use crate::place::{Place, Step};
 use crate::request::Draft;
 use bothways_mapping::connector::{Call, Pages};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Response};
 use serde_json::Value as Json;
 use url::Url;
@@ -67,6 +68,7 @@ pub(crate) struct Seen<'a> {
 /// list is not known to be complete (rule 54).
 pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result<Option<Place>, Failure> {
     let step = match &call.pages {
+        _ if planted::is(Bug::OnlyFirstPage) => None,
         Pages::None => None,
         Pages::Cursor { value, more, .. } => {
             let value = value.first(seen.body).filter(|v| is_position(v));

@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use bothways_connector::{Rejected, Unverified};
 use bothways_mapping::connector::{Digest, Encoding, SignatureFormat, SignatureHeader, Verify};
 use bothways_mapping::template::{Part, Slot, Template};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{Secret, Timestamp};
 use chrono::TimeDelta;
 use hmac::{Hmac, KeyInit, Mac};
@@ -85,7 +86,7 @@ impl Scheme {
                 genuine |= signature.ct_eq(&mac);
             }
         }
-        if !bool::from(genuine) {
+        if !bool::from(genuine) && !planted::is(Bug::SignatureNotChecked) {
             return Err(Rejected::Mismatch);
         }
 
@@ -94,7 +95,11 @@ impl Scheme {
                 let made = unix_seconds(text).ok_or(Rejected::Unsigned)?;
                 let apart = now.timestamp().saturating_sub(made).unsigned_abs();
                 let allowed = u64::try_from(tolerance.num_seconds()).unwrap_or(0);
-                if apart <= allowed { Ok(()) } else { Err(Rejected::Stale) }
+                if apart <= allowed || planted::is(Bug::OldSignatureAccepted) {
+                    Ok(())
+                } else {
+                    Err(Rejected::Stale)
+                }
             }
             _ => Ok(()),
         }

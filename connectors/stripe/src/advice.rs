@@ -1,5 +1,6 @@
 //! Stripe's own advice about an error answer, which counts before its status (rule 44).
 
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Response};
 
 /// The code of a 429 that is about one locked object, not about the rate: trying again helps, slowing everything down does not.
@@ -13,6 +14,10 @@ pub(crate) fn refine(answer: &Response, failure: &mut Failure) {
     let code = failure.code.as_deref();
     if answer.status == 429 && code == Some(LOCKED) {
         failure.class = ErrorClass::Retry;
+    }
+    if planted::is(Bug::BusyKeyTriedWithAnother) && code == Some(KEY_IN_USE) {
+        failure.class = ErrorClass::Conflict;
+        return;
     }
     failure.replayed = flag(answer, "idempotent-replayed") == Some(true);
     match flag(answer, "stripe-should-retry") {

@@ -8,6 +8,7 @@ use crate::decide::{
 };
 use crate::flap;
 use bothways_mapping::Mapping;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalRow, Record, RemoteId, Timestamp, Value};
 use bothways_store::{
     Conflict, FieldChange, History, HistoryOp, Link, LinkState, LinkWrite, LocalBinding, RowWrite, Settle,
@@ -72,6 +73,10 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
         let Some(field) = scene.mapping.fields.iter().find(|f| f.label == verdict.label) else { continue };
         let base = link.body.base.entry(verdict.label.clone()).or_default();
         match &verdict.action {
+            Action::Conflict { .. } if planted::is(Bug::ConflictMovesBases) => {
+                base.local.clone_from(&verdict.local);
+                base.remote.clone_from(&verdict.remote);
+            }
             Action::Agree | Action::Accept => {
                 // A side that does not show the field keeps its base.
                 base.local = verdict.local.clone().or(base.local.take());
@@ -84,10 +89,9 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
                 }
                 base.remote = Some(value.clone());
                 pull(verdict, field.local.first(), value, &mut update, &mut settled);
-                history.insert(
-                    verdict.label.clone(),
-                    FieldChange { before: verdict.local.clone(), after: verdict.remote.clone() },
-                );
+                let before =
+                    verdict.local.clone().filter(|_| verdict.rule == 10 || !planted::is(Bug::LoserForgotten));
+                history.insert(verdict.label.clone(), FieldChange { before, after: verdict.remote.clone() });
                 rules.push(verdict.rule);
                 why.clone_from(&verdict.why);
             }

@@ -13,6 +13,7 @@ use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_mapping::{Direction, Mapping};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{
     LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
 };
@@ -166,7 +167,10 @@ impl Look {
                 }
                 _ => return self.ambiguous(&group, &value).await,
             }
-            let found = self.find(&row, &value).await?;
+            let found = match planted::is(Bug::CreateWithoutFind) {
+                true => Vec::new(),
+                false => self.find(&row, &value).await?,
+            };
             match found.as_slice() {
                 [] => {}
                 [one] => return self.adopt(row, one.clone()).await,
@@ -255,11 +259,12 @@ impl Look {
         if !mapping.remote_in_scope(&observed.body) {
             return Ok(self.nothing());
         }
-        if let Some(unit) = self.stamped(&observed).await? {
+        let new = planted::is(Bug::OwnCreateTakenForNew);
+        if !new && let Some(unit) = self.stamped(&observed).await? {
             return Ok(unit);
         }
         let seen = read::remote(&self.pair, &observed);
-        if self.awaits_create(&seen.fields).await? {
+        if !new && self.awaits_create(&seen.fields).await? {
             let mut unit = self.unit();
             let wait = TimeDelta::from_std(self.pair.timeout()).unwrap_or(TimeDelta::seconds(30));
             unit.work = self.again_at(self.now + wait.min(TimeDelta::seconds(2)), None, None, true);
@@ -396,6 +401,7 @@ impl Look {
             }
         };
         if let Some(path) = &mapping.identity.stamp
+            && !planted::is(Bug::StampNotSet)
             && let Err(error) = path.set(&mut body, serde_json::Value::String(link.id.to_string()))
         {
             let mut unit = self.unit();
@@ -462,6 +468,9 @@ impl Look {
             }
             other => return Err(self.unsent(link, number, other).await),
         };
+        if planted::is(Bug::IntentClosedBeforeBases) {
+            self.close_intent_alone(number).await?;
+        }
         Ok(self.created(link, id, seen, &sent, number))
     }
 
@@ -557,7 +566,7 @@ fn held_remote_id(mapping: &Mapping, row: &LocalRow) -> Option<RemoteId> {
 }
 
 /// A body as (path, value) leaves, in order.
-fn leaves(body: &serde_json::Value) -> bothways_connector::FieldWrites {
+pub(crate) fn leaves(body: &serde_json::Value) -> bothways_connector::FieldWrites {
     fn walk(
         node: &serde_json::Value,
         at: &mut Vec<bothways_model::Segment>,

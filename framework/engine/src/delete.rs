@@ -7,6 +7,7 @@ use crate::push::{Sent, close, key_of};
 use crate::read::Seen;
 use bothways_connector::{Operation, WriteKind};
 use bothways_model::Record;
+use bothways_model::planted::{self, Bug};
 use bothways_store::unit::DeleteLimit;
 use bothways_store::{
     FieldChange, HistoryOp, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Side, Signal,
@@ -138,6 +139,9 @@ impl Look {
 
     /// A captured delete waits until whatever was committed before it has been relayed, and a little longer (rule 56).
     async fn wait_for_capture(&self) -> Result<(), Ended> {
+        if planted::is(Bug::DeleteWithoutWaiting) {
+            return Ok(());
+        }
         let Some(bothways_store::Fact::Deleted { change, at }) = self.deleted() else { return Ok(()) };
         let delay = TimeDelta::from_std(self.engine.settings.delete_delay).unwrap_or(TimeDelta::seconds(5));
         let drained = self.engine.store.drained(*change).await.unwrap_or(false);

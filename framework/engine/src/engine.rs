@@ -6,6 +6,7 @@ use crate::pairs::{Loaded, PairRuntime};
 use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::{EngineError, Ports, Settings};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
 use bothways_store::Store;
@@ -143,7 +144,8 @@ impl Engine {
     pub(crate) fn workable(&self, connection: &ConnectionName) -> Vec<PairId> {
         self.pairs
             .values()
-            .filter(|pair| pair.connection == *connection && pair.is_approved() && pair.is_walked())
+            .filter(|pair| pair.connection == *connection && pair.is_approved())
+            .filter(|pair| pair.is_walked() || planted::is(Bug::CreateBeforeWalk))
             .filter(|pair| !self.is_paused(pair, None))
             .map(|pair| pair.id)
             .collect()

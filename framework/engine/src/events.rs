@@ -4,6 +4,7 @@
 
 use crate::Engine;
 use crate::quiet;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, Event, EventEffect, EventSubject, PairId, RemoteId};
 use bothways_store::{Delivery, Signal, Subject};
 use std::collections::BTreeMap;
@@ -51,6 +52,14 @@ impl Engine {
         deliveries
     }
 
+    /// Commits deliveries: ids and signals in one transaction.
+    pub(crate) async fn take_in(&self, deliveries: &[Delivery]) -> bothways_store::Result<Vec<bool>> {
+        if planted::is(Bug::EventKnownBeforeSignalled) {
+            return self.take_in_by_two_commits(deliveries).await;
+        }
+        self.store.intake(self.ports.clock.now(), deliveries).await
+    }
+
     /// Which of these hints deserve a look. If the links cannot be read, all do.
     async fn wanted(&self, pair: PairId, hints: &[Hint<'_>]) -> Vec<bool> {
         let Some(runtime) = self.pairs.get(&pair) else { return vec![false; hints.len()] };
@@ -62,11 +71,15 @@ impl Engine {
                 return vec![true; hints.len()];
             }
         };
+        if planted::is(Bug::EventPayloadIsTheRecord) {
+            let objects = hints.iter().map(|hint| hint.subject.object.as_ref());
+            self.apply_all(runtime, objects.zip(&links)).await;
+        }
         let wanted = |(hint, link): (&Hint<'_>, Option<bothways_store::Link>)| {
             let seen = hint.subject.object.as_ref().filter(|_| hint.subject.effect == EventEffect::Upsert);
             match (link, seen) {
                 // A closed link answers for the record; late events revive nothing (rule 34).
-                (Some(link), _) if !link.state.is_live() => false,
+                (Some(link), _) if !link.state.is_live() => planted::is(Bug::TombstoneRevived),
                 (Some(link), Some(seen)) => !quiet::remote(runtime, &link, seen),
                 (None, Some(seen)) => !seen.gone && runtime.mapping.remote_in_scope(&seen.body),
                 (_, None) => true,

@@ -5,11 +5,15 @@ use crate::look::{Ended, Look};
 use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome};
 use bothways_model::RemoteId;
+use bothways_model::planted::{self, Bug};
 use bothways_store::{Link, LinkWrite, LocalBinding, PauseScope};
 
 impl Look {
     /// Reads the remote record. `None` if it is proven to be gone.
     pub(crate) async fn see(&self, link: &Link, id: &RemoteId) -> Result<Option<Seen>, Ended> {
+        if planted::is(Bug::AbsenceFromListIsADelete) && !self.is_listed(id).await? {
+            return Ok(None);
+        }
         match self.get(id).await? {
             Outcome::Record(observed) if observed.gone => Ok(None),
             Outcome::Record(observed) if observed.id != *id => {
@@ -67,6 +71,9 @@ impl Look {
 
     /// A bare 404 proves a delete only when it repeats after a delay while other records can be read (rule 31).
     async fn absence(&self, link: &Link) -> Result<(), Ended> {
+        if planted::is(Bug::BareAbsenceIsADelete) {
+            return Ok(());
+        }
         let delay = self.engine.settings.absence_delay;
         let Some(since) = link.body.missing_since else {
             let mut link = link.clone();

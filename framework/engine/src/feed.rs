@@ -8,6 +8,7 @@ use crate::events::Batch;
 use crate::reading::ReadError;
 use crate::{Engine, EngineError, PairRuntime};
 use bothways_connector::{Connector, EventPage, FeedQuery, Outcome, PageCursor};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, ErrorClass, Timestamp};
 use bothways_store::{Cursor, PageCommit};
 use chrono::TimeDelta;
@@ -110,6 +111,12 @@ impl Engine {
             page: None,
             then: None,
         });
+        let open = match stored.at {
+            Some(at) if planted::is(Bug::EqualStampsSkipped) => {
+                OpenPoll { since: at + TimeDelta::seconds(1), ..open }
+            }
+            _ => open,
+        };
         let types = types_of(connector, &pairs);
         if types.is_empty() {
             return Ok(PollReport::default());
@@ -263,12 +270,18 @@ impl Poll<'_> {
             resumed = false;
             if open.then.is_none() && open.page.is_none() {
                 open.then = page.date.or_else(|| page.events.iter().filter_map(|event| event.at).max());
+                if planted::is(Bug::CursorFromOurClock) {
+                    open.then = Some(self.engine.ports.clock.now());
+                }
             }
             let over = page.next.is_none();
             if !over && page.next == open.page {
                 return Err(stuck("the feed names the same page again").into());
             }
             open.page = page.next.clone();
+            if planted::is(Bug::CursorBeforeEvents) {
+                self.remember(&open, over, true).await?;
+            }
             let new = self.take_in(page, &mut report).await?;
             self.remember(&open, over, new).await?;
             if over {
@@ -299,7 +312,7 @@ impl Poll<'_> {
         }
         let batch: Batch = (self.connection.clone(), page.events);
         let deliveries = self.engine.deliveries(std::slice::from_ref(&batch)).await;
-        let new = self.engine.store.intake(self.engine.ports.clock.now(), &deliveries).await?;
+        let new = self.engine.take_in(&deliveries).await?;
         let fresh = new.iter().filter(|new| **new).count() as u64;
         report.new += fresh;
         if deliveries.iter().zip(&new).any(|(delivery, new)| *new && !delivery.signals.is_empty()) {

@@ -29,6 +29,7 @@ mod intake;
 mod items;
 mod look;
 mod match_keys;
+mod mistakes;
 mod operations;
 mod pairs;
 mod pass;

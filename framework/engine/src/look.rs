@@ -12,6 +12,7 @@ use crate::read::Seen;
 use crate::retry::{self, Next};
 use crate::{Engine, SendError, flap};
 use bothways_mapping::mapping::Check;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{Failure, LocalRow, Record, Timestamp};
 use bothways_store::{
     Fact, Guard, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side, Taken, Unit,
@@ -162,6 +163,10 @@ impl Look {
     }
 
     async fn after(&self, next: Next, error: String, asked: Option<Duration>) -> Ended {
+        let next = match next {
+            Next::Outage if planted::is(Bug::OutageCountsAttempts) => Next::Attempt,
+            next => next,
+        };
         let policy = &self.engine.settings.retry;
         let attempts = self.taken.work.iter().map(|w| w.attempts).max().unwrap_or(0);
         let since = self.taken.work.iter().filter_map(|w| w.tried_since).min();
@@ -205,8 +210,15 @@ impl Look {
     }
 
     async fn linked(&mut self, link: Link) -> Result<Unit, Ended> {
+        if !link.state.is_live() && planted::is(Bug::TombstoneRevived) {
+            self.taken.link = None;
+            return self.unlinked().await;
+        }
         if !link.state.is_live() {
             return Ok(self.closed(link));
+        }
+        if planted::is(Bug::GoneRowForgetsItsCreate) && self.taken.row.is_none() {
+            self.taken.intents.clear();
         }
         let link = if self.taken.intents.is_empty() { link } else { self.resolve_intents(link).await? };
         if let Some(id) = link.remote_id.clone().filter(|_| self.never_had_row(&link)) {
@@ -281,7 +293,9 @@ impl Look {
     /// Whether the row counts as gone, and whether its id now belongs to another record (rules 30, 32).
     fn local_side(&self, link: &Link) -> (Option<GoneLocal>, bool) {
         let Some(row) = &self.taken.row else {
-            let captured = self.deleted().is_some() || link.body.former_local.is_some();
+            let captured = self.deleted().is_some()
+                || link.body.former_local.is_some()
+                || planted::is(Bug::MissingTakenForDeleted);
             return (Some(if captured { GoneLocal::Deleted } else { GoneLocal::Unexplained }), false);
         };
         if self.deleted().is_some() && !self.is_same_record(link, row) {
@@ -293,6 +307,9 @@ impl Look {
     /// A row that came back after a captured delete is the same record only if its match fields (without match: all outgoing
     /// fields) still equal the local base (rule 30).
     fn is_same_record(&self, link: &Link, row: &LocalRow) -> bool {
+        if planted::is(Bug::ReusedIdTakenForSame) || planted::is(Bug::DeleteThoughRowIsBack) {
+            return planted::is(Bug::ReusedIdTakenForSame);
+        }
         let mapping = &self.pair.mapping;
         let by_match = !mapping.identity.matching.is_empty();
         mapping
@@ -307,6 +324,9 @@ impl Look {
 
     /// Whether a purely local signal proves that there is nothing to do (rule 38).
     fn is_quiet(&self, link: &Link, row: &LocalRow) -> bool {
+        if planted::is(Bug::EchoByTimeWindow) && self.now - link.updated_at < chrono::TimeDelta::seconds(2) {
+            return true;
+        }
         !self.wants_look()
             && link.state == LinkState::Linked
             && link.remote_id.is_some()
@@ -323,7 +343,8 @@ impl Look {
 
     /// The remote bases in place of a read, where the mapping accepts that and nothing else needs one (rule 50).
     fn blind(&self, link: &Link) -> Option<Record> {
-        let blind = self.pair.mapping.conflicts.check == Check::Blind
+        let blind = (self.pair.mapping.conflicts.check == Check::Blind
+            || planted::is(Bug::WriteWithoutLooking))
             && !self.wants_look()
             && link.state == LinkState::Linked
             && link.body.conflicts.is_empty()

@@ -4,16 +4,18 @@ use crate::apply::entry;
 use crate::calls::{Prepared, prepare};
 use crate::decide::{Action, Decision};
 use crate::look::{Ended, Look};
+use crate::mistakes;
 use crate::read::{self, Seen};
 use crate::{Purpose, SendError, flap};
 use bothways_connector::{FieldWrites, Operation, Outcome, StoredRequest, WriteKind};
 use bothways_mapping::Field;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{
     ErrorClass, Failure, Idempotency, LinkId, LocalRow, Observed, PairId, RemoteId, Timestamp, Value,
 };
 use bothways_store::{
-    FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LateEcho, LeaseAction, Link, LinkWrite,
-    LocalBinding, SentField, Side, Unit, UnitOutcome,
+    FieldBase, FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LateEcho, LeaseAction, Link,
+    LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
@@ -101,7 +103,7 @@ impl Look {
     /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with.
     pub(crate) async fn push(
         &mut self,
-        link: Link,
+        mut link: Link,
         row: &LocalRow,
         seen: Seen,
         writes: Vec<FieldWrite>,
@@ -118,6 +120,9 @@ impl Look {
             .map(|w| SentField { field: w.label.clone(), sent: w.sent.clone(), local: w.local.clone() })
             .collect();
         let intent = self.intent(&link, WriteKind::Update, Some(id.clone()), &prepared, sent_fields, key);
+        if planted::is(Bug::BaseMovedOnSend) {
+            mistakes::move_bases(&mut link, &intent.fields);
+        }
         let mut open = self.unit();
         open.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
         let _ = row;
@@ -137,6 +142,9 @@ impl Look {
             let mut unit = *self.failed(&read::unexpected("an update")).await;
             unit.intents.push(close(link.id, number, IntentState::Uncertain, "answered with another record"));
             return Err(Box::new(unit));
+        }
+        if planted::is(Bug::IntentClosedBeforeBases) {
+            self.close_intent_alone(number).await?;
         }
         let after = if confirmed { read::remote(&self.pair, &observed) } else { Seen::default() };
         Ok(self.confirm(link, seen, after, &writes, number))
@@ -167,11 +175,17 @@ impl Look {
             }
             link.body.late.retain(|l| l.field != write.label);
             flap::remember(&mut link.body.recent, &write.label, Side::Remote, &write.sent, self.now);
-            let base = link.body.base.entry(write.label.clone()).or_default();
+            let mut nowhere = FieldBase::default();
+            let base = match planted::is(Bug::ConfirmationWaitsForRow) {
+                true => &mut nowhere,
+                false => link.body.base.entry(write.label.clone()).or_default(),
+            };
             base.local = Some(write.local.clone());
             if write.set {
                 // The local side takes the value next: as a remote change against the base before.
                 base.remote = Some(write.before.clone().unwrap_or(Value::Null));
+            } else if planted::is(Bug::EchoNotRecognised) {
+                base.remote.clone_from(&write.before);
             } else {
                 base.remote.clone_from(&returned);
             }
@@ -195,6 +209,9 @@ impl Look {
                 FieldChange { before: write.before.clone(), after: Some(write.sent.clone()) },
             );
             rules.push(write.rule);
+        }
+        if planted::is(Bug::WholeAnswerAsBase) {
+            mistakes::take_all_as_bases(&mut link, &mut view, &after);
         }
         // Fields that were not in the write are an observation: where they differ the link is due again (rule 16).
         let moved = after.fields.iter().any(|(label, value)| {
@@ -280,7 +297,9 @@ impl Look {
             unit.work = self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
             return Err(Box::new(unit));
         }
-        unit.intents.push(IntentWrite::Open(Box::new(intent)));
+        if !planted::is(Bug::NoIntentBeforeCall) {
+            unit.intents.push(IntentWrite::Open(Box::new(intent)));
+        }
         let now = self.engine.ports.clock.now();
         unit.lease =
             LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
@@ -320,7 +339,9 @@ impl Look {
             Ok(Outcome::Record(observed)) => Sent::Record(observed),
             Ok(Outcome::Written { id }) => Sent::Written(id),
             Ok(Outcome::Missing) => Sent::Missing,
-            Ok(Outcome::Failed(failure)) if failure.is_uncertain() => {
+            Ok(Outcome::Failed(failure))
+                if failure.is_uncertain() && !planted::is(Bug::UncertainTakenForFailed) =>
+            {
                 Sent::Uncertain(failure.to_string(), Some(failure))
             }
             Ok(Outcome::Failed(failure)) => Sent::Refused(failure),
@@ -328,6 +349,7 @@ impl Look {
             Err(error @ (SendError::NotSent(_) | SendError::Forbidden(_) | SendError::Untrusted(_))) => {
                 Sent::Unsent(error)
             }
+            Err(error) if planted::is(Bug::UncertainTakenForFailed) => Sent::Unsent(error),
             Err(error) => Sent::Uncertain(error.to_string(), None),
         }
     }

@@ -1,6 +1,7 @@
 //! What a remote record shows a mapping.
 
 use crate::pairs::PairRuntime;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Observed, Record, Timestamp};
 use std::sync::Arc;
 
@@ -19,7 +20,10 @@ pub(crate) struct Seen {
 
 /// Reads a record.
 pub(crate) fn remote(pair: &PairRuntime, observed: &Observed) -> Seen {
-    let reading = pair.mapping.read_remote(&observed.body);
+    let mut reading = pair.mapping.read_remote(&observed.body);
+    if planted::is(Bug::AbsentTakenForNull) {
+        crate::mistakes::fill_with_null(&pair.mapping, &mut reading.record);
+    }
     Seen {
         fields: reading.record,
         refusals: reading.refusals.into_iter().map(|(label, refusal)| (label, refusal.to_string())).collect(),

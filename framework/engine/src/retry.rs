@@ -1,6 +1,7 @@
 //! The one table that turns an error class into what happens next (rules 42, 44). Connectors classify; only this file decides.
 
 use crate::{Random, SendError};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Timestamp};
 use chrono::TimeDelta;
 use std::time::Duration;
@@ -45,6 +46,7 @@ pub(crate) enum Next {
 /// What follows an error answer. `missing` is handled by whoever asked.
 pub(crate) fn after_failure(failure: &Failure) -> Next {
     match failure.class {
+        ErrorClass::Throttle if planted::is(Bug::ThrottleParks) => Next::Park,
         ErrorClass::Throttle => Next::Outage,
         // 500 may be one poisonous record; the others are the service being away.
         ErrorClass::Retry if matches!(failure.status, Some(502..=504)) => Next::Outage,

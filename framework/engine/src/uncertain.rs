@@ -11,6 +11,7 @@ use crate::look::{Ended, Look};
 use crate::push::{Sent, close, key_is_kept, late_echoes};
 use crate::read;
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Observed, RemoteId};
 use bothways_store::{
     FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite, LocalBinding,
@@ -51,7 +52,7 @@ impl Look {
     }
 
     /// Commits part of the look and goes on with the link as it then is.
-    async fn commit_and_go_on(&mut self, mut unit: Unit) -> Result<Link, Ended> {
+    pub(crate) async fn commit_and_go_on(&mut self, mut unit: Unit) -> Result<Link, Ended> {
         let now = self.engine.ports.clock.now();
         unit.lease =
             LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
@@ -139,7 +140,9 @@ impl Look {
         if self.now < self.settled_at(&intent) {
             return Err(self.wait_until_settled(&intent));
         }
-        link.body.late.extend(late_echoes(&intent, self.now));
+        if !planted::is(Bug::LateEchoForgotten) {
+            link.body.late.extend(late_echoes(&intent, self.now));
+        }
         self.give_up(link, &intent, "was not carried out").await
     }
 
@@ -222,7 +225,7 @@ impl Look {
 
     /// Sends the stored bytes again. Whatever follows, they have been sent at this time.
     async fn replay(&mut self, link: &Link, intent: &Intent) -> Result<Sent, Ended> {
-        let Ok(stored) = serde_json::from_value::<StoredRequest>(intent.request.clone()) else {
+        let Ok(mut stored) = serde_json::from_value::<StoredRequest>(intent.request.clone()) else {
             let mut unit = self.unit();
             unit.work = self.park(
                 ParkReason::Uncertain,
@@ -238,6 +241,12 @@ impl Look {
             at: self.engine.ports.clock.now(),
         });
         self.commit_and_go_on(unit).await?;
+        if planted::is(Bug::RandomKeyPerAttempt) {
+            self.take_another_key(&mut stored);
+        }
+        if planted::is(Bug::ReplayWithNewBytes) {
+            self.take_present_values(&mut stored, intent);
+        }
         match prepare(self.pair.resource.resume(stored)) {
             Ok(prepared) => Ok(self.send(prepared).await),
             Err(Outcome::Failed(failure)) => Err(self.failed(&failure).await),
@@ -249,7 +258,9 @@ impl Look {
         match sent {
             // A failure that the service saved under the key, of an update or delete that was just seen not to have happened: the key
             // can only repeat it, so a new intent may follow.
-            Sent::Uncertain(_, Some(failure)) if failure.replayed && link.remote_id.is_some() => {
+            Sent::Uncertain(_, Some(failure))
+                if failure.replayed && link.remote_id.is_some() && !planted::is(Bug::SavedFailureRetried) =>
+            {
                 self.give_up(link, intent, "the service saved a failure and did not carry it out").await
             }
             Sent::Missing => self.give_up(link, intent, "the record is not there any more").await,
@@ -323,6 +334,9 @@ impl Look {
 
     /// Looks for the record that an uncertain create may have made.
     async fn look_up(&mut self, link: &Link, intent: &Intent) -> Result<Lookup, Ended> {
+        if planted::is(Bug::StampNotLookedUp) {
+            return Ok(Lookup::Absent);
+        }
         let stamp = link.id.to_string();
         let capabilities = self.pair.capabilities().clone();
         let stamped = self.pair.mapping.identity.stamp.is_some();

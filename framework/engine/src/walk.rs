@@ -11,6 +11,7 @@ use crate::pass::{Pass, Stage};
 use crate::reading::ReadError;
 use crate::{Engine, EngineError, quiet, read};
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, Seq, Timestamp, Value};
 use bothways_store::{
     Key, KeyWrite, Link, LinkFilter, LinkState, PageCommit, RowPage, Side, Signal, Subject,
@@ -50,6 +51,7 @@ impl Pass<'_> {
             let mut items = Vec::new();
             let mut next = match first {
                 Ok(fetched) => self.unpack(fetched, &mut items),
+                Err(_) if planted::is(Bug::HalfAWalkIsAWalk) => None,
                 Err(error) => return self.walk_again(error).await,
             };
             // Whatever has come in meanwhile joins the set.
@@ -105,6 +107,9 @@ impl Pass<'_> {
             }
             match link {
                 Some(link) if !link.state.is_live() || quiet::remote(&self.pair, &link, item) => {}
+                Some(link) if planted::is(Bug::ListPageIsTheRecord) => {
+                    self.engine.apply_all(&self.pair, [(Some(item), &Some(link))].into_iter()).await;
+                }
                 Some(_) => {
                     self.state.counts.differing += 1;
                     effects.signals.push(look_at(self.pair.id, item.id.clone()));

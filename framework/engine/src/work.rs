@@ -3,7 +3,9 @@
 //! Nothing here decides. The relay turns captured changes into work; a dispatcher per connection takes due work, as much as the
 //! connection may call at once, and looks at each record in a task of its own; the sweep finds what a crash or a lost nudge left.
 
+use crate::pairs::lease_of;
 use crate::{ConnectionState, Engine, EngineError};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, Timestamp};
 use bothways_store::Take;
 use chrono::TimeDelta;
@@ -132,6 +134,9 @@ impl Engine {
     async fn sweep(&self, now: Timestamp, pruned_at: &mut Option<Timestamp>) -> Result<(), EngineError> {
         self.refresh_pauses().await?;
         self.refresh_pairs().await?;
+        if planted::is(Bug::NudgeTrusted) {
+            return Ok(());
+        }
         self.relay_wake.notify_one();
         self.store.sweep(now).await?;
         for catalog in self.store.repair().await? {
@@ -180,8 +185,8 @@ impl Engine {
         let busy = Arc::new(AtomicUsize::new(0));
         let freed = Arc::new(Notify::new());
         let mut wake = self.work_wake.subscribe();
-        let lease = TimeDelta::from_std(connector.limits().timeout * 2 + Duration::from_secs(30))
-            .unwrap_or(TimeDelta::minutes(2));
+        let lease =
+            TimeDelta::from_std(lease_of(connector.limits().timeout)).unwrap_or(TimeDelta::minutes(2));
         while !self.is_stopping() {
             wake.mark_unchanged();
             let free = slots.saturating_sub(busy.load(Ordering::Acquire));
@@ -249,6 +254,7 @@ impl Engine {
         let wait = due.map_or(self.settings.sweep, |due| {
             (due - now).to_std().unwrap_or(Duration::ZERO).min(self.settings.sweep)
         });
+        let wait = if planted::is(Bug::NudgeTrusted) { Duration::from_secs(86_400) } else { wait };
         let woken = wake.changed();
         let slot = freed.notified();
         let timer = self.ports.clock.sleep(wait.max(Duration::from_millis(1)));

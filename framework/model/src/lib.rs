@@ -11,6 +11,7 @@ mod ident;
 mod identity;
 mod observation;
 mod path;
+pub mod planted;
 mod record;
 mod secret;
 mod stored;

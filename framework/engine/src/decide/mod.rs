@@ -16,6 +16,7 @@ pub use verdict::{Action, Decision, Verdict};
 
 use bothways_mapping::mapping::Winner;
 use bothways_mapping::{Direction, Field, Mapping};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{Record, Timestamp, Value};
 use bothways_store::{FieldBase, Keep, LinkBody, LinkState};
 use std::collections::BTreeMap;
@@ -178,7 +179,8 @@ fn chosen(
     }
     let conflict = sight.body.conflicts.get(&field.label)?;
     let choice = conflict.choice.as_ref()?;
-    if conflict.local.as_ref() != four.local || conflict.remote.as_ref() != four.remote {
+    let moved = conflict.local.as_ref() != four.local || conflict.remote.as_ref() != four.remote;
+    if moved && !planted::is(Bug::StaleChoiceCarriedOut) {
         return None;
     }
     let by = &choice.by;
@@ -217,12 +219,10 @@ fn by_policy(
         (FieldState::LateEcho, _) => {
             (Action::Push, 24, because("a late echo of our own write; the local value is newer"))
         }
-        (FieldState::LocalOnly, Direction::Both | Direction::Out) => {
-            (Action::Push, 10, because("only the local side changed"))
-        }
-        (FieldState::LocalOnly, Direction::In) => {
+        (FieldState::LocalOnly, Direction::In) if !planted::is(Bug::OneWayFieldSent) => {
             (Action::Pull, 7, because("this field is one-way in: the remote side decides"))
         }
+        (FieldState::LocalOnly, _) => (Action::Push, 10, because("only the local side changed")),
         (FieldState::RemoteOnly, Direction::Both | Direction::In) => {
             (Action::Pull, 10, because("only the remote side changed"))
         }
@@ -265,6 +265,7 @@ fn newest(sight: &Sight<'_>, field: &Field, changed_at: Option<Timestamp>) -> (A
     let local = sight.body.local_changed.get(&field.label).copied();
     let own = sight.body.recent.iter().map(|w| w.at).max();
     let tie = |why: &str| (Action::Pull, 12, format!("winner: newest, a tie ({why}): remote wins"));
+    let changed_at = if planted::is(Bug::NewestByArrival) { Some(sight.now) } else { changed_at };
     let (Some(local), Some(remote)) = (local, changed_at) else { return tie("a time is unknown") };
     if own.is_some_and(|own| local < own || remote < own) {
         return tie("older than our own last write");

@@ -2,6 +2,7 @@
 
 use super::{Sight, local_changed, remote_changed};
 use bothways_mapping::mapping::{AgainstUpdate, FromLocalDelete, FromRemoteDelete};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalRow, Record, Timestamp};
 use bothways_store::{DeleteChoice, LinkState};
 use serde::{Deserialize, Serialize};
@@ -106,7 +107,8 @@ pub enum RecordAction {
 pub(super) fn decide(sight: &Sight<'_>) -> RecordAction {
     let mapping = sight.mapping;
     let deletes = &mapping.deletes;
-    let update_wins = deletes.against_update == AgainstUpdate::UpdateWins;
+    let update_wins =
+        deletes.against_update == AgainstUpdate::UpdateWins && !planted::is(Bug::DeleteIgnoresUpdate);
     let close = |state, why: &str| RecordAction::Close { state, why: why.into() };
     let ask = |state, why: &str| RecordAction::AskDelete { state, why: why.into() };
     if let Some(action) = chosen(sight) {

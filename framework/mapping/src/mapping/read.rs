@@ -4,6 +4,7 @@
 
 use super::{Field, Mapping};
 use crate::lens::{Refusal, RefusalKind};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{Record, Segment, SingularPath, Value};
 use serde_json::{Map, Value as Json};
 use std::borrow::Cow;
@@ -141,7 +142,7 @@ impl Mapping {
         }
         let texts = self.identity.matching.iter().map(|label| {
             let value = self.field(label)?.normalize.apply(by_label.get(label)?);
-            (!value.is_blank()).then(|| Json::String(plain_text(&value)))
+            (!value.is_blank() || planted::is(Bug::BlanksMatch)).then(|| Json::String(plain_text(&value)))
         });
         texts.collect::<Option<Vec<_>>>().map(|texts| Json::Array(texts).to_string())
     }

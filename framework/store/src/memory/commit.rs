@@ -3,6 +3,7 @@
 use super::state::State;
 use crate::transition::{Effects, Run};
 use crate::{IntentWrite, KeyWrite, Result, RowWrite, Unit, UnitOutcome};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
 
 /// The row part, carried out.
@@ -173,7 +174,8 @@ impl State {
         match write {
             KeyWrite::Put(key) => {
                 let at = (key.pair, key.side, key.id.clone());
-                if self.keys.get(&at).is_none_or(|present| present.seen <= key.seen) {
+                let newer = self.keys.get(&at).is_none_or(|present| present.seen <= key.seen);
+                if newer || planted::is(Bug::OlderKeyWins) {
                     self.keys.insert(at, key.clone());
                 }
             }

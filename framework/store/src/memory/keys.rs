@@ -4,6 +4,7 @@ use super::MemoryStore;
 use super::state::State;
 use crate::{Group, GroupMember, Key, KeyWrite, Keys, Result, Side};
 use async_trait::async_trait;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalId, PairId, RemoteId};
 use std::collections::BTreeMap;
 
@@ -34,7 +35,10 @@ impl State {
                 Side::Local => &mut group.local,
                 Side::Remote => &mut group.remote,
             };
-            side.push(self.member(key));
+            let member = self.member(key);
+            if !(member.linked && planted::is(Bug::MatchIgnoresLinked)) {
+                side.push(member);
+            }
         }
         groups
     }

@@ -6,6 +6,7 @@ use crate::{
     Lease, Link, Parked, ParkedFilter, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
 };
 use async_trait::async_trait;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId, Seq, Timestamp};
 use std::collections::BTreeSet;
 
@@ -25,7 +26,10 @@ impl State {
     /// Leases `link` and takes all its signals.
     pub(super) fn take_link(&mut self, mut link: Link, now: Timestamp, until: Timestamp) -> Result<Taken> {
         self.at(now);
-        let token = self.draw(1);
+        let mut token = self.draw(1);
+        if planted::is(Bug::CountersPerRow) {
+            token = Seq(link.lease.map_or(1, |lease| lease.token.0 + 1));
+        }
         link.lease = Some(Lease { token, until });
         self.put_link(link.clone());
         let ids: Vec<WorkId> = Self::subjects_of(&link)
@@ -49,6 +53,9 @@ impl State {
         let seen = row.work.clone();
         row.take(until);
         self.put_work(row);
+        if planted::is(Bug::TakenIsDone) {
+            self.remove_work(id);
+        }
         Some(seen)
     }
 
@@ -79,7 +86,9 @@ impl State {
         let (pair, subject) = (row.work.pair, row.work.subject.clone());
         if let Some(link) = self.link_of(pair, &subject).cloned() {
             return Ok(Some(match link.lease {
-                Some(lease) if lease.until > take.now => Took::LeasedUntil(lease.until),
+                Some(lease) if lease.until > take.now && !planted::is(Bug::LeaseOnWorkRow) => {
+                    Took::LeasedUntil(lease.until)
+                }
                 _ => Took::Taken(Box::new(self.take_link(link, take.now, take.until)?)),
             }));
         }

@@ -5,6 +5,7 @@ use super::state::{Change, Op, State};
 use crate::transition::displaced;
 use crate::{Capture, Fact, Relayed, Result, Side, Signal, Subject};
 use async_trait::async_trait;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalId, PairId, Timestamp};
 use chrono::TimeDelta;
 
@@ -23,7 +24,11 @@ impl State {
                 break;
             }
             self.touch();
-            self.carry(now, number, &change);
+            let passed = self.last_relayed > number;
+            self.last_relayed = self.last_relayed.max(number);
+            if !(passed && planted::is(Bug::OutboxByIdGreaterThan)) {
+                self.carry(now, number, &change);
+            }
             entries += 1;
         }
         entries
@@ -43,12 +48,20 @@ impl State {
             self.pairs.values().filter(|p| p.spec.catalog == change.catalog).map(|p| p.id).collect();
         for pair in pairs {
             if let Op::Rekey(old) = &change.op {
-                self.rekey(now, number, pair, old, &change.key);
+                if planted::is(Bug::RekeyAsDeleteAndInsert) {
+                    let subject = Subject::Local(old.clone());
+                    let fact = Fact::Deleted { change: number, at: change.at };
+                    self.signal(&Signal { pair, subject, look: false, not_before: None }, Some(fact), now);
+                } else {
+                    self.rekey(now, number, pair, old, &change.key);
+                }
             }
             if self.pairs.get(&pair).is_some_and(|p| p.retired_at.is_none()) {
                 let fact = matches!(change.op, Op::Delete)
                     .then_some(Fact::Deleted { change: number, at: change.at });
                 let subject = Subject::Local(change.key.clone());
+                let waits = self.work_at(pair, &subject).is_some();
+                let fact = fact.filter(|_| !(waits && planted::is(Bug::DeleteCoalescedAway)));
                 self.signal(&Signal { pair, subject, look: false, not_before: None }, fact, now);
             }
         }

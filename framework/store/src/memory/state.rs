@@ -6,6 +6,7 @@ use crate::{
     ApiToken, AuditEntry, Fact, HistoryRow, Intent, Key, Link, Pair, Pause, Result, Side, Signal, StoreError,
     StoreErrorKind, Subject, WorkId,
 };
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,8 @@ pub(super) struct State {
     pub(super) tables: BTreeMap<String, Table>,
     pub(super) changes: BTreeMap<i64, Change>,
     pub(super) last_change: i64,
+    /// The highest change that was relayed.
+    pub(super) last_relayed: i64,
     pub(super) pairs: BTreeMap<PairId, Pair>,
     pub(super) links: BTreeMap<LinkId, Link>,
     by_local: BTreeMap<(PairId, LocalId), BTreeSet<LinkId>>,
@@ -68,6 +71,7 @@ impl State {
             tables,
             changes: BTreeMap::new(),
             last_change: 0,
+            last_relayed: 0,
             pairs: BTreeMap::new(),
             links: BTreeMap::new(),
             by_local: BTreeMap::new(),
@@ -190,6 +194,7 @@ impl State {
     pub(super) fn is_taken(&self, link: &Link) -> bool {
         let other = |l: Option<&Link>| l.is_some_and(|l| l.id != link.id && l.state.is_live());
         link.state.is_live()
+            && !planted::is(Bug::OneRecordTwoLinks)
             && (link.local_id.as_ref().is_some_and(|id| other(self.link_of_local(link.pair, id)))
                 || link.remote_id.as_ref().is_some_and(|id| other(self.link_of_remote(link.pair, id))))
     }
@@ -229,8 +234,11 @@ impl State {
     }
 
     pub(super) fn signal(&mut self, signal: &Signal, fact: Option<Fact>, now: Timestamp) {
-        let generation = self.draw(1);
+        let mut generation = self.draw(1);
         let mut row = self.work_for(signal.pair, &signal.subject, now);
+        if planted::is(Bug::CountersPerRow) {
+            generation = Seq(row.work.generation.0 + 1);
+        }
         row.signal(signal, generation, now);
         if let Some(fact) = fact {
             row.fact(fact);

@@ -8,6 +8,7 @@ use crate::{
     DeleteLimit, Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, RowWrite,
     Settled, Signal, StoreError, StoreErrorKind, Unit, UnitOutcome, WorkWrite,
 };
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Timestamp};
 use std::borrow::Cow;
 
@@ -45,6 +46,9 @@ impl<'u> Run<'u> {
         let link = match &unit.guard {
             Guard::Token { token, .. } => match stored {
                 Some(link) if link.lease.is_some_and(|lease| lease.token == *token) => Some(link.clone()),
+                Some(link) if planted::is(Bug::StaleTokenAccepted) || planted::is(Bug::LeaseOnWorkRow) => {
+                    Some(link.clone())
+                }
                 _ => return Err(UnitOutcome::Stale),
             },
             Guard::Claim(_) if stored.is_some() => return Err(UnitOutcome::ClaimLost),
@@ -74,7 +78,8 @@ impl<'u> Run<'u> {
             .iter()
             .filter(|w| matches!(w, IntentWrite::Open(i) if i.kind == crate::Intent::DELETE))
             .count();
-        unit.delete_limit.map(|limit| (limit, u32::try_from(opens).unwrap_or(u32::MAX)))
+        let limit = unit.delete_limit.filter(|_| !planted::is(Bug::DeleteLimitForgotten));
+        limit.map(|limit| (limit, u32::try_from(opens).unwrap_or(u32::MAX)))
     }
 
     /// The link as the unit has left it so far.
@@ -130,7 +135,9 @@ impl<'u> Run<'u> {
                 bind = write.local == LocalBinding::Inserted || (bind && write.local == LocalBinding::Keep);
                 link = Some(written(now_is, write, now));
             }
-            if let (Some(link), Some(row)) = (&mut link, &row) {
+            if let (Some(link), Some(row)) = (&mut link, &row)
+                && !planted::is(Bug::RowNotReadBack)
+            {
                 for (label, field) in &settled.base_from_row {
                     if let Some(value) = row.fields.get(field) {
                         link.body.base.entry(label.clone()).or_default().local = Some(value.clone());

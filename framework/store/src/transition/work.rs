@@ -1,6 +1,7 @@
 //! Work rows: signals that coalesce, facts that do not, attempts and parking (rules 39, 40, 42).
 
 use crate::{Fact, Parked, Signal, Subject, Work, WorkId, WorkWrite};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{PairId, Seq, Timestamp};
 use chrono::TimeDelta;
 
@@ -42,6 +43,9 @@ impl WorkRow {
         let wanted = [signal.not_before, self.not_before].into_iter().flatten().fold(now, Timestamp::max);
         self.work.generation = generation;
         self.work.look |= signal.look;
+        if planted::is(Bug::ParkedForEver) && self.work.parked.is_some() {
+            return;
+        }
         self.work.due = Some(self.work.due.map_or(wanted, |due| due.min(wanted)));
     }
 
@@ -62,6 +66,9 @@ impl WorkRow {
 
     /// Its link is leased by somebody else until `until`.
     pub fn defer(&mut self, now: Timestamp, until: Timestamp) {
+        if planted::is(Bug::WakeupLostAfterConflict) {
+            self.work.due = None;
+        }
         let moment = deferred(now, until);
         self.work.due = self.work.due.map(|due| due.max(moment));
     }
@@ -79,7 +86,7 @@ impl WorkRow {
     pub fn write(&mut self, write: &WorkWrite, now: Timestamp) -> bool {
         match write {
             WorkWrite::Done { generation, facts, .. } => {
-                if self.work.generation <= *generation {
+                if self.work.generation <= *generation || planted::is(Bug::SignalLostDuringLook) {
                     return false;
                 }
                 self.work.facts.retain(|f| !facts.contains(&f.change()));
