@@ -31,7 +31,7 @@ pub use link::{
     Choice, Conflict, DeleteChoice, FieldBase, Keep, LateEcho, Lease, Link, LinkBody, LinkFilter, LinkState,
     Links, RecentWrite,
 };
-pub use memory::{Foreign, MemoryStore};
+pub use memory::{Foreign, Held, MemoryStore};
 pub use operator::{ApiToken, AuditEntry, Operator, Pause, PauseScope, TokenScope};
 pub use pair::{Approval, Pair, PairCounts, PairSpec, Pairs};
 pub use rows::{RowPage, Rows, UnreadableRow};

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use bothways_model::{LocalId, Record, Timestamp, Value};
 use bothways_store::contract::{Bench, catalogs};
-use bothways_store::{MemoryStore, Store};
+use bothways_store::{Capture, MemoryStore, PairSpec, Pairs, Store, WorkQueue};
 
 struct Memory(MemoryStore);
 
@@ -61,3 +61,29 @@ async fn memory() -> Memory {
 }
 
 bothways_store::store_contract!(memory());
+
+/// P15. Numbers are given out before commits, so a larger one may be seen first.
+#[tokio::test]
+async fn a_change_that_commits_after_one_with_a_larger_number_is_relayed() {
+    let Memory(store) = memory().await;
+    let spec = PairSpec {
+        catalog: "customers".into(),
+        connection: "a".into(),
+        resource: "customers".into(),
+        mapping: "m".into(),
+    };
+    let pair = store.ensure_pair(&spec).await.unwrap().id;
+    let named = |name: &str| Record::from_iter([("name", Value::Text(name.into()))]);
+    let foreign = store.foreign();
+    let slow = foreign.insert("customers", named("slow"), now()).unwrap();
+    let quick = foreign.insert("customers", named("quick"), now()).unwrap();
+    store.relay(now(), 10).await.unwrap();
+    let due = async |id: &LocalId| store.work_of(pair, Some(id), None).await.unwrap()[0].generation;
+    let before = due(&slow).await;
+    let held = foreign.begin();
+    foreign.update("customers", &quick, named("quicker"), now()).unwrap();
+    assert_eq!(store.relay(now(), 10).await.unwrap().entries, 1);
+    assert!(held.update("customers", &slow, named("slower"), now()).unwrap());
+    assert_eq!(store.relay(now(), 10).await.unwrap().entries, 1);
+    assert!(due(&slow).await > before, "the change that committed later was told");
+}

@@ -73,6 +73,14 @@ impl Foreign<'_> {
         })
     }
 
+    /// A transaction that has its number in the change log and commits later, perhaps after others with larger numbers: what
+    /// sequences of databases with many writers allow (rule 37).
+    pub fn begin(&self) -> Held<'_> {
+        let mut state = self.store.lock();
+        state.last_change += 1;
+        Held { store: self.store, number: state.last_change }
+    }
+
     /// Makes a row unreadable, as a text in a number column is. An update by anybody but `mend` leaves it so.
     pub fn spoil(&self, catalog: &str, id: &LocalId, message: &str, at: Timestamp) -> Result<()> {
         self.store.write(|s| {
@@ -94,6 +102,24 @@ impl Foreign<'_> {
             }
             s.capture(catalog, id.clone(), Op::Update, at);
             Ok(())
+        })
+    }
+}
+
+/// An open transaction; dropped, it is rolled back.
+pub struct Held<'s> {
+    store: &'s MemoryStore,
+    number: i64,
+}
+
+impl Held<'_> {
+    /// `UPDATE` and `COMMIT`. False if there is no such row.
+    pub fn update(self, catalog: &str, id: &LocalId, fields: Record, at: Timestamp) -> Result<bool> {
+        self.store.write(|s| {
+            let last = std::mem::replace(&mut s.last_change, self.number - 1);
+            let done = update(s, catalog, id, &fields, at);
+            s.last_change = s.last_change.max(last);
+            done
         })
     }
 }

@@ -16,7 +16,7 @@ mod rows;
 mod state;
 mod table;
 
-pub use foreign::Foreign;
+pub use foreign::{Foreign, Held};
 
 use crate::Result;
 use bothways_model::{Catalog, Record};
