@@ -56,6 +56,8 @@ pub(crate) enum Verb {
     Unlink(Record),
     /// List what was written, newest first
     History(History),
+    /// Put back what sync wrote, where nobody has changed it since
+    Revert(Revert),
     /// Run each mapping's own cases, and the laws of its fields on generated values
     Test(OneMapping),
     /// Install what Bothways needs in a database that is not empty, or take it out again
@@ -282,12 +284,36 @@ pub(crate) struct History {
     /// Only this: create, update, delete, link, unlink, conflict, resolved, echo, altered
     #[arg(long, value_name = "WHAT")]
     pub(crate) op: Option<String>,
+    /// Only this full pass, or this carrying out of a plan
+    #[arg(long, value_name = "ID")]
+    pub(crate) pass: Option<String>,
     /// Only entries before this number
     #[arg(long, value_name = "NUMBER")]
     pub(crate) before: Option<i64>,
     /// At most so many
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,
+}
+
+/// `revert`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub(crate) struct Revert {
+    /// Everything that a full pass or the carrying out of a plan wrote, as `history` names it
+    #[arg(long, value_name = "ID", group = "what")]
+    pub(crate) pass: Option<String>,
+    /// The last thing that sync wrote to a row, by its local or remote id
+    #[arg(long, value_name = "ID", group = "what")]
+    pub(crate) record: Option<String>,
+    /// Of the record: this entry of the history, on whichever side it wrote
+    #[arg(long, value_name = "NUMBER", requires = "record")]
+    pub(crate) entry: Option<i64>,
+    /// Of the record: only in this mapping
+    #[arg(long, requires = "record")]
+    pub(crate) mapping: Option<String>,
+    /// Only say what would be put back
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `migrate`.
@@ -363,6 +389,25 @@ mod tests {
         };
         assert_eq!(read(&["bothways", "explain", "7"]), (None, "7".into()));
         assert_eq!(read(&["bothways", "explain", "m", "cus_1"]), (Some("m".into()), "cus_1".into()));
+    }
+
+    #[test]
+    fn a_revert_is_of_one_thing() {
+        let read = |args: &[&str]| Cli::try_parse_from(args).is_ok();
+        assert!(!read(&["bothways", "revert"]));
+        assert!(!read(&["bothways", "revert", "--pass", "p", "--record", "7"]));
+        assert!(!read(&["bothways", "revert", "--pass", "p", "--entry", "7"]));
+        assert!(read(&[
+            "bothways",
+            "revert",
+            "--record",
+            "7",
+            "--entry",
+            "7",
+            "--mapping",
+            "m",
+            "--dry-run"
+        ]));
     }
 
     #[test]

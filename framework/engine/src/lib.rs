@@ -44,6 +44,7 @@ mod readers;
 mod reading;
 mod records;
 mod retry;
+mod revert;
 mod settings;
 mod uncertain;
 mod unfinished;
@@ -67,6 +68,7 @@ pub use plan::{
 pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
 pub use records::{RecordLink, Records};
 pub use retry::RetryPolicy;
+pub use revert::{RevertField, RevertItem, RevertOutcome, RevertTarget, RevertTotals};
 pub use settings::Settings;
 
 /// What the store remembers, for those who may not import the store: the server above all.

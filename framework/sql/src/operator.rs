@@ -55,6 +55,7 @@ impl Operator for Sql {
         add("local_id = ?", filter.local_id.as_ref().map(|id| id.as_str().into()));
         add("remote_id = ?", filter.remote_id.as_ref().map(|id| id.as_str().into()));
         add("op = ?", filter.op.map(|op| op.as_str().into()));
+        add("pass = ?", filter.pass.as_deref().map(Into::into));
         args.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
         let conditions = conditions.join(" AND ");
         let sql =

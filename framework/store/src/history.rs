@@ -115,7 +115,7 @@ pub struct History {
     pub rules: Vec<u16>,
     /// Why, in a few words for people.
     pub cause: String,
-    /// The full pass it belongs to.
+    /// The full pass, or the carrying out of a plan, that it belongs to.
     pub pass: Option<String>,
 }
 
@@ -143,4 +143,6 @@ pub struct HistoryFilter {
     pub remote_id: Option<RemoteId>,
     /// Only this operation.
     pub op: Option<HistoryOp>,
+    /// Only this full pass, or this carrying out of a plan.
+    pub pass: Option<String>,
 }

@@ -25,6 +25,7 @@ pub(super) async fn run(settings: &Settings, args: &History, out: Output) -> any
         local_id: args.local.clone().map(Into::into),
         remote_id: args.remote.clone().map(Into::into),
         op,
+        pass: args.pass.clone(),
     };
     let rows = opened.operations.history(&filter, args.before, args.limit).await?;
     if out.is_json() {

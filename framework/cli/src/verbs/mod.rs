@@ -12,6 +12,7 @@ mod parked;
 mod pause;
 mod plan;
 mod resume;
+mod revert;
 mod run;
 mod schema;
 mod status;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Link(args) => link::run(&settings, &args, out).await,
         Verb::Unlink(args) => unlink::run(&settings, &args, out).await,
         Verb::History(args) => history::run(&settings, &args, out).await,
+        Verb::Revert(args) => revert::run(&settings, &args, out).await,
         Verb::Test(args) => test::run(&settings, &args, out),
         Verb::Migrate(args) => migrate::run(&settings, &args, out).await,
         Verb::Token(args) => token::run(&settings, &args, out).await,

@@ -162,7 +162,13 @@ fn print(synced: &[Synced], out: Output) -> anyhow::Result<()> {
         "conflicts",
         "under way",
     ];
-    out.table(header, rows.collect())
+    out.table(header, rows.collect())?;
+    for pass in synced.iter().filter_map(|one| one.passed.as_ref().ok()) {
+        if pass.counts.linked + pass.counts.created > 0 {
+            talk(format!("`bothways revert --pass {}` puts back what this pass wrote to rows", pass.id));
+        }
+    }
+    Ok(())
 }
 
 fn to_json(one: &Synced) -> Json {

@@ -12,5 +12,6 @@ mod deletes;
 mod echoes;
 mod merges;
 mod operators;
+mod reverts;
 mod signals;
 mod soak;

@@ -50,6 +50,8 @@ pub(crate) struct HistoryQuery {
     pub(crate) remote_id: Option<String>,
     /// Only this operation.
     pub(crate) op: Option<String>,
+    /// Only this full pass, or this carrying out of a plan.
+    pub(crate) pass: Option<String>,
     /// Only entries before this number: `next` of the page before.
     pub(crate) before: Option<i64>,
     /// Entries a page, 1 to 1000; 50 unless told.
@@ -85,6 +87,7 @@ pub(crate) async fn page_of(app: &App, query: HistoryQuery) -> Result<HistoryPag
         op: given(query.op)
             .map(|op| HistoryOp::parse(&op).ok_or_else(|| Problem::malformed("`op` is no operation")))
             .transpose()?,
+        pass: given(query.pass),
     };
     let limit = query.limit.unwrap_or(50).clamp(1, 1000);
     let rows = app.operations.history(&filter, query.before, limit).await?;

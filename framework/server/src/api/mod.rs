@@ -6,6 +6,7 @@ mod health;
 mod history;
 mod mappings;
 mod parked;
+mod revert;
 mod shapes;
 
 pub(crate) use extract::{Path, Query};
@@ -22,6 +23,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = mappings::routes(routes);
     let routes = parked::routes(routes);
     let routes = history::routes(routes);
+    let routes = revert::routes(routes);
     let routes = crate::live::routes(routes);
     health::routes(routes)
 }

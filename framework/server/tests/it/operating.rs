@@ -81,6 +81,17 @@ async fn history_is_paged_newest_first_and_filtered() {
 }
 
 #[tokio::test]
+async fn what_is_put_back_is_one_thing_that_is_known() {
+    let world = World::new().await;
+    let revert = |body| world.call("POST", "/api/revert").json(&body).send();
+    for unclear in [json!({}), json!({ "pass": "p", "record": "1" }), json!({ "pass": "p", "entry": 7 })] {
+        assert_eq!(revert(unclear.clone()).await.problem(), "malformed", "{unclear}");
+    }
+    assert_eq!(revert(json!({ "pass": "p" })).await.problem(), "not_found");
+    assert_eq!(revert(json!({ "record": "1", "dry_run": true })).await.problem(), "not_found");
+}
+
+#[tokio::test]
 async fn a_process_whose_links_need_a_connection_it_lacks_is_not_ready() {
     let world = World::new().await;
     world.pair().await;

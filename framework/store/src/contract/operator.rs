@@ -64,6 +64,8 @@ pub async fn pages_through_history(bench: &dyn Bench) {
     assert_eq!(list(by_record, None, 99).await.len(), 4);
     let by_op = HistoryFilter { op: Some(HistoryOp::ALL[2]), pair: Some(pair), ..HistoryFilter::default() };
     assert_eq!(list(by_op, None, 99).await.len(), 1);
+    let by_pass = HistoryFilter { pass: Some("p".into()), ..HistoryFilter::default() };
+    assert_eq!(list(by_pass, None, 99).await.len(), 1);
     // Null before and unknown before are not the same.
     let mut unit = super::kit::unit(&look_at(store, &link, 30).await);
     let mut nulled = entry(0);

@@ -34,6 +34,7 @@ impl Operator for MemoryStore {
                 && (filter.local_id.is_none() || h.local_id == filter.local_id)
                 && (filter.remote_id.is_none() || h.remote_id == filter.remote_id)
                 && filter.op.is_none_or(|op| h.op == op)
+                && (filter.pass.is_none() || h.pass == filter.pass)
         };
         let state = self.lock();
         let rows = state.history.range(..before.unwrap_or(i64::MAX)).rev().map(|(_, row)| row);
