@@ -306,10 +306,10 @@ pub(crate) struct Revert {
     #[arg(long, value_name = "ID", group = "what")]
     pub(crate) record: Option<String>,
     /// Of the record: this entry of the history, on whichever side it wrote
-    #[arg(long, value_name = "NUMBER", requires = "record")]
+    #[arg(long, value_name = "NUMBER", conflicts_with = "pass")]
     pub(crate) entry: Option<i64>,
     /// Of the record: only in this mapping
-    #[arg(long, requires = "record")]
+    #[arg(long, conflicts_with = "pass")]
     pub(crate) mapping: Option<String>,
     /// Only say what would be put back
     #[arg(long)]

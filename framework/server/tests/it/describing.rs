@@ -33,6 +33,7 @@ const PROMISED: &[&str] = &[
     "POST /api/parked/{id}/dismiss",
     "POST /api/parked/{id}/replay",
     "POST /api/parked/{id}/resolve",
+    "POST /api/revert",
 ];
 
 async fn document(world: &World) -> Json {
