@@ -11,6 +11,7 @@ use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
 use bothways_store::Store;
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 
@@ -28,6 +29,8 @@ pub struct Engine {
     pub(crate) commits: Commits,
     pub(crate) pauses: Pauses,
     pub(crate) readers: Readers,
+    /// Dispatchers that wait for work.
+    pub(crate) idle: AtomicUsize,
     /// Wakes the relay.
     pub(crate) relay_wake: Notify,
     /// Wakes the dispatchers.
@@ -74,6 +77,7 @@ impl Engine {
             troubles: Mutex::default(),
             pauses: Pauses::default(),
             readers,
+            idle: AtomicUsize::new(0),
             relay_wake: Notify::new(),
             work_wake: watch::channel(0).0,
             news: watch::channel(0).0,

@@ -80,7 +80,8 @@ impl Engine {
         }
     }
 
-    /// Wakes the relay whenever the database may have changed, through whomever.
+    /// Wakes somebody to relay whenever the database may have changed, through whomever: a dispatcher that has nothing to do, since it
+    /// relays and takes in one transaction, else the relay.
     async fn watch_loop(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
         while !self.is_stopping() {
@@ -88,6 +89,9 @@ impl Engine {
             let changed = self.store.changed();
             pin_mut!(stopped);
             match select(changed, stopped).await {
+                Either::Left(_) if self.idle.load(Ordering::Acquire) > 0 => {
+                    self.work_wake.send_modify(|n| *n += 1);
+                }
                 Either::Left(_) => self.relay_wake.notify_one(),
                 Either::Right(_) => return,
             }
@@ -196,7 +200,8 @@ impl Engine {
                 self.take_some(&connection, free, lease, &busy, &freed).await
             };
             match taken {
-                Ok(0) => {}
+                // No room; or less than there was room for, so that was all.
+                Ok(taken) if taken == 0 || taken < free => {}
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::warn!(connection = %connection, error = %error, "work could not be taken; trying again");
@@ -220,8 +225,19 @@ impl Engine {
             return Ok(0);
         }
         let now = self.ports.clock.now();
-        let taken = self.store.take(Take { now, until: now + lease, limit: free, pairs: &pairs }).await?;
+        let take = Take { now, until: now + lease, limit: free, pairs: &pairs };
+        let (relayed, taken) = self.store.relay_and_take(self.settings.relay_batch, take).await?;
         let count = taken.len();
+        if relayed.more {
+            self.relay_wake.notify_one();
+        }
+        if relayed.entries > 0 {
+            self.tell();
+            // Some of it may be for somebody else.
+            if relayed.entries > count as u64 || self.connections.names().nth(1).is_some() {
+                self.nudge().await;
+            }
+        }
         for one in taken {
             let pair = one.link.as_ref().map(|l| l.pair).or(one.work.first().map(|w| w.pair));
             let Some(pair) = pair.and_then(|id| self.pairs.get(&id)).cloned() else { continue };
@@ -255,6 +271,7 @@ impl Engine {
             (due - now).to_std().unwrap_or(Duration::ZERO).min(self.settings.sweep)
         });
         let wait = if planted::is(Bug::NudgeTrusted) { Duration::from_secs(86_400) } else { wait };
+        let _idle = (!full && !pairs.is_empty()).then(|| Idle::new(&self.idle));
         let woken = wake.changed();
         let slot = freed.notified();
         let timer = self.ports.clock.sleep(wait.max(Duration::from_millis(1)));
@@ -264,6 +281,22 @@ impl Engine {
         } else {
             select(select(woken, slot), timer).await;
         }
+    }
+}
+
+/// A dispatcher that would take more.
+struct Idle<'e>(&'e AtomicUsize);
+
+impl<'e> Idle<'e> {
+    fn new(count: &'e AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Idle<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -28,8 +28,8 @@ impl Capture for Sql {
         if self.drained(i64::MAX).await? {
             return Ok(Relayed::default());
         }
-        let mut writer = self.database.quick_writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut writer = self.database.hold().await;
+        let mut tx = writer.begin_quick().await?;
         let relayed = relay::relay(&mut tx, now, limit).await?;
         tx.commit().await.map_err(ours)?;
         Ok(relayed)

@@ -13,7 +13,7 @@ use bothways_model::{Catalog, PairId};
 use bothways_store::{Result, StoreError, StoreErrorKind};
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool, Transaction};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
@@ -41,6 +41,37 @@ struct Writer {
 
 /// The writer, held.
 pub(crate) struct Held<'d>(MutexGuard<'d, Writer>);
+
+impl Held<'_> {
+    /// Begins the transaction of a write whose commit is on the disk when it returns, as after [`Database::writer`], or of a quick one,
+    /// as after [`Database::quick_writer`].
+    async fn begin(&mut self, durable: bool) -> Result<Transaction<'_, Sqlite>> {
+        let writer = &mut *self.0;
+        let sql = match (writer.durable == Some(durable), durable) {
+            (true, _) => "BEGIN IMMEDIATE",
+            (false, true) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+            (false, false) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+        };
+        let known = writer.durable.take();
+        let begun = writer.connection.begin_with(sql).await.map_err(ours);
+        if begun.is_ok() {
+            writer.durable = Some(durable);
+        } else if known == Some(durable) {
+            writer.durable = known;
+        }
+        begun
+    }
+
+    /// Begins a transaction whose commit is on the disk when it returns.
+    pub(crate) async fn begin_durable(&mut self) -> Result<Transaction<'_, Sqlite>> {
+        self.begin(true).await
+    }
+
+    /// Begins a transaction for what nobody has been promised; see [`Database::quick_writer`].
+    pub(crate) async fn begin_quick(&mut self) -> Result<Transaction<'_, Sqlite>> {
+        self.begin(false).await
+    }
+}
 
 impl Deref for Held<'_> {
     type Target = SqliteConnection;
@@ -122,8 +153,13 @@ impl Database {
         self.writing(false).await
     }
 
+    /// The one connection that writes, when it is free, for [`Held::begin_durable`] and [`Held::begin_quick`].
+    pub(crate) async fn hold(&self) -> Held<'_> {
+        Held(self.writer.lock().await)
+    }
+
     async fn writing(&self, durable: bool) -> Result<Held<'_>> {
-        let mut held = Held(self.writer.lock().await);
+        let mut held = self.hold().await;
         if held.0.durable != Some(durable) {
             held.0.durable = None;
             let sql = if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
@@ -189,6 +225,22 @@ impl Database {
         row.map_or(Ok(0), |row| get(&row, 0))
     }
 
+    /// The tables of pairs, if all of them have been asked for before.
+    pub(crate) fn known_tables(
+        &self,
+        pairs: impl IntoIterator<Item = PairId>,
+    ) -> Option<Result<HashMap<PairId, Arc<Table>>>> {
+        let known = self.catalog_of.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tables = self.tables();
+        pairs
+            .into_iter()
+            .map(|pair| {
+                let catalog = known.get(&pair)?;
+                Some(table_of(&tables, catalog).map(|table| (pair, table)))
+            })
+            .collect()
+    }
+
     /// The tables of pairs. A pair never changes its catalog, so it is asked for once.
     pub(crate) async fn tables_of(
         &self,
@@ -196,22 +248,14 @@ impl Database {
         pairs: impl IntoIterator<Item = PairId>,
     ) -> Result<HashMap<PairId, Arc<Table>>> {
         let pairs: Vec<PairId> = pairs.into_iter().collect();
-        let mut known = self.catalog_of.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if !pairs.iter().all(|pair| known.contains_key(pair)) {
-            let rows = fetch(c, "SELECT id, catalog FROM bothways_pairs", []).await.map_err(ours)?;
-            let read: Result<HashMap<PairId, String>> =
-                rows.iter().map(|row| Ok((PairId(get(row, 0)?), get(row, 1)?))).collect();
-            known = Arc::new(read?);
-            *self.catalog_of.lock().unwrap_or_else(PoisonError::into_inner) = known.clone();
+        if let Some(known) = self.known_tables(pairs.iter().copied()) {
+            return known;
         }
-        let tables = self.tables();
-        pairs
-            .into_iter()
-            .map(|pair| {
-                let catalog = known.get(&pair).ok_or_else(|| unknown(format!("there is no pair {pair}")))?;
-                Ok((pair, table_of(&tables, catalog)?))
-            })
-            .collect()
+        let rows = fetch(c, "SELECT id, catalog FROM bothways_pairs", []).await.map_err(ours)?;
+        let read: Result<HashMap<PairId, String>> =
+            rows.iter().map(|row| Ok((PairId(get(row, 0)?), get(row, 1)?))).collect();
+        *self.catalog_of.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(read?);
+        self.known_tables(pairs.iter().copied()).unwrap_or_else(|| Err(unknown("there is no such pair")))
     }
 }
 

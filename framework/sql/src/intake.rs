@@ -5,7 +5,7 @@ use crate::Sql;
 use crate::error::ours;
 use crate::keys::write_keys;
 use crate::queue::signal;
-use crate::statement::{Arg, Bulk, execute, fetch_optional};
+use crate::statement::{Arg, Bulk, Writes, execute, fetch_optional};
 use crate::stored::{from_json, get, nanos};
 use async_trait::async_trait;
 use bothways_model::Timestamp;
@@ -130,7 +130,9 @@ impl Intake for Sql {
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         signal(&mut tx, now, &page.signals).await?;
-        write_keys(&mut tx, &page.keys.iter().collect::<Vec<_>>()).await?;
+        let mut to = Writes::new(&mut tx);
+        write_keys(&mut to, &page.keys.iter().collect::<Vec<_>>()).await?;
+        to.connection().await.map_err(ours)?;
         let events = page.events.iter().map(|(connection, id)| event(connection.as_str(), id, now)).collect();
         insert_events(&mut tx, events).await?;
         if let Some(cursor) = &page.cursor {

@@ -2,7 +2,7 @@
 
 use crate::Sql;
 use crate::error::ours;
-use crate::statement::{Arg, Bulk, fetch, list};
+use crate::statement::{Arg, Bulk, Writes, columns_of, fetch, list};
 use crate::stored::{KEY, get, key_args, read_key};
 use async_trait::async_trait;
 use bothways_model::PairId;
@@ -28,7 +28,7 @@ fn of_key(write: &KeyWrite) -> (PairId, Side, &str) {
 }
 
 /// Applies changes in order. Those of one kind go together, as far as no key is changed in two ways.
-pub(crate) async fn write_keys(c: &mut SqliteConnection, writes: &[&KeyWrite]) -> Result<()> {
+pub(crate) async fn write_keys(to: &mut Writes<'_>, writes: &[&KeyWrite]) -> Result<()> {
     let mut ways = HashMap::new();
     let mixed = writes.iter().any(|write| {
         let way = std::mem::discriminant(*write);
@@ -52,13 +52,13 @@ pub(crate) async fn write_keys(c: &mut SqliteConnection, writes: &[&KeyWrite]) -
         kinds.into()
     };
     for run in runs {
-        write_run(c, &run).await?;
+        write_run(to, &run).await?;
     }
     Ok(())
 }
 
 /// Applies changes of one kind.
-async fn write_run(c: &mut SqliteConnection, run: &[&KeyWrite]) -> Result<()> {
+async fn write_run(to: &mut Writes<'_>, run: &[&KeyWrite]) -> Result<()> {
     let named = |write: &KeyWrite| -> Vec<Arg> {
         let (pair, side, id) = of_key(write);
         vec![pair.0.into(), side.as_str().into(), id.into()]
@@ -74,15 +74,15 @@ async fn write_run(c: &mut SqliteConnection, run: &[&KeyWrite]) -> Result<()> {
             let head = format!("INSERT INTO bothways_keys ({KEY}) VALUES");
             let tail = "ON CONFLICT (pair, side, id) DO UPDATE SET value = excluded.value, seen = excluded.seen, \
                         content = excluded.content WHERE excluded.seen >= bothways_keys.seen";
-            Bulk { head: &head, width: 6, tail }.run(c, rows).await
+            to.bulk(&Bulk { head: &head, width: 6, tail }, rows).await
         }
         Some(KeyWrite::Linked { .. }) => {
             let head = "UPDATE bothways_keys SET content = NULL WHERE (pair, side, id) IN (VALUES";
-            Bulk { head, width: 3, tail: ") AND content IS NOT NULL" }.run(c, rows).await
+            to.bulk(&Bulk { head, width: 3, tail: ") AND content IS NOT NULL" }, rows).await
         }
         Some(KeyWrite::Drop { .. }) => {
             let head = "DELETE FROM bothways_keys WHERE (pair, side, id) IN (VALUES";
-            Bulk { head, width: 3, tail: ")" }.run(c, rows).await
+            to.bulk(&Bulk { head, width: 3, tail: ")" }, rows).await
         }
     }
     .map_err(ours)
@@ -92,10 +92,6 @@ fn member(row: &SqliteRow) -> Result<GroupMember> {
     Ok(GroupMember { key: read_key(row)?, linked: get(row, 6)? })
 }
 
-fn columns() -> String {
-    KEY.split(", ").map(|column| format!("k.{column}")).collect::<Vec<_>>().join(", ")
-}
-
 /// The groups of these values, in their order.
 async fn groups_of(c: &mut SqliteConnection, pair: PairId, values: &[String]) -> Result<Vec<Group>> {
     // One more than the limit is never listed, so the window keeps hopeless groups from filling the memory.
@@ -103,7 +99,7 @@ async fn groups_of(c: &mut SqliteConnection, pair: PairId, values: &[String]) ->
         "SELECT {columns}, {LINKED} FROM (SELECT *, row_number() OVER (PARTITION BY value, side ORDER BY id) AS number \
          FROM bothways_keys WHERE pair = ? AND value IN (SELECT value FROM json_each(?))) AS k \
          WHERE k.number <= {limit} ORDER BY k.value, k.side, k.id",
-        columns = columns(),
+        columns = columns_of("k", KEY),
         limit = Group::LIMIT
     );
     let mut found: HashMap<String, Group> = HashMap::new();
@@ -155,7 +151,7 @@ async fn blank_groups(
     let sql = format!(
         "SELECT {columns}, 0 FROM bothways_keys AS k WHERE k.pair = ? AND k.value IS NULL AND (k.side, k.id) > (?, ?) \
          AND NOT ({LINKED}) ORDER BY k.side, k.id LIMIT ?",
-        columns = columns()
+        columns = columns_of("k", KEY)
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let args = [pair.0.into(), after.0.into(), after.1.into(), limit.into()];
@@ -219,7 +215,9 @@ impl Keys for Sql {
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
         let writes: Vec<&KeyWrite> = writes.iter().collect();
-        write_keys(&mut tx, &writes).await?;
+        let mut to = Writes::new(&mut tx);
+        write_keys(&mut to, &writes).await?;
+        to.connection().await.map_err(ours)?;
         tx.commit().await.map_err(ours)
     }
 }

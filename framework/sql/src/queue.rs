@@ -3,16 +3,17 @@
 use crate::Sql;
 use crate::connect::{DRAW, Database, draw, first_drawn};
 use crate::error::ours;
-use crate::relay::{LAST_REKEY, last_rekey, relay_upto};
-use crate::rows::{read_rows, row_of};
-use crate::statement::{Arg, Bulk, Joint, execute, fetch, fetch_optional, list};
+use crate::relay::{Captured, LAST_REKEY, last_rekey, relay_upto};
+use crate::rows::{found_rows, row_of, row_question};
+use crate::statement::{Arg, Bulk, Joint, Writes, columns_of, execute, fetch, fetch_optional, list};
 use crate::stored::{INTENT, LINK, StoredLink, WORK, get, nanos, read_intent, read_link, read_work, time};
 use crate::work_book::WorkBook;
 use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
 use bothways_store::transition::{WorkRow, deferred};
 use bothways_store::{
-    Intent, Lease, Link, Parked, ParkedFilter, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
+    Intent, Lease, Link, Parked, ParkedFilter, Relayed, Result, Signal, Subject, Take, Taken, Work, WorkId,
+    WorkQueue,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
@@ -29,7 +30,7 @@ pub(crate) async fn signal(c: &mut SqliteConnection, now: Timestamp, signals: &[
     for (generation, signal) in (first..).zip(signals) {
         work.signal(signal, None, Seq(generation), now);
     }
-    work.flush(c).await
+    work.finish(c).await
 }
 
 /// The links that answer for these subjects: the live one, else the newest closed one.
@@ -56,17 +57,7 @@ pub(crate) async fn links_of_subjects(
         };
         let sql = format!("{} UNION ALL {}", half(1), half(0));
         for row in fetch(c, sql, [pair.0.into(), list(&ids)]).await.map_err(ours)? {
-            let stored = read_link(&row)?;
-            let subject = match local {
-                true => stored.link.local_id.clone().map(Subject::Local),
-                false => stored.link.remote_id.clone().map(Subject::Remote),
-            };
-            let Some(subject) = subject else { continue };
-            let rank = |l: &Link| (l.state.is_live(), l.created_at, l.id);
-            let at = (pair, subject);
-            if found.get(&at).is_none_or(|other| rank(&other.link) < rank(&stored.link)) {
-                found.insert(at, stored);
-            }
+            answer(&mut found, &read_link(&row)?);
         }
     }
     Ok(found)
@@ -92,11 +83,12 @@ impl Database {
     /// Leases links and takes the work of all chosen records, and reads everything needed to decide about them.
     async fn hand_out(
         &self,
-        c: &mut SqliteConnection,
+        writes: &mut Writes<'_>,
         chosen: Vec<(Option<StoredLink>, Option<WorkRow>)>,
         until: Timestamp,
     ) -> Result<Vec<Taken>> {
         if chosen.is_empty() {
+            writes.connection().await.map_err(ours)?;
             return Ok(Vec::new());
         }
         let links: Vec<String> =
@@ -113,7 +105,7 @@ impl Database {
             .then(DRAW, [chosen.len().into()])
             .then(&of_links, [list(&links)])
             .then(&of_subjects, [subjects]);
-        let [drawn, intents, rows] = joint.fetch(c).await.map_err(ours)?;
+        let [drawn, intents, rows] = writes.fetch(joint).await.map_err(ours)?;
         let first = first_drawn(&drawn, chosen.len())?;
         let intents = pending_intents(&intents)?;
         work.take_rows(&rows)?;
@@ -155,9 +147,9 @@ impl Database {
         let tail = ") AS v WHERE bothways_links.id = v.column1";
         let sql = "UPDATE bothways_work SET taken = generation, due = max(due, ?) \
                    WHERE id IN (SELECT value FROM json_each(?))";
-        let args = [nanos(until).into(), list(&taken_ids)];
-        Bulk { head, width: 3, tail }.run_then(c, leases, sql, args).await.map_err(ours)?;
-        let rows = self.rows_of_pairs(c, wanted).await?;
+        writes.bulk(&Bulk { head, width: 3, tail }, leases).await.map_err(ours)?;
+        writes.put(sql, [nanos(until).into(), list(&taken_ids)]);
+        let rows = self.rows_of_pairs(writes, wanted).await?;
         Ok(all
             .into_iter()
             .map(|(mut taken, pair, local)| {
@@ -169,23 +161,24 @@ impl Database {
             .collect())
     }
 
-    /// The rows of these pairs' catalogs.
-    pub(crate) async fn rows_of_pairs(
+    /// The rows of these pairs' catalogs. Carries out what waits.
+    async fn rows_of_pairs(
         &self,
-        c: &mut SqliteConnection,
+        writes: &mut Writes<'_>,
         wanted: HashMap<PairId, Vec<LocalId>>,
     ) -> Result<HashMap<(PairId, LocalId), crate::table::Read>> {
         let mut all = HashMap::new();
-        if wanted.is_empty() {
-            return Ok(all);
-        }
-        let tables = self.tables_of(c, wanted.keys().copied()).await?;
+        let tables = match self.known_tables(wanted.keys().copied()) {
+            Some(tables) => tables?,
+            None => self.tables_of(writes.connection().await.map_err(ours)?, wanted.keys().copied()).await?,
+        };
         for (pair, ids) in wanted {
             let Some(table) = tables.get(&pair) else { continue };
-            for (id, row) in read_rows(c, table, &ids).await? {
-                all.insert((pair, id), row);
-            }
+            let Some((sql, keys)) = row_question(table, &ids) else { continue };
+            let [rows] = writes.fetch(Joint::default().then(&sql, [keys])).await.map_err(ours)?;
+            all.extend(found_rows(table, &ids, &rows)?.into_iter().map(|(id, row)| ((pair, id), row)));
         }
+        writes.connection().await.map_err(ours)?;
         Ok(all)
     }
 }
@@ -201,40 +194,73 @@ fn subjects_of(link: &Link) -> impl Iterator<Item = (PairId, Subject)> {
 /// Pairs that one statement asks for; SQLite takes 500 parts at most.
 const PAIRS: usize = 100;
 
-/// Due work of these pairs, oldest first, and the number of the last key change that is not relayed yet. Each pair is asked by
-/// itself, so that a pair that is not asked costs nothing.
-async fn due(c: &mut SqliteConnection, take: &Take<'_>, limit: usize) -> Result<(Vec<WorkRow>, Option<i64>)> {
-    let mut all = Vec::new();
-    let mut rekey = None;
-    for pairs in take.pairs.chunks(PAIRS) {
-        let part = format!(
-            "SELECT * FROM (SELECT {WORK} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
-        );
-        let sql = vec![part.as_str(); pairs.len()].join(" UNION ALL ");
-        let args = pairs.iter().flat_map(|pair| [pair.0.into(), nanos(take.now).into(), limit.into()]);
-        let joint = Joint::default().then(LAST_REKEY, []).then(&sql, args);
-        let [last, rows] = joint.fetch(c).await.map_err(ours)?;
-        rekey = last.first().map_or(Ok(None), |row| get(row, 0))?;
-        for row in &rows {
-            all.push(read_work(row)?);
-        }
-    }
-    all.sort_by_key(|row| (row.work.due, row.work.id));
-    all.truncate(limit);
-    Ok((all, rekey))
+/// Due work, and what has to be known before any of it is taken.
+#[derive(Default)]
+struct Due {
+    /// Oldest first.
+    rows: Vec<WorkRow>,
+    /// The links that answer for it.
+    links: HashMap<(PairId, Subject), StoredLink>,
+    /// The number of the last key change that is not relayed yet.
+    rekey: Option<i64>,
 }
 
-async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) -> Result<Vec<Taken>> {
+/// Due work of these pairs. Each pair is asked by itself, so that a pair that is not asked costs nothing.
+async fn due(writes: &mut Writes<'_>, take: &Take<'_>, limit: usize) -> Result<Due> {
+    let mut all = Due::default();
+    for pairs in take.pairs.chunks(PAIRS) {
+        let part = |columns: &str| {
+            format!(
+                "SELECT * FROM (SELECT {columns} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
+            )
+        };
+        let whole = vec![part(WORK); pairs.len()].join(" UNION ALL ");
+        let subjects = vec![part("pair, kind, subject"); pairs.len()].join(" UNION ALL ");
+        let args = || pairs.iter().flat_map(|pair| [pair.0.into(), nanos(take.now).into(), limit.into()]);
+        let links = [("local", 1), ("local", 0), ("remote", 1), ("remote", 0)].map(|(side, live)| {
+            format!(
+                "SELECT {} FROM due CROSS JOIN bothways_links AS l ON l.live = {live} AND l.pair = due.pair \
+                 AND l.{side}_id = due.subject WHERE due.kind = '{side}'",
+                columns_of("l", LINK)
+            )
+        });
+        let links = format!("WITH due AS MATERIALIZED ({subjects}) {}", links.join(" UNION ALL "));
+        let joint = Joint::default().then(LAST_REKEY, []).then(&whole, args()).then(&links, args());
+        let [last, rows, links] = writes.fetch(joint).await.map_err(ours)?;
+        all.rekey = last.first().map_or(Ok(None), |row| get(row, 0))?;
+        for row in &rows {
+            all.rows.push(read_work(row)?);
+        }
+        for row in &links {
+            answer(&mut all.links, &read_link(row)?);
+        }
+    }
+    all.rows.sort_by_key(|row| (row.work.due, row.work.id));
+    all.rows.truncate(limit);
+    Ok(all)
+}
+
+/// Lets a link answer for its ids, unless a better one does: the live one, else the newest closed one.
+fn answer(found: &mut HashMap<(PairId, Subject), StoredLink>, stored: &StoredLink) {
+    let rank = |l: &Link| (l.state.is_live(), l.created_at, l.id);
+    for at in subjects_of(&stored.link) {
+        if found.get(&at).is_none_or(|other| rank(&other.link) < rank(&stored.link)) {
+            found.insert(at, stored.clone());
+        }
+    }
+}
+
+async fn take(database: &Database, writes: &mut Writes<'_>, take: &Take<'_>) -> Result<Vec<Taken>> {
     let mut chosen: Vec<Chosen> = Vec::new();
     let mut seen: HashSet<WorkId> = HashSet::new();
     let mut leased: HashSet<LinkId> = HashSet::new();
     // Rows whose link somebody else has are put off and the next ones are looked at; one round is the rule.
     while chosen.len() < take.limit {
         let want = take.limit + seen.len();
-        let (rows, rekey) = due(c, take, want).await?;
+        let Due { rows, links, rekey } = due(writes, take, want).await?;
         if let Some(upto) = rekey {
             // Only before anything is chosen: whoever is asked for by an old key is looked for again.
-            relay_upto(c, take.now, upto).await?;
+            relay_upto(writes.connection().await.map_err(ours)?, take.now, upto).await?;
             continue;
         }
         let (found, full) = (rows.len(), rows.len() == want);
@@ -242,8 +268,6 @@ async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) ->
         if rows.is_empty() {
             break;
         }
-        let subjects: Vec<_> = rows.iter().map(|row| (row.work.pair, row.work.subject.clone())).collect();
-        let links = links_of_subjects(c, &subjects).await?;
         let mut put_off: Vec<Vec<Arg>> = Vec::new();
         for row in rows {
             if chosen.len() == take.limit {
@@ -261,13 +285,13 @@ async fn take(database: &Database, c: &mut SqliteConnection, take: &Take<'_>) ->
         let deferred = put_off.len();
         let head = "UPDATE bothways_work SET due = max(due, v.column2) FROM (VALUES";
         let tail = ") AS v WHERE bothways_work.id = v.column1";
-        Bulk { head, width: 2, tail }.run(c, put_off).await.map_err(ours)?;
+        writes.bulk(&Bulk { head, width: 2, tail }, put_off).await.map_err(ours)?;
         if !full || (deferred == 0 && found < want) {
             break;
         }
     }
     let chosen = chosen.into_iter().map(|c| (c.link, Some(c.first))).collect();
-    database.hand_out(c, chosen, take.until).await
+    database.hand_out(writes, chosen, take.until).await
 }
 
 #[async_trait]
@@ -280,11 +304,22 @@ impl WorkQueue for Sql {
     }
 
     async fn take(&self, request: Take<'_>) -> Result<Vec<Taken>> {
-        let mut writer = self.database.quick_writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
-        let taken = take(&self.database, &mut tx, &request).await?;
+        let mut writer = self.database.hold().await;
+        let mut tx = writer.begin_quick().await?;
+        let taken = take(&self.database, &mut Writes::new(&mut tx), &request).await?;
         tx.commit().await.map_err(ours)?;
         Ok(taken)
+    }
+
+    async fn relay_and_take(&self, limit: usize, request: Take<'_>) -> Result<(Relayed, Vec<Taken>)> {
+        let mut writer = self.database.hold().await;
+        let mut tx = writer.begin_quick().await?;
+        let mut writes = Writes::new(&mut tx);
+        let captured = Captured::read(&writes.fetch(Captured::questions(limit)).await.map_err(ours)?)?;
+        let relayed = captured.relay(&mut writes, request.now, limit).await?;
+        let taken = take(&self.database, &mut writes, &request).await?;
+        tx.commit().await.map_err(ours)?;
+        Ok((relayed, taken))
     }
 
     async fn next_due(&self, pairs: &[PairId]) -> Result<Option<Timestamp>> {
@@ -348,7 +383,7 @@ impl WorkQueue for Sql {
         let mut work = WorkBook::default();
         work.load_ids(&mut tx, &[id]).await?;
         work.change(row.pair, &row.subject, now, |row| row.replay(Seq(generation), now));
-        work.flush(&mut tx).await?;
+        work.finish(&mut tx).await?;
         tx.commit().await.map_err(ours)?;
         Ok(true)
     }
@@ -371,7 +406,7 @@ impl WorkQueue for Sql {
             row.work.generation = Seq(generation);
             row.park(parked.clone());
         });
-        work.flush(&mut tx).await?;
+        work.finish(&mut tx).await?;
         tx.commit().await.map_err(ours)
     }
 
@@ -439,7 +474,9 @@ impl Database {
         let row = fetch_optional(&mut tx, sql, [id.to_string().into()]).await.map_err(ours)?;
         let stored = row.map(|row| read_link(&row)).transpose()?;
         let taken = match stored.filter(|l| l.link.lease.is_none_or(|lease| lease.until <= now)) {
-            Some(stored) => self.hand_out(&mut tx, vec![(Some(stored), None)], until).await?.pop(),
+            Some(stored) => {
+                self.hand_out(&mut Writes::new(&mut tx), vec![(Some(stored), None)], until).await?.pop()
+            }
             None => None,
         };
         tx.commit().await.map_err(ours)?;

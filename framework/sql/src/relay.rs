@@ -2,8 +2,8 @@
 
 use crate::connect::{DRAW, first_drawn};
 use crate::error::ours;
-use crate::statement::{Bulk, Joint, execute, fetch, fetch_optional, list};
-use crate::stored::{get, time};
+use crate::statement::{Arg, Bulk, Joint, Writes, columns_of, fetch, fetch_optional, list};
+use crate::stored::{WORK, get, time};
 use crate::work_book::WorkBook;
 use bothways_model::{FieldType, LocalId, PairId, Seq, Timestamp, Value};
 use bothways_store::transition::displaced;
@@ -38,66 +38,137 @@ pub(crate) async fn last_rekey(c: &mut SqliteConnection) -> Result<Option<i64>> 
 
 /// Relays everything up to change number `upto`.
 pub(crate) async fn relay_upto(c: &mut SqliteConnection, now: Timestamp, upto: i64) -> Result<()> {
-    let changes = read(c, "id <= ?", upto, i64::MAX).await?;
-    carry(c, now, changes).await
+    let changes = read_all(c, "id <= ?", upto).await?;
+    let [pairs] = Joint::default().then(PAIRS, []).fetch(c).await.map_err(ours)?;
+    let mut writes = Writes::new(c);
+    carry(&mut writes, now, changes, &read_pairs(&pairs)?, None).await?;
+    writes.connection().await.map(drop).map_err(ours)
 }
 
 /// Relays up to `limit` entries, and then as many as follow without a gap in a chain of key changes.
 pub(crate) async fn relay(c: &mut SqliteConnection, now: Timestamp, limit: usize) -> Result<Relayed> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut changes = read(c, "id > ?", 0, limit.saturating_add(1)).await?;
-    let mut more = changes.len() as i64 > limit;
-    if more {
-        let last = changes.pop();
-        if last.is_some_and(|change| change.op == "rekey") {
-            let from = changes.last().map_or(0, |change| change.id);
-            let rest = read(c, "id > ?", from, i64::MAX).await?;
-            let chain = rest.iter().take_while(|change| change.op == "rekey").count();
-            more = chain < rest.len();
-            changes.extend(rest.into_iter().take(chain));
-        }
+    let captured = Captured::read(&Captured::questions(limit).fetch(c).await.map_err(ours)?)?;
+    let mut writes = Writes::new(c);
+    let relayed = captured.relay(&mut writes, now, limit).await?;
+    writes.connection().await.map_err(ours)?;
+    Ok(relayed)
+}
+
+const PAIRS: &str = "SELECT id, catalog, retired_at IS NOT NULL FROM bothways_pairs ORDER BY id";
+const CHANGE: &str = "id, catalog, key, op, old_key, at";
+
+/// What the log holds, and all that is needed to relay it where no key has changed.
+pub(crate) struct Captured {
+    changes: Vec<Change>,
+    pairs: Vec<PairOf>,
+    /// Work that is there already.
+    work: WorkBook,
+    /// The first of as many numbers as are needed; `None` if a key has changed.
+    first: Option<i64>,
+}
+
+impl Captured {
+    /// How many [`Captured::questions`] there are.
+    pub(crate) const QUESTIONS: usize = 4;
+
+    /// Asks for up to `limit` entries and one more, so that it shows whether there are more.
+    pub(crate) fn questions(limit: usize) -> Joint {
+        let one_more = || [Arg::from(limit.saturating_add(1))];
+        let log = "SELECT catalog, key FROM bothways_changes ORDER BY id LIMIT ?";
+        // Distinct, since a row that changes again and again has one work row.
+        let work = format!(
+            "SELECT {} FROM (SELECT DISTINCT catalog, key FROM ({log})) AS c CROSS JOIN bothways_pairs AS p ON p.catalog = c.catalog \
+             CROSS JOIN bothways_work AS w ON w.pair = p.id AND w.kind = 'local' AND w.subject = c.key",
+            columns_of("w", WORK)
+        );
+        let draw = format!(
+            "UPDATE bothways_counter SET value = value + (SELECT count(*) FROM ({log}) AS c JOIN bothways_pairs AS p \
+             ON p.catalog = c.catalog) \
+             WHERE EXISTS (SELECT 1 FROM bothways_changes) AND NOT EXISTS (SELECT 1 FROM bothways_changes WHERE op = 'rekey') \
+             RETURNING value - (SELECT count(*) FROM ({log}) AS c JOIN bothways_pairs AS p ON p.catalog = c.catalog) + 1"
+        );
+        Joint::default()
+            .then(&format!("SELECT {CHANGE} FROM bothways_changes ORDER BY id LIMIT ?"), one_more())
+            .then(PAIRS, [])
+            .then(&work, one_more())
+            .then(&draw, [limit.into(), limit.into()])
     }
-    let entries = changes.len() as u64;
-    carry(c, now, changes).await?;
-    Ok(Relayed { entries, more })
-}
 
-async fn read(c: &mut SqliteConnection, filter: &str, bound: i64, limit: i64) -> Result<Vec<Change>> {
-    let sql = format!(
-        "SELECT id, catalog, key, op, old_key, at FROM bothways_changes WHERE {filter} ORDER BY id LIMIT ?"
-    );
-    let rows = fetch(c, sql, [bound.into(), limit.into()]).await.map_err(ours)?;
-    rows.iter()
-        .map(|row| {
-            // Written by a trigger; whatever is wrong with it, the change itself counts.
-            let at = match Value::from_text(&FieldType::Timestamp, get(row, 5)?) {
-                Ok(Value::Timestamp(at)) => at,
-                _ => time(0),
-            };
-            Ok(Change {
-                id: get(row, 0)?,
-                catalog: get(row, 1)?,
-                key: get::<String>(row, 2)?.into(),
-                op: get(row, 3)?,
-                old: get::<Option<String>>(row, 4)?.map(Into::into),
-                at,
-            })
+    /// Reads the answers.
+    pub(crate) fn read(answers: &[Vec<SqliteRow>; Self::QUESTIONS]) -> Result<Self> {
+        let [changes, pairs, work, drawn] = answers;
+        let mut book = WorkBook::default();
+        book.take_rows(work)?;
+        Ok(Self {
+            changes: changes.iter().map(read_change).collect::<Result<_>>()?,
+            pairs: read_pairs(pairs)?,
+            work: book,
+            first: drawn.first().map(|row| get(row, 0)).transpose()?,
         })
-        .collect()
+    }
+
+    /// Relays.
+    pub(crate) async fn relay(
+        self,
+        writes: &mut Writes<'_>,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Relayed> {
+        let Self { mut changes, pairs, work, first } = self;
+        let mut more = changes.len() > limit;
+        if more {
+            let last = changes.pop();
+            if last.is_some_and(|change| change.op == "rekey") {
+                let from = changes.last().map_or(0, |change| change.id);
+                let rest = read_all(writes.connection().await.map_err(ours)?, "id > ?", from).await?;
+                let chain = rest.iter().take_while(|change| change.op == "rekey").count();
+                more = chain < rest.len();
+                changes.extend(rest.into_iter().take(chain));
+            }
+        }
+        let entries = changes.len() as u64;
+        let known = first.map(|first| (work, first));
+        carry(writes, now, changes, &pairs, known).await?;
+        Ok(Relayed { entries, more })
+    }
 }
 
-async fn carry(c: &mut SqliteConnection, now: Timestamp, changes: Vec<Change>) -> Result<()> {
+fn read_change(row: &SqliteRow) -> Result<Change> {
+    // Written by a trigger; whatever is wrong with it, the change itself counts.
+    let at = match Value::from_text(&FieldType::Timestamp, get(row, 5)?) {
+        Ok(Value::Timestamp(at)) => at,
+        _ => time(0),
+    };
+    Ok(Change {
+        id: get(row, 0)?,
+        catalog: get(row, 1)?,
+        key: get::<String>(row, 2)?.into(),
+        op: get(row, 3)?,
+        old: get::<Option<String>>(row, 4)?.map(Into::into),
+        at,
+    })
+}
+
+async fn read_all(c: &mut SqliteConnection, filter: &str, bound: i64) -> Result<Vec<Change>> {
+    let sql = format!("SELECT {CHANGE} FROM bothways_changes WHERE {filter} ORDER BY id");
+    fetch(c, sql, [bound.into()]).await.map_err(ours)?.iter().map(read_change).collect()
+}
+
+/// Relays these changes. `known` is the work of all their rows and the first of enough numbers, where no key has changed.
+async fn carry(
+    writes: &mut Writes<'_>,
+    now: Timestamp,
+    changes: Vec<Change>,
+    pairs: &[PairOf],
+    known: Option<(WorkBook, i64)>,
+) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
     let ids: Vec<i64> = changes.iter().map(|change| change.id).collect();
-    let joint = Joint::default()
-        .then("DELETE FROM bothways_changes WHERE id IN (SELECT value FROM json_each(?))", [list(&ids)])
-        .then("SELECT id, catalog, retired_at IS NOT NULL FROM bothways_pairs ORDER BY id", []);
-    let [_, found] = joint.fetch(c).await.map_err(ours)?;
-    let pairs = pairs(&found)?;
+    writes.put("DELETE FROM bothways_changes WHERE id IN (SELECT value FROM json_each(?))", [list(&ids)]);
     let mut of_catalog: HashMap<&str, Vec<&PairOf>> = HashMap::new();
-    for pair in &pairs {
+    for pair in pairs {
         of_catalog.entry(pair.catalog.as_str()).or_default().push(pair);
     }
     let reached: Vec<(&Change, &PairOf)> = changes
@@ -109,21 +180,15 @@ async fn carry(c: &mut SqliteConnection, now: Timestamp, changes: Vec<Change>) -
     if reached.is_empty() {
         return Ok(());
     }
-    let mut work = WorkBook::default();
     let mut moves = Moves::default();
-    moves.load(c, &reached).await?;
-    let mut subjects: HashSet<(PairId, Subject)> = HashSet::new();
-    for (change, pair) in &reached {
-        subjects.insert((pair.id, Subject::Local(change.key.clone())));
-        if let Some(old) = &change.old {
-            subjects.insert((pair.id, Subject::Local(old.clone())));
+    let (mut work, mut generation) = match known {
+        Some(known) => known,
+        None => {
+            let c = writes.connection().await.map_err(ours)?;
+            moves.load(c, &reached).await?;
+            read_work_of(c, &reached).await?
         }
-    }
-    let (sql, subjects) = work.want(subjects);
-    let joint = Joint::default().then(DRAW, [reached.len().into()]).then(&sql, [subjects]);
-    let [drawn, found] = joint.fetch(c).await.map_err(ours)?;
-    work.take_rows(&found)?;
-    let mut generation = first_drawn(&drawn, reached.len())?;
+    };
     for (change, pair) in reached {
         if let Some(old) = &change.old {
             moves.rekey(&mut work, now, change.id, pair.id, old, &change.key);
@@ -136,11 +201,28 @@ async fn carry(c: &mut SqliteConnection, now: Timestamp, changes: Vec<Change>) -
             generation += 1;
         }
     }
-    moves.flush(c).await?;
-    work.flush(c).await
+    moves.flush(writes).await?;
+    work.flush(writes).await
 }
 
-fn pairs(rows: &[SqliteRow]) -> Result<Vec<PairOf>> {
+/// The work of all rows that these changes name, by old keys too, and the first of as many numbers as there are changes.
+async fn read_work_of(c: &mut SqliteConnection, reached: &[(&Change, &PairOf)]) -> Result<(WorkBook, i64)> {
+    let mut subjects: HashSet<(PairId, Subject)> = HashSet::new();
+    for (change, pair) in reached {
+        subjects.insert((pair.id, Subject::Local(change.key.clone())));
+        if let Some(old) = &change.old {
+            subjects.insert((pair.id, Subject::Local(old.clone())));
+        }
+    }
+    let mut work = WorkBook::default();
+    let (sql, subjects) = work.want(subjects);
+    let joint = Joint::default().then(DRAW, [reached.len().into()]).then(&sql, [subjects]);
+    let [drawn, found] = joint.fetch(c).await.map_err(ours)?;
+    work.take_rows(&found)?;
+    Ok((work, first_drawn(&drawn, reached.len())?))
+}
+
+fn read_pairs(rows: &[SqliteRow]) -> Result<Vec<PairOf>> {
     rows.iter()
         .map(|row| Ok(PairOf { id: PairId(get(row, 0)?), catalog: get(row, 1)?, retired: get(row, 2)? }))
         .collect()
@@ -219,30 +301,30 @@ impl Moves {
         work.rename(pair, &Subject::Local(from.clone()), &Subject::Local(to.clone()));
     }
 
-    async fn flush(self, c: &mut SqliteConnection) -> Result<()> {
+    async fn flush(self, to: &mut Writes<'_>) -> Result<()> {
         if !self.moved_links.is_empty() {
             // Out of each other's way first, so that a swap meets no unique index.
             let ids: Vec<&String> = self.moved_links.keys().collect();
             let sql =
                 "UPDATE bothways_links SET local_id = NULL WHERE id IN (SELECT value FROM json_each(?))";
-            execute(c, sql, [list(&ids)]).await.map_err(ours)?;
+            to.put(sql, [list(&ids)]);
             let rows = self.moved_links.into_iter().map(|(id, to)| vec![id.into(), to.0.into()]).collect();
             let head = "UPDATE bothways_links SET local_id = v.column2 FROM (VALUES";
             let tail = ") AS v WHERE bothways_links.id = v.column1";
-            Bulk { head, width: 2, tail }.run(c, rows).await.map_err(ours)?;
+            to.bulk(&Bulk { head, width: 2, tail }, rows).await.map_err(ours)?;
         }
         if !self.dropped_keys.is_empty() {
             let sql = "DELETE FROM bothways_keys WHERE rowid IN (SELECT value FROM json_each(?))";
-            execute(c, sql, [list(&self.dropped_keys)]).await.map_err(ours)?;
+            to.put(sql, [list(&self.dropped_keys)]);
         }
         if !self.moved_keys.is_empty() {
             let ids: Vec<&i64> = self.moved_keys.keys().collect();
             let sql = "UPDATE bothways_keys SET side = 'moving', id = rowid WHERE rowid IN (SELECT value FROM json_each(?))";
-            execute(c, sql, [list(&ids)]).await.map_err(ours)?;
+            to.put(sql, [list(&ids)]);
             let rows = self.moved_keys.into_iter().map(|(id, to)| vec![id.into(), to.0.into()]).collect();
             let head = "UPDATE bothways_keys SET side = 'local', id = v.column2 FROM (VALUES";
             let tail = ") AS v WHERE bothways_keys.rowid = v.column1";
-            Bulk { head, width: 2, tail }.run(c, rows).await.map_err(ours)?;
+            to.bulk(&Bulk { head, width: 2, tail }, rows).await.map_err(ours)?;
         }
         Ok(())
     }

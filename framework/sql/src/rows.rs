@@ -10,15 +10,13 @@ use crate::table::{Read, Table};
 use async_trait::async_trait;
 use bothways_model::{FieldType, LocalId, LocalRow, PairId, Record};
 use bothways_store::{Result, RowPage, Rows, StoreError};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 use std::collections::{HashMap, HashSet};
 
-/// Reads rows by key. Ids are compared by bytes, whatever the column's collation.
-pub(crate) async fn read_rows(
-    c: &mut SqliteConnection,
-    table: &Table,
-    ids: &[LocalId],
-) -> Result<HashMap<LocalId, Read>> {
+/// Asks for rows by key, for [`found_rows`]; `None` if no row can have such a key. Ids are compared by bytes, whatever the column's
+/// collation.
+pub(crate) fn row_question(table: &Table, ids: &[LocalId]) -> Option<(String, Arg)> {
     let keys: Vec<serde_json::Value> = ids
         .iter()
         .filter_map(|id| match table.key_arg(id)? {
@@ -27,15 +25,30 @@ pub(crate) async fn read_rows(
             Arg::Null => None,
         })
         .collect();
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
     let key = table.key().column.quoted();
     let sql = format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select());
-    let rows = fetch(c, sql, [list(&keys)]).await.map_err(ours)?;
+    (!keys.is_empty()).then(|| (sql, list(&keys)))
+}
+
+/// The rows that were found.
+pub(crate) fn found_rows(
+    table: &Table,
+    ids: &[LocalId],
+    rows: &[SqliteRow],
+) -> Result<HashMap<LocalId, Read>> {
     let ids: HashSet<&LocalId> = ids.iter().collect();
     let named = rows.iter().map(|row| Ok((LocalId(get(row, 0)?), table.read(row))));
     named.filter(|one| one.as_ref().map_or(true, |(id, _)| ids.contains(id))).collect()
+}
+
+/// Reads rows by key.
+pub(crate) async fn read_rows(
+    c: &mut SqliteConnection,
+    table: &Table,
+    ids: &[LocalId],
+) -> Result<HashMap<LocalId, Read>> {
+    let Some((sql, keys)) = row_question(table, ids) else { return Ok(HashMap::new()) };
+    found_rows(table, ids, &fetch(c, sql, [keys]).await.map_err(ours)?)
 }
 
 /// A row found by [`crate::connect::Database::rows_of_pairs`], or why it cannot be read.

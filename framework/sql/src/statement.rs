@@ -124,6 +124,11 @@ pub(crate) async fn script(
     sqlx::raw_sql(sql.text()).execute(connection).await.map(drop)
 }
 
+/// A list of columns with the name of their table before each.
+pub(crate) fn columns_of(table: &str, columns: &str) -> String {
+    columns.split(',').map(|column| format!("{table}.{}", column.trim())).collect::<Vec<_>>().join(", ")
+}
+
 /// Statements that go to the connection together: one hand-off, whatever their number. Parameters are plain `?`, bound in order.
 #[derive(Default)]
 pub(crate) struct Joint {
@@ -144,20 +149,40 @@ impl Joint {
         self
     }
 
-    /// Runs all of them, in order, and gives what each returns.
+    /// Adds all statements of another.
+    pub(crate) fn and(self, other: Joint) -> Self {
+        if other.count == 0 {
+            return self;
+        }
+        let count = self.count + other.count;
+        Self { count, ..self.then(&other.sql, other.args) }
+    }
+
+    /// Adds a statement for a list of rows.
+    fn bulk(mut self, bulk: &Bulk<'_>, rows: Vec<Vec<Arg>>) -> Self {
+        for chunk in chunks(rows, bulk.width) {
+            self = self.then(&bulk.text(chunk.len()), chunk.into_iter().flatten());
+        }
+        self
+    }
+
+    /// Runs all of them, in order, and gives what each of the last `N` returns.
     pub(crate) async fn fetch<const N: usize>(
         self,
         connection: &mut SqliteConnection,
     ) -> Result<[Vec<SqliteRow>; N], sqlx::Error> {
-        debug_assert_eq!(self.count, N);
-        let query = sqlx::query_with::<Sqlite, _>(self.sql.text(), arguments(self.args)?);
         let mut all = [const { Vec::new() }; N];
-        let mut at = 0;
+        if self.count == 0 {
+            return Ok(all);
+        }
+        let silent = self.count.saturating_sub(N);
+        let query = sqlx::query_with::<Sqlite, _>(self.sql.text(), arguments(self.args)?);
+        let mut at = 0_usize;
         let mut answers = connection.fetch_many(query);
         while let Some(answer) = answers.try_next().await? {
             match answer {
                 Either::Right(row) => {
-                    if let Some(rows) = all.get_mut(at) {
+                    if let Some(rows) = at.checked_sub(silent).and_then(|at| all.get_mut(at)) {
                         rows.push(row);
                     }
                 }
@@ -166,6 +191,52 @@ impl Joint {
         }
         drop(answers);
         Ok(all)
+    }
+}
+
+/// Rows of one list that still go together with other statements. Longer lists have statements of their own, so that the texts to
+/// prepare stay few.
+const FEW: usize = 4;
+
+/// Writes of one transaction, handed over together with the next that asks for something, or at the end.
+pub(crate) struct Writes<'c> {
+    connection: &'c mut SqliteConnection,
+    waiting: Joint,
+}
+
+impl<'c> Writes<'c> {
+    pub(crate) fn new(connection: &'c mut SqliteConnection) -> Self {
+        Self { connection, waiting: Joint::default() }
+    }
+
+    /// Adds a statement.
+    pub(crate) fn put(&mut self, sql: &str, args: impl IntoIterator<Item = Arg>) {
+        self.waiting = std::mem::take(&mut self.waiting).then(sql, args);
+    }
+
+    /// Adds a statement for a list of rows; a long one is carried out at once.
+    pub(crate) async fn bulk(&mut self, bulk: &Bulk<'_>, rows: Vec<Vec<Arg>>) -> Result<(), sqlx::Error> {
+        if rows.len() > FEW {
+            let connection = self.connection().await?;
+            return bulk.run(connection, rows).await;
+        }
+        self.waiting = std::mem::take(&mut self.waiting).bulk(bulk, rows);
+        Ok(())
+    }
+
+    /// Carries out what waits, and asks.
+    pub(crate) async fn fetch<const N: usize>(
+        &mut self,
+        questions: Joint,
+    ) -> Result<[Vec<SqliteRow>; N], sqlx::Error> {
+        debug_assert_eq!(questions.count, N);
+        std::mem::take(&mut self.waiting).and(questions).fetch(self.connection).await
+    }
+
+    /// Carries out what waits; then the connection is free for other statements.
+    pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+        std::mem::take(&mut self.waiting).fetch::<0>(self.connection).await?;
+        Ok(self.connection)
     }
 }
 
@@ -196,27 +267,6 @@ impl Bulk<'_> {
             execute(connection, text, chunk.into_iter().flatten()).await?;
         }
         Ok(())
-    }
-
-    /// Runs it for all rows, in order, and then another statement, which goes together with the last of them.
-    pub(crate) async fn run_then(
-        &self,
-        connection: &mut SqliteConnection,
-        rows: Vec<Vec<Arg>>,
-        sql: &str,
-        args: impl IntoIterator<Item = Arg>,
-    ) -> Result<(), sqlx::Error> {
-        let mut chunks = chunks(rows, self.width);
-        let last = chunks.pop();
-        for chunk in chunks {
-            let text = self.text(chunk.len());
-            execute(connection, text, chunk.into_iter().flatten()).await?;
-        }
-        let Some(last) = last else {
-            return Joint::default().then(sql, args).fetch::<1>(connection).await.map(drop);
-        };
-        let joint = Joint::default().then(&self.text(last.len()), last.into_iter().flatten());
-        joint.then(sql, args).fetch::<2>(connection).await.map(drop)
     }
 
     /// Runs it for all rows, in order, and gives what it returns, chunk after chunk.
@@ -271,11 +321,19 @@ mod tests {
         let mut c = SqliteConnection::connect("sqlite::memory:").await.unwrap();
         script(&mut c, "CREATE TABLE t (a INTEGER, b TEXT)").await.unwrap();
         let bulk = Bulk { head: "INSERT INTO t (a, b) VALUES", width: 2, tail: "" };
-        let rows = (0..22_i64).map(|n| vec![n.into(), format!("b{n}").into()]).collect();
-        bulk.run_then(&mut c, rows, "UPDATE t SET b = ? WHERE a = ?", ["x".into(), 21_i64.into()])
-            .await
-            .unwrap();
-        bulk.run_then(&mut c, Vec::new(), "DELETE FROM t WHERE a = ?", [3_i64.into()]).await.unwrap();
+        let rows = |numbers: std::ops::Range<i64>| numbers.map(|n| vec![n.into(), format!("b{n}").into()]);
+        let mut writes = Writes::new(&mut c);
+        writes.bulk(&bulk, rows(0..2).collect()).await.unwrap();
+        writes.bulk(&bulk, rows(2..20).collect()).await.unwrap();
+        writes.bulk(&bulk, Vec::new()).await.unwrap();
+        writes.bulk(&bulk, rows(20..22).collect()).await.unwrap();
+        writes.put("UPDATE t SET b = ? WHERE a = ?", ["x".into(), 21_i64.into()]);
+        let question = Joint::default().then("SELECT count(*) FROM t WHERE a < ?", [10_i64.into()]);
+        let [count] = writes.fetch(question).await.unwrap();
+        assert_eq!(count[0].get::<i64, _>(0), 10);
+        writes.put("DELETE FROM t WHERE a = ?", [3_i64.into()]);
+        writes.connection().await.unwrap();
+        writes.connection().await.unwrap();
         let joint = Joint::default()
             .then("SELECT a FROM t WHERE b = ?", ["x".into()])
             .then("UPDATE t SET b = ? WHERE a = ?", ["y".into(), 20_i64.into()])

@@ -1,7 +1,7 @@
 //! The work rows that one transaction touches: read as a set, changed in memory, written as a set.
 
 use crate::error::ours;
-use crate::statement::{Arg, Bulk, execute, fetch, list};
+use crate::statement::{Arg, Bulk, Writes, columns_of, fetch, list};
 use crate::stored::{WORK, WORK_UPSERT, read_work, subject_columns, work_args};
 use bothways_model::{PairId, Seq, Timestamp};
 use bothways_store::transition::WorkRow;
@@ -56,11 +56,10 @@ impl WorkBook {
                 self.asked.insert((pair, subject));
             }
         }
-        let columns: Vec<String> = WORK.split(", ").map(|column| format!("w.{}", column.trim())).collect();
         let sql = format!(
             "SELECT {} FROM json_each(?) AS j CROSS JOIN bothways_work AS w ON w.pair = j.value ->> 0 \
              AND w.kind = j.value ->> 1 AND w.subject = j.value ->> 2",
-            columns.join(", ")
+            columns_of("w", WORK)
         );
         (sql, list(&wanted))
     }
@@ -73,17 +72,16 @@ impl WorkBook {
         Ok(())
     }
 
+    /// The statement that reads the rows of these numbers, and its value; for [`WorkBook::take_rows`].
+    pub(crate) fn want_ids(&self, ids: impl Iterator<Item = WorkId>) -> (String, Arg) {
+        let sql = format!("SELECT {WORK} FROM bothways_work WHERE id IN (SELECT value FROM json_each(?))");
+        (sql, list(&ids.collect::<Vec<_>>()))
+    }
+
     /// Reads the rows of these numbers.
     pub(crate) async fn load_ids(&mut self, c: &mut SqliteConnection, ids: &[WorkId]) -> Result<()> {
-        let wanted: Vec<WorkId> = ids.iter().filter(|id| !self.by_id.contains_key(id)).copied().collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let sql = format!("SELECT {WORK} FROM bothways_work WHERE id IN (SELECT value FROM json_each(?))");
-        for row in fetch(c, sql, [list(&wanted)]).await.map_err(ours)? {
-            self.take_in(read_work(&row)?);
-        }
-        Ok(())
+        let (sql, ids) = self.want_ids(ids.iter().copied());
+        self.take_rows(&fetch(c, sql, [ids]).await.map_err(ours)?)
     }
 
     fn take_in(&mut self, row: WorkRow) {
@@ -165,23 +163,30 @@ impl WorkBook {
     }
 
     /// Writes what has changed.
-    pub(crate) async fn flush(self, c: &mut SqliteConnection) -> Result<()> {
+    pub(crate) async fn flush(self, writes: &mut Writes<'_>) -> Result<()> {
         let ids = |wanted: &dyn Fn(&Slot) -> bool| -> Vec<WorkId> {
             self.slots.iter().filter(|s| s.stored && wanted(s)).map(|s| s.row.work.id).collect()
         };
         let gone = ids(&|slot| slot.gone);
         if !gone.is_empty() {
             let sql = "DELETE FROM bothways_work WHERE id IN (SELECT value FROM json_each(?))";
-            execute(c, sql, [list(&gone)]).await.map_err(ours)?;
+            writes.put(sql, [list(&gone)]);
         }
         let moved = ids(&|slot| slot.moved && !slot.gone);
         if !moved.is_empty() {
             // Out of each other's way first: subjects may have been swapped.
             let sql = "UPDATE bothways_work SET kind = 'moving', subject = id WHERE id IN (SELECT value FROM json_each(?))";
-            execute(c, sql, [list(&moved)]).await.map_err(ours)?;
+            writes.put(sql, [list(&moved)]);
         }
         let rows = self.slots.iter().filter(|s| s.dirty && !s.gone).map(|s| work_args(&s.row)).collect();
         let head = format!("INSERT INTO bothways_work ({WORK}) VALUES");
-        Bulk { head: &head, width: 17, tail: WORK_UPSERT }.run(c, rows).await.map_err(ours)
+        writes.bulk(&Bulk { head: &head, width: 17, tail: WORK_UPSERT }, rows).await.map_err(ours)
+    }
+
+    /// Writes what has changed, at once.
+    pub(crate) async fn finish(self, c: &mut SqliteConnection) -> Result<()> {
+        let mut writes = Writes::new(c);
+        self.flush(&mut writes).await?;
+        writes.connection().await.map(drop).map_err(ours)
     }
 }

@@ -1,6 +1,6 @@
 //! Work: durable signals that a record may have changed. A work row is never a lease; the lease is on the link (rule 39).
 
-use crate::{Intent, Link, Result};
+use crate::{Intent, Link, Relayed, Result};
 use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -215,6 +215,10 @@ pub trait WorkQueue: Send + Sync {
     /// that link in, reads the row. Work whose link somebody else has leased becomes due again a moment later, without
     /// counting an attempt. Taken rows are not due again before `until`, so that another worker takes others.
     async fn take(&self, take: Take<'_>) -> Result<Vec<Taken>>;
+
+    /// [`crate::Capture::relay`] of up to `limit` entries and then [`WorkQueue::take`], in one transaction: the way of a change that
+    /// somebody waits for.
+    async fn relay_and_take(&self, limit: usize, take: Take<'_>) -> Result<(Relayed, Vec<Taken>)>;
 
     /// When the next work of these pairs is due; `None` if there is none.
     async fn next_due(&self, pairs: &[PairId]) -> Result<Option<Timestamp>>;

@@ -2,9 +2,10 @@
 
 use crate::connect::Database;
 use crate::error::ours;
-use crate::statement::{fetch, list};
+use crate::statement::{Joint, fetch, list};
 use crate::stored::{LINK, StoredLink, get, nanos, read_link};
 use crate::table::Table;
+use crate::work_book::WorkBook;
 use bothways_model::{LinkId, PairId, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
@@ -46,6 +47,8 @@ pub(super) struct Batch<'u> {
     pub(super) history: Vec<History>,
     pub(super) work: Vec<WorkStep>,
     pub(super) keys: Vec<&'u KeyWrite>,
+    /// The work rows that the units name.
+    pub(super) book: WorkBook,
 }
 
 impl<'u> Batch<'u> {
@@ -58,13 +61,17 @@ impl<'u> Batch<'u> {
     ) -> Result<Self> {
         let ids: Vec<String> = units.iter().filter_map(Run::link_id).map(|id| id.to_string()).collect();
         let mut stored = HashMap::new();
-        if !ids.is_empty() {
-            let sql =
-                format!("SELECT {LINK} FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))");
-            for row in fetch(c, sql, [list(&ids)]).await.map_err(ours)? {
-                let link = read_link(&row)?;
-                stored.insert(link.link.id, Arc::new(link));
-            }
+        let mut book = WorkBook::default();
+        let works = units.iter().flat_map(|unit| unit.work.iter().chain(&unit.work_if_refused));
+        let (of_work, works) = book.want_ids(works.map(WorkWrite::id));
+        let of_links =
+            format!("SELECT {LINK} FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))");
+        let asked = Joint::default().then(&of_links, [list(&ids)]).then(&of_work, [works]);
+        let [links, rows] = asked.fetch(c).await.map_err(ours)?;
+        book.take_rows(&rows)?;
+        for row in &links {
+            let link = read_link(row)?;
+            stored.insert(link.link.id, Arc::new(link));
         }
         let pair_of = |unit: &Unit| match &unit.guard {
             Guard::Claim(link) => Some(link.pair),
@@ -90,6 +97,7 @@ impl<'u> Batch<'u> {
             history: Vec::new(),
             work: Vec::new(),
             keys: Vec::new(),
+            book,
         };
         for link in batch.stored.values().map(|l| &l.link) {
             for identity in identities(link) {

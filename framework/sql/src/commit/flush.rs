@@ -1,14 +1,13 @@
 //! Writing what a batch of units did to the engine's own tables, each table with few statements.
 
 use super::batch::{Batch, WorkStep, identities};
-use crate::connect::draw;
+use crate::connect::{DRAW, first_drawn};
 use crate::error::ours;
 use crate::keys::write_keys;
-use crate::statement::{Arg, Bulk, execute, list};
+use crate::statement::{Arg, Bulk, Joint, Writes, list};
 use crate::stored::{
     HISTORY, INTENT, LINK, LINK_UPSERT, StoredLink, history_args, intent_args, link_args, nanos,
 };
-use crate::work_book::WorkBook;
 use bothways_model::Seq;
 use bothways_store::{IntentWrite, Result};
 use sqlx::SqliteConnection;
@@ -16,16 +15,18 @@ use sqlx::SqliteConnection;
 impl Batch<'_> {
     /// Writes everything.
     pub(super) async fn flush(self, c: &mut SqliteConnection) -> Result<()> {
-        self.flush_links(c).await?;
-        self.flush_intents(c).await?;
+        let mut to = Writes::new(c);
+        self.flush_links(&mut to).await?;
+        self.flush_intents(&mut to).await?;
         let rows = self.history.iter().map(|entry| history_args(self.now, entry)).collect();
         let head = format!("INSERT INTO bothways_history ({HISTORY}) VALUES");
-        Bulk { head: &head, width: 11, tail: "" }.run(c, rows).await.map_err(ours)?;
-        write_keys(c, &self.keys).await?;
-        self.flush_work(c).await
+        to.bulk(&Bulk { head: &head, width: 11, tail: "" }, rows).await.map_err(ours)?;
+        write_keys(&mut to, &self.keys).await?;
+        self.flush_work(&mut to).await?;
+        to.connection().await.map(drop).map_err(ours)
     }
 
-    async fn flush_links(&self, c: &mut SqliteConnection) -> Result<()> {
+    async fn flush_links(&self, to: &mut Writes<'_>) -> Result<()> {
         let links: Vec<&StoredLink> =
             self.dirty.iter().filter_map(|id| self.links.get(id).map(|l| &**l)).collect();
         // Links that give an id up step aside first, since another one of the batch may get it.
@@ -41,7 +42,7 @@ impl Batch<'_> {
             .collect();
         if !leaving.is_empty() && links.len() > 1 {
             let sql = "UPDATE bothways_links SET live = 0 WHERE id IN (SELECT value FROM json_each(?))";
-            execute(c, sql, [list(&leaving)]).await.map_err(ours)?;
+            to.put(sql, [list(&leaving)]);
         }
         // Most looks find nothing to do: they end with the lease alone changed.
         let (leases, whole): (Vec<_>, Vec<_>) = links.into_iter().partition(|after| {
@@ -56,13 +57,13 @@ impl Batch<'_> {
         });
         let head = "UPDATE bothways_links SET token = v.column2, lease_until = v.column3 FROM (VALUES";
         let tail = ") AS v WHERE bothways_links.id = v.column1";
-        Bulk { head, width: 3, tail }.run(c, leases.collect()).await.map_err(ours)?;
+        to.bulk(&Bulk { head, width: 3, tail }, leases.collect()).await.map_err(ours)?;
         let head = format!("INSERT INTO bothways_links ({LINK}) VALUES");
         let rows = whole.into_iter().map(link_args).collect();
-        Bulk { head: &head, width: 17, tail: LINK_UPSERT }.run(c, rows).await.map_err(ours)
+        to.bulk(&Bulk { head: &head, width: 17, tail: LINK_UPSERT }, rows).await.map_err(ours)
     }
 
-    async fn flush_intents(&self, c: &mut SqliteConnection) -> Result<()> {
+    async fn flush_intents(&self, to: &mut Writes<'_>) -> Result<()> {
         let (mut opened, mut closed, mut sent) = (Vec::new(), Vec::new(), Vec::new());
         for write in &self.intents {
             match write {
@@ -85,38 +86,40 @@ impl Batch<'_> {
         }
         let head = format!("INSERT INTO bothways_intents ({INTENT}) VALUES");
         let tail = "ON CONFLICT (link, number) DO NOTHING";
-        Bulk { head: &head, width: 12, tail }.run(c, opened).await.map_err(ours)?;
+        to.bulk(&Bulk { head: &head, width: 12, tail }, opened).await.map_err(ours)?;
         let same = ") AS v WHERE bothways_intents.link = v.column1 AND bothways_intents.number = v.column2";
         let head = "UPDATE bothways_intents SET state = v.column3, pending = v.column4, outcome = v.column5 FROM (VALUES";
-        Bulk { head, width: 5, tail: same }.run(c, closed).await.map_err(ours)?;
+        to.bulk(&Bulk { head, width: 5, tail: same }, closed).await.map_err(ours)?;
         let head = "UPDATE bothways_intents SET sent_at = v.column3 FROM (VALUES";
-        Bulk { head, width: 3, tail: same }.run(c, sent).await.map_err(ours)
+        to.bulk(&Bulk { head, width: 3, tail: same }, sent).await.map_err(ours)
     }
 
-    async fn flush_work(self, c: &mut SqliteConnection) -> Result<()> {
-        let (mut ids, mut subjects, mut signals) = (Vec::new(), Vec::new(), 0);
+    async fn flush_work(self, to: &mut Writes<'_>) -> Result<()> {
+        let (mut subjects, mut signals) = (Vec::new(), 0_usize);
         for step in &self.work {
-            match step {
-                WorkStep::Write(write) => ids.push(write.id()),
-                WorkStep::Signal(signal) => {
-                    subjects.push((signal.pair, signal.subject.clone()));
-                    signals += 1;
-                }
+            if let WorkStep::Signal(signal) = step {
+                subjects.push((signal.pair, signal.subject.clone()));
+                signals += 1;
             }
         }
-        let mut work = WorkBook::default();
-        work.load_ids(c, &ids).await?;
-        work.load_subjects(c, subjects).await?;
-        let mut generation = if signals > 0 { draw(c, signals).await? } else { 0 };
+        let mut book = self.book;
+        let mut generation = 0;
+        if signals > 0 {
+            let (sql, subjects) = book.want(subjects);
+            let asked = Joint::default().then(DRAW, [signals.into()]).then(&sql, [subjects]);
+            let [drawn, rows] = to.fetch(asked).await.map_err(ours)?;
+            generation = first_drawn(&drawn, signals)?;
+            book.take_rows(&rows)?;
+        }
         for step in self.work {
             match step {
-                WorkStep::Write(write) => work.write(&write, self.now),
+                WorkStep::Write(write) => book.write(&write, self.now),
                 WorkStep::Signal(signal) => {
-                    work.signal(&signal, None, Seq(generation), self.now);
+                    book.signal(&signal, None, Seq(generation), self.now);
                     generation += 1;
                 }
             }
         }
-        work.flush(c).await
+        book.flush(to).await
     }
 }

@@ -7,12 +7,12 @@ mod group;
 mod wave;
 
 use crate::connect::Database;
-use crate::error::{Row, ours, theirs};
+use crate::error::{Row, theirs};
 use crate::statement::execute;
 use batch::Batch;
 use bothways_model::Timestamp;
 use bothways_store::{Result, StoreError, Unit, UnitOutcome};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::SqliteConnection;
 
 /// Why a batch could not be committed as it is.
 pub(crate) enum Trouble {
@@ -63,8 +63,8 @@ impl Database {
         if units.is_empty() {
             return Ok(Vec::new());
         }
-        let mut writer = self.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut writer = self.hold().await;
+        let mut tx = writer.begin_durable().await?;
         let done = async {
             let mut batch = Batch::load(self, &mut tx, now, units, refusal).await?;
             let outcomes = batch.run(&mut tx).await?;

@@ -3,7 +3,7 @@
 use super::MemoryStore;
 use super::state::State;
 use crate::{
-    Lease, Link, Parked, ParkedFilter, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
+    Lease, Link, Parked, ParkedFilter, Relayed, Result, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
 };
 use async_trait::async_trait;
 use bothways_model::planted::{self, Bug};
@@ -46,6 +46,39 @@ impl State {
         let next_intent = self.last_intent.get(&link.id).map_or(1, |n| n + 1);
         let (row, row_error) = self.row_for(link.pair, link.local_id.as_ref())?;
         Ok(Taken { work, link: Some(link), token, until, intents, next_intent, row, row_error })
+    }
+
+    /// Takes due work.
+    fn take(&mut self, take: &Take<'_>) -> Result<Vec<Taken>> {
+        self.at(take.now);
+        self.relay_rekeys(take.now);
+        let pairs: BTreeSet<PairId> = take.pairs.iter().copied().collect();
+        let due: Vec<WorkId> =
+            self.due.iter().take_while(|(due, _)| *due <= take.now).map(|(_, id)| *id).collect();
+        let mut all = Vec::new();
+        for id in due {
+            if all.len() == take.limit {
+                break;
+            }
+            // Folded into an earlier one, or of another pair.
+            let still = self.work.get(&id).is_some_and(|row| {
+                pairs.contains(&row.work.pair) && row.work.due.is_some_and(|due| due <= take.now)
+            });
+            if !still {
+                continue;
+            }
+            match self.take_due(id, take)? {
+                Some(Took::Taken(taken)) => all.push(*taken),
+                Some(Took::LeasedUntil(until)) => {
+                    if let Some(mut row) = self.work.get(&id).cloned() {
+                        row.defer(take.now, until);
+                        self.put_work(row);
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(all)
     }
 
     fn take_row(&mut self, id: WorkId, until: Timestamp) -> Option<Work> {
@@ -116,36 +149,15 @@ impl WorkQueue for MemoryStore {
     }
 
     async fn take(&self, take: Take<'_>) -> Result<Vec<Taken>> {
+        self.write(|s| s.take(&take))
+    }
+
+    async fn relay_and_take(&self, limit: usize, take: Take<'_>) -> Result<(Relayed, Vec<Taken>)> {
         self.write(|s| {
             s.at(take.now);
-            s.relay_rekeys(take.now);
-            let pairs: BTreeSet<PairId> = take.pairs.iter().copied().collect();
-            let due: Vec<WorkId> =
-                s.due.iter().take_while(|(due, _)| *due <= take.now).map(|(_, id)| *id).collect();
-            let mut all = Vec::new();
-            for id in due {
-                if all.len() == take.limit {
-                    break;
-                }
-                // Folded into an earlier one, or of another pair.
-                let still = s.work.get(&id).is_some_and(|row| {
-                    pairs.contains(&row.work.pair) && row.work.due.is_some_and(|due| due <= take.now)
-                });
-                if !still {
-                    continue;
-                }
-                match s.take_due(id, &take)? {
-                    Some(Took::Taken(taken)) => all.push(*taken),
-                    Some(Took::LeasedUntil(until)) => {
-                        if let Some(mut row) = s.work.get(&id).cloned() {
-                            row.defer(take.now, until);
-                            s.put_work(row);
-                        }
-                    }
-                    None => {}
-                }
-            }
-            Ok(all)
+            let entries = s.relay(take.now, limit);
+            let relayed = Relayed { entries, more: !s.changes.is_empty() };
+            Ok((relayed, s.take(&take)?))
         })
     }
 
