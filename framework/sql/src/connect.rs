@@ -26,9 +26,9 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 /// How long a statement waits for another program's transaction.
 const BUSY: Duration = Duration::from_secs(5);
 /// Rows that may be on their way from a connection to whoever asked: a batch, so that neither waits for the other in between.
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 /// Prepared statements that a connection keeps.
-const STATEMENTS: usize = 256;
+const STATEMENTS: usize = 128;
 /// Connections that only read.
 const READERS: u32 = 4;
 
@@ -116,12 +116,12 @@ impl Database {
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-2000")
+            .pragma("cache_size", "-1500")
             .row_buffer_size(ROWS)
             .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
         let writer = options.connect().await.map_err(ours)?;
-        let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-1000");
+        let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-500");
         let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
         let database = Self {
             catalogs,

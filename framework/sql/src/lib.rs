@@ -10,6 +10,7 @@ mod commit;
 mod connect;
 mod dialect;
 mod error;
+mod index_head;
 mod inspect;
 mod intake;
 mod keys;

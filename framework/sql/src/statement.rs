@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
 use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqlSafeStr, Sqlite, SqliteConnection};
 
 /// The sizes of multi-row statements.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+const SIZES: [usize; 4] = [32, 8, 2, 1];
 /// SQLite takes 32,766 values at most in one statement.
 const VALUES: usize = 32_000;
 
@@ -308,10 +308,10 @@ mod tests {
     #[test]
     fn rows_are_cut_into_few_sizes_in_order() {
         let cut = chunks((0..100).collect::<Vec<_>>(), 17);
-        assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [64, 16, 16, 4]);
+        assert_eq!(cut.iter().map(Vec::len).collect::<Vec<_>>(), [32, 32, 32, 2, 2]);
         assert_eq!(cut.concat(), (0..100).collect::<Vec<_>>());
         let wide = chunks((0..100).collect::<Vec<_>>(), 1_000);
-        assert!(wide.iter().all(|chunk| chunk.len() <= 16));
+        assert!(wide.iter().all(|chunk| chunk.len() <= 32));
         assert!(chunks(Vec::<i32>::new(), 1).is_empty());
     }
 

@@ -1,12 +1,14 @@
 //! Noticing commits, whoever makes them.
 //!
-//! The database's folder is watched for writes to the database's files; a write is followed by a few quick looks at `data_version`, which
-//! another connection's commit changes, because the log is written before the commit is visible. A slow look at `data_version` covers
-//! whatever the folder does not tell. All of this is on a thread of its own: looks a fraction of a millisecond apart need no timer
-//! wheel, and an idle engine costs four looks a second.
+//! The database's folder is watched for writes to the database's files; a write is followed by a few quick looks at the head of the
+//! log's index (`index_head.rs`), which every commit changes, because the log is written before the commit is visible. Only what
+//! `data_version` confirms counts, and only where something is captured that nobody has relayed: most commits are the engine's own. A slow
+//! look at `data_version` covers whatever folder and index do not tell. All of this is on a thread of its own: looks a fraction of a
+//! millisecond apart need no timer wheel, and an idle engine costs four looks a second.
 
 use crate::connect::Database;
 use crate::error::ours;
+use crate::index_head::{Head, IndexHead};
 use crate::statement::fetch_optional;
 use crate::stored::get;
 use bothways_store::{Result, StoreError, StoreErrorKind};
@@ -30,7 +32,7 @@ const STEP: Duration = Duration::from_micros(50);
 /// The pause between looks for what was heard just before something was seen.
 const EASY: Duration = Duration::from_millis(1);
 
-/// The number of changes seen so far. Starts at 1, so that whoever asks first looks at what is there already.
+/// The number of times that something captured was seen so far. Starts at 1, so that whoever asks first looks at what is there already.
 pub(crate) struct Watch {
     changes: watch::Receiver<u64>,
     // Dropping it ends the thread's subscription to the folder; the thread itself ends with its last receiver.
@@ -50,11 +52,12 @@ impl Watch {
             }
         };
         let seen = version(&mut connection).await?;
+        let index = IndexHead::new(&database.path());
         let (publish, changes) = watch::channel(1);
         let pause = if folder.is_some() { SLOW } else { UNWATCHED };
         std::thread::Builder::new()
             .name("bothways-watch".to_owned())
-            .spawn(move || Thread { connection, hear, publish, seen }.run(pause))
+            .spawn(move || Thread { connection, hear, publish, seen, index, head: None }.run(pause))
             .map_err(|error| StoreError {
                 kind: StoreErrorKind::Retry,
                 message: "cannot start a thread".to_owned(),
@@ -75,6 +78,12 @@ impl Watch {
 async fn version(connection: &mut SqliteConnection) -> Result<i64> {
     let row = fetch_optional(connection, "PRAGMA data_version", []).await.map_err(ours)?;
     row.map_or(Ok(0), |row| get(&row, 0))
+}
+
+/// Whether something is captured that is not relayed; where that cannot be said, it may be so.
+async fn is_captured(connection: &mut SqliteConnection) -> bool {
+    let found = fetch_optional(connection, "SELECT 1 FROM bothways_changes LIMIT 1", []).await;
+    !matches!(found, Ok(None))
 }
 
 /// Watches the folder of `database` for writes to its files.
@@ -108,6 +117,9 @@ struct Thread {
     hear: Receiver<()>,
     publish: watch::Sender<u64>,
     seen: i64,
+    index: IndexHead,
+    /// The index's head when the version was last asked for.
+    head: Option<Head>,
 }
 
 impl Thread {
@@ -135,7 +147,7 @@ impl Thread {
             loop {
                 match self.hear.recv_timeout(EASY) {
                     Ok(()) => break,
-                    Err(_) => self.look(),
+                    Err(_) => self.glance(),
                 };
                 if start.elapsed() >= QUICK {
                     return;
@@ -152,7 +164,7 @@ impl Thread {
             if self.hear.try_recv().is_ok() {
                 start = Instant::now();
             }
-            if self.look() {
+            if self.glance() {
                 return true;
             }
             if start.elapsed() >= QUICK {
@@ -162,14 +174,26 @@ impl Thread {
         }
     }
 
+    /// A look that costs next to nothing where the index's head is as it was.
+    fn glance(&mut self) -> bool {
+        let head = self.index.read();
+        if head.is_some() && head == self.head {
+            return false;
+        }
+        self.head = head;
+        self.look()
+    }
+
     /// True if something was committed since the last look.
     fn look(&mut self) -> bool {
-        let now = futures::executor::block_on(version(&mut self.connection));
-        match now {
+        match futures::executor::block_on(version(&mut self.connection)) {
             Ok(now) if now == self.seen => false,
             Ok(now) => {
                 self.seen = now;
-                self.publish.send_modify(|changes| *changes += 1);
+                // After the version: whatever is committed later changes it again.
+                if futures::executor::block_on(is_captured(&mut self.connection)) {
+                    self.publish.send_modify(|changes| *changes += 1);
+                }
                 true
             }
             Err(error) => {

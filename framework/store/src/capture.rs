@@ -24,9 +24,9 @@ pub trait Capture: Send + Sync {
     /// Whether everything captured up to change number `change` has been relayed (rule 56).
     async fn drained(&self, change: i64) -> Result<bool>;
 
-    /// Waits until the database may have changed since this call began, through anybody: another program, another process, this
+    /// Waits until something may have been captured since this call began, through anybody: another program, another process, this
     /// one. May wake for nothing. Never misses a change that is committed after the call, and returns promptly after one that was
-    /// committed between two calls.
+    /// committed between two calls, unless somebody has relayed it by then.
     async fn changed(&self);
 
     /// Checks that the triggers of all catalogs are present and unchanged, puts back those that are not, and names the catalogs it
