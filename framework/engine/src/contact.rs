@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Groups of one batch.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 
 /// What a walk keeps of a record without a link, as the key's content: what its mapping reads from it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 /// Pages fetched ahead.
-const AHEAD: usize = 2;
+const AHEAD: usize = 1;
 /// Records matched and committed as one set. Larger sets cost memory and, measured, save nothing.
-const SET: usize = 200;
+const SET: usize = 100;
 /// Rows of one page.
 const ROWS: usize = 200;
 /// Rows asked for one by one at once, when some must be missing.
