@@ -14,8 +14,8 @@ use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Observed, Record, RemoteId};
 use bothways_store::{
-    FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite, LocalBinding,
-    ParkReason, Side, Unit, UnitOutcome,
+    FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite,
+    LocalBinding, ParkReason, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
@@ -114,14 +114,30 @@ impl Look {
         if self.now < self.settled_at(&intent) {
             return Err(self.wait_until_settled(&intent));
         }
-        if !planted::is(Bug::LateEchoForgotten) {
-            link.body.late.extend(late_echoes(&intent, self.now));
+        // Some of its fields hold what was sent and held something else before: it was carried out, and somebody changed others since.
+        let (partly, rest): (Vec<_>, Vec<_>) =
+            intent.fields.iter().cloned().partition(|f| {
+                holds(&f.field, &f.sent) && f.before.as_ref().is_none_or(|b| !holds(&f.field, b))
+            });
+        let mut unit = self.unit();
+        if !partly.is_empty() {
+            let how = "found carried out, and changed since";
+            unit.history.push(self.confirm_sent(&mut link, &partly, Some(&seen.fields), how));
         }
-        self.give_up(link, &intent, "was not carried out").await
+        if !planted::is(Bug::LateEchoForgotten) {
+            link.body.late.extend(late_echoes(&Intent { fields: rest, ..intent.clone() }, self.now));
+        }
+        unit.intents.push(close(
+            link.id,
+            intent.number,
+            IntentState::Abandoned,
+            "was not carried out as sent",
+        ));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
     }
 
     /// An update that was carried out, whatever became of its answer. `shown` is what the remote side holds now, if it was read since.
-    /// History names what the write replaced and the rule that let it, as if the answer had come.
     async fn carried_out(
         &mut self,
         mut link: Link,
@@ -130,12 +146,27 @@ impl Look {
         how: &str,
     ) -> Result<Link, Ended> {
         let mut unit = self.unit();
+        unit.history.push(self.confirm_sent(&mut link, &intent.fields, shown, how));
+        unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, how));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
+    }
+
+    /// Moves the bases of fields that were carried out. History names what the write replaced and the rule that let it, as if the answer
+    /// had come.
+    fn confirm_sent(
+        &self,
+        link: &mut Link,
+        fields: &[SentField],
+        shown: Option<&Record>,
+        how: &str,
+    ) -> History {
+        let mapping = &self.pair.mapping;
         let mut changed = BTreeMap::new();
         let mut rules = vec![20];
-        for sent in &intent.fields {
+        for sent in fields {
             let base = link.body.base.entry(sent.field.clone()).or_default();
             let before = sent.before.clone().or(base.remote.take());
-            let mapping = &self.pair.mapping;
             let typed = mapping.field(&sent.field).is_some_and(|f| !mapping.same(f, &sent.sent, &sent.local));
             base.local = Some(sent.local.clone());
             base.remote = match shown {
@@ -148,11 +179,8 @@ impl Look {
             rules.extend(sent.rule);
             changed.insert(sent.field.clone(), FieldChange { before, after: Some(sent.sent.clone()) });
         }
-        unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, how));
         let why = format!("an earlier write was {how}");
-        unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, rules, why, None));
-        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-        self.commit_and_go_on(unit).await
+        entry(link, Side::Remote, HistoryOp::Update, changed, rules, why, None)
     }
 
     async fn resolve_delete(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {

@@ -40,6 +40,9 @@ pub(crate) async fn account(table: &Table, peer: &Peer, sides: &Sides, edits: &[
             of_field.lost(&mut wrong);
             of_field.invented(&mut wrong);
             of_field.overwritten(&mut wrong);
+            if wrong.len() > before {
+                wrong.push(format!("  intents: {:#?}", table.intents(&ids.0).await));
+            }
         }
     }
     if accounted != edits.len() {

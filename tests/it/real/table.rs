@@ -173,6 +173,13 @@ impl Table {
             .collect()
     }
 
+    /// The intents of a link, for people who read the failure of a test.
+    pub(crate) async fn intents(&self, link: &str) -> Vec<String> {
+        let sql = "select number || ' ' || kind || ' ' || state || ' ' || coalesce(outcome, '-') || ' ' || fields \
+                   from bothways_intents where link = ? order by number";
+        sqlx::query_scalar(sql).bind(link).fetch_all(&self.pool).await.expect("intents")
+    }
+
     /// Waits for the one row with this e-mail that `fits`.
     pub(crate) async fn wait_for(&self, what: &str, email: &str, fits: impl Fn(&Row) -> bool) -> Row {
         until(what, SOON, async || {

@@ -214,6 +214,32 @@ async fn history_names_what_was_replaced_by_an_update_whose_answer_was_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn history_names_what_was_replaced_where_another_field_was_changed_since() {
+    let setup = Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }");
+    let mut world = World::new(Setup { webhooks: false, ..setup }).await;
+    let (row, id) = both_renamed(&mut world).await;
+    world.update(&row, &[("phone", "1")]);
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, format!("/v1/customers/{id}")));
+    world.restart().await;
+    world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired("lost_answer") == 1).await;
+    world.kill();
+    world.remote_update(&id, json!({ "phone": "2" }));
+    world.restart().await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Local"));
+    let history = world.store.history(&HistoryFilter::default(), None, 100).await.unwrap();
+    for (field, replaced) in [("name", "Remote"), ("phone", "2")] {
+        let named = history.iter().any(|row| {
+            let change = row.entry.fields.get(field);
+            row.entry.rules.contains(&11)
+                && change.is_some_and(|c| c.before == Some(Value::Text(replaced.into())))
+        });
+        assert!(named, "{field}: {history:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_value_that_a_person_typed_reaches_both_sides_when_its_answer_is_lost() {
     for fault in [Action::LostAnswer, Action::LostRequest] {
         let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
