@@ -25,7 +25,7 @@ const KILLS: (&str, u64) = ("BOTHWAYS_KILLS", 200);
 const PEOPLE: usize = 300;
 /// Milliseconds within which a program that starts is killed, and one that works.
 const STARTING: u64 = 250;
-const WORKING: (u64, u64) = (20, 400);
+const WORKING: u64 = 400;
 /// The variable that says how many installations are killed while they are set up.
 const SETUPS: (&str, u64) = ("BOTHWAYS_SETUPS", 25);
 
@@ -102,7 +102,7 @@ async fn kill_one(installation: &Installation, draw: &mut Draw) {
         return kill_within(STARTING, &mut running, draw).await;
     }
     running.hear("that it is ready", |line| (line == "ready").then_some(())).await;
-    kill_within(WORKING.1, &mut running, draw).await;
+    kill_within(WORKING, &mut running, draw).await;
 }
 
 /// Decides every conflict for one of the sides until there is none, and returns how many there were.

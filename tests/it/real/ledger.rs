@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A link's id, and those of its row and record.
 type Ids = (String, String, String);
 
+/// Edits by record and field, in order.
+type Written<'e> = BTreeMap<Ids, BTreeMap<&'static str, Vec<&'e Edit>>>;
+
 /// Everything that is not as it must be; empty if all is well.
 ///
 /// 1. the last value that people wrote to a field on either side is on both sides, or history names it (nothing is lost), but for what
@@ -35,12 +38,13 @@ pub(crate) async fn account(table: &Table, peer: &Peer, sides: &Sides, edits: &[
                 wrong.push(format!("{ids:?} {field}: no row"));
                 continue;
             };
+            let known = wrong.len();
             let of_field =
                 Field { ids: &ids, field, value: fold(&value), edits: &edits, entries: about, races: &races };
             of_field.lost(&mut wrong);
             of_field.invented(&mut wrong);
             of_field.overwritten(&mut wrong);
-            if wrong.len() > before {
+            if wrong.len() > known {
                 wrong.push(format!("  intents: {:#?}", table.intents(&ids.0).await));
             }
         }
@@ -52,11 +56,7 @@ pub(crate) async fn account(table: &Table, peer: &Peer, sides: &Sides, edits: &[
 }
 
 /// What was written to each field of each record that is linked.
-fn by_record<'e>(
-    sides: &Sides,
-    edits: &'e [Edit],
-    wrong: &mut Vec<String>,
-) -> BTreeMap<Ids, BTreeMap<&'static str, Vec<&'e Edit>>> {
+fn by_record<'e>(sides: &Sides, edits: &'e [Edit], wrong: &mut Vec<String>) -> Written<'e> {
     let (mut of_local, mut of_remote) = (BTreeMap::new(), BTreeMap::new());
     for link in sides.links() {
         let (local, remote) = (link.local_id.clone(), link.remote_id.clone());
@@ -64,7 +64,7 @@ fn by_record<'e>(
         of_local.insert(ids.1.clone(), ids.clone());
         of_remote.insert(ids.2.clone(), ids);
     }
-    let mut all: BTreeMap<Ids, BTreeMap<&'static str, Vec<&Edit>>> = BTreeMap::new();
+    let mut all = Written::new();
     for edit in edits {
         let known = if edit.side == Side::Local { &of_local } else { &of_remote };
         match known.get(&edit.id) {
