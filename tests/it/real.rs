@@ -4,18 +4,29 @@
 //! knows no `created` filter and refuses the feed's query. Edits of people are made as people make them: by SQL through a connection of
 //! its own, and by calls of the service's API. A peer that cannot be started fails the test with its reason.
 
+mod again;
 mod both_edited;
 mod by_hand;
+mod canaries;
+mod draw;
 mod first_contact;
 mod guarding;
 mod installation;
 mod killed;
+mod kills;
+mod ledger;
 mod migrating;
+mod neighbour;
 mod noticing;
 mod patience;
 mod peer;
 mod planning;
 mod program;
+mod proxy;
+mod races;
 mod resuming;
 mod sides;
+mod storm;
 mod table;
+mod users;
+mod wire;

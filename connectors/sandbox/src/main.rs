@@ -5,10 +5,10 @@ use std::error::Error;
 use std::process::ExitCode;
 use tokio::net::TcpListener;
 
-const USAGE: &str = "usage: bothways-sandbox [--listen 127.0.0.1:PORT] [--seed NUMBER] [--account ID]
+const USAGE: &str = "usage: bothways-sandbox [--listen 127.0.0.1:PORT] [--seed NUMBER] [--account ID] [--log NUMBER]
 
 Serves an empty sandbox Stripe on a loopback address (default: a free port) and prints its URL when it is ready.
-Without --seed, every start makes other ids. Steer it below /_sandbox/.";
+Without --seed, every start makes other ids. --log says how many requests are remembered. Steer it below /_sandbox/.";
 
 struct Options {
     listen: String,
@@ -69,6 +69,9 @@ fn read_options(mut args: impl Iterator<Item = String>) -> Result<Option<Options
             "--account" => options.config.account = Some(value),
             "--seed" => {
                 options.config.seed = value.parse().map_err(|_| "--seed needs a number".to_owned())?
+            }
+            "--log" => {
+                options.config.log_limit = value.parse().map_err(|_| "--log needs a number".to_owned())?
             }
             _ => return Err(format!("unknown option {name}")),
         }

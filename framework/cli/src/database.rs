@@ -169,17 +169,8 @@ impl Database {
         let all = catalogs(project);
         let sql = self.open(&all).await?;
         fit(project, checked, &facts(&sql, &all).await?)?;
-        let mut done = Installed::default();
-        for name in sql.missing_tables().await? {
-            if let Some(catalog) = all.iter().find(|c| c.name == name) {
-                sql.create_table(catalog).await?;
-                done.created.push(catalog.table.to_string());
-            }
-        }
-        let migrated = sql.migrate().await?;
-        done.applied = migrated.applied;
-        done.triggers = migrated.catalogs;
-        Ok(done)
+        let done = sql.set_up().await?;
+        Ok(Installed { created: done.created, applied: done.applied, triggers: done.catalogs })
     }
 
     /// Takes everything of ours out.

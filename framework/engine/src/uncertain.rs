@@ -12,12 +12,13 @@ use crate::push::{Sent, close, key_is_kept, late_echoes};
 use crate::read;
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{ErrorClass, Failure, Observed, RemoteId};
+use bothways_model::{ErrorClass, Failure, Observed, Record, RemoteId};
 use bothways_store::{
-    FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite, LocalBinding,
-    ParkReason, Side, Unit, UnitOutcome,
+    FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite,
+    LocalBinding, ParkReason, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
+use std::collections::BTreeMap;
 
 /// The recover list is read from this much before the intent, for clocks that differ.
 const SKEW: TimeDelta = TimeDelta::minutes(10);
@@ -95,44 +96,17 @@ impl Look {
         };
         let confirmed = intent.fields.iter().all(|f| holds(&f.field, &f.sent));
         if confirmed {
-            let mut unit = self.unit();
-            let mut changed = std::collections::BTreeMap::new();
-            for sent in &intent.fields {
-                let base = link.body.base.entry(sent.field.clone()).or_default();
-                let before = base.remote.clone();
-                base.local = Some(sent.local.clone());
-                base.remote = seen.fields.get(&sent.field).cloned();
-                link.body.conflicts.remove(&sent.field);
-                changed.insert(sent.field.clone(), FieldChange { before, after: Some(sent.sent.clone()) });
-            }
-            unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, "found carried out"));
-            let why = "an earlier write was found carried out".to_owned();
-            unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, vec![20], why, None));
-            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-            return self.commit_and_go_on(unit).await;
+            return self.carried_out(link, &intent, Some(&seen.fields), "found carried out").await;
         }
         let untouched = intent.fields.iter().all(|f| {
             let base = link.body.base.get(&f.field).and_then(|b| b.remote.as_ref());
-            base.is_none_or(|base| holds(&f.field, base))
+            f.before.as_ref().or(base).is_none_or(|before| holds(&f.field, before))
         });
         if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
             return match self.replay(&link, &intent).await? {
                 Sent::Record(_) | Sent::Written(_) => {
                     // Confirmed under its own key; the look that follows reads what it brought about.
-                    let mut unit = self.unit();
-                    for sent in &intent.fields {
-                        let base = link.body.base.entry(sent.field.clone()).or_default();
-                        base.local = Some(sent.local.clone());
-                        base.remote = Some(sent.sent.clone());
-                    }
-                    unit.intents.push(close(
-                        link.id,
-                        intent.number,
-                        IntentState::Confirmed,
-                        "confirmed when sent again",
-                    ));
-                    unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-                    self.commit_and_go_on(unit).await
+                    self.carried_out(link, &intent, None, "confirmed when sent again").await
                 }
                 other => self.after_replay(link, &intent, other).await,
             };
@@ -140,10 +114,73 @@ impl Look {
         if self.now < self.settled_at(&intent) {
             return Err(self.wait_until_settled(&intent));
         }
-        if !planted::is(Bug::LateEchoForgotten) {
-            link.body.late.extend(late_echoes(&intent, self.now));
+        // Some of its fields hold what was sent and held something else before: it was carried out, and somebody changed others since.
+        let (partly, rest): (Vec<_>, Vec<_>) =
+            intent.fields.iter().cloned().partition(|f| {
+                holds(&f.field, &f.sent) && f.before.as_ref().is_none_or(|b| !holds(&f.field, b))
+            });
+        let mut unit = self.unit();
+        if !partly.is_empty() {
+            let how = "found carried out, and changed since";
+            unit.history.push(self.confirm_sent(&mut link, &partly, Some(&seen.fields), how));
         }
-        self.give_up(link, &intent, "was not carried out").await
+        if !planted::is(Bug::LateEchoForgotten) {
+            link.body.late.extend(late_echoes(&Intent { fields: rest, ..intent.clone() }, self.now));
+        }
+        unit.intents.push(close(
+            link.id,
+            intent.number,
+            IntentState::Abandoned,
+            "was not carried out as sent",
+        ));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
+    }
+
+    /// An update that was carried out, whatever became of its answer. `shown` is what the remote side holds now, if it was read since.
+    async fn carried_out(
+        &mut self,
+        mut link: Link,
+        intent: &Intent,
+        shown: Option<&Record>,
+        how: &str,
+    ) -> Result<Link, Ended> {
+        let mut unit = self.unit();
+        unit.history.push(self.confirm_sent(&mut link, &intent.fields, shown, how));
+        unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, how));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
+    }
+
+    /// Moves the bases of fields that were carried out. History names what the write replaced and the rule that let it, as if the answer
+    /// had come.
+    fn confirm_sent(
+        &self,
+        link: &mut Link,
+        fields: &[SentField],
+        shown: Option<&Record>,
+        how: &str,
+    ) -> History {
+        let mapping = &self.pair.mapping;
+        let mut changed = BTreeMap::new();
+        let mut rules = vec![20];
+        for sent in fields {
+            let base = link.body.base.entry(sent.field.clone()).or_default();
+            let before = sent.before.clone().or(base.remote.take());
+            let typed = mapping.field(&sent.field).is_some_and(|f| !mapping.same(f, &sent.sent, &sent.local));
+            base.local = Some(sent.local.clone());
+            base.remote = match shown {
+                // A value that a person typed, not the local one: the local side takes it next, as a remote change.
+                _ if typed => before.clone(),
+                Some(shown) => shown.get(&sent.field).cloned(),
+                None => Some(sent.sent.clone()),
+            };
+            link.body.conflicts.remove(&sent.field);
+            rules.extend(sent.rule);
+            changed.insert(sent.field.clone(), FieldChange { before, after: Some(sent.sent.clone()) });
+        }
+        let why = format!("an earlier write was {how}");
+        entry(link, Side::Remote, HistoryOp::Update, changed, rules, why, None)
     }
 
     async fn resolve_delete(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {
@@ -309,7 +346,7 @@ impl Look {
         mut link: Link,
         intent: &Intent,
         id: RemoteId,
-        shown: Option<bothways_model::Record>,
+        shown: Option<Record>,
         why: &str,
     ) -> Result<Link, Ended> {
         let holder = self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await;

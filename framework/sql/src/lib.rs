@@ -104,7 +104,16 @@ impl Sql {
     /// # Errors
     /// `Refused` if a catalog's table does not exist or is a view.
     pub async fn migrate(&self) -> Result<Migrated> {
-        self.database.migrate().await
+        self.database.migrate(false).await
+    }
+
+    /// [`Sql::migrate`] that first creates the tables that are missing, in the same transaction: a database that was empty is set up
+    /// completely or is still empty, whenever the process is killed.
+    ///
+    /// # Errors
+    /// `Refused` if a catalog's table is a view.
+    pub async fn set_up(&self) -> Result<Migrated> {
+        self.database.migrate(true).await
     }
 
     /// Takes everything out again: triggers and tables whose names begin with `bothways_`, and write-ahead logging if it was not there before.

@@ -18,6 +18,8 @@ const MIGRATIONS: [(&str, &str); 1] =
 /// What `migrate` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Migrated {
+    /// Tables that were created now.
+    pub created: Vec<String>,
     /// Names of the migrations that were applied now.
     pub applied: Vec<String>,
     /// Catalogs whose triggers were installed or changed now.
@@ -55,8 +57,8 @@ impl Database {
         Ok(any.is_none())
     }
 
-    /// See [`crate::Sql::migrate`].
-    pub(crate) async fn migrate(&self) -> Result<Migrated> {
+    /// See [`crate::Sql::migrate`], and with `tables` [`crate::Sql::set_up`].
+    pub(crate) async fn migrate(&self, tables: bool) -> Result<Migrated> {
         let mut writer = self.writer().await?;
         let before = fetch_optional(&mut writer, "PRAGMA journal_mode", []).await.map_err(ours)?;
         let before: String = before.map_or(Ok(String::new()), |row| get(&row, 0))?;
@@ -81,7 +83,14 @@ impl Database {
             execute(&mut tx, note, [name.into(), before.as_str().into()]).await.map_err(ours)?;
             done.applied.push(name.to_owned());
         }
-        let facts = self.facts(&mut tx).await?;
+        let mut facts = self.facts(&mut tx).await?;
+        if tables && facts.iter().any(Option::is_none) {
+            for (catalog, _) in self.catalogs.iter().zip(&facts).filter(|(_, facts)| facts.is_none()) {
+                script(&mut tx, create_table(catalog)).await.map_err(ours)?;
+                done.created.push(catalog.table.to_string());
+            }
+            facts = self.facts(&mut tx).await?;
+        }
         for (catalog, facts) in self.catalogs.iter().zip(&facts) {
             if facts.is_none() {
                 let message =

@@ -53,6 +53,12 @@ pub struct SentField {
     pub sent: Value,
     /// The local value it came from.
     pub local: Value,
+    /// What the remote side held when it was decided: history names it, also where the answer never came (rule 11).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::link::known")]
+    pub before: Option<Value>,
+    /// The rule that decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<u16>,
 }
 
 /// One remote write.

@@ -1,5 +1,6 @@
 //! An installation of Bothways in a folder of its own: documents, settings, a database; and the verbs, run as a person would.
 
+use crate::real::canaries::assert_silent;
 use crate::real::peer::{KEY, Peer};
 use crate::real::program::{Process, bothways, free_port, root};
 use crate::real::table::Table;
@@ -12,6 +13,15 @@ use uuid::Uuid;
 
 /// The shipped mapping's line about how often it looks.
 const SHIPPED_SYNC: &str = "sync: { feed: 10s, reconcile: 24h }";
+/// The shipped mapping's lines about fields, and the same with winners: an e-mail that both sides changed is decided for the local side, a
+/// phone for the remote side, a name by a person.
+const WINNERS: [(&str, &str); 2] = [
+    (
+        "normalize: [trim, lower], required: true }",
+        "normalize: [trim, lower], required: true, winner: local }",
+    ),
+    ("phone: $.phone", "phone: { remote: $.phone, winner: remote }"),
+];
 /// Nothing looks by itself but the first walk: what happens then is due to webhooks alone.
 pub(crate) const WEBHOOKS_ALONE: &str = "sync: { feed: never, reconcile: never }";
 /// Full passes alone.
@@ -58,8 +68,29 @@ impl Installation {
             ("STRIPE_API_KEY", KEY.to_owned()),
             ("STRIPE_RATE", "100000/s".to_owned()),
             ("STRIPE_CONCURRENT", "32".to_owned()),
+            // Everything that can be said of ours is said, and searched for what must not be.
+            ("BOTHWAYS_LOG", "warn,bothways=trace".to_owned()),
         ];
         Self { folder: Arc::new(folder), hooks: free_port(), settings }
+    }
+
+    /// The same with a winner for each field; see [`WINNERS`].
+    pub(crate) fn with_winners(sync: &str) -> Self {
+        let installation = Self::new(sync);
+        let file = installation.folder().join("mappings/stripe-customers.yaml");
+        let mut text = std::fs::read_to_string(&file).expect("the mapping");
+        for (shipped, with_winner) in WINNERS {
+            assert!(text.contains(shipped), "the shipped mapping has another line for `{shipped}`");
+            text = text.replace(shipped, with_winner);
+        }
+        std::fs::write(file, text).expect("written");
+        installation
+    }
+
+    /// One more setting, or another value for one.
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<String>) {
+        self.settings.retain(|(known, _)| *known != name);
+        self.settings.push((name, value.into()));
     }
 
     /// Where everything is.
@@ -74,19 +105,29 @@ impl Installation {
 
     /// Where webhooks go.
     pub(crate) fn hooks_url(&self) -> String {
-        format!("http://127.0.0.1:{}/hooks/stripe", self.hooks)
+        format!("http://{}/hooks/stripe", self.hooks_address())
+    }
+
+    /// The host and port that they go to.
+    pub(crate) fn hooks_address(&self) -> String {
+        format!("127.0.0.1:{}", self.hooks)
     }
 
     /// Connects to this Stripe, without webhooks.
     pub(crate) fn connect(&mut self, peer: &Peer) {
-        self.settings.push(("STRIPE_BASE_URL", peer.url().to_owned()));
+        self.connect_to(peer.url());
+    }
+
+    /// Connects to a Stripe at this address.
+    pub(crate) fn connect_to(&mut self, url: &str) {
+        self.set("STRIPE_BASE_URL", url);
     }
 
     /// Connects to this Stripe, with webhooks.
     pub(crate) async fn connect_with_webhooks(&mut self, peer: &Peer) {
         self.connect(peer);
         let secret = peer.send_webhooks_to(&self.hooks_url()).await;
-        self.settings.push(("STRIPE_WEBHOOK_SECRET", secret));
+        self.set("STRIPE_WEBHOOK_SECRET", secret);
     }
 
     /// The same installation for a second process beside the first: only the port of its webhooks is another.
@@ -110,11 +151,9 @@ impl Installation {
     /// Runs a verb to its end.
     pub(crate) fn verb(&self, words: &[&str]) -> Done {
         let output = self.command(words).output().expect("bothways runs");
-        Done {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).expect("UTF-8"),
-            talk: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        let talk = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_silent(&format!("what `bothways {}` says on stderr", words.join(" ")), &talk);
+        Done { code: output.status.code(), out: String::from_utf8(output.stdout).expect("UTF-8"), talk }
     }
 
     /// The user's table, once the database is there.
@@ -139,7 +178,7 @@ impl Installation {
         let mut command = Command::new(bothways());
         command.args(words).current_dir(self.folder()).env_clear().envs(self.settings.iter().cloned());
         command.env("BOTHWAYS_LISTEN", "127.0.0.1:0");
-        command.env("BOTHWAYS_HOOKS_LISTEN", format!("127.0.0.1:{}", self.hooks));
+        command.env("BOTHWAYS_HOOKS_LISTEN", self.hooks_address());
         command.env("RUST_BACKTRACE", "1");
         command
     }

@@ -3,6 +3,7 @@
 //!
 //! Local edits are names and remote edits are phones, so that no two of them are about one field and all must survive.
 
+use crate::real::draw::Draw;
 use crate::real::installation::Installation;
 use crate::real::patience::{EVENTUALLY, SOON, until};
 use crate::real::peer::Peer;
@@ -12,7 +13,6 @@ use crate::real::table::Table;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 /// How many changes there are.
 const CHANGES: u64 = 1_000;
@@ -21,7 +21,7 @@ const ROUND: u64 = 200;
 /// People on both sides before the first change.
 const BEFORE: u64 = 100;
 /// The variable that makes a run choose as another one did.
-const SEED: &str = "BOTHWAYS_KILL_SEED";
+pub(crate) const SEED: &str = "BOTHWAYS_KILL_SEED";
 
 #[tokio::test]
 async fn sigkill_during_1000_creates_and_updates_against_the_sandbox() {
@@ -59,7 +59,7 @@ struct World<'a> {
 }
 
 async fn survive(installation: &Installation, peer: &Peer) {
-    let seed = seed();
+    let draw = Draw::from_environment(SEED);
     let mut running = installation.run().await;
     let table = installation.table().await;
     let people = (0..BEFORE).map(|i| (format!("Person {i}"), format!("person{i}@example.com")));
@@ -71,7 +71,7 @@ async fn survive(installation: &Installation, peer: &Peer) {
         table: &table,
         remote: customers.into_iter().map(|customer| (customer.email, customer.id)).collect(),
         expected: people.map(|(name, email)| (email, (name, None))).collect(),
-        draw: Draw(seed),
+        draw,
     };
     for round in 0..CHANGES / ROUND {
         let numbers = round * ROUND..(round + 1) * ROUND;
@@ -106,7 +106,7 @@ async fn survive(installation: &Installation, peer: &Peer) {
 }
 
 /// Within so many milliseconds from now, wherever the program is then.
-async fn kill_within(millis: u64, running: &mut Process, draw: &mut Draw) {
+pub(crate) async fn kill_within(millis: u64, running: &mut Process, draw: &mut Draw) {
     let moment = Duration::from_millis(draw.below(millis));
     let ended = timeout(moment, running.end()).await;
     assert!(ended.is_err(), "it has ended by itself: {ended:?}");
@@ -138,28 +138,5 @@ impl World<'_> {
             self.peer.update(&self.remote[&email], &[("phone", &phone)]).await;
             person.1 = Some(phone);
         }
-    }
-}
-
-/// Another one each time, unless the variable says which.
-#[allow(clippy::print_stderr, reason = "shown with the failure of a test")]
-fn seed() -> u64 {
-    let given = std::env::var(SEED).ok().and_then(|text| text.parse().ok());
-    let seed = given.unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0 >> 16);
-    let test = std::thread::current().name().unwrap_or_default().to_owned();
-    eprintln!("replay: {SEED}={seed} cargo nextest run -p bothways-tests {test}");
-    seed
-}
-
-/// A sequence that follows from its seed (splitmix64).
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (z ^ (z >> 31)) % bound
     }
 }

@@ -8,8 +8,8 @@ use tokio::time::{Instant, sleep};
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// Enough for hundreds of records, and for the back-off after an outage.
 pub(crate) const EVENTUALLY: Duration = Duration::from_secs(180);
-/// How long is waited between two looks.
-const BETWEEN: Duration = Duration::from_millis(50);
+/// How long is waited between the first two looks, and at most between later ones.
+const BETWEEN: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(50));
 
 /// Looks until there is something to return; an error says what is still missing. How long it took is said, for whoever reads the
 /// output of a test.
@@ -23,6 +23,7 @@ pub(crate) async fn until<T>(
     mut look: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
     let start = Instant::now();
+    let mut between = BETWEEN.0;
     loop {
         match look().await {
             Ok(found) => {
@@ -33,7 +34,8 @@ pub(crate) async fn until<T>(
                 assert!(start.elapsed() < limit, "{what}: not within {limit:?}: {missing}");
             }
         }
-        sleep(BETWEEN).await;
+        sleep(between).await;
+        between = (between * 5 / 4).min(BETWEEN.1);
     }
 }
 

@@ -15,8 +15,11 @@ from aiohttp import web
 from localstripe.server import app
 web.run_app(app, host='127.0.0.1', port=int(sys.argv[1]), access_log=None)";
 
+/// How many requests the sandbox remembers: all of a long test.
+const LOG: &str = "5000000";
+
 /// The key that both accept.
-pub(crate) const KEY: &str = "sk_test_realinput";
+pub(crate) const KEY: &str = "sk_test_kanarirealinput";
 
 /// A Stripe in a process of its own.
 pub(crate) struct Peer {
@@ -39,13 +42,15 @@ pub(crate) struct Customer {
     pub(crate) email: String,
     pub(crate) name: Option<String>,
     pub(crate) phone: Option<String>,
+    /// Our stamp, if it bears one.
+    pub(crate) stamp: Option<String>,
 }
 
 impl Peer {
     /// An empty sandbox.
     pub(crate) async fn sandbox(folder: &Path) -> Self {
         let mut command = Command::new(sandbox());
-        command.args(["--listen", "127.0.0.1:0"]);
+        command.args(["--listen", "127.0.0.1:0", "--log", LOG]);
         let mut process = Process::start("the sandbox", &mut command, folder.join("sandbox.log"));
         let url = process
             .hear("its address", |line| line.starts_with("http://127.0.0.1:").then(|| line.to_owned()))
@@ -82,7 +87,7 @@ impl Peer {
                 endpoint["secret"].as_str().expect("a secret").to_owned()
             }
             Kind::Localstripe => {
-                let secret = "whsec_chosen_by_the_test";
+                let secret = "whsec_kanari_chosen_by_the_test";
                 let fields = [("url", url), ("secret", secret)];
                 self.send(Method::POST, "/_config/webhooks/bothways", &fields).await.expect("registered");
                 secret.to_owned()
@@ -94,6 +99,12 @@ impl Peer {
     pub(crate) async fn create(&self, fields: &[(&str, &str)]) -> String {
         let customer = self.call(Method::POST, "/v1/customers", fields).await;
         customer["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Creates the customer with this number.
+    pub(crate) async fn create_person(&self, number: usize) -> String {
+        let (name, email) = (format!("Person {number}"), format!("person{number}@example.com"));
+        self.create(&[("name", &name), ("email", &email)]).await
     }
 
     /// Changes a customer.
@@ -172,5 +183,6 @@ fn read_customer(item: &Json) -> Customer {
         email: text("email").unwrap_or_default(),
         name: text("name"),
         phone: text("phone"),
+        stamp: item["metadata"]["bothways"].as_str().map(str::to_owned),
     }
 }

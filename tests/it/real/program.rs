@@ -1,5 +1,6 @@
 //! Programs under test and beside it: where they are, and processes that end with the test that started them.
 
+use crate::real::canaries::assert_silent;
 use crate::real::patience::{SOON, until};
 use std::fs::File;
 use std::net::TcpListener;
@@ -103,10 +104,27 @@ impl Process {
         .await
     }
 
+    /// Where `run` serves the API and the page.
+    pub(crate) async fn page(&mut self) -> String {
+        let address = |line: &str| {
+            let url = line.strip_prefix("page")?.trim();
+            url.split_once("/login").map(|(url, _)| url.to_owned())
+        };
+        self.hear("where its page is", address).await
+    }
+
     /// SIGKILL, at once.
     pub(crate) fn kill(&mut self) {
         self.child.kill().expect("it can be killed");
         self.child.wait().expect("it has ended");
+        self.search();
+    }
+
+    /// Searches what our program said for what it must not say.
+    fn search(&self) {
+        if self.name.starts_with("bothways") {
+            assert_silent(&format!("the log of {}", self.name), &self.said());
+        }
     }
 
     /// Waits until it ends by itself.
@@ -129,7 +147,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if std::thread::panicking() {
+        if !std::thread::panicking() {
+            self.search();
+        } else {
             let said = self.said();
             let lines: Vec<&str> = said.lines().collect();
             let last = &lines[lines.len().saturating_sub(60)..];

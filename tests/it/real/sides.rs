@@ -3,7 +3,7 @@
 use crate::real::patience::{hold, until};
 use crate::real::peer::{Customer, Peer};
 use crate::real::table::{Link, Row, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Everything there is.
@@ -84,6 +84,28 @@ impl Sides {
         let rows = self.rows.values().filter(|row| fold(&row.email) == email).collect();
         let customers = self.customers.values().filter(|customer| fold(&customer.email) == email).collect();
         (rows, customers)
+    }
+
+    /// What both sides hold in this field of a linked row, if the row is there.
+    pub(crate) fn value(&self, local_id: &str, field: &str) -> Option<String> {
+        let row = self.rows.get(local_id)?;
+        Some(match field {
+            "name" => row.name.clone().unwrap_or_default(),
+            "phone" => row.phone.clone().unwrap_or_default(),
+            _ => row.email.clone(),
+        })
+    }
+
+    /// Whether nobody is there twice: no e-mail on two rows or two records, no stamp on two records.
+    ///
+    /// # Errors
+    /// Says who is.
+    pub(crate) fn nobody_twice(&self) -> Result<(), String> {
+        let doubled = self.doubled();
+        hold(doubled.is_empty(), || doubled)?;
+        let stamps: Vec<&String> = self.customers.values().filter_map(|c| c.stamp.as_ref()).collect();
+        let different: BTreeSet<&String> = stamps.iter().copied().collect();
+        hold(stamps.len() == different.len(), || "a stamp is on two records".into())
     }
 
     /// The links.

@@ -1,6 +1,8 @@
 //! The user's table, through a connection that has nothing to do with Bothways, and the links beside it.
 
 use crate::real::patience::{SOON, until};
+use bothways_store::{HistoryOp, Side};
+use serde_json::Value as Json;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 use std::path::Path;
 use std::time::Duration;
@@ -17,9 +19,24 @@ pub(crate) struct Row {
 /// A live link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
+    pub(crate) id: String,
     pub(crate) local_id: Option<String>,
     pub(crate) remote_id: Option<String>,
     pub(crate) state: String,
+}
+
+/// An entry of the history.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) link: Option<String>,
+    pub(crate) side: Side,
+    pub(crate) op: HistoryOp,
+    /// By field: `before` and `after`.
+    pub(crate) fields: Json,
+    pub(crate) rules: Vec<u16>,
+    /// For people who read the failure of a test.
+    #[allow(dead_code, reason = "shown by `Debug`")]
+    pub(crate) cause: String,
 }
 
 /// A connection of another program.
@@ -91,6 +108,28 @@ impl Table {
         assert_eq!(done.rows_affected(), 1, "one row has the email {email}");
     }
 
+    /// Sets fields of one row in one transaction.
+    pub(crate) async fn set(&self, id: i64, fields: &[(&str, String)]) {
+        let mut transaction = self.pool.begin_with("begin immediate").await.expect("a transaction");
+        for (field, value) in fields {
+            let sql = match *field {
+                "name" => "update customers set name = ? where id = ?",
+                "email" => "update customers set email = ? where id = ?",
+                "phone" => "update customers set phone = ? where id = ?",
+                other => panic!("no such field: {other}"),
+            };
+            let done =
+                sqlx::query(sql).bind(value).bind(id).execute(&mut *transaction).await.expect("updated");
+            assert_eq!(done.rows_affected(), 1, "one row is {id}");
+        }
+        transaction.commit().await.expect("committed");
+    }
+
+    /// The keys of all rows.
+    pub(crate) async fn ids(&self) -> Vec<i64> {
+        sqlx::query_scalar("select id from customers order by id").fetch_all(&self.pool).await.expect("keys")
+    }
+
     /// All rows, by key.
     pub(crate) async fn rows(&self) -> Vec<Row> {
         let rows: Vec<(i64, String, Option<String>, Option<String>)> =
@@ -103,12 +142,42 @@ impl Table {
 
     /// All live links, in no order.
     pub(crate) async fn links(&self) -> Vec<Link> {
-        let links: Vec<(Option<String>, Option<String>, String)> =
-            sqlx::query_as("select local_id, remote_id, state from bothways_links where live = 1")
+        let links: Vec<(String, Option<String>, Option<String>, String)> =
+            sqlx::query_as("select id, local_id, remote_id, state from bothways_links where live = 1")
                 .fetch_all(&self.pool)
                 .await
                 .expect("links");
-        links.into_iter().map(|(local_id, remote_id, state)| Link { local_id, remote_id, state }).collect()
+        links
+            .into_iter()
+            .map(|(id, local_id, remote_id, state)| Link { id, local_id, remote_id, state })
+            .collect()
+    }
+
+    /// The whole history, oldest first.
+    pub(crate) async fn history(&self) -> Vec<Entry> {
+        type Columns = (Option<String>, String, String, String, String, String);
+        let rows: Vec<Columns> =
+            sqlx::query_as("select link, side, op, fields, rules, cause from bothways_history order by id")
+                .fetch_all(&self.pool)
+                .await
+                .expect("the history");
+        rows.into_iter()
+            .map(|(link, side, op, fields, rules, cause)| Entry {
+                link,
+                side: if side == "local" { Side::Local } else { Side::Remote },
+                op: HistoryOp::parse(&op).expect("an operation"),
+                fields: serde_json::from_str(&fields).expect("fields"),
+                rules: serde_json::from_str(&rules).expect("rules"),
+                cause,
+            })
+            .collect()
+    }
+
+    /// The intents of a link, for people who read the failure of a test.
+    pub(crate) async fn intents(&self, link: &str) -> Vec<String> {
+        let sql = "select number || ' ' || kind || ' ' || state || ' ' || coalesce(outcome, '-') || ' ' || fields \
+                   from bothways_intents where link = ? order by number";
+        sqlx::query_scalar(sql).bind(link).fetch_all(&self.pool).await.expect("intents")
     }
 
     /// Waits for the one row with this e-mail that `fits`.

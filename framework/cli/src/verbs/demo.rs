@@ -166,7 +166,7 @@ fn banner(database: &Database, stripe: &SandboxRunning, server: &Server, opened:
     );
     talk(format!("open        {}", server.login_url()));
     talk(format!(
-        "database    sqlite3 {file} \"insert into customers(name, email) values ('You', 'you@example.com')\""
+        "database    sqlite3 -cmd '.timeout 5000' {file} \"insert into customers(name, email) values ('You', 'you@example.com')\""
     ));
     talk(format!(
         "stripe      curl {}/v1/customers -u sk_test_demo: -d name=Me -d email=me@example.com",

@@ -29,7 +29,7 @@ impl Demo {
     }
 
     fn database(&self) -> PathBuf {
-        PathBuf::from(self.engine.word("database    sqlite3 "))
+        PathBuf::from(self.engine.word("database    sqlite3 -cmd '.timeout 5000' "))
     }
 
     async fn rows(&self) -> Vec<Json> {

@@ -2,10 +2,12 @@
 
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
-use bothways_model::Method;
-use bothways_store::{LinkState, ParkReason};
+use bothways_engine::{KeepText, Resolution};
+use bothways_model::{Method, Value};
+use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator as _, ParkReason};
 use chrono::TimeDelta;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Long enough for every lease and late request to be over.
@@ -174,6 +176,89 @@ async fn p31_a_row_deleted_while_its_create_is_in_flight_does_not_return() {
     let parked = world.parked().await;
     assert_eq!(parked.len(), 1, "{parked:#?}");
     assert_eq!(parked[0].parked.as_ref().unwrap().reason, ParkReason::Delete);
+}
+
+/// A linked customer whose name both sides change while the engine is down. Returns the row and the record.
+async fn both_renamed(world: &mut World) -> (bothways_model::LocalId, bothways_model::RemoteId) {
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    world.kill();
+    world.remote_update(&id, json!({ "name": "Remote" }));
+    world.update(&row, &[("name", "Local")]);
+    (row, id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_names_what_was_replaced_by_an_update_whose_answer_was_lost() {
+    for fault in [Action::LostAnswer, Action::LostRequest] {
+        let setup = Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }");
+        let mut world = World::new(Setup { webhooks: false, ..setup }).await;
+        let (_, id) = both_renamed(&mut world).await;
+        world.fault(Fault::next(fault.clone()).on(Method::Post, format!("/v1/customers/{id}")));
+        world.restart().await;
+        world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired(fault.kind()) == 1).await;
+        world.kill();
+        world.restart().await;
+        world.settle().await;
+        world.assert_in_step().await;
+        let filter = HistoryFilter { remote_id: Some(id.clone()), ..HistoryFilter::default() };
+        let history = world.store.history(&filter, None, 100).await.unwrap();
+        let replaced = history.iter().any(|row| {
+            row.entry.op == HistoryOp::Update
+                && row.entry.rules.contains(&11)
+                && row.entry.fields["name"].before == Some(Value::Text("Remote".into()))
+        });
+        assert!(replaced, "{fault:?}: {history:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_names_what_was_replaced_where_another_field_was_changed_since() {
+    let setup = Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }");
+    let mut world = World::new(Setup { webhooks: false, ..setup }).await;
+    let (row, id) = both_renamed(&mut world).await;
+    world.update(&row, &[("phone", "1")]);
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, format!("/v1/customers/{id}")));
+    world.restart().await;
+    world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired("lost_answer") == 1).await;
+    world.kill();
+    world.remote_update(&id, json!({ "phone": "2" }));
+    world.restart().await;
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Local"));
+    let history = world.store.history(&HistoryFilter::default(), None, 100).await.unwrap();
+    for (field, replaced) in [("name", "Remote"), ("phone", "2")] {
+        let named = history.iter().any(|row| {
+            let change = row.entry.fields.get(field);
+            row.entry.rules.contains(&11)
+                && change.is_some_and(|c| c.before == Some(Value::Text(replaced.into())))
+        });
+        assert!(named, "{field}: {history:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_a_person_typed_reaches_both_sides_when_its_answer_is_lost() {
+    for fault in [Action::LostAnswer, Action::LostRequest] {
+        let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+        let (row, id) = both_renamed(&mut world).await;
+        world.restart().await;
+        world.settle().await;
+        let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+        world.fault(Fault::next(fault.clone()).on(Method::Post, format!("/v1/customers/{id}")));
+        let typed = BTreeMap::from([(String::new(), KeepText::Value(json!("Third")))]);
+        let typed = Resolution::Fields(typed);
+        world.ops.resolve(&item.id, &typed, Some(&item.digest), "test").await.unwrap();
+        world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired(fault.kind()) == 1).await;
+        world.kill();
+        world.restart().await;
+        world.settle().await;
+        assert_eq!(world.remote(&id, "name").as_deref(), Some("Third"), "{fault:?}");
+        assert_eq!(world.local(&row, "name").await.as_deref(), Some("Third"), "{fault:?}");
+        world.assert_in_step().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

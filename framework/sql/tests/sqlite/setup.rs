@@ -45,6 +45,28 @@ async fn an_empty_database_says_so_and_gets_tables_from_documents() {
 }
 
 #[tokio::test]
+async fn setting_up_creates_tables_and_installs_everything_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("new.db").display());
+    let store = Sql::open(&url, catalogs()).await.unwrap();
+    let done = store.set_up().await.unwrap();
+    assert_eq!(done.created, ["customers", "tags"]);
+    assert_eq!(done.catalogs, ["customers", "tags"]);
+    assert_eq!(store.set_up().await.unwrap(), Default::default(), "again changes nothing");
+    assert!(store.is_installed().await.unwrap());
+
+    // The second table is no table: the first one is not left behind.
+    let file = folder.path().join("view.db");
+    let mut other =
+        SqliteConnectOptions::new().filename(&file).create_if_missing(true).connect().await.unwrap();
+    sqlx::query("CREATE VIEW tags AS SELECT 1 AS id").execute(&mut other).await.unwrap();
+    let store = Sql::open(&format!("sqlite://{}", file.display()), catalogs()).await.unwrap();
+    assert_eq!(store.set_up().await.unwrap_err().kind, StoreErrorKind::Refused);
+    assert_eq!(store.missing_tables().await.unwrap(), ["customers"]);
+    assert!(!store.is_installed().await.unwrap());
+}
+
+#[tokio::test]
 async fn without_migrate_a_database_stays_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("shop.db");
