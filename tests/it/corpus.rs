@@ -23,7 +23,6 @@ fn every_kept_input_passes() {
                 failed.push(input.clone());
             }
         }
-        println!("{name}: {} inputs", inputs.len());
     }
     assert!(failed.is_empty(), "{failed:#?}");
     assert!(folders.is_empty(), "no target takes {folders:?}");
