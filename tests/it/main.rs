@@ -1,4 +1,5 @@
 //! Black-box suites.
 
+mod corpus;
 mod real;
 mod tidy;

@@ -131,3 +131,43 @@ fn a_document_that_signs_nothing_proves_nothing() {
     assert_eq!(check(&scheme, &format!("t={T},v1={ONE}"), T), Ok(()));
     assert!(Scheme::of(&hmac("{timestamp}.{body}", "")).unwrap().secrets.is_empty());
 }
+
+#[test]
+fn what_has_a_time_is_held_to_it() {
+    let hmac = |format: &str, timestamp: Option<&str>| Verify::Hmac {
+        secrets: vec![Secret::new("whsec_test_one")],
+        header: "stripe-signature".into(),
+        hash: Digest::Sha256,
+        encoding: Encoding::Hex,
+        format: SignatureFormat::parse(format).unwrap(),
+        timestamp: timestamp.map(str::to_owned),
+        signs: Template::parse("{body}"),
+        tolerance: std::time::Duration::from_secs(300),
+    };
+    let tolerance =
+        |format: &str, timestamp: Option<&str>| Scheme::of(&hmac(format, timestamp)).unwrap().tolerance;
+    assert_eq!(tolerance("t={timestamp},v1={signature}", None), Some(TimeDelta::seconds(300)));
+    assert_eq!(tolerance("{signature}", Some("x-time")), Some(TimeDelta::seconds(300)));
+    assert_eq!(tolerance("{signature}", None), None);
+}
+
+#[test]
+fn a_time_that_is_not_there_is_missed() {
+    let now = DateTime::from_timestamp(T, 0).unwrap();
+    // It is signed, though nobody holds it against a clock.
+    let undated = Scheme { tolerance: None, ..scheme(&["whsec_test_one"]) };
+    assert_eq!(undated.check(&delivery(&format!("v1={ONE}")), now), Err(Rejected::Unsigned));
+    // It is held against a clock, though not signed.
+    let mut unsigned = scheme(&["whsec_test_one"]);
+    unsigned.signs = Template::parse("{body}");
+    assert_eq!(unsigned.check(&delivery(&format!("v1={ONE_BODY_HEX}")), now), Err(Rejected::Unsigned));
+    assert_eq!(unsigned.check(&delivery(&format!("t={T},v1={ONE_BODY_HEX}")), now), Ok(()));
+}
+
+#[test]
+fn seconds_are_digits_alone() {
+    assert_eq!(unix_seconds("1700000000"), Some(T));
+    for text in ["", "+1700000000", "-1", " 1", "1.5", "1e9", "99999999999999999999"] {
+        assert_eq!(unix_seconds(text), None, "{text}");
+    }
+}

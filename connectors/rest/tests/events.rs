@@ -17,7 +17,7 @@ fn connector(events: &str) -> RestConnector {
          http: {{ base_url: \"https://town.example\" }}\n\
          lists: {{ items: $.list }}\nevents: {events}\nresources:\n  {PEOPLE}\n"
     );
-    connect(&document, &[("TOWN_HOOK", "one, two")])
+    connect(&document, &[("TOWN_HOOK", "one, two, one")])
 }
 
 fn now() -> Timestamp {

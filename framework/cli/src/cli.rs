@@ -62,6 +62,8 @@ pub(crate) enum Verb {
     Test(OneMapping),
     /// Install what Bothways needs in a database that is not empty, or take it out again
     Migrate(Migrate),
+    /// Erase what is remembered of a person's record; it must be gone from both sides
+    Purge(Purge),
     /// Make, list and revoke the tokens of the API and the page
     #[command(subcommand)]
     Token(Token),
@@ -322,6 +324,20 @@ pub(crate) struct Migrate {
     /// Take everything out again: triggers, links, history, all of it; your tables stay as they are
     #[arg(long)]
     pub(crate) remove: bool,
+}
+
+/// `purge`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("subject").required(true).multiple(true))]
+pub(crate) struct Purge {
+    /// Only this mapping
+    pub(crate) mapping: Option<String>,
+    /// The row's id
+    #[arg(long, value_name = "ID", group = "subject")]
+    pub(crate) local: Option<String>,
+    /// The remote record's id
+    #[arg(long, value_name = "ID", group = "subject")]
+    pub(crate) remote: Option<String>,
 }
 
 /// `token`.

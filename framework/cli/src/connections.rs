@@ -8,6 +8,9 @@ use bothways_model::{ConnectionName, Mode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The fewest characters of a secret that webhooks are signed with.
+const SHORTEST_SECRET: usize = 24;
+
 /// A connector that is compiled in: its document, and the code for what the document cannot say.
 struct BuiltIn {
     name: &'static str,
@@ -91,6 +94,7 @@ impl Connections {
             let Some(first) = mappings.first() else { continue };
             match first.connector.resolve(name, lookup) {
                 Ok(resolved) => {
+                    check_webhook_secrets(&resolved)?;
                     all.open.insert(name.clone(), open_one(&first.remote.connector, resolved)?);
                 }
                 Err(problems) => {
@@ -112,6 +116,21 @@ impl Connections {
         }
         Ok(all)
     }
+}
+
+/// Refuses webhook secrets that could be guessed (`RULES.md` S2).
+fn check_webhook_secrets(resolved: &ResolvedConnector) -> anyhow::Result<()> {
+    let secrets = match resolved.webhook.as_ref().map(|webhook| &webhook.verify) {
+        Some(Verify::Hmac { secrets, .. }) => secrets.as_slice(),
+        Some(Verify::Token { values, .. }) => values.as_slice(),
+        Some(Verify::None) | None => &[],
+    };
+    anyhow::ensure!(
+        secrets.iter().all(|secret| secret.expose().len() >= SHORTEST_SECRET),
+        "connection `{}`: a webhook secret has fewer than {SHORTEST_SECRET} characters and could be guessed; set a longer one",
+        resolved.connection
+    );
+    Ok(())
 }
 
 fn open_one(connector: &str, resolved: ResolvedConnector) -> Result<Connection, BadBaseUrl> {

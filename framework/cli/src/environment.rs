@@ -23,6 +23,20 @@ pub(crate) fn read_dotenv(folder: &Path) -> anyhow::Result<bool> {
     }
 }
 
+/// Whether others can read the folder's `.env`. It need not hold a secret, so that this is said and no reason to stop.
+pub(crate) fn is_open_to_others(folder: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(folder.join(".env")).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        false
+    }
+}
+
 /// Variables by name, from the environment or from the file that `<NAME>_FILE` names. Collects what went wrong.
 #[derive(Default)]
 pub(crate) struct Variables {

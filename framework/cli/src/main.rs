@@ -2,6 +2,7 @@
 
 mod cli;
 mod connections;
+mod core_dumps;
 mod database;
 mod documents;
 mod engine_lock;
@@ -30,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     few_arenas();
+    core_dumps::refuse();
     let (cli, context) = match read_command_line() {
         Ok(read) => read,
         Err(error) => return exit_code(Err(error)),
@@ -73,6 +75,9 @@ fn read_command_line() -> anyhow::Result<(Cli, verbs::Context)> {
     let needs_settings = !matches!(cli.verb, Verb::Demo | Verb::ExplainCode(_) | Verb::Completions(_));
     let (matches, cli) = if needs_settings && environment::read_dotenv(Path::new("."))? {
         talk("settings from .env in this folder");
+        if environment::is_open_to_others(Path::new(".")) {
+            talk("others can read .env; if it holds a secret, `chmod 600 .env`");
+        }
         let matches = parse();
         let cli = Cli::from_arg_matches(&matches)?;
         (matches, cli)

@@ -5,6 +5,11 @@ use bothways_mapping::{Code, Finding, Severity, redact};
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// So many findings are printed: more than anybody mends at once.
+const MOST: usize = 100;
+/// Lines longer than this are named and not shown, in bytes.
+const LONGEST: usize = 2_000;
+
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
@@ -21,9 +26,12 @@ pub fn render<'s>(findings: &[Finding], source: &dyn Fn(&str) -> Option<&'s str>
         Style::Plain => Renderer::plain(),
     };
     let mut out = String::new();
-    for finding in findings {
+    for finding in findings.iter().take(MOST) {
         out.push_str(&one(finding, source(&finding.file), &renderer));
         out.push_str("\n\n");
+    }
+    if let Some(more) = findings.len().checked_sub(MOST).filter(|more| *more > 0) {
+        out.push_str(&format!("… and {more} more; `--format json` has them all\n\n"));
     }
     out
 }
@@ -47,7 +55,10 @@ fn one(finding: &Finding, source: Option<&str>, renderer: &Renderer) -> String {
                 Snippet::source(line.text.as_ref()).line_start(finding.span.line).path(&*finding.file);
             Group::with_title(title).element(snippet.annotation(annotation))
         }
-        None => Group::with_title(title).element(annotate_snippets::Origin::path(&*finding.file)),
+        None => {
+            let origin = annotate_snippets::Origin::path(&*finding.file);
+            Group::with_title(title).element(origin.line(finding.span.line).char_column(finding.span.col))
+        }
     };
     if let Some(help) = &finding.help {
         group = group.element(Level::HELP.message(redact(help)));
@@ -63,12 +74,12 @@ struct Line<'t> {
 }
 
 impl<'t> Line<'t> {
-    /// `None` if the place is not in `text`.
+    /// `None` if the place is not in `text`, or in a line that is too long to be shown.
     fn of(text: &'t str, finding: &Finding) -> Option<Self> {
         let (before, from) = (text.get(..finding.span.start)?, text.get(finding.span.start..)?);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
         let line_end = finding.span.start + from.find(['\n', '\r']).unwrap_or(from.len());
-        let line = text.get(line_start..line_end)?;
+        let line = text.get(line_start..line_end).filter(|line| line.len() <= LONGEST)?;
         let start = finding.span.start - line_start;
         let end = finding.span.end.clamp(finding.span.start, line_end) - line_start;
         let end = start + line.get(start..end)?.trim_end().len();

@@ -193,19 +193,52 @@ impl fmt::Display for Code {
 }
 
 /// The entry of `known` nearest to `word`, if it is near enough to be meant: at most a third of its letters differ.
+/// Very long words and the later of very many are not compared: comparing costs the product of two lengths.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).max(1);
+    const LETTERS: usize = 100;
+    const WORDS: usize = 500;
+    let letters = word.chars().count();
+    if letters > LETTERS {
+        return None;
+    }
+    let limit = (letters / 3).max(1);
     known
         .into_iter()
+        .take(WORDS)
+        .filter(|k| k.chars().count().abs_diff(letters) <= limit)
         .map(|k| (strsim::damerau_levenshtein(&word.to_lowercase(), &k.to_lowercase()), k))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, k)| k)
 }
 
+/// The names that there are, for a help; the first of many.
+pub(crate) fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 20;
+    let shown = names.get(..SHOWN).unwrap_or(names).join(", ");
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => format!("there is: {shown}"),
+        Some(more) => format!("there is: {shown}, and {more} more"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_names_are_not_all_listed() {
+        assert_eq!(listed(&["a", "b"]), "there is: a, b");
+        assert!(listed(&["x"; 20]).ends_with("x, x"));
+        assert!(listed(&["x"; 9_000]).ends_with("x, and 8980 more"));
+    }
+
+    #[test]
+    fn what_nobody_typed_by_mistake_costs_nothing() {
+        let (one, other) = ("a".repeat(400_000), "b".repeat(400_000));
+        assert_eq!(nearest(&one, [other.as_str()]), None);
+        assert_eq!(nearest("a", [one.as_str(), "b"]), Some("b"));
+    }
 
     #[test]
     fn nearest_is_near() {

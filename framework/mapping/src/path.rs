@@ -224,12 +224,24 @@ pub(crate) fn unquoted(name: &str) -> String {
         match c {
             '\\' => text.push(match chars.next() {
                 Some('u') => {
-                    let digits: String = chars.by_ref().take(4).collect();
-                    u32::from_str_radix(&digits, 16)
-                        .ok()
-                        .and_then(char::from_u32)
-                        .unwrap_or(char::REPLACEMENT_CHARACTER)
+                    // Beyond the first 65,536 characters, one is written as two halves.
+                    let unit = hex_unit(&mut chars);
+                    let half = unit.is_some_and(|u| (0xD800..0xDC00).contains(&u));
+                    let mut ahead = chars.clone();
+                    let other = (half && ahead.next() == Some('\\') && ahead.next() == Some('u'))
+                        .then(|| hex_unit(&mut ahead))
+                        .flatten();
+                    if other.is_some() {
+                        chars = ahead;
+                    }
+                    let units = unit.into_iter().chain(other);
+                    char::decode_utf16(units)
+                        .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+                        .for_each(|c| text.push(c));
+                    continue;
                 }
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
                 Some('n') => '\n',
                 Some('t') => '\t',
                 Some('r') => '\r',
@@ -240,6 +252,12 @@ pub(crate) fn unquoted(name: &str) -> String {
         }
     }
     text
+}
+
+/// The four hexadecimal digits of `\uXXXX`.
+fn hex_unit(chars: &mut std::str::Chars<'_>) -> Option<u16> {
+    let digits: String = chars.by_ref().take(4).collect();
+    u16::from_str_radix(&digits, 16).ok()
 }
 
 pub(crate) fn position(index: i64, len: usize) -> Option<usize> {
@@ -268,6 +286,20 @@ mod tests {
         );
         assert_eq!(Query::parse("$.data[-3].id").unwrap().first(&json!({"data": [{"id": 1}]})), None);
         assert_eq!(Query::parse("$[\"it's\"]").unwrap().first(&json!({"it's": 4})), Some(&json!(4)));
+    }
+
+    #[test]
+    fn escapes_in_names_are_what_json_means_by_them() {
+        for (text, name) in [
+            (r#"$["\u0041\u00e9"]"#, "Aé"),
+            (r#"$["\ud83d\ude00x"]"#, "😀x"),
+            (r#"$["\b\f\n\r\t\/\\"]"#, "\u{8}\u{c}\n\r\t/\\"),
+            (r#"$['\'"']"#, "'\""),
+        ] {
+            let path = parse_singular(text).unwrap();
+            assert_eq!(path.0, [Step::Name(name.into())], "{text}");
+            assert_eq!(parse_singular(&path.to_string()).unwrap(), path, "printed as {path}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub const MAX_NODES: usize = 20_000;
 pub const MAX_DEPTH: usize = 64;
 /// So many anchors, aliases and tags are named; one is enough to refuse the file.
 const MAX_REPEATED: usize = 5;
+/// What ends a line: to YAML a carriage return by itself does too.
+const LINE_BREAKS: [char; 2] = ['\n', '\r'];
 /// So many duplicate keys are named.
 const MAX_DUPLICATES: usize = 50;
 
@@ -97,8 +99,6 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, at: granit::Span, depth: usize) -> Result<Node, Fatal> {
         let mut span = self.span(at);
-        let marked = |mark: char| mark_before(self.text, span, mark);
-        let (anchor, tag_span) = (marked('&'), marked('!'));
         self.nodes += 1;
         if self.nodes > MAX_NODES {
             self.report(Code::Y003, span, format!("more than {MAX_NODES} values"), "split the file");
@@ -116,7 +116,7 @@ impl<'t> Reader<'t> {
         if event.anchor_id().is_some() {
             self.repeated(
                 Code::Y002,
-                anchor,
+                mark_before(self.text, span, '&'),
                 "anchors are not supported",
                 "write the value where it is used: what you read is what runs",
             )?;
@@ -124,7 +124,7 @@ impl<'t> Reader<'t> {
         if let Some(tag) = event.tag() {
             self.repeated(
                 Code::Y009,
-                tag_span,
+                mark_before(self.text, span, '!'),
                 format!("tags such as `{}` are not supported", tag.original()),
                 "remove it: types follow from the key",
             )?;
@@ -267,7 +267,9 @@ impl<'t> Reader<'t> {
         let (code, message, help) = explain(error, line);
         let tab = self.text.get(..start).filter(|before| code == Code::Y007 && before.ends_with('\t'));
         let span = match tab {
-            Some(before) => Span { col: span.col - 1, start: before.len() - 1, end: start, ..span },
+            Some(before) => {
+                Span { col: span.col.saturating_sub(1).max(1), start: before.len() - 1, end: start, ..span }
+            }
             None => span,
         };
         self.report(code, span, message, &help);
@@ -277,12 +279,13 @@ impl<'t> Reader<'t> {
 /// Where the anchor or tag of a node starts: it stands before the node, on the same line.
 fn mark_before(text: &str, span: Span, mark: char) -> Span {
     let before = text.get(..span.start).unwrap_or_default();
-    let line = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = before.rfind(LINE_BREAKS).map_or(0, |at| at + 1);
     match before.get(line..).and_then(|l| l.rfind(mark)) {
         Some(at) => {
             let shown = text.get(line + at..span.start).unwrap_or_default();
             let end = line + at + shown.trim_end().len();
-            Span { line: span.line, col: span.col - shown.chars().count(), start: line + at, end }
+            let col = span.col.saturating_sub(shown.chars().count()).max(1);
+            Span { line: span.line, col, start: line + at, end }
         }
         None => span,
     }
@@ -291,7 +294,7 @@ fn mark_before(text: &str, span: Span, mark: char) -> Span {
 /// The line that holds the byte `at`.
 fn line_at(text: &str, at: usize) -> &str {
     let before = text.get(..at).unwrap_or(text);
-    let from = before.rfind('\n').map_or(0, |i| i + 1);
+    let from = before.rfind(LINE_BREAKS).map_or(0, |i| i + 1);
     text.get(from..).unwrap_or_default().lines().next().unwrap_or_default()
 }
 

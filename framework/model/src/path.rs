@@ -84,12 +84,28 @@ impl fmt::Display for SingularPath {
                     if plain {
                         write!(f, ".{name}")?;
                     } else {
-                        write!(f, "['{}']", name.replace('\\', "\\\\").replace('\'', "\\'"))?;
+                        f.write_str("['")?;
+                        name.chars().try_for_each(|c| escaped(f, c))?;
+                        f.write_str("']")?;
                     }
                 }
             }
         }
         Ok(())
+    }
+}
+
+/// A character of a quoted name, in the way of RFC 9535's normalized paths.
+fn escaped(f: &mut fmt::Formatter<'_>, c: char) -> fmt::Result {
+    match c {
+        '\\' | '\'' => write!(f, "\\{c}"),
+        '\u{8}' => f.write_str("\\b"),
+        '\u{c}' => f.write_str("\\f"),
+        '\n' => f.write_str("\\n"),
+        '\r' => f.write_str("\\r"),
+        '\t' => f.write_str("\\t"),
+        c if c < ' ' => write!(f, "\\u{:04x}", u32::from(c)),
+        c => write!(f, "{c}"),
     }
 }
 
@@ -117,5 +133,6 @@ mod tests {
         );
         assert!(path(&["tags", "x"]).set(&mut doc, json!(1)).is_err());
         assert_eq!(path(&["metadata", "app.id"]).to_string(), "$.metadata['app.id']");
+        assert_eq!(path(&["a\n\u{1}'\\"]).to_string(), r"$['a\n\u0001\'\\']");
     }
 }

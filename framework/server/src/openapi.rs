@@ -60,6 +60,17 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         Answer::Json(schema_of) => Some(json!({ "application/json": { "schema": schema_of(generator) } })),
         Answer::Other(media) => Some(json!({ media: { "schema": { "type": "string" } } })),
     };
+    // People get a page; a program that asks for one may be told in its own way, before the page is reached.
+    let failure = match endpoint.answer {
+        Answer::Other("text/html") => json!({
+            "description": "What is wrong, as a page or as a problem",
+            "content": {
+                "text/html": { "schema": { "type": "string" } },
+                "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+            },
+        }),
+        _ => json!({ "$ref": "#/components/responses/Problem" }),
+    };
     let mut answer = json!({ "description": "Done" });
     if let Some(content) = content {
         answer["content"] = content;
@@ -69,7 +80,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         "operationId": operation_id(endpoint),
         "responses": {
             endpoint.status.to_string(): answer,
-            "default": { "$ref": "#/components/responses/Problem" },
+            "default": failure,
         },
     });
     if !parameters.is_empty() {

@@ -9,6 +9,7 @@ mod cell;
 mod commit;
 mod connect;
 mod dialect;
+mod erasure;
 mod error;
 mod index_head;
 mod inspect;

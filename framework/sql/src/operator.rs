@@ -1,12 +1,13 @@
 //! Audit, history, tokens.
 
 use crate::Sql;
+use crate::erasure::erase;
 use crate::error::{damaged, ours, refused};
 use crate::statement::{Arg, execute, fetch};
 use crate::stored::{HISTORY, from_json, get, nanos, read_history, time};
 use async_trait::async_trait;
-use bothways_model::Timestamp;
-use bothways_store::{ApiToken, AuditEntry, HistoryFilter, HistoryRow, Operator, Result, TokenScope};
+use bothways_model::{LocalId, PairId, RemoteId, Timestamp};
+use bothways_store::{ApiToken, AuditEntry, Erased, HistoryFilter, HistoryRow, Operator, Result, TokenScope};
 use chrono::{DurationRound, TimeDelta};
 
 #[async_trait]
@@ -109,6 +110,16 @@ impl Operator for Sql {
         let sql = "UPDATE bothways_tokens SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL";
         let done = execute(&mut writer, sql, [nanos(at).into(), name.into()]).await.map_err(ours)?;
         Ok(done.rows_affected() > 0)
+    }
+
+    async fn erase(
+        &self,
+        pair: PairId,
+        local: Option<&LocalId>,
+        remote: Option<&RemoteId>,
+    ) -> Result<Erased> {
+        let mut writer = self.database.writer().await?;
+        erase(&mut writer, pair, local, remote).await
     }
 
     async fn touch_token(&self, hash: &str, at: Timestamp) -> Result<()> {

@@ -7,6 +7,7 @@
 mod capture;
 #[cfg(feature = "testkit")]
 pub mod contract;
+mod erasure;
 mod error;
 mod history;
 mod intake;
@@ -22,6 +23,7 @@ pub mod unit;
 mod work;
 
 pub use capture::{Capture, Relayed};
+pub use erasure::Erased;
 pub use error::{StoreError, StoreErrorKind};
 pub use history::{FieldChange, History, HistoryFilter, HistoryOp, HistoryRow, Side};
 pub use intake::{Cursor, Delivery, Intake, PageCommit};

@@ -2,7 +2,7 @@
 
 use crate::{HistoryFilter, HistoryRow, Result};
 use async_trait::async_trait;
-use bothways_model::{ConnectionName, LinkId, PairId, Timestamp};
+use bothways_model::{ConnectionName, LinkId, LocalId, PairId, RemoteId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is paused (rule 64).
@@ -117,4 +117,13 @@ pub trait Operator: Send + Sync {
     async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<bool>;
     /// Notes that a token was used.
     async fn touch_token(&self, hash: &str, at: Timestamp) -> Result<()>;
+    /// Erases what is remembered of a row, a remote record, or both, beyond their ids (S28): values in history and in closed links,
+    /// finished writes, match keys, parked work. `Refused`, and nothing is changed, while a live link has one of the ids: what is still
+    /// in step is deleted on both sides first. A write whose outcome is not known stays until it is.
+    async fn erase(
+        &self,
+        pair: PairId,
+        local: Option<&LocalId>,
+        remote: Option<&RemoteId>,
+    ) -> Result<crate::Erased>;
 }

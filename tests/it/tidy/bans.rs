@@ -129,3 +129,12 @@ fn some_powers_are_in_one_place() {
     }
     assert_none("this belongs elsewhere", &findings);
 }
+
+#[test]
+fn releases_check_for_overflow() {
+    let manifest = text("Cargo.toml");
+    let profile = manifest.split("[profile.release]").nth(1).expect("a release profile");
+    let profile = profile.split("\n[").next().unwrap_or_default();
+    assert!(profile.lines().any(|line| line.trim() == "overflow-checks = true"), "{profile}");
+    assert!(manifest.contains("unsafe_code = \"forbid\""), "unsafe code is forbidden");
+}

@@ -11,6 +11,7 @@ mod migrate;
 mod parked;
 mod pause;
 mod plan;
+mod purge;
 mod resume;
 mod revert;
 mod run;
@@ -49,6 +50,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Revert(args) => revert::run(&settings, &args, out).await,
         Verb::Test(args) => test::run(&settings, &args, out),
         Verb::Migrate(args) => migrate::run(&settings, &args, out).await,
+        Verb::Purge(args) => purge::run(&settings, &args, out).await,
         Verb::Token(args) => token::run(&settings, &args, out).await,
         Verb::Completions(args) => completions::run(&args, out),
     }

@@ -127,6 +127,15 @@ async fn the_dotenv_file_of_the_folder_is_read_and_said() {
     shop.write(".env", "BOTHWAYS_MAPPINGS=elsewhere\n");
     let ran = shop.run(&["validate"]).await.ended(0);
     assert!(ran.err.contains(".env") && ran.err.contains("in 1 file"), "{ran:?}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        for (mode, open) in [(0o640, true), (0o600, false)] {
+            let permissions = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(shop.path(".env"), permissions).expect("mode");
+            assert_eq!(shop.run(&["validate"]).await.err.contains("chmod 600"), open, "{mode:o}");
+        }
+    }
     let flag = shop.run(&["validate", "--mappings", "mappings"]).await.ended(0);
     assert!(flag.err.contains("in 2 files"), "{flag:?}");
     shop.write(".env", "STRIPE_API_KEY='sk_test_never_shown\n");

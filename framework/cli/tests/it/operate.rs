@@ -276,3 +276,21 @@ async fn a_secret_may_come_from_a_file_that_is_its_owners_alone() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
     shop.run(&["plan"]).await.ended(0);
 }
+
+#[tokio::test]
+async fn a_person_is_erased_once_the_record_is_gone() {
+    let shop = synced().await;
+    let id = shop.sql("SELECT CAST(id AS TEXT) FROM customers WHERE name = 'Ada'").await.expect("a row");
+    let name = "Ada".to_owned();
+    let history = async || shop.run(&["history", "--local", &id, "--format", "json"]).await.ended(0).out;
+    assert!(history().await.contains(&name));
+    let refused = shop.run(&["purge", "--local", &id]).await.ended(1);
+    assert!(refused.err.contains("still linked"), "{refused:?}");
+    shop.run(&["unlink", &id]).await.ended(0);
+    let erased = shop.run(&["purge", "--local", &id, "--format", "json"]).await.ended(0).json();
+    assert!(erased["links"] == 1 && erased["history"].as_u64() > Some(0), "{erased}");
+    assert!(!history().await.contains(&name), "ids stay, values are gone");
+    let link = shop.sql("SELECT body FROM bothways_links WHERE live = 0").await.expect("a closed link");
+    assert!(!link.contains(&name), "{link}");
+    shop.run(&["purge"]).await.ended(2);
+}

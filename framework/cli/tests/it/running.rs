@@ -104,7 +104,7 @@ async fn a_token_from_the_environment_is_the_token() {
 #[tokio::test]
 async fn webhooks_have_a_port_of_their_own() {
     let mut shop = Shop::new().await;
-    shop.set("STRIPE_WEBHOOK_SECRET", Some("whsec_of_the_shop"));
+    shop.set("STRIPE_WEBHOOK_SECRET", Some("whsec_of_the_shop_on_the_corner"));
     let engine = shop.start(&[]);
     engine.says("ready").await;
     let hook = engine.word("webhooks ");
@@ -159,6 +159,10 @@ creates: { from_local: ignore, from_remote: manual }\n";
     shop.set("NOTES_BASE_URL", Some(&url));
     let ran = shop.run(&["run", "--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"]).await.ended(2);
     assert!(ran.err.contains("--allow-unsigned"), "{ran:?}");
+    shop.set("STRIPE_WEBHOOK_SECRET", Some("whsec_good_enough_and_longer,whsec_short"));
+    let ran = shop.run(&["run", "--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"]).await.ended(2);
+    assert!(ran.err.contains("fewer than 24") && !ran.err.contains("whsec_"), "{ran:?}");
+    shop.set("STRIPE_WEBHOOK_SECRET", None);
     let engine = shop.start(&["--allow-unsigned"]);
     engine.says("ready").await;
     assert_eq!(engine.stop().await, 0);
@@ -172,5 +176,17 @@ async fn a_live_key_is_named_before_anything_moves() {
     let engine = shop.start(&[]);
     let said = engine.says("ready").await;
     assert!(said.contains("LIVE") && !said.contains("sk_live_of_the_shop"), "{said}");
+    assert_eq!(engine.stop().await, 0);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_running_process_leaves_no_core() {
+    let shop = Shop::new().await;
+    let engine = shop.start(&[]);
+    engine.says("ready").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", engine.id())).expect("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit of cores");
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     assert_eq!(engine.stop().await, 0);
 }

@@ -221,6 +221,12 @@ impl Engine {
         Self { child, err }
     }
 
+    /// Its process id.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Everything it has said so far.
     pub(crate) fn said(&self) -> String {
         self.err.borrow().clone()

@@ -221,7 +221,7 @@ impl Report<'_> {
         match crate::finding::nearest(word, known.iter().copied()) {
             Some(near) => self.help(format!("did you mean `{near}`?")),
             None if known.is_empty() => self,
-            None => self.help(format!("there is: {}", known.join(", "))),
+            None => self.help(crate::finding::listed(&known)),
         }
     }
 

@@ -168,12 +168,10 @@ impl Check<'_> {
     fn field(&mut self, field: &CatalogField) {
         let pointer = sub("/fields", &field.name);
         let Some(column) = self.column(field.column.as_str()).cloned() else {
-            let names: Vec<String> = self.table.columns.iter().map(|c| c.name.clone()).collect();
-            let near = crate::finding::nearest(field.column.as_str(), names.iter().map(String::as_str));
-            let help = near.map_or_else(
-                || format!("there is: {}", names.join(", ")),
-                |n| format!("did you mean `{n}`?"),
-            );
+            let names: Vec<&str> = self.table.columns.iter().map(|c| c.name.as_str()).collect();
+            let near = crate::finding::nearest(field.column.as_str(), names.iter().copied());
+            let help =
+                near.map_or_else(|| crate::finding::listed(&names), |n| format!("did you mean `{n}`?"));
             let message = format!("`{}` has no column `{}`", self.catalog.table, field.column);
             self.say(Severity::Error, &pointer, message, &help);
             return;

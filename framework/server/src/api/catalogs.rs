@@ -152,7 +152,6 @@ struct RecordPage {
     /// What to send as `after` for the next page; null at the end.
     next: Option<String>,
     /// Rows of this page that hold something their catalog does not allow.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<Unreadable>,
 }
 

@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use axum::http::StatusCode;
+use bothways_engine::stored::{PauseScope, TokenScope};
 use bothways_model::LocalId;
 use serde_json::json;
 
@@ -17,6 +18,8 @@ async fn a_stored_payload_stays_text_in_every_displayed_field() {
     world.link(&id, PAYLOAD, &[(PAYLOAD, PAYLOAD, PAYLOAD)]).await;
     world.park(PAYLOAD).await;
     world.wrote(PAYLOAD, PAYLOAD, PAYLOAD).await;
+    world.operations.pause(PauseScope::All, PAYLOAD, PAYLOAD).await.unwrap();
+    world.token(PAYLOAD, "a-secret-of-somebody-with-an-odd-name", TokenScope::Read, None).await;
     let browser = world.browser().await;
     let query: String = url::form_urlencoded::byte_serialize(PAYLOAD.as_bytes()).collect();
     for path in [
@@ -44,6 +47,23 @@ async fn a_stored_payload_stays_text_in_every_displayed_field() {
             "{path} shows the payload, as text"
         );
     }
+    // Pages that say what is wrong repeat what was asked for.
+    for path in [
+        format!("/records/{query}"),
+        format!("/records/things/{query}"),
+        format!("/waiting/{query}"),
+        format!("/login?token={query}"),
+        format!("/{query}"),
+        format!("/history?before={query}"),
+    ] {
+        let answer = browser.request("GET", &path).send().await;
+        assert!(!answer.text.contains("<script>alert") && !answer.text.contains("<img src=x"), "{path}");
+    }
+    let odd = world
+        .request("GET", "/status")
+        .header("authorization", "Bearer a-secret-of-somebody-with-an-odd-name");
+    let shown = odd.send().await.text;
+    assert!(!shown.contains("<script>alert") && !shown.contains("<img src=x"), "a token's name");
     let answer = browser.submit("/records/things", &[("field.name", PAYLOAD), ("field.size", "huge")]).await;
     assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(!answer.text.contains("<script>alert") && answer.text.contains("&#60;script&#62;alert"));

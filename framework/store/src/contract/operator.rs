@@ -1,9 +1,11 @@
 //! Audit, history, tokens (rules 66, 68).
 
 use super::Bench;
-use super::kit::{at, commit, done, linked, look_at, pair, text, unit};
+use super::kit::{at, base, commit, done, linked, look_at, open, pair, seq, text, unit, write};
 use crate::{
-    ApiToken, AuditEntry, FieldChange, History, HistoryFilter, HistoryOp, Side, StoreErrorKind, TokenScope,
+    ApiToken, AuditEntry, Erased, FieldChange, History, HistoryFilter, HistoryOp, IntentState, IntentWrite,
+    Key, KeyWrite, LinkState, LocalBinding, ParkReason, Parked, ParkedFilter, Side, StoreErrorKind,
+    TokenScope,
 };
 use bothways_model::Value;
 
@@ -99,4 +101,89 @@ pub async fn keeps_tokens(bench: &dyn Bench) {
     all.sort_by(|a, b| a.hash.cmp(&b.hash));
     let used = ApiToken { used_at: Some(at(120)), ..token("h1", "laptop") };
     assert_eq!(all, [used, ApiToken { revoked_at: Some(at(9)), ..token("h2", "server") }]);
+}
+
+/// Ids stay, values go; nobody else's, and none of a live link.
+pub async fn erases_a_person(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let entry = |local: &str, remote: &str, link| History {
+        pair,
+        link,
+        local_id: Some(local.into()),
+        remote_id: Some(remote.into()),
+        side: Side::Remote,
+        op: HistoryOp::Update,
+        fields: [("name".to_owned(), FieldChange { before: None, after: Some(text("Ada")) })].into(),
+        rules: vec![10],
+        cause: "only the local side changed".into(),
+        pass: None,
+    };
+    let key = |id: &str, value: &str| {
+        let key = Key {
+            pair,
+            side: Side::Remote,
+            id: id.into(),
+            value: Some(value.into()),
+            seen: seq(1),
+            content: None,
+        };
+        KeyWrite::Put(key)
+    };
+    store.write_keys(&[key("cus_1", "ada@x.test"), key("cus_2", "bob@x.test")]).await.unwrap();
+    let parked =
+        Parked { reason: ParkReason::Ambiguous, message: "two".into(), digest: "d".into(), at: at(10) };
+    store.park_group(pair, "ada@x.test", &parked).await.unwrap();
+    store.park_group(pair, "bob@x.test", &parked).await.unwrap();
+
+    let other = linked(store, pair, 2, Some(&"2".into()), Some("cus_2")).await;
+    let link = linked(store, pair, 1, Some(&"1".into()), Some("cus_1")).await;
+    let mut written = unit(&look_at(store, &link, 20).await);
+    let mut known = link.clone();
+    known.body.base.insert("name".into(), base(Some(text("Ada")), Some(text("Ada"))));
+    known.body.created_by_us = true;
+    written.confirm = Some(write(&known, LocalBinding::Keep));
+    written.intents = vec![open(&link, 1, "update")];
+    written.history = vec![
+        entry("1", "cus_1", Some(link.id)),
+        entry("2", "cus_2", Some(other.id)),
+        entry("1", "cus_9", None),
+    ];
+    done(commit(store, written).await);
+
+    let (local, remote) = ("1".into(), "cus_1".into());
+    let erase = async || store.erase(pair, Some(&local), Some(&remote)).await;
+    assert_eq!(erase().await.unwrap_err().kind, StoreErrorKind::Refused);
+    let untouched = store.history(&HistoryFilter::default(), None, 9).await.unwrap();
+    assert!(untouched.iter().all(|row| !row.entry.fields.is_empty()), "a refusal changes nothing");
+
+    let mut bury = unit(&look_at(store, &link, 30).await);
+    known.state = LinkState::Tombstone;
+    bury.confirm = Some(write(&known, LocalBinding::Keep));
+    bury.intents = vec![IntentWrite::Close {
+        link: link.id,
+        number: 1,
+        state: IntentState::Confirmed,
+        outcome: "confirmed".into(),
+    }];
+    done(commit(store, bury).await);
+
+    let all = Erased { links: 1, intents: 1, history: 2, keys: 1, parked: 1 };
+    assert_eq!(erase().await.unwrap(), all);
+    assert_eq!(erase().await.unwrap(), Erased { links: 1, ..Erased::default() }, "there is nothing left");
+    let left = store.link(link.id).await.unwrap().unwrap();
+    assert_eq!(
+        (left.state, left.local_id, left.remote_id),
+        (LinkState::Tombstone, Some(local.clone()), Some(remote.clone()))
+    );
+    assert!(left.body.base.is_empty() && left.body.created_by_us);
+    assert!(store.intents(link.id, 9).await.unwrap().is_empty());
+    for row in store.history(&HistoryFilter::default(), None, 9).await.unwrap() {
+        let others = row.entry.local_id == Some("2".into());
+        assert_eq!(row.entry.fields.is_empty(), !others, "{row:?}");
+    }
+    let waiting = store.parked(&ParkedFilter::default(), None, 9).await.unwrap();
+    assert_eq!(waiting.len(), 1, "{waiting:?}");
+    let groups = store.groups_of(pair, &["ada@x.test".to_owned(), "bob@x.test".to_owned()]).await.unwrap();
+    assert_eq!(groups.iter().map(|group| group.remote.len()).collect::<Vec<_>>(), [0, 1]);
 }

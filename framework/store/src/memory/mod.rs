@@ -4,6 +4,7 @@
 //! makes it. Another program's writes come through [`MemoryStore::foreign`].
 
 mod commit;
+mod erasure;
 mod foreign;
 mod intake;
 mod keys;

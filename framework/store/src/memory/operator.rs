@@ -5,7 +5,7 @@ use crate::{
     ApiToken, AuditEntry, History, HistoryFilter, HistoryRow, Operator, Result, StoreError, StoreErrorKind,
 };
 use async_trait::async_trait;
-use bothways_model::Timestamp;
+use bothways_model::{LocalId, PairId, RemoteId, Timestamp};
 use chrono::{DurationRound, TimeDelta};
 
 #[async_trait]
@@ -78,5 +78,14 @@ impl Operator for MemoryStore {
             }
             Ok(())
         })
+    }
+
+    async fn erase(
+        &self,
+        pair: PairId,
+        local: Option<&LocalId>,
+        remote: Option<&RemoteId>,
+    ) -> Result<crate::Erased> {
+        self.write(|s| super::erasure::erase(s, pair, local, remote))
     }
 }
