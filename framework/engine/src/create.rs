@@ -418,7 +418,12 @@ impl Look {
             .filter(|f| f.direction != Direction::In && f.write.is_some())
             .filter_map(|f| {
                 let local = local_value(f, &row.fields)?.clone();
-                Some(SentField { field: f.label.clone(), sent: f.normalize.apply(&local), local })
+                Some(SentField {
+                    field: f.label.clone(),
+                    sent: f.normalize.apply(&local),
+                    local,
+                    before: None,
+                })
             })
             .collect();
         let intent = self.intent(&link, WriteKind::Create, None, &prepared, sent.clone(), key);

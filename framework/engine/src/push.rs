@@ -117,7 +117,12 @@ impl Look {
         let prepared = self.prepare_write(operation).await?;
         let sent_fields = writes
             .iter()
-            .map(|w| SentField { field: w.label.clone(), sent: w.sent.clone(), local: w.local.clone() })
+            .map(|w| SentField {
+                field: w.label.clone(),
+                sent: w.sent.clone(),
+                local: w.local.clone(),
+                before: w.before.clone(),
+            })
             .collect();
         let intent = self.intent(&link, WriteKind::Update, Some(id.clone()), &prepared, sent_fields, key);
         if planted::is(Bug::BaseMovedOnSend) {

@@ -12,10 +12,10 @@ use crate::push::{Sent, close, key_is_kept, late_echoes};
 use crate::read;
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{ErrorClass, Failure, Observed, RemoteId};
+use bothways_model::{ErrorClass, Failure, Observed, Record, RemoteId};
 use bothways_store::{
-    FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite, LocalBinding,
-    ParkReason, Side, Unit, UnitOutcome,
+    FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite,
+    LocalBinding, ParkReason, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
 
@@ -23,6 +23,22 @@ use chrono::TimeDelta;
 const SKEW: TimeDelta = TimeDelta::minutes(10);
 /// At most this many pages of a lookup; a window of minutes does not have more.
 const PAGES: usize = 200;
+
+/// The history entry of an update whose outcome was unknown for a while: with what was seen just before it was sent again, else with
+/// what it was decided to replace, so that no value is lost without a trace (invariant 2).
+fn updated_history(link: &Link, intent: &Intent, seen: Option<&Record>, why: &str) -> History {
+    let fields = intent
+        .fields
+        .iter()
+        .map(|sent| {
+            let base = link.body.base.get(&sent.field).and_then(|base| base.remote.as_ref());
+            let before =
+                seen.and_then(|seen| seen.get(&sent.field)).or(sent.before.as_ref()).or(base).cloned();
+            (sent.field.clone(), FieldChange { before, after: Some(sent.sent.clone()) })
+        })
+        .collect();
+    entry(link, Side::Remote, HistoryOp::Update, fields, vec![20], why.to_owned(), None)
+}
 
 /// What a lookup showed.
 enum Lookup {
@@ -96,30 +112,33 @@ impl Look {
         let confirmed = intent.fields.iter().all(|f| holds(&f.field, &f.sent));
         if confirmed {
             let mut unit = self.unit();
-            let mut changed = std::collections::BTreeMap::new();
+            let why = "an earlier write was found carried out";
+            unit.history.push(updated_history(&link, &intent, None, why));
             for sent in &intent.fields {
                 let base = link.body.base.entry(sent.field.clone()).or_default();
-                let before = base.remote.clone();
                 base.local = Some(sent.local.clone());
                 base.remote = seen.fields.get(&sent.field).cloned();
                 link.body.conflicts.remove(&sent.field);
-                changed.insert(sent.field.clone(), FieldChange { before, after: Some(sent.sent.clone()) });
             }
             unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, "found carried out"));
-            let why = "an earlier write was found carried out".to_owned();
-            unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, vec![20], why, None));
             unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
             return self.commit_and_go_on(unit).await;
         }
         let untouched = intent.fields.iter().all(|f| {
             let base = link.body.base.get(&f.field).and_then(|b| b.remote.as_ref());
-            base.is_none_or(|base| holds(&f.field, base))
+            // At first contact there is no base: then it is what the write was decided on.
+            match base.or(f.before.as_ref()) {
+                Some(known) => holds(&f.field, known),
+                None => seen.fields.get(&f.field).is_none(),
+            }
         });
         if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
             return match self.replay(&link, &intent).await? {
                 Sent::Record(_) | Sent::Written(_) => {
                     // Confirmed under its own key; the look that follows reads what it brought about.
                     let mut unit = self.unit();
+                    let why = "an earlier write was sent again and confirmed";
+                    unit.history.push(updated_history(&link, &intent, Some(&seen.fields), why));
                     for sent in &intent.fields {
                         let base = link.body.base.entry(sent.field.clone()).or_default();
                         base.local = Some(sent.local.clone());

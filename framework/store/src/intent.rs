@@ -53,6 +53,9 @@ pub struct SentField {
     pub sent: Value,
     /// The local value it came from.
     pub local: Value,
+    /// The remote value it was decided to replace; `None` if unknown. History names it even when the answer never came (rule 20).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "crate::link::known")]
+    pub before: Option<Value>,
 }
 
 /// One remote write.
