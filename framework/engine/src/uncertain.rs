@@ -162,7 +162,31 @@ impl Look {
         if !planted::is(Bug::LateEchoForgotten) {
             link.body.late.extend(late_echoes(&intent, self.now));
         }
-        self.give_up(link, &intent, "was not carried out").await
+        // Field by field: what shows the value that was sent is confirmed, whatever somebody made of the others since (rule 20).
+        let fields = intent.fields.iter().filter(|f| holds(&f.field, &f.sent)).cloned().collect();
+        let part = Intent { fields, ..intent };
+        let mut unit = self.unit();
+        if !part.fields.is_empty() {
+            unit.history.push(updated_history(
+                &link,
+                &part,
+                None,
+                "part of an earlier write was found carried out",
+            ));
+        }
+        for sent in &part.fields {
+            let base = link.body.base.entry(sent.field.clone()).or_default();
+            base.local = Some(sent.local.clone());
+            base.remote = seen.fields.get(&sent.field).cloned();
+        }
+        let outcome = if part.fields.is_empty() {
+            "was not carried out"
+        } else {
+            "was not carried out whole, or edited since"
+        };
+        unit.intents.push(close(link.id, part.number, IntentState::Abandoned, outcome));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        self.commit_and_go_on(unit).await
     }
 
     async fn resolve_delete(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {

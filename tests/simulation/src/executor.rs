@@ -20,7 +20,8 @@ pub(crate) type Pid = u64;
 /// The world's own tasks.
 pub(crate) const WORLD: Pid = 0;
 
-type Ready = Arc<Mutex<Vec<Arc<TaskWaker>>>>;
+/// Tasks that can run, by number: the order in which something woke them is not the seed's and must not matter.
+type Ready = Arc<Mutex<BTreeMap<u64, Arc<TaskWaker>>>>;
 
 struct TaskWaker {
     id: u64,
@@ -35,7 +36,7 @@ impl Wake for TaskWaker {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.queued.swap(true, Ordering::Relaxed) {
-            lock(&self.ready).push(self.clone());
+            lock(&self.ready).insert(self.id, self.clone());
         }
     }
 }
@@ -158,13 +159,9 @@ impl Executor {
     pub(crate) fn step(&self, dice: &mut Dice) -> Result<Step, Panicked> {
         let chosen = {
             let mut ready = lock(&self.ready);
-            let count = ready.len() as u64;
-            if count == 0 {
-                None
-            } else {
-                let index = usize::try_from(dice.below(count)).unwrap_or(0);
-                Some(ready.swap_remove(index))
-            }
+            let index = usize::try_from(dice.below(ready.len() as u64)).unwrap_or(0);
+            let id = ready.keys().nth(index).copied();
+            id.and_then(|id| ready.remove(&id))
         };
         let Some(waker) = chosen else { return Ok(self.advance()) };
         waker.queued.store(false, Ordering::Relaxed);
@@ -234,7 +231,7 @@ impl Executor {
                 inner.frozen.iter().filter(|(_, (until, _))| *until <= now).map(|(pid, _)| *pid).collect();
             for pid in thawed {
                 if let Some((_, held)) = inner.frozen.remove(&pid) {
-                    lock(&self.ready).extend(held);
+                    lock(&self.ready).extend(held.into_iter().map(|waker| (waker.id, waker)));
                 }
             }
         }

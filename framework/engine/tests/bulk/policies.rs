@@ -128,3 +128,23 @@ async fn the_record_of_a_closed_link_is_a_rival_only_while_it_matches() {
     assert!(world.parked().await.is_empty(), "nobody has to choose any more");
     assert_eq!(world.rows().await.len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_record_is_gone_is_a_rival_of_what_matches_it() {
+    let policies = "deletes: { from_remote: ignore }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup::with(policies)).await;
+    let first = world.remote_create(json!({ "email": "ann@example.com", "name": "Ann" }));
+    world.settle().await;
+    world.remote_delete(&first);
+    world.settle().await;
+    world.remote_create(json!({ "email": "ann@example.com", "name": "Another Ann" }));
+    world.settle().await;
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.settle().await;
+    let parked = world.parked().await;
+    assert_eq!(
+        parked.iter().filter_map(|w| w.parked.as_ref()).map(|p| p.reason).collect::<Vec<_>>(),
+        [ParkReason::Ambiguous]
+    );
+    assert_eq!(world.rows().await.len(), 1, "no second row beside one with the same match value");
+}

@@ -30,7 +30,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
         findings.extend(judge.untrue(work).filter(|_| !(stopped && about_a_group)));
     }
     for link in snapshot.live_links() {
-        findings.extend(judge.link(link));
+        findings.extend(judge.link(link).filter(|_| !(stopped && judge.is_half(link))));
     }
     for id in snapshot.rows.keys().filter(|_| !stopped) {
         if !snapshot.live_links().any(|link| link.local_id.as_ref().is_some_and(|local| local.0 == *id)) {
@@ -64,6 +64,14 @@ impl Judge<'_> {
             Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
             Subject::Group(_) => false,
         })
+    }
+
+    /// Whether a side of the link is not there.
+    fn is_half(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()));
+        let record =
+            link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
+        !(row && record)
     }
 
     /// Whether a limit holds the link's work back.
@@ -171,10 +179,8 @@ impl Judge<'_> {
         });
         // A link that lost a side waits for a person and stands for what its sides last held.
         let waiting = self.snapshot.live_links().any(|link| {
-            let whole = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()))
-                && link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
             let base = link.body.base.get("email").into_iter().flat_map(|base| [&base.local, &base.remote]);
-            !whole && base.flatten().any(|value| same(&Some(value.to_text())))
+            self.is_half(link) && base.flatten().any(|value| same(&Some(value.to_text())))
         });
         match (rows.len(), records.len()) {
             _ if waiting => true,

@@ -16,7 +16,7 @@ use crate::sim::Sim;
 use bothways_mapping::Mapping;
 use bothways_model::{LinkId, LocalRow, PairId};
 use bothways_store::{
-    HistoryFilter, HistoryRow, Intent, Link, LinkFilter, Pair, PairCounts, ParkedFilter, Work,
+    HistoryFilter, HistoryRow, Intent, Link, LinkFilter, Pair, PairCounts, ParkedFilter, Subject, Work,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +105,12 @@ impl Snapshot {
         let now = [&link.local_id, &link.body.former_local].into_iter().flatten();
         let then = self.history.iter().filter(|h| h.entry.link == Some(link.id));
         now.chain(then.filter_map(|h| h.entry.local_id.as_ref())).map(|id| id.0.clone()).collect()
+    }
+
+    /// Groups of which a person has to choose.
+    pub(crate) fn parked_groups(&self) -> BTreeSet<Subject> {
+        let subjects = self.parked.iter().map(|work| &work.subject);
+        subjects.filter(|subject| matches!(subject, Subject::Group(_))).cloned().collect()
     }
 
     pub(crate) fn live_links(&self) -> impl Iterator<Item = &Link> {

@@ -118,7 +118,8 @@ impl<'j> Judge<'j> {
             findings.push(format!("invention: {what}, a value that nobody wrote into this record"));
             return findings;
         }
-        if after.is_none() && !self.was_null(component, change) {
+        // A mapping that writes blindly takes what it last knew for what is there (rule 50).
+        if after.is_none() && !self.plan.blind && !self.was_null(component, change) {
             findings.push(format!("blanked: {what}, and nobody emptied it"));
             return findings;
         }
@@ -154,10 +155,11 @@ impl<'j> Judge<'j> {
             things.chain(records).chain(gone).any(|(side, id, thing)| {
                 side != change.side
                     && self.component.get(&(side, id)).copied() == component
+                    // What it was born with follows its birth at once.
                     && !self
                         .by_seq
-                        .values()
-                        .any(|c| c.entity == thing.entity && c.field == change.field && c.seq < change.seq)
+                        .range(thing.born_seq..=thing.born_seq + 4)
+                        .any(|(_, c)| c.entity == thing.entity && c.field == change.field)
             })
         };
         cleared || born_empty()
