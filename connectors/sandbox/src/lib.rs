@@ -12,6 +12,7 @@ mod call;
 mod config;
 mod customer_fields;
 mod customers;
+#[cfg(feature = "serve")]
 mod cut;
 mod dashboard;
 mod deliveries;
@@ -28,8 +29,11 @@ mod params;
 mod rate;
 mod request_log;
 mod routes;
+#[cfg(feature = "serve")]
 mod sender;
+#[cfg(feature = "serve")]
 mod server;
+#[cfg(feature = "serve")]
 mod steering;
 mod stripe;
 
@@ -39,5 +43,6 @@ pub use deliveries::Delivery;
 pub use faults::{Action, Fault};
 pub use rate::RateLimit;
 pub use request_log::{LoggedRequest, RequestCounts};
+#[cfg(feature = "serve")]
 pub use server::{Running, Sandbox, serve};
 pub use stripe::{Answer, Stripe};

@@ -51,8 +51,12 @@ impl Pass<'_> {
         for member in &group.remote {
             let id = RemoteId(member.key.id.clone());
             if member.linked {
-                let links = self.engine.store.links_of_remote(self.pair.id, &[id]).await?;
-                self.renew_linked(&member.key, links.into_iter().next().flatten(), seq, effects);
+                let links =
+                    self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await?;
+                match links.into_iter().next().flatten() {
+                    Some(link) if link.state.is_live() => self.renew_linked(&member.key, &link, seq, effects),
+                    _ => self.renew_closed(&member.key, &id, seq, effects).await?,
+                }
             } else if member.key.seen < self.state.seq {
                 let read = self.read_one(&id).await?;
                 self.note_read(&id, read, seq, effects).await?;
@@ -61,10 +65,38 @@ impl Pass<'_> {
         for member in &group.local {
             let id = LocalId(member.key.id.clone());
             if member.linked {
-                let links = self.engine.store.links_of_local(self.pair.id, &[id]).await?;
-                self.renew_linked(&member.key, links.into_iter().next().flatten(), seq, effects);
+                let links = self.engine.store.links_of_local(self.pair.id, std::slice::from_ref(&id)).await?;
+                match links.into_iter().next().flatten() {
+                    Some(link) if link.state.is_live() => self.renew_linked(&member.key, &link, seq, effects),
+                    _ => self.renew_row(&id, seq, effects).await?,
+                }
             } else if member.key.seen < self.state.seq {
                 self.renew_row(&id, seq, effects).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The record of a closed link lives on without being followed: only it can say what its match value is, or that it is gone.
+    async fn renew_closed(
+        &self,
+        key: &Key,
+        id: &RemoteId,
+        seq: Seq,
+        effects: &mut PageCommit,
+    ) -> Result<(), EngineError> {
+        let live = self.read_one(id).await?.filter(|record| {
+            !record.gone && record.id == *id && self.pair.mapping.remote_in_scope(&record.body)
+        });
+        match live {
+            Some(record) => {
+                let value = self.pair.mapping.match_key(&self.pair.mapping.read_remote(&record.body).record);
+                if value != key.value {
+                    effects.keys.push(KeyWrite::Put(Key { value, seen: seq, content: None, ..key.clone() }));
+                }
+            }
+            None => {
+                effects.keys.push(KeyWrite::Drop { pair: self.pair.id, side: Side::Remote, id: id.0.clone() })
             }
         }
         Ok(())
@@ -89,8 +121,7 @@ impl Pass<'_> {
     }
 
     /// The bases of a live link say what its record's match value is now.
-    fn renew_linked(&self, key: &Key, link: Option<Link>, seq: Seq, effects: &mut PageCommit) {
-        let Some(link) = link.filter(|link| link.state.is_live()) else { return };
+    fn renew_linked(&self, key: &Key, link: &Link, seq: Seq, effects: &mut PageCommit) {
         let mapping = &self.pair.mapping;
         let mut known = Record::new();
         for label in &mapping.identity.matching {

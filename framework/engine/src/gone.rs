@@ -27,6 +27,7 @@ impl Look {
         let digest = decision.digest();
         let already_detached = link.state == LinkState::Detached && link.body.delete_choice.is_none();
         let gone_keys = self.dropped_keys(&link, row.is_none(), true);
+        let deletes_row = decision.record == RecordAction::DeleteLocal;
         let mut unit = match decision.record {
             RecordAction::AskDelete { .. } if already_detached => {
                 // A person knows; edits of a detached row do not flow (rule 34).
@@ -50,6 +51,11 @@ impl Look {
             }
         };
         unit.keys.extend(gone_keys);
+        if let (Some(row), false) = (&row, deletes_row) {
+            // The row stays: whoever matches it is told from it (rule 27).
+            let value = self.pair.mapping.match_key(&self.pair.mapping.read_local(&row.fields));
+            unit.keys.push(self.key(Side::Local, row.id.as_str(), value));
+        }
         Ok(unit)
     }
 

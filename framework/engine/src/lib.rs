@@ -48,6 +48,7 @@ mod revert;
 mod settings;
 mod uncertain;
 mod unfinished;
+mod unmet;
 mod walk;
 mod work;
 

@@ -148,6 +148,8 @@ pub(crate) struct Pass<'p> {
     progress: Progress<'p>,
     /// Pages without effects since the position was stored.
     unstored: u32,
+    /// Linked records met so far by this process.
+    pub(crate) linked_met: u64,
 }
 
 /// A page without effects is stored with every so many: reading a few again after a kill is cheaper than a commit for each.
@@ -257,6 +259,7 @@ impl<'p> Pass<'p> {
             observe: options.observe,
             progress,
             unstored: 0,
+            linked_met: 0,
         };
         pass.store_position(PageCommit::default()).await?;
         // Whatever asked for a pass is served by this one, which is stored now.

@@ -100,7 +100,11 @@ impl Look {
         }
         let untouched = intent.fields.iter().all(|f| {
             let base = link.body.base.get(&f.field).and_then(|b| b.remote.as_ref());
-            f.before.as_ref().or(base).is_none_or(|before| holds(&f.field, before))
+            // What the write was decided on; where neither is known, nothing may be there.
+            match f.before.as_ref().or(base) {
+                Some(known) => holds(&f.field, known),
+                None => seen.fields.get(&f.field).is_none(),
+            }
         });
         if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
             return match self.replay(&link, &intent).await? {

@@ -9,6 +9,7 @@ use crate::events::look_at;
 use crate::pairs::PairRuntime;
 use crate::pass::{Pass, Stage};
 use crate::reading::ReadError;
+use crate::unmet::Met;
 use crate::{Engine, EngineError, quiet, read};
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::planted::{self, Bug};
@@ -43,6 +44,8 @@ impl Pass<'_> {
         if !self.pair.capabilities().list {
             return self.enter(Stage::Local { after: None }).await;
         }
+        // Only a walk from the top can say what it did not meet.
+        let mut met = page.is_none().then(|| Met::new(&self.state.id));
         let mut pages = fetch_ahead(self.engine.clone(), self.pair.clone(), page);
         loop {
             let Some(first) = pages.recv().await else {
@@ -65,11 +68,21 @@ impl Pass<'_> {
             }
             self.check_halted().await?;
             self.state.counts.remote += items.len() as u64;
+            if let Some(met) = &mut met {
+                items.iter().for_each(|item| met.note(&item.id));
+            }
+            let linked = self.linked_met;
             let effects = self.take_remote(items, self.state.seq).await?;
+            if let Some(met) = &mut met {
+                met.linked += self.linked_met - linked;
+            }
             match next {
                 Some(page) => self.commit(effects, Stage::Remote { page: Some(page) }).await?,
                 None => {
                     self.check_not_empty(self.state.counts.remote, "remote").await?;
+                    if let Some(met) = &met {
+                        self.find_unmet(met).await?;
+                    }
                     return self.commit(effects, Stage::Local { after: None }).await;
                 }
             }
@@ -105,6 +118,7 @@ impl Pass<'_> {
             if !met.insert(&item.id) {
                 continue;
             }
+            self.linked_met += u64::from(link.as_ref().is_some_and(|link| link.state == LinkState::Linked));
             match link {
                 Some(link) if !link.state.is_live() || quiet::remote(&self.pair, &link, item) => {}
                 Some(link) if planted::is(Bug::ListPageIsTheRecord) => {

@@ -59,6 +59,7 @@ const PURE: &[&str] = &[
 /// A stand-in of a service: for the demo and for tests alone.
 const SANDBOX: &str = "connectors/sandbox";
 const TESTS: &str = "tests";
+const SIMULATION: &str = "tests/simulation";
 
 /// Dev-dependencies beside the sandbox and test kits, each with its reason.
 const TESTED_WITH: &[(&str, &str)] = &[
@@ -96,6 +97,8 @@ fn crates_import_only_what_the_architecture_allows() {
                 Allowed::Everything => target != SANDBOX || folder == "framework/cli" || folder == TESTS,
                 Allowed::Only(folders) => folders.contains(target),
             };
+            // Nobody imports what only tests.
+            let allowed = allowed && ![TESTS, SIMULATION].contains(&target.as_str());
             if !allowed && !free {
                 let kind = if dependency.dev { "dev-depends on" } else { "imports" };
                 findings.push(format!("{folder} {kind} {target}"));
@@ -127,6 +130,7 @@ fn packages_are_named_after_their_folders() {
         let expected = match folder.split_once('/') {
             Some(("framework", job)) => format!("bothways-{job}"),
             Some(("connectors", system)) => format!("bothways-connector-{system}"),
+            Some(("tests", suite)) => format!("bothways-{suite}"),
             _ => format!("bothways-{folder}"),
         };
         if package.name != expected {

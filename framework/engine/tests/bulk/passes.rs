@@ -69,6 +69,20 @@ async fn drift_is_counted_and_mended() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_whose_delete_nobody_told_of_is_asked_for() {
+    let world = linked(30).await;
+    let id = world.customers()[3]["id"].as_str().unwrap().into();
+    world.remote_delete(&id);
+    let report = pass(&world).await.unwrap();
+    assert_eq!(report.counts.differing, 1, "not met, so looked at");
+    world.settle().await;
+    let parked = world.parked().await;
+    assert_eq!(parked.len(), 1, "the default leaves a delete to a person");
+    assert_eq!(world.rows().await.len(), 30, "and nothing is deleted before");
+    assert_eq!(pass(&world).await.unwrap().counts.differing, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn p11_an_empty_remote_side_stops_the_pass() {
     let world = linked(300).await;
     world.fault(Fault::next(Action::EmptyList));

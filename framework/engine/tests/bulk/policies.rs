@@ -1,6 +1,7 @@
 //! What a mapping says about first contact: scope, creates, records named by their rows, nothing to match by.
 
 use crate::harness::{CATALOG, Setup, World};
+use bothways_engine::PassOptions;
 use bothways_store::{LinkState, ParkReason};
 use serde_json::json;
 use std::time::Duration;
@@ -105,4 +106,45 @@ async fn a_row_that_names_its_record_gets_that_one() {
     );
     assert!(links.iter().all(|link| link.local_id.as_ref() != Some(&lost)));
     assert_eq!(world.writes(), 0, "a row that names its record is not created again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_of_a_closed_link_is_a_rival_only_while_it_matches() {
+    let policies = "deletes: { from_local: ignore }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup::with(policies)).await;
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    let left = world.link_of(&row).await.remote_id.unwrap();
+    world.delete(&row);
+    world.settle().await;
+    world.remote_create(json!({ "email": "ann@example.com", "name": "Another Ann" }));
+    world.settle().await;
+    assert_eq!(world.parked().await.len(), 1, "which of them is meant is for a person to say");
+    world.remote_update(&left, json!({ "email": "elsewhere@example.com" }));
+    world.insert(&[("email", "other@example.com")]);
+    world.settle().await;
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.settle().await;
+    assert!(world.parked().await.is_empty(), "nobody has to choose any more");
+    assert_eq!(world.rows().await.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_record_is_gone_is_a_rival_of_what_matches_it() {
+    let policies = "deletes: { from_remote: ignore }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup::with(policies)).await;
+    let first = world.remote_create(json!({ "email": "ann@example.com", "name": "Ann" }));
+    world.settle().await;
+    world.remote_delete(&first);
+    world.settle().await;
+    world.remote_create(json!({ "email": "ann@example.com", "name": "Another Ann" }));
+    world.settle().await;
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.settle().await;
+    let parked = world.parked().await;
+    assert_eq!(
+        parked.iter().filter_map(|w| w.parked.as_ref()).map(|p| p.reason).collect::<Vec<_>>(),
+        [ParkReason::Ambiguous]
+    );
+    assert_eq!(world.rows().await.len(), 1, "no second row beside one with the same match value");
 }

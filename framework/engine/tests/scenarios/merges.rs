@@ -1,9 +1,10 @@
 //! Both sides change.
 
 use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::{KeepText, Resolution};
-use bothways_model::Method;
-use bothways_store::HistoryOp;
+use bothways_model::{Method, Value};
+use bothways_store::{HistoryFilter, HistoryOp, Operator};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -171,4 +172,52 @@ async fn winners_decide_without_a_person_and_history_keeps_the_loser() {
             history.iter().any(|h| h.entry.side.as_str() == op_side && h.entry.fields.contains_key("name"));
         assert!(loser, "{history:#?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_names_the_loser_also_when_the_answer_was_lost() {
+    // Found carried out by a read; confirmed by sending the same bytes again.
+    for fault in [Action::LostAnswer, Action::KeyInUse409] {
+        let world =
+            World::new(Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }"))
+                .await;
+        let (row, id) = linked(&world).await;
+        world.hold_webhooks(true);
+        world.fault(Fault::next(fault.clone()).on(Method::Post, "/v1/customers"));
+        world.remote_update(&id, json!({ "name": "Remote" }));
+        world.update(&row, &[("name", "Local")]);
+        world.hold_webhooks(false);
+        world.settle().await;
+        world.assert_in_step().await;
+        assert_eq!(world.remote(&id, "name").as_deref(), Some("Local"));
+        let filter = HistoryFilter { op: Some(HistoryOp::Update), ..HistoryFilter::default() };
+        let history = world.store.history(&filter, None, 10).await.unwrap();
+        let named = history.iter().filter_map(|h| h.entry.fields.get("name")?.before.clone());
+        assert!(named.into_iter().any(|v| v == Value::Text("Remote".into())), "{fault:?}: {history:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_is_resolved_field_by_field() {
+    let world =
+        World::new(Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }"))
+            .await;
+    let (row, id) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "name": "Remote" }));
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    world.update(&row, &[("name", "Local"), ("phone", "2")]);
+    world.until("it is carried out", Duration::from_secs(60), async |w: &World| w.writes() > 1).await;
+    world.remote_update(&id, json!({ "phone": "3" }));
+    world.hold_webhooks(false);
+    world.settle().await;
+    world.assert_in_step().await;
+    let filter = HistoryFilter { op: Some(HistoryOp::Update), ..HistoryFilter::default() };
+    let history = world.store.history(&filter, None, 10).await.unwrap();
+    let named = |field: &str, value: &str| {
+        let value = Some(Value::Text(value.into()));
+        history.iter().filter_map(|h| h.entry.fields.get(field)).any(|change| change.before == value)
+    };
+    assert!(named("name", "Remote"), "what was overwritten unseen is named: {history:#?}");
+    assert!(named("phone", "3") || world.local(&row, "phone").await.as_deref() == Some("3"), "{history:#?}");
 }

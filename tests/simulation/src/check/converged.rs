@@ -1,0 +1,262 @@
+//! Convergence (invariant 1): every row, record and link is in step, or shows why not; and what it shows is true.
+
+use super::Snapshot;
+use crate::ledger::{Ledger, cells_of_record, cells_of_row};
+use crate::plan::Plan;
+use bothways_model::Value;
+use bothways_store::{HistoryOp, Link, LinkState, ParkReason, Subject, Work};
+
+/// What is not in step and does not show why. Empty when the two sides have converged.
+pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
+    let mut findings = Vec::new();
+    let judge = Judge { snapshot, plan, ledger };
+    let counts = &snapshot.counts;
+    if counts.pending > snapshot.held_work {
+        findings.push(format!("{} work rows are pending ({} held)", counts.pending, counts.held));
+    }
+    if counts.intents > 0
+        && !snapshot.parked.iter().any(|work| judge.reason(work) == Some(ParkReason::Uncertain))
+    {
+        findings.push(format!("{} intents are open", counts.intents));
+    }
+    // A side that lists nothing although there are links stops every full pass, and `status` says so (rule 59).
+    let stopped =
+        (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some();
+    for work in &snapshot.parked {
+        if work.due.is_some() {
+            findings.push(format!("parked work about {:?} is due", work.subject));
+        }
+        let about_a_group = matches!(work.subject, Subject::Group(_));
+        findings.extend(judge.untrue(work).filter(|_| !(stopped && about_a_group)));
+    }
+    for link in snapshot.live_links() {
+        findings.extend(judge.link(link).filter(|_| !(stopped && judge.is_half(link))));
+    }
+    for id in snapshot.rows.keys().filter(|_| !stopped) {
+        if !snapshot.live_links().any(|link| link.local_id.as_ref().is_some_and(|local| local.0 == *id)) {
+            findings.extend(judge.lone_row(id));
+        }
+    }
+    for id in snapshot.records.keys().filter(|_| !stopped) {
+        if !snapshot.live_links().any(|link| link.remote_id.as_ref().is_some_and(|remote| remote.0 == *id)) {
+            findings.extend(judge.lone_record(id));
+        }
+    }
+    findings
+}
+
+struct Judge<'s> {
+    snapshot: &'s Snapshot,
+    plan: &'s Plan,
+    ledger: &'s Ledger,
+}
+
+impl Judge<'_> {
+    fn reason(&self, work: &Work) -> Option<ParkReason> {
+        work.parked.as_ref().map(|parked| parked.reason)
+    }
+
+    fn parked_about(&self, link: &Link) -> Option<&Work> {
+        self.snapshot.parked.iter().find(|work| match &work.subject {
+            Subject::Local(id) => {
+                link.local_id.as_ref() == Some(id) || link.body.former_local.as_ref() == Some(id)
+            }
+            Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
+            Subject::Group(_) => false,
+        })
+    }
+
+    /// Whether a side of the link is not there.
+    fn is_half(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()));
+        let record =
+            link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
+        !(row && record)
+    }
+
+    /// Whether a limit holds the link's work back.
+    fn is_held(&self, link: &Link) -> bool {
+        self.snapshot.held_links.contains(&link.id)
+    }
+
+    fn link(&self, link: &Link) -> Option<String> {
+        let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(&id.0));
+        let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(&id.0));
+        let parked = self.parked_about(link);
+        let named = || {
+            let local = link.local_id.as_ref().map_or("none", |id| id.as_str());
+            let remote = link.remote_id.as_ref().map_or("none", |id| id.as_str());
+            format!("link {} (row {local}, record {remote}, {})", link.id, link.state.as_str())
+        };
+        match (link.state, row, record) {
+            (LinkState::Linked, Some(_), Some(_)) => {
+                self.fields(link).map(|why| format!("{}: {why}", named()))
+            }
+            // Beside a delete that waits for a person.
+            (LinkState::Linked, _, _) if parked.is_some() || self.is_held(link) => None,
+            (LinkState::Linked, _, _) => Some(format!("{}: a side is gone and nothing says so", named())),
+            (LinkState::Detached, _, None) => None,
+            (LinkState::Detached, _, Some(_)) => Some(format!("{}: its record is there", named())),
+            (LinkState::Missing, ..) => Some(format!("{}: every delete was captured", named())),
+            (LinkState::Waiting, ..) => Some(format!("{}: there is nothing to wait for", named())),
+            (LinkState::Unlinked | LinkState::Tombstone, ..) => None,
+        }
+    }
+
+    /// The first field of a link that is not in step and does not show why.
+    fn fields(&self, link: &Link) -> Option<String> {
+        let row = self.snapshot.rows.get(link.local_id.as_ref()?.as_str())?;
+        let record = self.snapshot.records.get(link.remote_id.as_ref()?.as_str())?;
+        let reading = self.snapshot.mapping.read_remote(record);
+        for field in &self.snapshot.mapping.fields {
+            let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
+            let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
+            if field.same(&local, &remote) {
+                continue;
+            }
+            let conflict = link.body.conflicts.get(&field.label);
+            if conflict.is_some_and(|c| {
+                c.local.as_ref() == Some(&local)
+                    && c.remote.clone().unwrap_or(Value::Null) == remote
+                    && c.choice.is_none()
+            }) {
+                if self.plan.winner == "manual" {
+                    continue;
+                }
+                return Some(format!(
+                    "`{}` is in conflict although `{}` wins",
+                    field.label, self.plan.winner
+                ));
+            }
+            let base = link.body.base.get(&field.label);
+            let is_base = base.is_some_and(|b| {
+                b.local.as_ref().is_some_and(|b| field.same(b, &local))
+                    && b.remote.as_ref().is_some_and(|b| field.same(b, &remote))
+            });
+            let one_way = field.direction != bothways_mapping::Direction::Both;
+            if is_base && (one_way || self.was_altered(link, &field.label)) {
+                continue;
+            }
+            if let Some(work) = self.parked_about(link)
+                && self.reason(work) == Some(ParkReason::Flapping)
+            {
+                continue;
+            }
+            return Some(format!(
+                "`{}` is {local:?} here and {remote:?} there, bases {base:?}, conflict {conflict:?}",
+                field.label
+            ));
+        }
+        None
+    }
+
+    /// Whether history shows that the service stored something else than was sent (rule 15).
+    fn was_altered(&self, link: &Link, label: &str) -> bool {
+        self.snapshot.history.iter().any(|h| {
+            h.entry.link == Some(link.id)
+                && h.entry.op == HistoryOp::Altered
+                && h.entry.fields.contains_key(label)
+        })
+    }
+
+    /// Whether a person has to choose among the rows and records with this match value: more than one on a side, or one that a link
+    /// answers for already.
+    fn are_rivals(&self, email: &str) -> bool {
+        let same = |cell: &Option<String>| cell.as_ref().is_some_and(|e| e.trim().to_lowercase() == email);
+        let rows: Vec<&String> = self
+            .snapshot
+            .rows
+            .iter()
+            .filter(|(_, row)| same(&cells_of_row(row)[0]))
+            .map(|(id, _)| id)
+            .collect();
+        let records = self.snapshot.records.iter();
+        let records: Vec<&String> =
+            records.filter(|(_, record)| same(&cells_of_record(record)[0])).map(|(id, _)| id).collect();
+        let linked = self.snapshot.links.iter().any(|link| {
+            link.local_id.as_ref().is_some_and(|id| rows.contains(&&id.0))
+                || link.remote_id.as_ref().is_some_and(|id| records.contains(&&id.0))
+        });
+        // A link that lost a side waits for a person and stands for what its sides last held.
+        let waiting = self.snapshot.live_links().any(|link| {
+            let base = link.body.base.get("email").into_iter().flat_map(|base| [&base.local, &base.remote]);
+            self.is_half(link) && base.flatten().any(|value| same(&Some(value.to_text())))
+        });
+        match (rows.len(), records.len()) {
+            _ if waiting => true,
+            (1, 1) => linked,
+            (rows, records) => rows + records > 1,
+        }
+    }
+
+    fn group_is_parked(&self, email: Option<&String>) -> bool {
+        let Some(email) = email else { return false };
+        let email = email.trim().to_lowercase();
+        self.snapshot
+            .parked
+            .iter()
+            .any(|work| matches!(&work.subject, Subject::Group(value) if value.contains(&email)))
+    }
+
+    fn lone_row(&self, id: &str) -> Option<String> {
+        let row = self.snapshot.rows.get(id)?;
+        let email = cells_of_row(row)[0].clone();
+        let parked =
+            self.snapshot.parked.iter().any(|w| matches!(&w.subject, Subject::Local(local) if local.0 == id));
+        let closed =
+            self.snapshot.links.iter().any(|link| {
+                !link.state.is_live() && link.local_id.as_ref().is_some_and(|local| local.0 == id)
+            });
+        if parked || closed || self.group_is_parked(email.as_ref()) || self.plan.create_record == "ignore" {
+            return None;
+        }
+        let entity = self.ledger.rows.get(id).map(|thing| thing.entity);
+        Some(format!("row {id} (entity {entity:?}, email {email:?}) has no link and nothing says why"))
+    }
+
+    fn lone_record(&self, id: &str) -> Option<String> {
+        let record = self.snapshot.records.get(id)?;
+        let email = cells_of_record(record)[0].clone();
+        let parked = self
+            .snapshot
+            .parked
+            .iter()
+            .any(|w| matches!(&w.subject, Subject::Remote(remote) if remote.0 == id));
+        let closed = self.snapshot.links.iter().any(|link| {
+            !link.state.is_live() && link.remote_id.as_ref().is_some_and(|remote| remote.0 == id)
+        });
+        if parked || closed || self.group_is_parked(email.as_ref()) || self.plan.create_row == "ignore" {
+            return None;
+        }
+        Some(format!("record {id} (email {email:?}) has no link and nothing says why"))
+    }
+
+    /// Parked work whose reason is not true.
+    fn untrue(&self, work: &Work) -> Option<String> {
+        let parked = work.parked.as_ref()?;
+        let say = |what: &str| {
+            Some(format!(
+                "{:?} is parked as {}: {what} ({})",
+                work.subject,
+                parked.reason.as_str(),
+                parked.message
+            ))
+        };
+        match (parked.reason, &work.subject) {
+            (ParkReason::Ambiguous, Subject::Group(value)) => {
+                let rivals = self.are_rivals(value.trim_matches(['"', '[', ']']));
+                (!rivals).then(|| say("nobody has to choose")).flatten()
+            }
+            (ParkReason::Delete, _) => {
+                let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
+                (!manual && !self.plan.update_wins)
+                    .then(|| say("no policy leaves a delete to a person"))
+                    .flatten()
+            }
+            (ParkReason::Create, Subject::Local(_)) if self.plan.create_record == "manual" => None,
+            (ParkReason::Create, Subject::Remote(_)) if self.plan.create_row == "manual" => None,
+            (ParkReason::Flapping, _) => None,
+            _ => say("there is no such trouble"),
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! One record per row (invariant 5): links are a bijection, and nothing was made twice.
+
+use super::Snapshot;
+use crate::ledger::{Ledger, Who};
+use std::collections::BTreeMap;
+
+/// What there is more than once.
+pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut rows: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut records: BTreeMap<&str, u32> = BTreeMap::new();
+    for link in snapshot.live_links() {
+        if let Some(id) = &link.local_id {
+            *rows.entry(id.as_str()).or_default() += 1;
+        }
+        if let Some(id) = &link.remote_id {
+            *records.entry(id.as_str()).or_default() += 1;
+        }
+    }
+    let twice = |side: &str, of: BTreeMap<&str, u32>| -> Vec<String> {
+        of.iter().filter(|(_, n)| **n > 1).map(|(id, n)| format!("{side} {id} has {n} live links")).collect()
+    };
+    findings.extend(twice("row", rows));
+    findings.extend(twice("record", records));
+    // One create of ours for each link.
+    let mut stamps: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, record) in &snapshot.records {
+        if let Some(stamp) = record["metadata"]["bothways"].as_str() {
+            stamps.entry(stamp).or_default().push(id);
+        }
+    }
+    for (stamp, ids) in stamps.iter().filter(|(_, ids)| ids.len() > 1) {
+        findings.push(format!("records {} all carry the stamp {stamp}", ids.join(", ")));
+    }
+    // One live record of ours for each row that lives.
+    let mut made: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+    // A closed link names the id that its row had then; where keys move about, that says little.
+    let keys_moved = ledger.rekeys > 0;
+    for (id, thing) in ledger.records.iter().filter(|(_, thing)| thing.born_by.is_engine()) {
+        let Some(link) =
+            thing.stamp.as_ref().and_then(|stamp| snapshot.links.iter().find(|l| l.id.to_string() == *stamp))
+        else {
+            findings.push(format!("record {id} was created for a link that nobody knows"));
+            continue;
+        };
+        let local = link.local_id.as_ref().or(link.body.former_local.as_ref());
+        let row = local
+            .and_then(|local| ledger.rows.get(local.as_str()))
+            .filter(|row| !keys_moved && row.born_seq < thing.born_seq);
+        if let Some(row) = row {
+            made.entry(row.entity).or_default().push(id);
+        }
+    }
+    for (row, ids) in made.iter().filter(|(_, ids)| ids.len() > 1) {
+        findings
+            .push(format!("records {} were all created for one living row (entity {row})", ids.join(", ")));
+    }
+    findings.extend(rows_made_twice(snapshot, ledger));
+    findings
+}
+
+/// Rows that engines made of one record which still lives.
+fn rows_made_twice(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
+    let mut made: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for link in &snapshot.links {
+        let (Some(local), Some(remote)) = (&link.local_id, &link.remote_id) else { continue };
+        let row = ledger.rows.get(local.as_str()).filter(|row| matches!(row.born_by, Who::Engine(_)));
+        if row.is_some() && ledger.records.contains_key(remote.as_str()) {
+            made.entry(remote.as_str()).or_default().push(local.as_str());
+        }
+    }
+    let twice = made.into_iter().filter(|(_, rows)| rows.len() > 1);
+    twice.map(|(record, rows)| format!("rows {} were all made of record {record}", rows.join(", "))).collect()
+}

@@ -1,0 +1,288 @@
+//! No silent loss, no invention, authority (invariants 2, 3, 7): the history of every field as a register, and which of its writers may
+//! have won.
+
+use super::Snapshot;
+use crate::ledger::{Change, FIELDS, Gone, Ledger, Who};
+use crate::plan::{Plan, Way};
+use crate::sim::Sim;
+use bothways_store::{HistoryOp, Side};
+use std::collections::BTreeMap;
+
+/// Values that were lost, invented, brought back, or written in a direction the mapping forbids.
+pub(crate) fn register(sim: &Sim, snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
+    let judge = Judge::new(&sim.plan, snapshot, ledger);
+    let by_engines = ledger.changes.iter().filter(|change| change.who.is_engine());
+    let mut findings: Vec<String> = by_engines.flat_map(|change| judge.change(change)).collect();
+    let deletes = ledger.gone.iter().filter(|gone| gone.who.is_engine());
+    findings.extend(deletes.flat_map(|gone| judge.delete(gone)));
+    findings
+}
+
+/// A record of either side: rows by their entity, records by their id.
+type Node = (Side, String);
+
+struct Judge<'j> {
+    plan: &'j Plan,
+    snapshot: &'j Snapshot,
+    ledger: &'j Ledger,
+    /// Which records were ever tied to each other, directly or not.
+    component: BTreeMap<Node, usize>,
+    /// Components of links.
+    of_link: BTreeMap<String, usize>,
+    by_seq: BTreeMap<u64, &'j Change>,
+}
+
+fn alike(field: usize, a: Option<&str>, b: Option<&str>) -> bool {
+    match field {
+        0 => a.map(|a| a.trim().to_lowercase()) == b.map(|b| b.trim().to_lowercase()),
+        _ => a == b,
+    }
+}
+
+impl<'j> Judge<'j> {
+    fn new(plan: &'j Plan, snapshot: &'j Snapshot, ledger: &'j Ledger) -> Self {
+        let mut groups = Groups::default();
+        let mut of_link = BTreeMap::new();
+        for link in &snapshot.links {
+            let remote = link.remote_id.as_ref().map(|id| (Side::Remote, id.0.clone()));
+            let ids = snapshot.ids_of(link);
+            let holders = ids
+                .iter()
+                .flat_map(|id| ledger.holders.get(id).into_iter().flatten())
+                .map(|entity| (Side::Local, entity.to_string()));
+            // What was created for it, although nobody could tell it so.
+            let stamp = link.id.to_string();
+            let made = ledger.records.iter();
+            let lost = ledger
+                .gone
+                .iter()
+                .filter(|gone| gone.side == Side::Remote)
+                .map(|gone| (&gone.id, &gone.thing));
+            let made = made.chain(lost).filter(|(_, thing)| thing.stamp.as_ref() == Some(&stamp));
+            let made = made.map(|(id, _)| (Side::Remote, id.clone()));
+            let nodes: Vec<Node> = holders.chain(remote).chain(made).collect();
+            for pair in nodes.windows(2) {
+                groups.join(&pair[0], &pair[1]);
+            }
+            if let Some(first) = nodes.first() {
+                of_link.insert(link.id.to_string(), first.clone());
+            }
+        }
+        let component = groups.components();
+        let of_link =
+            of_link.into_iter().filter_map(|(id, node)| Some((id, *component.get(&node)?))).collect();
+        let by_seq = ledger.changes.iter().map(|change| (change.seq, change)).collect();
+        Self { plan, snapshot, ledger, component, of_link, by_seq }
+    }
+
+    fn component_of(&self, change: &Change) -> Option<usize> {
+        let node = match change.side {
+            Side::Local => (Side::Local, change.entity.to_string()),
+            Side::Remote => (Side::Remote, change.id.clone()),
+        };
+        self.component.get(&node).copied()
+    }
+
+    /// Changes of one field of all records tied to each other.
+    fn family(&self, component: Option<usize>, field: usize) -> impl Iterator<Item = &Change> {
+        self.ledger.changes.iter().filter(move |other| {
+            other.field == field && component.is_some() && self.component_of(other) == component
+        })
+    }
+
+    fn change(&self, change: &Change) -> Vec<String> {
+        let mut findings = Vec::new();
+        let label = FIELDS[change.field].0;
+        let side = change.side.as_str();
+        let what = format!(
+            "{label} of {side} {} became {:?} (was {:?}) by an engine at {:.3}",
+            change.id,
+            change.after,
+            change.before,
+            change.at as f64 / 1e6
+        );
+        let forbidden = match (self.plan.phone, change.side) {
+            (Way::In, Side::Remote) | (Way::Out, Side::Local) => label == "phone",
+            _ => false,
+        };
+        if forbidden {
+            findings.push(format!("authority: {what}"));
+        }
+        let component = self.component_of(change);
+        let after = change.after.as_deref();
+        let origin = self
+            .family(component, change.field)
+            .filter(|o| o.seq < change.seq && !o.who.is_engine() && alike(o.field, o.after.as_deref(), after))
+            .max_by_key(|o| o.seq);
+        if after.is_some() && origin.is_none() {
+            findings.push(format!("invention: {what}, a value that nobody wrote into this record"));
+            return findings;
+        }
+        // A mapping that writes blindly takes what it last knew for what is there (rule 50).
+        if after.is_none() && !self.plan.blind && !self.was_null(component, change) {
+            findings.push(format!("blanked: {what}, and nobody emptied it"));
+            return findings;
+        }
+        if change.before_by.is_engine() || alike(change.field, change.before.as_deref(), after) {
+            return findings;
+        }
+        let Some(lost) = self.by_seq.get(&change.before_seq) else { return findings };
+        // A one-way field is the other side's, whatever its users write into it (invariant 7).
+        let is_theirs = label == "phone"
+            && matches!((self.plan.phone, change.side), (Way::In, Side::Local) | (Way::Out, Side::Remote));
+        if change.unseen || is_theirs {
+            return findings;
+        }
+        findings.extend(self.overwritten(change, lost, component).map(|why| format!("{why}: {what}")));
+        findings
+    }
+
+    /// Whether some record tied to this one had no value there, by its users' doing.
+    fn was_null(&self, component: Option<usize>, change: &Change) -> bool {
+        let cleared = self
+            .family(component, change.field)
+            .any(|o| o.seq < change.seq && !o.who.is_engine() && o.after.is_none());
+        let born_empty = || {
+            let things = self.ledger.rows.values().map(|t| (Side::Local, t.entity.to_string(), t));
+            let records = self.ledger.records.iter().map(|(id, t)| (Side::Remote, id.clone(), t));
+            let gone = self.ledger.gone.iter().map(|gone| {
+                let id = match gone.side {
+                    Side::Local => gone.thing.entity.to_string(),
+                    Side::Remote => gone.id.clone(),
+                };
+                (gone.side, id, &gone.thing)
+            });
+            things.chain(records).chain(gone).any(|(side, id, thing)| {
+                side != change.side
+                    && self.component.get(&(side, id)).copied() == component
+                    // What it was born with follows its birth at once.
+                    && !self
+                        .by_seq
+                        .range(thing.born_seq..=thing.born_seq + 4)
+                        .any(|(_, c)| c.entity == thing.entity && c.field == change.field)
+            })
+        };
+        cleared || born_empty()
+    }
+
+    /// Why a user's value that an engine overwrote must not have been.
+    fn overwritten(&self, change: &Change, lost: &Change, component: Option<usize>) -> Option<&'static str> {
+        let field = change.field;
+        let (value, after) = (lost.after.as_deref(), change.after.as_deref());
+        let there: Vec<&Change> =
+            self.family(component, field).filter(|o| o.side != change.side && o.seq < change.seq).collect();
+        let written_there = there
+            .iter()
+            .filter(|o| !o.who.is_engine() && alike(field, o.after.as_deref(), after))
+            .max_by_key(|o| o.seq);
+        let here_before = self.family(component, field).any(|o| {
+            o.entity == change.entity && o.seq < lost.seq && alike(field, o.after.as_deref(), after)
+        });
+        if change.side == Side::Local
+            && after.is_some()
+            && here_before
+            && written_there.is_none_or(|o| o.seq < lost.seq)
+        {
+            return Some("an older value came back");
+        }
+        let reached = there
+            .iter()
+            .any(|o| alike(field, o.after.as_deref(), value) && written_there.is_none_or(|w| o.seq < w.seq));
+        // Superseded by a later write of its own side (invariant 2).
+        let superseded = self
+            .family(component, field)
+            .any(|o| o.entity == change.entity && o.seq > change.seq && !o.who.is_engine());
+        if reached || superseded || self.is_named(component, field, value) {
+            return None;
+        }
+        Some("a user's value was lost and history does not name it")
+    }
+
+    /// Whether history names this value as one that was there before.
+    fn is_named(&self, component: Option<usize>, field: usize, value: Option<&str>) -> bool {
+        let text = |v: &Option<bothways_model::Value>| {
+            v.as_ref().map(|v| Some(v.to_text()).filter(|_| !v.is_null()))
+        };
+        self.snapshot.history.iter().any(|h| {
+            let tied =
+                h.entry.link.is_some_and(|link| self.of_link.get(&link.to_string()).copied() == component);
+            tied && h.entry.fields.get(FIELDS[field].0).is_some_and(|named| {
+                let is = |v: &Option<bothways_model::Value>| match text(v) {
+                    Some(known) => alike(field, known.as_deref(), value),
+                    None => value.is_none(),
+                };
+                is(&named.before) || (h.entry.op == HistoryOp::Conflict && is(&named.after))
+            })
+        })
+    }
+
+    /// Values of users that went with a record an engine deleted.
+    fn delete(&self, gone: &Gone) -> Vec<String> {
+        if !self.plan.update_wins || self.plan.operators {
+            return Vec::new();
+        }
+        let mut findings = Vec::new();
+        for (field, (who, seq)) in gone.thing.written.iter().enumerate() {
+            if *who != Who::User || (FIELDS[field].0 == "phone" && self.plan.phone != Way::Both) {
+                continue;
+            }
+            let Some(written) = self.by_seq.get(seq) else { continue };
+            // The race between the look and the delete: a service without conditional deletes cannot rule it out.
+            if gone.side == Side::Remote && (self.plan.blind || written.at + 120_000_000 > gone.at) {
+                continue;
+            }
+            let component = self.component_of(written);
+            let reached = self
+                .family(component, field)
+                .any(|o| o.side != gone.side && alike(field, o.after.as_deref(), written.after.as_deref()));
+            let was_null = written.after.is_none();
+            if !reached && !was_null {
+                findings.push(format!(
+                    "update_wins: {} {} was deleted at {:.3} with {} = {:?}, which the other side never had",
+                    gone.side.as_str(),
+                    gone.id,
+                    gone.at as f64 / 1e6,
+                    FIELDS[field].0,
+                    written.after
+                ));
+            }
+        }
+        findings
+    }
+}
+
+/// Sets of nodes that are tied to each other.
+#[derive(Default)]
+struct Groups {
+    parents: BTreeMap<Node, Node>,
+}
+
+impl Groups {
+    fn root(&mut self, node: &Node) -> Node {
+        let mut at = node.clone();
+        while let Some(parent) = self.parents.get(&at).filter(|parent| **parent != at) {
+            at = parent.clone();
+        }
+        self.parents.insert(node.clone(), at.clone());
+        at
+    }
+
+    fn join(&mut self, a: &Node, b: &Node) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.parents.entry(a.clone()).or_insert_with(|| a.clone());
+        self.parents.insert(b, a);
+    }
+
+    fn components(mut self) -> BTreeMap<Node, usize> {
+        let nodes: Vec<Node> = self.parents.keys().cloned().collect();
+        let mut numbers = BTreeMap::new();
+        let mut all = BTreeMap::new();
+        for node in nodes {
+            let root = self.root(&node);
+            let next = numbers.len();
+            let number = *numbers.entry(root).or_insert(next);
+            all.insert(node, number);
+        }
+        all
+    }
+}

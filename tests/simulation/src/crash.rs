@@ -1,0 +1,271 @@
+//! Crash points: each canonical flow once to count its fateful points (store writes, commits, sends, receives; before and after each),
+//! then once for each of them with a kill there, with and without edits of users while the engine is down.
+
+use crate::dice::Dice;
+use crate::plan::Plan;
+use crate::run::{Outcome, Run};
+use bothways_model::LocalId;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+const SECOND: u64 = 1_000_000;
+
+/// A flow whose crash points are enumerated.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Its name.
+    pub name: &'static str,
+    /// `webhooks`, the feed's interval, the interval of full passes.
+    ways: (bool, &'static str, &'static str),
+    /// Who wins a conflict.
+    winner: &'static str,
+    /// What is linked before it begins.
+    linked: u64,
+    act: fn(&mut Run),
+}
+
+/// The canonical flows.
+pub const FLOWS: &[Flow] = &[
+    Flow {
+        name: "create out",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| run.users.insert_row(None, None),
+    },
+    Flow {
+        name: "update out",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_row(run, 1, "new"),
+    },
+    Flow {
+        name: "delete out",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_row(run),
+    },
+    Flow {
+        name: "create in",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| run.users.create_record(None),
+    },
+    Flow {
+        name: "update in, by webhook",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_record(run, 1, "new"),
+    },
+    Flow {
+        name: "delete in",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_record(run),
+    },
+    Flow {
+        name: "first match",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| meet(run),
+    },
+    Flow {
+        name: "conflict, local wins",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_both(run),
+    },
+    Flow {
+        name: "conflict, remote wins",
+        ways: (true, "never", "never"),
+        winner: "remote",
+        linked: 1,
+        act: |run| edit_both(run),
+    },
+    Flow {
+        name: "conflict, a person decides",
+        ways: (true, "never", "never"),
+        winner: "manual",
+        linked: 1,
+        act: |run| edit_both(run),
+    },
+    Flow {
+        name: "feed pages",
+        ways: (false, "5s", "never"),
+        winner: "local",
+        linked: 4,
+        act: |run| edit_all_records(run),
+    },
+    Flow {
+        name: "full pass",
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 4,
+        act: |run| {
+            edit_all_records(run);
+            run.users.create_record(None);
+            run.ask_for_a_pass();
+        },
+    },
+];
+
+fn rows(run: &Run) -> Vec<LocalId> {
+    run.sim.ledger().rows.keys().map(|id| LocalId(id.clone())).collect()
+}
+
+fn records(run: &Run) -> Vec<String> {
+    run.sim.ledger().records.keys().cloned().collect()
+}
+
+fn edit_row(run: &Run, field: usize, value: &str) {
+    if let Some(id) = rows(run).first() {
+        run.users.update_row(id, &[(field, Some(format!("{value} here")))]);
+    }
+}
+
+fn edit_record(run: &Run, field: usize, value: &str) {
+    if let Some(id) = records(run).first() {
+        run.users.update_record(id, &[(field, Some(format!("{value} there")))]);
+    }
+}
+
+fn edit_both(run: &Run) {
+    edit_row(run, 1, "both");
+    edit_record(run, 1, "both");
+}
+
+fn edit_all_records(run: &Run) {
+    for (number, id) in records(run).iter().enumerate() {
+        run.users.update_record(id, &[(1, Some(format!("all {number}")))]);
+    }
+}
+
+fn delete_row(run: &Run) {
+    if let Some(id) = rows(run).first() {
+        run.users.delete_row(id);
+    }
+}
+
+fn delete_record(run: &Run) {
+    if let Some(id) = records(run).first() {
+        run.users.delete_record(id);
+    }
+}
+
+/// Rows and records, some the same person, before any engine has run.
+fn meet(run: &mut Run) {
+    for number in 0..3 {
+        let email = format!("met{number}@example.com");
+        if number != 1 {
+            run.users.insert_row(Some(email.clone()), None);
+        }
+        if number != 2 {
+            run.users.create_record(Some(email));
+        }
+    }
+    run.start();
+}
+
+impl Flow {
+    fn plan(&self) -> Plan {
+        let mut plan = Plan::quiet();
+        let (webhooks, feed, reconcile) = self.ways;
+        plan.webhooks = webhooks;
+        plan.winner = self.winner;
+        plan.mapping = plan.document(feed, reconcile);
+        plan
+    }
+
+    fn is_first(&self) -> bool {
+        self.name == "first match"
+    }
+
+    /// Brings the world to where the flow begins.
+    fn begin(&self, trace: bool) -> Result<Run, String> {
+        let mut run = Run::new(7, self.plan(), &Dice::new(7), trace)?;
+        if self.is_first() {
+            return Ok(run);
+        }
+        run.start();
+        run.until(5 * SECOND);
+        for _ in 0..self.linked {
+            run.users.insert_row(None, None);
+        }
+        run.settle(60 * SECOND);
+        Ok(run)
+    }
+
+    /// How many fateful points the flow has until both sides are in step.
+    ///
+    /// # Errors
+    /// It cannot be set up, or does not come to its end even without a crash.
+    pub fn points(&self) -> Result<u64, String> {
+        let mut run = self.begin(false)?;
+        order(&run, 0);
+        (self.act)(&mut run);
+        if !run.settle(120 * SECOND) {
+            return Err(format!("{}: not in step after two minutes without any crash", self.name));
+        }
+        let passed = run.sim.crash.lock().unwrap_or_else(PoisonError::into_inner).passed;
+        let outcome = run.outcome();
+        match outcome.violations.first() {
+            None => Ok(passed),
+            Some(violation) => Err(format!("{}: {violation}", self.name)),
+        }
+    }
+
+    /// The flow with a crash at this point, and if `edits` with edits of both sides while the engine is down. With `again` the next
+    /// process dies too, at that point of its own.
+    pub fn crash(&self, point: u64, edits: bool, again: Option<u64>, trace: bool) -> Outcome {
+        let mut run = match self.begin(trace) {
+            Ok(run) => run,
+            Err(error) => return Outcome { violations: vec![error], ..Outcome::default() },
+        };
+        order(&run, point);
+        (self.act)(&mut run);
+        wait_for_death(&mut run);
+        if let Some(again) = again {
+            order(&run, again);
+        }
+        if edits && run.sim.live.load(Ordering::Relaxed) == 0 {
+            edit_row(&run, 1, "down");
+            edit_row(&run, 2, "down");
+            edit_record(&run, 3, "down");
+            edit_record(&run, 1, "down");
+        }
+        if again.is_some() {
+            wait_for_death(&mut run);
+        }
+        run.calm();
+        run.conclude();
+        run.outcome()
+    }
+}
+
+/// Orders a crash at the nth fateful point from now on.
+fn order(run: &Run, at: u64) {
+    let mut crash = run.sim.crash.lock().unwrap_or_else(PoisonError::into_inner);
+    *crash = crate::sim::CrashOrder { armed: true, passed: 0, at };
+}
+
+/// A process that has died is seen to be dead a moment later.
+fn wait_for_death(run: &mut Run) {
+    let end = run.sim.executor.now() + 120 * SECOND;
+    while run.sim.executor.now() < end {
+        let now = run.sim.executor.now();
+        if !run.until(now + 1) {
+            return;
+        }
+        let armed = run.sim.crash.lock().unwrap_or_else(PoisonError::into_inner).armed;
+        if !armed && run.sim.live.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
+
+use crate::executor::Pid;
+use bothways_model::{LocalRow, Value};
+use bothways_store::Side;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// The mapped fields: label, which is also the column, and the service's name.
+pub(crate) const FIELDS: [(&str, &str); 4] =
+    [("email", "email"), ("name", "name"), ("phone", "phone"), ("about", "description")];
+
+/// The values of [`FIELDS`], in their order.
+pub(crate) type Cells = [Option<String>; 4];
+
+/// Who wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A person or another program.
+    User,
+    /// The service itself.
+    Service,
+    /// An engine.
+    Engine(Pid),
+}
+
+impl Who {
+    pub(crate) fn is_engine(self) -> bool {
+        matches!(self, Who::Engine(_))
+    }
+}
+
+/// One field of one record became something else.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// Its number among all changes.
+    pub(crate) seq: u64,
+    /// When, in microseconds of the run.
+    pub(crate) at: u64,
+    pub(crate) side: Side,
+    pub(crate) id: String,
+    /// The record, whatever id it has: a deleted row's id may be another row's later.
+    pub(crate) entity: u64,
+    /// The index in [`FIELDS`].
+    pub(crate) field: usize,
+    pub(crate) before: Option<String>,
+    pub(crate) after: Option<String>,
+    pub(crate) who: Who,
+    /// Who wrote the value before, and with which change.
+    pub(crate) before_by: Who,
+    pub(crate) before_seq: u64,
+    /// A write of an engine over what was written after its last look: the race that no service without conditional writes can rule
+    /// out.
+    pub(crate) unseen: bool,
+}
+
+/// One record's life.
+#[derive(Clone, Debug)]
+pub(crate) struct Thing {
+    pub(crate) entity: u64,
+    pub(crate) cells: Cells,
+    /// By whom each value was written, and with which change.
+    pub(crate) written: [(Who, u64); 4],
+    pub(crate) born_by: Who,
+    pub(crate) born_seq: u64,
+    /// The link that an engine made it for.
+    pub(crate) stamp: Option<String>,
+}
+
+/// A record's end.
+#[derive(Clone, Debug)]
+pub(crate) struct Gone {
+    pub(crate) seq: u64,
+    pub(crate) at: u64,
+    pub(crate) side: Side,
+    pub(crate) id: String,
+    pub(crate) thing: Thing,
+    pub(crate) who: Who,
+}
+
+/// Everything that happened.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    seq: u64,
+    entities: u64,
+    pub(crate) rows: BTreeMap<String, Thing>,
+    pub(crate) records: BTreeMap<String, Thing>,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) gone: Vec<Gone>,
+    /// Which rows have had a local id, in order.
+    pub(crate) holders: BTreeMap<String, Vec<u64>>,
+    /// Change number at the last read of a record by a process.
+    seen: BTreeMap<(Pid, String), u64>,
+    /// Key changes by users.
+    pub(crate) rekeys: u64,
+    /// Requests of engines that changed a record.
+    pub(crate) engine_writes: u64,
+    /// Effective commits of engines to rows.
+    pub(crate) engine_row_writes: u64,
+    /// Edits by users and the service that touched mapped fields, creates and deletes included.
+    pub(crate) edits: u64,
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    match value {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(value.to_text()),
+    }
+}
+
+/// A row's mapped values.
+pub(crate) fn cells_of_row(row: &LocalRow) -> Cells {
+    FIELDS.map(|(label, _)| text(row.fields.get(label)))
+}
+
+/// A customer's mapped values. Stripe does not tell empty from null.
+pub(crate) fn cells_of_record(record: &Json) -> Cells {
+    FIELDS.map(|(_, name)| record[name].as_str().filter(|t| !t.is_empty()).map(str::to_owned))
+}
+
+impl Ledger {
+    fn next(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
+
+    /// A process reads a record now.
+    pub(crate) fn note_seen(&mut self, pid: Pid, id: &str) {
+        self.seen.insert((pid, id.to_owned()), self.seq);
+    }
+
+    /// The number of the last change that a process can have seen of a record.
+    pub(crate) fn seen_by(&self, pid: Pid, id: &str) -> u64 {
+        self.seen.get(&(pid, id.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// A row's key was changed.
+    pub(crate) fn rekey(&mut self, moves: &[(String, String)]) {
+        self.rekeys += 1;
+        let taken: Vec<(String, Option<Thing>)> =
+            moves.iter().map(|(old, new)| (new.clone(), self.rows.remove(old))).collect();
+        for (id, thing) in taken {
+            if let Some(thing) = thing {
+                self.holders.entry(id.clone()).or_default().push(thing.entity);
+                self.rows.insert(id, thing);
+            }
+        }
+    }
+
+    /// The rows as they are now; whatever changed, `who` did it.
+    pub(crate) fn observe_rows(&mut self, rows: &[LocalRow], who: Who, at: u64) -> bool {
+        let now: BTreeMap<String, (Cells, Option<String>)> =
+            rows.iter().map(|row| (row.id.0.clone(), (cells_of_row(row), None))).collect();
+        let changed = self.observe(Side::Local, now, who, at, u64::MAX);
+        if changed && who.is_engine() {
+            self.engine_row_writes += 1;
+        }
+        changed
+    }
+
+    /// The customers as they are now. `seen`: the number of the last change that the writer can have known of.
+    pub(crate) fn observe_records(&mut self, records: &[Json], who: Who, at: u64, seen: u64) -> bool {
+        let now: BTreeMap<String, (Cells, Option<String>)> = records
+            .iter()
+            .map(|record| {
+                let stamp = record["metadata"]["bothways"].as_str().map(str::to_owned);
+                (record["id"].as_str().unwrap_or_default().to_owned(), (cells_of_record(record), stamp))
+            })
+            .collect();
+        let changed = self.observe(Side::Remote, now, who, at, seen);
+        if changed && who.is_engine() {
+            self.engine_writes += 1;
+        }
+        changed
+    }
+
+    fn observe(
+        &mut self,
+        side: Side,
+        now: BTreeMap<String, (Cells, Option<String>)>,
+        who: Who,
+        at: u64,
+        seen: u64,
+    ) -> bool {
+        let before = self.seq;
+        let mut things = std::mem::take(self.things(side));
+        let lost: Vec<String> = things.keys().filter(|id| !now.contains_key(*id)).cloned().collect();
+        for id in lost {
+            if let Some(thing) = things.remove(&id) {
+                let seq = self.next();
+                self.gone.push(Gone { seq, at, side, id, thing, who });
+            }
+        }
+        for (id, (cells, stamp)) in now {
+            match things.get_mut(&id) {
+                Some(thing) => self.compare(side, &id, thing, cells, who, at, seen),
+                None => {
+                    self.entities += 1;
+                    let seq = self.next();
+                    let entity = self.entities;
+                    if side == Side::Local {
+                        self.holders.entry(id.clone()).or_default().push(entity);
+                    }
+                    let mut thing = Thing {
+                        entity,
+                        cells: Cells::default(),
+                        written: [(who, seq); 4],
+                        born_by: who,
+                        born_seq: seq,
+                        stamp,
+                    };
+                    self.compare(side, &id, &mut thing, cells, who, at, u64::MAX);
+                    things.insert(id, thing);
+                }
+            }
+        }
+        *self.things(side) = things;
+        let changed = self.seq != before;
+        if changed && !who.is_engine() {
+            self.edits += 1;
+        }
+        changed
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn compare(
+        &mut self,
+        side: Side,
+        id: &str,
+        thing: &mut Thing,
+        cells: Cells,
+        who: Who,
+        at: u64,
+        seen: u64,
+    ) {
+        for (field, after) in cells.into_iter().enumerate() {
+            if thing.cells[field] == after {
+                continue;
+            }
+            let seq = self.next();
+            // What an automation sets while it answers an engine's request is the service's own doing.
+            let who = match &after {
+                Some(value) if value.starts_with("auto") => Who::Service,
+                _ => who,
+            };
+            if who == Who::Service {
+                self.edits += 1;
+            }
+            let (before_by, before_seq) = thing.written[field];
+            self.changes.push(Change {
+                seq,
+                at,
+                side,
+                id: id.to_owned(),
+                entity: thing.entity,
+                field,
+                before: thing.cells[field].clone(),
+                after: after.clone(),
+                who,
+                before_by,
+                before_seq,
+                unseen: who.is_engine() && before_seq > seen,
+            });
+            thing.written[field] = (who, seq);
+            thing.cells[field] = after;
+        }
+    }
+
+    fn things(&mut self, side: Side) -> &mut BTreeMap<String, Thing> {
+        match side {
+            Side::Local => &mut self.rows,
+            Side::Remote => &mut self.records,
+        }
+    }
+}

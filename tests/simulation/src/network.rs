@@ -1,0 +1,331 @@
+//! The HTTP port: the sandbox on the other side of a network that loses, delays and repeats, and of a service that has its moods.
+//!
+//! A request that has left the process is the network's: it arrives whatever becomes of the process, and a dead process's answer is
+//! dropped.
+
+use crate::executor::{WORLD, micros};
+use crate::ledger::Who;
+use crate::plan::{EventFault, RequestFault};
+use crate::process::{Kind, Process};
+use crate::sim::Sim;
+use async_trait::async_trait;
+use bothways_connector_sandbox::{Action, Answer, Fault};
+use bothways_engine::{Http, Purpose, SendError};
+use bothways_model::{ConnectionName, Method, Request, Response};
+use futures::future::{Either, select};
+use futures::pin_mut;
+use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// One process's way out.
+pub(crate) struct SimHttp(pub(crate) Arc<Process>);
+
+#[async_trait]
+impl Http for SimHttp {
+    async fn send(
+        &self,
+        _connection: &ConnectionName,
+        _purpose: Purpose,
+        request: Request,
+        deadline: Duration,
+    ) -> Result<Response, SendError> {
+        let process = &self.0;
+        let sim = &process.sim;
+        process.at("send", Kind::Send).await;
+        let now = sim.executor.now();
+        if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
+            let time = sim.draw(|dice| dice.millis(500, 120_000));
+            sim.down_until.store(now + micros(time), Ordering::Relaxed);
+            sim.say(|| format!("the service cannot be reached for {time:?}"));
+        }
+        let fault = draw_fault(sim, &request);
+        if fault == Some(RequestFault::Refused) || sim.down_until.load(Ordering::Relaxed) > now {
+            sim.count("connection_refused");
+            process.at("refused", Kind::Receive).await;
+            return Err(SendError::NotSent("connection refused".into()));
+        }
+        let (tell, told) = oneshot::channel();
+        let seen = record_of(&request).map_or(u64::MAX, |id| match sim.plan.blind {
+            true => 0,
+            false => sim.ledger().seen_by(process.pid, &id),
+        });
+        sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, seen, deadline, tell));
+        // Sent is sent: a crash from here on does not take it back.
+        process.at("sent", Kind::Send).await;
+        let timeout = sim.executor.sleep(deadline);
+        pin_mut!(timeout);
+        let answer = match select(told, timeout).await {
+            Either::Left((Ok(answer), _)) => answer,
+            Either::Left((Err(_), _)) => Err(SendError::Lost("connection reset".into())),
+            Either::Right(_) => Err(SendError::Lost("timeout".into())),
+        };
+        process.alive().await;
+        if sim.executor.now() > now + 90_000_000 {
+            sim.count("answer_after_takeover");
+        }
+        process.at("received", Kind::Receive).await;
+        answer
+    }
+}
+
+/// Takes one request to the service and its answer back.
+async fn carry(
+    process: Arc<Process>,
+    request: Request,
+    fault: Option<RequestFault>,
+    seen: u64,
+    deadline: Duration,
+    tell: oneshot::Sender<Result<Response, SendError>>,
+) {
+    let sim = process.sim.clone();
+    let (there, back) = sim.draw(|dice| (dice.millis(2, 60), dice.millis(2, 60)));
+    sim.executor.sleep(there).await;
+    let answer = serve(&sim, &process, &request, fault, seen);
+    sim.executor.sleep(back).await;
+    let answer = match answer {
+        Answer::Response(response) => Ok(response),
+        Answer::Dropped => Err(SendError::Lost("connection reset".into())),
+        Answer::Slow(response, wait) => {
+            sim.executor.sleep(wait.min(deadline * 2)).await;
+            Ok(response)
+        }
+    };
+    // Nobody may be waiting any more.
+    let _ = tell.send(answer);
+}
+
+/// The service's side of one request.
+fn serve(
+    sim: &Arc<Sim>,
+    process: &Arc<Process>,
+    request: &Request,
+    fault: Option<RequestFault>,
+    seen: u64,
+) -> Answer {
+    let now = sim.true_time();
+    catch_up(sim);
+    let mut stripe = sim.stripe();
+    if let Some(action) = fault.and_then(|fault| action_of(sim, fault)) {
+        stripe.inject(Fault::next(action));
+    }
+    if process.swapped {
+        stripe.inject(Fault::next(Action::OtherAccount));
+    }
+    let writes = request.method != Method::Get;
+    if writes {
+        inject_event_fault(sim, &mut stripe);
+    }
+    let mut answer = stripe.handle(request, now);
+    stripe.clear_faults();
+    let records = writes.then(|| stripe.customers());
+    drop(stripe);
+    let status = match &answer {
+        Answer::Response(response) | Answer::Slow(response, _) => response.status,
+        Answer::Dropped => 0,
+    };
+    sim.note("served", u64::from(status), process.pid);
+    sim.trace().content(request.url.as_bytes());
+    sim.trace().content(&request.body);
+    sim.say(|| {
+        format!(
+            "process {} {} {} {} -> {}{}",
+            process.pid,
+            request.method,
+            request.url.trim_start_matches("http://127.0.0.1:1"),
+            String::from_utf8_lossy(&request.body),
+            if status == 0 { "nothing".to_owned() } else { status.to_string() },
+            fault.map(|f| format!(" ({f:?})")).unwrap_or_default(),
+        )
+    });
+    if let Some(records) = records {
+        let at = sim.executor.now();
+        sim.ledger().observe_records(&records, Who::Engine(process.pid), at, seen);
+        sim.deliveries.notify_one();
+    } else if let Some(id) = record_of(request).filter(|_| status == 200) {
+        sim.ledger().note_seen(process.pid, &id);
+    }
+    if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
+        note_walk(sim, request, response);
+        if request.url.contains("/v1/events")
+            && !sim.is_calm()
+            && sim.draw(|d| d.chance(sim.plan.weather.event_late))
+        {
+            hide_newest_events(sim, response);
+        }
+    }
+    answer
+}
+
+/// Lets the service do what is due by itself: requests that were held up on their way.
+pub(crate) fn catch_up(sim: &Arc<Sim>) {
+    let now = sim.true_time();
+    let mut stripe = sim.stripe();
+    let late = stripe.late_requests();
+    if late == 0 {
+        return;
+    }
+    stripe.tick(now);
+    let landed = late - stripe.late_requests();
+    if landed == 0 {
+        return;
+    }
+    let records = stripe.customers();
+    drop(stripe);
+    let at = sim.executor.now();
+    // Whoever wrote meanwhile is overwritten: no look can have seen that.
+    let changed = sim.ledger().observe_records(&records, Who::Engine(WORLD), at, 0);
+    sim.count(if changed { "late_request_after_takeover" } else { "late_request_without_effect" });
+    sim.say(|| format!("{landed} late request(s) land{}", if changed { "" } else { ", without effect" }));
+    sim.deliveries.notify_one();
+}
+
+fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
+    if sim.is_calm() {
+        return None;
+    }
+    let (path, query) = path_of(request);
+    let is_walk = request.method == Method::Get
+        && path == "/v1/customers"
+        && !query.contains("email=")
+        && !query.contains("created");
+    let is_feed = request.method == Method::Get && path == "/v1/events";
+    let is_write = request.method != Method::Get;
+    let is_create = request.method == Method::Post && path == "/v1/customers";
+    let pages = query.contains("starting_after");
+    sim.draw(|dice| {
+        sim.plan.weather.requests.iter().find_map(|(fault, rate)| {
+            let concerns = match fault {
+                RequestFault::StaleList => is_walk,
+                RequestFault::EmptyList => is_walk || is_feed,
+                RequestFault::PageRepeated | RequestFault::PageSkipped => (is_walk || is_feed) && pages,
+                RequestFault::Saved500
+                | RequestFault::Saved500Executed
+                | RequestFault::Duplicate
+                | RequestFault::LowerCases
+                | RequestFault::Automation => is_write,
+                // The account is asked for once; without an answer nothing begins.
+                RequestFault::Unauthorized | RequestFault::Forbidden => path != "/v1/account",
+                // What is held up longer than any call may take is a create that nobody can know of.
+                RequestFault::Late => is_write && !is_create,
+                RequestFault::HiddenField => path.starts_with("/v1/customers"),
+                _ => true,
+            };
+            (concerns && dice.chance(*rate)).then_some(*fault)
+        })
+    })
+}
+
+fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
+    sim.draw(|dice| match fault {
+        RequestFault::Refused => None,
+        RequestFault::LostRequest => Some(Action::LostRequest),
+        RequestFault::LostAnswer => Some(Action::LostAnswer),
+        RequestFault::Slow => Some(Action::SlowAnswer { millis: dice.scale(500, 200_000) }),
+        RequestFault::Late => Some(Action::LateRequest { delay_ms: Some(dice.scale(100, 200_000)) }),
+        RequestFault::Duplicate => Some(Action::Duplicate),
+        RequestFault::Saved500 => Some(Action::SavedError500 { executed: false }),
+        RequestFault::Saved500Executed => Some(Action::SavedError500 { executed: true }),
+        RequestFault::Error500 => Some(Action::Error500),
+        RequestFault::Unavailable => Some(Action::Unavailable503),
+        RequestFault::Unauthorized => Some(Action::Unauthorized401),
+        RequestFault::Forbidden => Some(Action::Forbidden403),
+        RequestFault::RateLimited => Some(Action::RateLimited429 { retry_after: dice.below(20) }),
+        RequestFault::LockTimeout => Some(Action::LockTimeout429),
+        RequestFault::KeyInUse => Some(Action::KeyInUse409),
+        RequestFault::Truncated => Some(Action::TruncatedBody),
+        RequestFault::Html => Some(Action::HtmlBody),
+        RequestFault::HiddenField => {
+            Some(Action::HiddenField { field: dice.one_of(["email", "name", "phone", "description"]).into() })
+        }
+        RequestFault::LowerCases => Some(Action::LowerCasesEmail),
+        RequestFault::Automation => {
+            let field = dice.one_of(["description", "phone"]);
+            Some(Action::Automation {
+                field: field.into(),
+                value: json!(format!("auto{}", dice.below(1000))),
+            })
+        }
+        RequestFault::StaleList => {
+            Some(Action::StaleList { seconds: u32::try_from(dice.scale(1, 120)).unwrap_or(1) })
+        }
+        RequestFault::EmptyList => Some(Action::EmptyList),
+        RequestFault::PageRepeated => Some(Action::PageRepeated),
+        RequestFault::PageSkipped => Some(Action::PageSkipped),
+    })
+}
+
+/// Draws what happens to the event of the change that comes next.
+pub(crate) fn inject_event_fault(sim: &Sim, stripe: &mut bothways_connector_sandbox::Stripe) {
+    if sim.is_calm() {
+        return;
+    }
+    let drawn = sim.draw(|dice| {
+        sim.plan.weather.events.iter().find_map(|(fault, rate)| dice.chance(*rate).then_some(*fault))
+    });
+    let action = match drawn {
+        None | Some(EventFault::Unknown) => None,
+        Some(EventFault::NotGenerated) => Some(Action::EventNotGenerated),
+        Some(EventFault::Version) => Some(Action::EventVersion { version: "2022-11-15".into() }),
+        Some(EventFault::Twice) => Some(Action::DeliveryDuplicated),
+        Some(EventFault::Reordered) => Some(Action::DeliveryReordered),
+        Some(EventFault::Lost) => Some(Action::DeliveryLost),
+        Some(EventFault::Delayed) => {
+            Some(Action::DeliveryDelayed { millis: sim.draw(|dice| dice.scale(100, 100_000)) })
+        }
+    };
+    if let Some(action) = action {
+        stripe.inject(Fault::next(action));
+    }
+    if drawn == Some(EventFault::Unknown) {
+        sim.count("event_unknown");
+        let object = json!({ "id": "sub_1", "object": "subscription" });
+        if let Json::Object(object) = object {
+            stripe.dashboard_emit("customer.subscription.updated", &object, sim.true_time());
+        }
+    }
+}
+
+/// Counts walks that are between two pages, so that edits in the middle of one are known as such.
+fn note_walk(sim: &Sim, request: &Request, response: &Response) {
+    let (path, query) = path_of(request);
+    if request.method != Method::Get || path != "/v1/customers" || query.contains("email=") {
+        return;
+    }
+    let more =
+        serde_json::from_slice::<Json>(&response.body).is_ok_and(|body| body["has_more"] == json!(true));
+    sim.open_walks.store(u64::from(more), Ordering::Relaxed);
+}
+
+/// Events become visible late: the newest are not in this answer.
+fn hide_newest_events(sim: &Sim, response: &mut Response) {
+    let Ok(mut body) = serde_json::from_slice::<Json>(&response.body) else { return };
+    let lag = sim.draw(|dice| dice.scale(1, 240));
+    let newest = sim.true_time().timestamp() - i64::try_from(lag).unwrap_or(0);
+    let Some(events) = body["data"].as_array_mut() else { return };
+    let before = events.len();
+    events.retain(|event| event["created"].as_i64().is_none_or(|created| created <= newest));
+    if events.len() == before {
+        return;
+    }
+    // What is left of a page goes on as it would; an empty page ends the list.
+    if events.is_empty() {
+        body["has_more"] = json!(false);
+    }
+    sim.count("event_visible_late");
+    response.body = body.to_string().into_bytes();
+}
+
+/// Path and query of a request.
+fn path_of(request: &Request) -> (&str, &str) {
+    let rest = request.url.trim_start_matches("http://127.0.0.1:1");
+    rest.split_once('?').unwrap_or((rest, ""))
+}
+
+/// The customer that a request is about.
+fn record_of(request: &Request) -> Option<String> {
+    let (path, _) = path_of(request);
+    path.strip_prefix("/v1/customers/").map(str::to_owned)
+}

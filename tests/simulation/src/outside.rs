@@ -1,0 +1,210 @@
+//! What else happens around the engines: webhooks are delivered, clocks jump, operators operate.
+
+use crate::dice::Dice;
+use crate::executor::WORLD;
+use crate::fleet::{Fleet, Running};
+use crate::network::catch_up;
+use crate::sim::Sim;
+use bothways_connector::Unverified;
+use bothways_connector_sandbox::Delivery;
+use bothways_engine::stored::{DeleteChoice, PauseScope};
+use bothways_engine::{EngineError, KeepText, Received, Resolution};
+use bothways_model::ConnectionName;
+use chrono::TimeDelta;
+use futures::future::{BoxFuture, Either, select};
+use futures::pin_mut;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Hands out what the service wants delivered, and lets it do what is due by itself.
+pub(crate) async fn deliver(fleet: Arc<Fleet>) {
+    let sim = fleet.sim.clone();
+    loop {
+        catch_up(&sim);
+        let now = sim.true_time();
+        let (due, next) = {
+            let mut stripe = sim.stripe();
+            let due = if sim.plan.webhooks { stripe.due_deliveries(now) } else { Vec::new() };
+            (due, stripe.next_due())
+        };
+        for delivery in due {
+            sim.executor.spawn(WORLD, "delivery", deliver_one(fleet.clone(), delivery));
+        }
+        let wait = next.map_or(Duration::from_secs(3600), |next| {
+            (next - now).to_std().unwrap_or(Duration::from_millis(20)).max(Duration::from_millis(20))
+        });
+        let timer = sim.executor.sleep(wait);
+        let told = sim.deliveries.notified();
+        pin_mut!(timer, told);
+        select(timer, told).await;
+    }
+}
+
+async fn deliver_one(fleet: Arc<Fleet>, delivery: Delivery) {
+    let sim = &fleet.sim;
+    let wait = sim.draw(|dice| dice.millis(1, 200));
+    sim.executor.sleep(wait).await;
+    let status = match fleet.one() {
+        None => {
+            sim.count("delivery_to_nobody");
+            None
+        }
+        Some(running) => receive(sim, &running, &delivery).await,
+    };
+    sim.note("delivered", u64::from(status.unwrap_or(0)), 0);
+    sim.say(|| format!("event {} delivered: {status:?}", delivery.event));
+    let now = sim.true_time();
+    sim.stripe().delivered(&delivery.id, status, now);
+    sim.deliveries.notify_one();
+}
+
+async fn receive(sim: &Arc<Sim>, running: &Running, delivery: &Delivery) -> Option<u16> {
+    let (tell, told) = oneshot::channel();
+    let intake = running.intake.clone();
+    let unverified = Unverified { headers: delivery.headers.clone(), body: delivery.body.clone() };
+    let process = running.process.clone();
+    sim.executor.spawn(process.pid, "webhook", async move {
+        let received = intake.receive(&ConnectionName::from("stripe"), unverified).await;
+        let status = match received {
+            Received::Accepted { .. } => 200,
+            Received::StoreFailed => 503,
+            Received::Rejected => 401,
+            Received::UnknownConnection => 404,
+            Received::Unreadable => 400,
+        };
+        // The sender may have given up.
+        let _ = tell.send(status);
+    });
+    let timer = sim.executor.sleep(Duration::from_secs(10));
+    pin_mut!(timer);
+    match select(told, timer).await {
+        Either::Left((status, _)) => status.ok(),
+        Either::Right(_) => None,
+    }
+}
+
+/// Lets the machine's clock jump now and then.
+pub(crate) async fn jump(sim: Arc<Sim>) {
+    while !sim.is_calm() {
+        let wait = sim.draw(|dice| dice.millis(500, 10_000));
+        sim.executor.sleep(wait).await;
+        if sim.is_calm() || !sim.draw(|dice| dice.chance(sim.plan.weather.clock_jump)) {
+            continue;
+        }
+        let seconds = sim.draw(|dice| dice.between(0, 240)).cast_signed() - 120;
+        sim.clock_offset.store(seconds * 1_000_000, Ordering::Relaxed);
+        sim.count("clock_jump");
+        sim.say(|| format!("the clock is {seconds} s off"));
+    }
+}
+
+/// Runs something in one of the processes. Nothing comes of it if there is none, or if it dies.
+pub(crate) fn ask<F>(fleet: &Fleet, what: F)
+where
+    F: FnOnce(Running) -> BoxFuture<'static, Result<(), EngineError>>,
+{
+    let Some(running) = fleet.one() else { return };
+    let sim = fleet.sim.clone();
+    let pid = running.process.pid;
+    let asked = what(running);
+    fleet.sim.executor.spawn(pid, "operator", async move {
+        if let Err(error) = asked.await {
+            sim.say(|| format!("operator: {error}"));
+        }
+    });
+}
+
+/// People who pause, resume, resolve and replay.
+pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dice: Dice) {
+    let sim = fleet.sim.clone();
+    loop {
+        let wait = if sim.is_calm() { Duration::from_secs(5) } else { dice.millis(2_000, 60_000) };
+        sim.executor.sleep(wait).await;
+        // Whatever is paused is resumed some day; for good when everything else is quiet.
+        ask(&fleet, |running| Box::pin(resume_all(running)));
+        if sim.is_calm() {
+            if sim.executor.now() > sim.calm_since() + 120_000_000 {
+                return;
+            }
+            continue;
+        }
+        if !sim.plan.operators {
+            continue;
+        }
+        match dice.below(8) {
+            0 => {
+                sim.count("operator_paused");
+                let scope = match dice.below(3) {
+                    0 => PauseScope::All,
+                    _ => PauseScope::Connection(ConnectionName::from("stripe")),
+                };
+                ask(&fleet, |running| {
+                    Box::pin(async move { running.ops.pause(scope, "for a while", "the simulator").await })
+                });
+            }
+            1 => ask(&fleet, |running| {
+                Box::pin(async move {
+                    let pair = running.ops.pair(None)?.id;
+                    running.ops.engine().want_pass(pair).await
+                })
+            }),
+            2 => {
+                if let Some(endpoint) = endpoint.as_ref().filter(|_| fleet.may_roll()) {
+                    let now = sim.true_time();
+                    let rolled = sim.stripe().dashboard_roll_secret(endpoint, TimeDelta::hours(24), now);
+                    if let Ok(secret) = rolled {
+                        sim.count("secret_rolled");
+                        fleet.add_secret(secret);
+                    }
+                }
+            }
+            3 => {
+                sim.count("operator_replayed");
+                ask(&fleet, |running| Box::pin(replay_all(running)));
+            }
+            _ => {
+                let draws = (dice.below(2), dice.below(3));
+                ask(&fleet, |running| Box::pin(resolve_one(running, draws)));
+            }
+        }
+    }
+}
+
+async fn resume_all(running: Running) -> Result<(), EngineError> {
+    let pairs: Vec<PauseScope> = running.ops.engine().pairs().map(|pair| PauseScope::Pair(pair.id)).collect();
+    let scopes = [PauseScope::All, PauseScope::Connection(ConnectionName::from("stripe"))];
+    for scope in scopes.into_iter().chain(pairs) {
+        running.ops.resume(&scope, "the simulator").await?;
+    }
+    Ok(())
+}
+
+/// Takes everything parked up again.
+pub(crate) async fn replay_all(running: Running) -> Result<(), EngineError> {
+    for item in running.ops.parked(None, None, 200).await? {
+        if item.id.parse::<i64>().is_ok() && item.reason != "ambiguous" {
+            running.ops.replay(&item.id, "the simulator").await?;
+        }
+    }
+    Ok(())
+}
+
+/// Decides about one conflict or delete.
+async fn resolve_one(running: Running, (which, how): (u64, u64)) -> Result<(), EngineError> {
+    let reason = if which == 0 { "conflict" } else { "delete" };
+    let items = running.ops.parked(None, Some(reason), 50).await?;
+    let Some(item) = items.first() else { return Ok(()) };
+    let resolution = match (reason, how) {
+        ("conflict", 0) => Resolution::Fields(BTreeMap::from([(String::new(), KeepText::Remote)])),
+        ("conflict", _) => Resolution::Fields(BTreeMap::from([(String::new(), KeepText::Local)])),
+        (_, 0) => Resolution::Delete(DeleteChoice::Carry),
+        _ => Resolution::Delete(DeleteChoice::Keep),
+    };
+    let sim = running.process.sim.clone();
+    running.ops.resolve(&item.id, &resolution, Some(&item.digest), "the simulator").await?;
+    sim.count("operator_resolved");
+    Ok(())
+}

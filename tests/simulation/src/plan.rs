@@ -1,0 +1,358 @@
+//! What a seed draws before anything runs: the mapping and its policies, how many workers, the weather, how long.
+
+use crate::dice::Dice;
+use bothways_engine::Settings;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// Rates, each in a million: of what its name says, at each occasion.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Weather {
+    pub(crate) freeze: u32,
+    pub(crate) clock_jump: u32,
+    pub(crate) store_busy: u32,
+    pub(crate) store_unknown: u32,
+    pub(crate) disk_full: u32,
+    pub(crate) nudge_lost: u32,
+    pub(crate) nudge_twice: u32,
+    pub(crate) nudge_late: u32,
+    /// How fateful points a process passes before it dies, at most; 0: none dies.
+    pub(crate) kill_within: u64,
+    pub(crate) stop: u32,
+    pub(crate) other_account: u32,
+    pub(crate) outage: u32,
+    pub(crate) event_late: u32,
+    /// Of requests, by the kind of fault.
+    pub(crate) requests: Vec<(RequestFault, u32)>,
+    /// Of changes of a customer, by the kind of fault of their event.
+    pub(crate) events: Vec<(EventFault, u32)>,
+}
+
+/// What can go wrong with one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestFault {
+    Refused,
+    LostRequest,
+    LostAnswer,
+    Slow,
+    Late,
+    Duplicate,
+    Saved500,
+    Saved500Executed,
+    Error500,
+    Unavailable,
+    Unauthorized,
+    Forbidden,
+    RateLimited,
+    LockTimeout,
+    KeyInUse,
+    Truncated,
+    Html,
+    HiddenField,
+    LowerCases,
+    Automation,
+    StaleList,
+    EmptyList,
+    PageRepeated,
+    PageSkipped,
+}
+
+impl RequestFault {
+    const ALL: [Self; 24] = [
+        Self::Refused,
+        Self::LostRequest,
+        Self::LostAnswer,
+        Self::Slow,
+        Self::Late,
+        Self::Duplicate,
+        Self::Saved500,
+        Self::Saved500Executed,
+        Self::Error500,
+        Self::Unavailable,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::LockTimeout,
+        Self::KeyInUse,
+        Self::Truncated,
+        Self::Html,
+        Self::HiddenField,
+        Self::LowerCases,
+        Self::Automation,
+        Self::StaleList,
+        Self::EmptyList,
+        Self::PageRepeated,
+        Self::PageSkipped,
+    ];
+
+    /// Faults of lists alone come less often by themselves, so they are drawn more often.
+    fn is_rare(self) -> bool {
+        matches!(self, Self::StaleList | Self::EmptyList | Self::PageRepeated | Self::PageSkipped)
+    }
+
+    /// After these a person has to see to it.
+    fn is_grave(self) -> bool {
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::HiddenField)
+    }
+}
+
+/// What can go wrong with an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventFault {
+    NotGenerated,
+    Version,
+    Unknown,
+    Twice,
+    Reordered,
+    Lost,
+    Delayed,
+}
+
+impl EventFault {
+    const ALL: [Self; 7] = [
+        Self::NotGenerated,
+        Self::Version,
+        Self::Unknown,
+        Self::Twice,
+        Self::Reordered,
+        Self::Lost,
+        Self::Delayed,
+    ];
+}
+
+/// Which way `phone` travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Both,
+    In,
+    Out,
+}
+
+/// Everything that a seed decides beforehand.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) workers: usize,
+    pub(crate) sqlite: bool,
+    pub(crate) webhooks: bool,
+    pub(crate) mapping: String,
+    pub(crate) phone: Way,
+    pub(crate) winner: &'static str,
+    pub(crate) from_remote: &'static str,
+    pub(crate) from_local: &'static str,
+    pub(crate) create_row: &'static str,
+    pub(crate) create_record: &'static str,
+    pub(crate) update_wins: bool,
+    pub(crate) blind: bool,
+    pub(crate) settings: Settings,
+    pub(crate) weather: Weather,
+    pub(crate) active: Duration,
+    /// Rows and records that are there before the engine.
+    pub(crate) before: u64,
+    /// The mean pause between two edits of one side.
+    pub(crate) pause: Duration,
+    /// Deletes among edits, in a million.
+    pub(crate) deletes: u32,
+    /// Key changes, id reuse and the like among local edits, in a million.
+    pub(crate) oddities: u32,
+    pub(crate) operators: bool,
+    /// A worker that died is down for at most so long.
+    pub(crate) down_for: Duration,
+}
+
+pub(crate) const CATALOG: &str = "
+catalog: customers
+table: customers
+key: id
+fields: { id: int, name: text?, email: text?, phone: text?, about: text?, note: text? }
+";
+
+/// How the table of the catalog is made in SQLite.
+pub(crate) const TABLE: &str = "CREATE TABLE customers (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT, phone TEXT, about TEXT, note TEXT)";
+
+impl Plan {
+    /// Draws a plan.
+    pub(crate) fn draw(dice: &mut Dice, workers: Option<usize>, sqlite: Option<bool>) -> Self {
+        let drawn_workers = dice.one_of([1, 1, 1, 2, 2, 3, 4]);
+        let drawn_sqlite = dice.below(100) == 0;
+        let sqlite = sqlite.unwrap_or(drawn_sqlite);
+        let weather = Weather::draw(dice);
+        let winner = dice.one_of(["manual", "local", "local", "remote", "remote"]);
+        let phone = dice.one_of([Way::Both, Way::Both, Way::In, Way::Out]);
+        let from_remote =
+            dice.one_of(["manual", "manual", "ignore", "unlink", "delete", "delete", "recreate"]);
+        let from_local = dice.one_of(["manual", "ignore", "unlink", "delete", "delete"]);
+        let create_row = dice.one_of(["create", "create", "create", "create", "manual", "ignore"]);
+        let create_record = dice.one_of(["create", "create", "create", "create", "manual", "ignore"]);
+        let (webhooks, feed, reconcile) = dice.one_of([
+            (true, "never", "never"),
+            (true, "10s", "never"),
+            (true, "never", "60s"),
+            (true, "10s", "5m"),
+            (false, "5s", "never"),
+            (false, "10s", "60s"),
+            (false, "never", "30s"),
+            (false, "60s", "2m"),
+        ]);
+        let mut plan = Self {
+            workers: workers.unwrap_or(drawn_workers),
+            sqlite,
+            webhooks,
+            mapping: String::new(),
+            phone,
+            winner,
+            from_remote,
+            from_local,
+            create_row,
+            create_record,
+            update_wins: dice.below(3) > 0,
+            blind: dice.below(8) == 0,
+            settings: Settings {
+                relay_batch: usize::try_from(dice.one_of([1, 3, 500])).unwrap_or(500),
+                delete_limit: u32::try_from(dice.one_of([2, 10, 10])).unwrap_or(10),
+                delete_window: Duration::from_secs(dice.one_of([120, 300])),
+                ..Settings::default()
+            },
+            weather,
+            active: Duration::from_secs(dice.scale(20, 600)),
+            before: dice.one_of([0, 0, 3, 8]),
+            pause: Duration::ZERO,
+            deletes: dice.one_of([0, 20_000, 100_000, 200_000]),
+            oddities: dice.one_of([0, 0, 50_000, 150_000]),
+            operators: dice.below(3) == 0,
+            down_for: Duration::from_secs(300),
+        };
+        let edits = u32::try_from(dice.scale(6, 100)).unwrap_or(100);
+        plan.pause = plan.active / edits;
+        plan.mapping = plan.document(feed, reconcile);
+        plan
+    }
+
+    /// Without chance: for the flows whose crash points are enumerated.
+    pub(crate) fn quiet() -> Self {
+        let mut plan = Self::draw(&mut Dice::new(1), Some(1), Some(false));
+        plan.webhooks = true;
+        plan.phone = Way::Both;
+        plan.winner = "local";
+        plan.from_remote = "delete";
+        plan.from_local = "delete";
+        plan.create_row = "create";
+        plan.create_record = "create";
+        plan.update_wins = true;
+        plan.blind = false;
+        plan.settings = Settings::default();
+        plan.weather = Weather::default();
+        plan.active = Duration::ZERO;
+        plan.before = 0;
+        plan.operators = false;
+        plan.down_for = Duration::from_secs(5);
+        plan.mapping = plan.document("never", "never");
+        plan
+    }
+
+    /// The mapping document.
+    pub(crate) fn document(&self, feed: &str, reconcile: &str) -> String {
+        let phone = match self.phone {
+            Way::Both => "$.phone",
+            Way::In => "{ remote: $.phone, direction: in }",
+            Way::Out => "{ remote: $.phone, direction: out }",
+        };
+        let mut text = format!(
+            "
+mapping: stripe-customers
+local: customers
+remote: stripe/customers
+identity: {{ match: [email], stamp: $.metadata.bothways }}
+fields:
+  email: {{ remote: $.email, normalize: [trim, lower] }}
+  name: $.name
+  phone: {phone}
+  about: $.description
+"
+        );
+        let check = if self.blind { "blind" } else { "read" };
+        let against = if self.update_wins { "update_wins" } else { "delete_wins" };
+        let _ = writeln!(
+            text,
+            "creates: {{ from_remote: {}, from_local: {} }}",
+            self.create_row, self.create_record
+        );
+        let _ = writeln!(text, "conflicts: {{ winner: {}, check: {check} }}", self.winner);
+        let _ = writeln!(
+            text,
+            "deletes: {{ from_remote: {}, from_local: {}, confirm: irreversible, against_update: {against} }}",
+            self.from_remote, self.from_local
+        );
+        let _ = writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}");
+        text
+    }
+
+    /// In one line.
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{} worker(s){}, webhooks {}, winner {}, phone {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, active {:?}, weather {:?}",
+            self.workers,
+            if self.sqlite { " on SQLite" } else { "" },
+            self.webhooks,
+            self.winner,
+            self.phone,
+            self.from_remote,
+            self.from_local,
+            self.create_row,
+            self.create_record,
+            if self.update_wins { "update_wins" } else { "delete_wins" },
+            if self.blind { ", blind" } else { "" },
+            self.active,
+            self.weather
+        )
+    }
+}
+
+impl Weather {
+    /// Each seed has some kinds of faults and not others: where everything fails all the time nothing much happens.
+    fn draw(dice: &mut Dice) -> Self {
+        match dice.below(20) {
+            0 => return Self::default(),
+            1 => return Self { kill_within: 400, ..Self::default() },
+            _ => {}
+        }
+        let mut some =
+            |share: u64, rates: [u32; 3]| if dice.below(100) < share { dice.one_of(rates) } else { 0 };
+        let mut weather = Self {
+            freeze: some(25, [300, 1_000, 4_000]),
+            clock_jump: some(15, [5_000, 20_000, 60_000]),
+            store_busy: some(30, [2_000, 10_000, 50_000]),
+            store_unknown: some(30, [1_000, 5_000, 30_000]),
+            disk_full: some(8, [200, 500, 1_000]),
+            nudge_lost: some(25, [20_000, 200_000, 1_000_000]),
+            nudge_twice: some(15, [50_000, 200_000, 500_000]),
+            nudge_late: some(15, [50_000, 200_000, 500_000]),
+            kill_within: u64::from(some(60, [40, 300, 1_500])),
+            stop: some(15, [10_000, 20_000, 50_000]),
+            other_account: some(10, [100_000, 200_000, 300_000]),
+            outage: some(15, [500, 2_000, 5_000]),
+            event_late: some(20, [50_000, 200_000, 500_000]),
+            requests: Vec::new(),
+            events: Vec::new(),
+        };
+        for kind in RequestFault::ALL {
+            let (share, rates) = match kind {
+                kind if kind.is_rare() => (20, [30_000, 100_000, 300_000]),
+                kind if kind.is_grave() => (6, [1_000, 3_000, 10_000]),
+                RequestFault::LowerCases | RequestFault::Automation => (12, [50_000, 200_000, 1_000_000]),
+                _ => (25, [5_000, 30_000, 100_000]),
+            };
+            let rate = some(share, rates);
+            if rate > 0 {
+                weather.requests.push((kind, rate));
+            }
+        }
+        for kind in EventFault::ALL {
+            let rate = some(25, [30_000, 150_000, 500_000]);
+            if rate > 0 {
+                weather.events.push((kind, rate));
+            }
+        }
+        weather
+    }
+}

@@ -1,0 +1,396 @@
+//! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
+
+use crate::check::{Snapshot, budget, deletes, once, register, unsettled};
+use crate::counters::Counters;
+use crate::dice::Dice;
+use crate::executor::{Step, WORLD};
+use crate::fleet::{Fleet, load};
+use crate::outside;
+use crate::plan::Plan;
+use crate::sim::{Sim, timestamp};
+use crate::table::{InMemory, InSqlite, Table};
+use crate::users::Users;
+use bothways_connector_sandbox::{Config, Stripe};
+use bothways_mapping::Mapping;
+use bothways_model::LinkId;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// How a seed is run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// So many workers, whatever the seed says.
+    pub workers: Option<usize>,
+    /// On SQLite or not, whatever the seed says.
+    pub sqlite: Option<bool>,
+    /// Tell what happens.
+    pub trace: bool,
+}
+
+/// What became of a seed.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// What must not have happened.
+    pub violations: Vec<String>,
+    /// Of everything that happened, in order.
+    pub trace_hash: u64,
+    /// How often each kind of fault fired.
+    pub counters: Counters,
+    /// Steps of the executor.
+    pub steps: u64,
+}
+
+const SECOND: u64 = 1_000_000;
+/// Both sides must have converged so long after the last fault.
+const LIVENESS: u64 = 30 * 60 * SECOND;
+/// A run with more steps than this gets nowhere.
+const STEPS: u64 = 20_000_000;
+
+/// Runs one seed.
+pub fn simulate(seed: u64, options: Options) -> Outcome {
+    let mut dice = Dice::new(seed);
+    let plan = Plan::draw(&mut dice, options.workers, options.sqlite);
+    match Run::new(seed, plan, &dice, options.trace) {
+        Ok(mut run) => {
+            run.live();
+            run.outcome()
+        }
+        Err(error) => Outcome {
+            violations: vec![format!("the plan cannot be carried out: {error}")],
+            ..Outcome::default()
+        },
+    }
+}
+
+/// A run under way.
+pub(crate) struct Run {
+    pub(crate) sim: Arc<Sim>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) users: Arc<Users>,
+    mapping: Arc<Mapping>,
+    endpoint: Option<String>,
+    schedule: Dice,
+    operator: Dice,
+    violations: Vec<String>,
+    steps: u64,
+    /// Links as they were last told of.
+    links: BTreeMap<LinkId, String>,
+}
+
+impl Run {
+    pub(crate) fn new(seed: u64, plan: Plan, dice: &Dice, trace: bool) -> Result<Self, String> {
+        let mapping = load(&plan)?;
+        let catalog = (*mapping.catalog).clone();
+        let table: Arc<dyn Table> = match plan.sqlite {
+            true => Arc::new(InSqlite::new(catalog)?),
+            false => Arc::new(InMemory::new(catalog)),
+        };
+        let config =
+            Config { seed, account: Some("acct_simulated".into()), log_limit: 0, ..Config::default() };
+        let mut stripe = Stripe::new(config);
+        let endpoint = match plan.webhooks {
+            true => {
+                let made = stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], timestamp(0));
+                Some(made.map_err(|error| error.to_string())?)
+            }
+            false => None,
+        };
+        let (endpoint, secret) = endpoint.unzip();
+        let sim = Sim::new(plan, stripe, table, dice.fork(1), trace);
+        sim.say(|| format!("seed {seed}: {}", sim.plan.summary()));
+        let fleet = Fleet::new(sim.clone(), mapping.clone(), secret);
+        let users = Users::new(sim.clone(), dice.fork(2));
+        Ok(Self {
+            sim,
+            fleet,
+            users,
+            mapping,
+            endpoint,
+            schedule: dice.fork(3),
+            operator: dice.fork(4),
+            violations: Vec::new(),
+            steps: 0,
+            links: BTreeMap::new(),
+        })
+    }
+
+    /// Everything, from the first row to the last check.
+    fn live(&mut self) {
+        self.users.settle_in();
+        self.start();
+        let executor = self.sim.executor.clone();
+        executor.spawn(WORLD, "users of rows", self.users.clone().edit_rows());
+        executor.spawn(WORLD, "users of records", self.users.clone().edit_records());
+        executor.spawn(WORLD, "clock", outside::jump(self.sim.clone()));
+        let operator = outside::operate(self.fleet.clone(), self.endpoint.clone(), self.operator.clone());
+        executor.spawn(WORLD, "operator", operator);
+        let active = crate::executor::micros(self.sim.plan.active);
+        self.until(active);
+        self.calm();
+        self.conclude();
+    }
+
+    /// Starts the engines and the world around them.
+    pub(crate) fn start(&mut self) {
+        self.fleet.start();
+        self.sim.executor.spawn(WORLD, "deliveries", outside::deliver(self.fleet.clone()));
+    }
+
+    /// Ends all faults; everybody who is down comes back.
+    pub(crate) fn calm(&mut self) {
+        self.sim.be_calm();
+        self.sim.stripe().clear_faults();
+        self.fleet.be_calm();
+        self.sim.say(|| "from here on nothing goes wrong".to_owned());
+    }
+
+    /// Runs until this moment. False if it cannot go on.
+    pub(crate) fn until(&mut self, moment: u64) -> bool {
+        while self.sim.executor.now() < moment {
+            self.steps += 1;
+            if self.steps > STEPS {
+                self.violations.push(format!("no end after {STEPS} steps"));
+                return false;
+            }
+            self.tell_of_links();
+            match self.sim.executor.step(&mut self.schedule) {
+                Ok(Step::Polled { task, name }) => self.sim.note(name, task, 2),
+                Ok(Step::Advanced) => {}
+                Ok(Step::Idle) => {
+                    self.violations.push("nothing will ever happen again".to_owned());
+                    return false;
+                }
+                Err(panic) => {
+                    self.violations.push(format!("task `{}` panicked: {}", panic.task, panic.message));
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Tells which links changed in the last step, to whoever looks closely.
+    fn tell_of_links(&mut self) {
+        if !self.sim.tells_points() {
+            return;
+        }
+        let Some(snapshot) = self.snapshot(false) else { return };
+        let id = |id: Option<&str>| id.unwrap_or("none").to_owned();
+        for link in &snapshot.links {
+            let local = id(link.local_id.as_ref().map(|id| id.as_str()));
+            let remote = id(link.remote_id.as_ref().map(|id| id.as_str()));
+            let lease = link.lease.map(|lease| lease.token.0);
+            let now = format!(
+                "{}: row {local}, record {remote}, {}, lease {lease:?}",
+                link.id,
+                link.state.as_str()
+            );
+            if self.links.get(&link.id) != Some(&now) {
+                self.sim.say(|| format!("link {now}"));
+                self.links.insert(link.id, now);
+            }
+        }
+    }
+
+    fn snapshot(&mut self, with_history: bool) -> Option<Snapshot> {
+        match Snapshot::take(&self.sim, &self.mapping, with_history) {
+            Ok(snapshot) => Some(snapshot),
+            Err(error) => {
+                self.violations.push(error);
+                None
+            }
+        }
+    }
+
+    /// What is not in step at this moment.
+    pub(crate) fn unsettled(&mut self) -> Vec<String> {
+        // History is long and seldom says anything about this.
+        for with_history in [false, true] {
+            let Some(snapshot) = self.snapshot(with_history) else { break };
+            let ledger = self.sim.ledger();
+            let found = unsettled(&snapshot, &self.sim.plan, &ledger);
+            if found.is_empty() || with_history {
+                return found;
+            }
+        }
+        vec!["the store cannot be read".to_owned()]
+    }
+
+    /// Waits until both sides are in step, no longer than this. False if they are not.
+    pub(crate) fn settle(&mut self, limit: u64) -> bool {
+        let end = self.sim.executor.now() + limit;
+        let mut calm = 0;
+        while self.sim.executor.now() < end {
+            let now = self.sim.executor.now();
+            if !self.until(now + SECOND / 5) {
+                return false;
+            }
+            let quiet = self.unsettled().is_empty() && self.sim.stripe().open_deliveries() == 0;
+            calm = if quiet { calm + 1 } else { 0 };
+            if calm >= 2 {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Waits for convergence, passes twice, checks everything.
+    pub(crate) fn conclude(&mut self) {
+        if !self.converge() {
+            self.check_all();
+            return;
+        }
+        self.pass_again();
+        self.check_all();
+    }
+
+    fn converge(&mut self) -> bool {
+        let start = self.sim.executor.now();
+        let mut calm = 0;
+        let mut asked = 0;
+        loop {
+            let now = self.sim.executor.now();
+            if !self.until(now + 2 * SECOND) {
+                return false;
+            }
+            let passed = self.sim.executor.now() - start;
+            if passed < 10 * SECOND {
+                continue;
+            }
+            let open = self.unsettled();
+            let due = match asked {
+                0 => 60 * SECOND,
+                1 => 150 * SECOND,
+                _ => u64::MAX,
+            };
+            if open.is_empty() && self.sim.stripe().open_deliveries() == 0 {
+                calm += 1;
+                if calm >= 3 {
+                    return true;
+                }
+            } else {
+                calm = 0;
+            }
+            if passed > due {
+                asked += 1;
+                if asked == 1 {
+                    outside::ask(&self.fleet, |running| Box::pin(outside::replay_all(running)));
+                } else {
+                    self.sim.count("pass_for_convergence");
+                    self.ask_for_a_pass();
+                }
+            }
+            if passed > LIVENESS {
+                self.violations.extend(open.into_iter().map(|what| format!("not converged: {what}")));
+                return false;
+            }
+        }
+    }
+
+    pub(crate) fn ask_for_a_pass(&mut self) {
+        self.sim.say(|| "a full pass is asked for".to_owned());
+        outside::ask(&self.fleet, |running| {
+            Box::pin(async move {
+                let pair = running.ops.pair(None)?.id;
+                running.ops.engine().want_pass(pair).await
+            })
+        });
+    }
+
+    /// A full pass over what is in step writes nothing on either side (invariant 4).
+    fn pass_again(&mut self) {
+        // What a brake holds back goes out when its window moves on, pass or no pass.
+        let Some(start) = self.snapshot(false).filter(|snapshot| snapshot.held_work == 0) else { return };
+        let groups = start.parked_groups();
+        let before = {
+            let ledger = self.sim.ledger();
+            (ledger.engine_writes, ledger.engine_row_writes)
+        };
+        let passed = |run: &mut Self| run.snapshot(false).and_then(|s| s.pair).and_then(|p| p.passed_at);
+        let was = passed(self);
+        self.ask_for_a_pass();
+        let start = self.sim.executor.now();
+        loop {
+            let now = self.sim.executor.now();
+            if !self.until(now + SECOND) {
+                return;
+            }
+            if passed(self) != was && self.sim.executor.now() > start + 8 * SECOND {
+                break;
+            }
+            if self.sim.executor.now() > start + 300 * SECOND {
+                // A side that lists nothing although there are links stops it (rule 59).
+                let empty = self.sim.table.rows().is_empty() || self.sim.stripe().customer_count() == 0;
+                if !empty {
+                    self.violations.push("a full pass did not end within 5 minutes".to_owned());
+                }
+                return;
+            }
+        }
+        let ledger = self.sim.ledger();
+        let after = (ledger.engine_writes, ledger.engine_row_writes);
+        drop(ledger);
+        // Whether a person still has to choose is asked by passes alone, and what need not be chosen any more is done.
+        let chosen = self.snapshot(false).is_none_or(|snapshot| snapshot.parked_groups() != groups);
+        if after != before && !chosen {
+            self.violations.push(format!(
+                "a full pass over what was in step made {} remote writes and {} row writes",
+                after.0 - before.0,
+                after.1 - before.1
+            ));
+        }
+        let open = self.unsettled();
+        self.violations.extend(open.into_iter().map(|what| format!("after a full pass: {what}")));
+    }
+
+    /// The checkers that look at the whole run.
+    fn check_all(&mut self) {
+        let Some(snapshot) = self.snapshot(true) else { return };
+        let ledger = self.sim.ledger();
+        let mut found = once(&snapshot, &ledger);
+        found.extend(deletes(&snapshot, &self.sim.plan, &ledger));
+        found.extend(register(&self.sim, &snapshot, &ledger));
+        found.extend(budget(&self.sim, &snapshot, &ledger));
+        drop(ledger);
+        if self.sim.trace().prints() && !(found.is_empty() && self.violations.is_empty()) {
+            for link in &snapshot.links {
+                self.sim.say(|| format!("{link:?}"));
+                for intent in Snapshot::intents(&self.sim, link) {
+                    self.sim.say(|| {
+                        format!("  {} {:?} {} {:?}", intent.number, intent.state, intent.kind, intent.outcome)
+                    });
+                }
+            }
+            for entry in snapshot.history.iter().rev() {
+                self.sim.say(|| format!("{entry:?}"));
+            }
+            for work in &snapshot.parked {
+                self.sim.say(|| format!("{work:?}"));
+            }
+        }
+        self.violations.extend(found);
+    }
+
+    /// Ends the run.
+    pub(crate) fn outcome(mut self) -> Outcome {
+        for (kind, times) in self.sim.stripe().fired() {
+            self.sim.trace().counters.add(kind, times);
+        }
+        for running in self.fleet.up() {
+            running.process.kill();
+        }
+        self.sim.executor.clear();
+        let trace = self.sim.trace();
+        for violation in &self.violations {
+            if trace.prints() {
+                crate::trace::print_line(&format!("VIOLATION: {violation}"));
+            }
+        }
+        Outcome {
+            violations: std::mem::take(&mut self.violations),
+            trace_hash: trace.hash(),
+            counters: trace.counters.clone(),
+            steps: self.steps,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What everything in one run shares: time, chance, the service, the table, the ledger of what really happened.
+
+use crate::dice::Dice;
+use crate::executor::{Executor, Pid};
+use crate::ledger::Ledger;
+use crate::plan::Plan;
+use crate::table::Table;
+use crate::trace::Trace;
+use bothways_connector_sandbox::Stripe;
+use bothways_model::Timestamp;
+use chrono::TimeDelta;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// A crash that is ordered beforehand: at the nth fateful point of a process after arming.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CrashOrder {
+    /// Count points at all.
+    pub(crate) armed: bool,
+    /// Points passed since arming.
+    pub(crate) passed: u64,
+    /// Die at this one; 0 for never.
+    pub(crate) at: u64,
+}
+
+/// One run.
+pub(crate) struct Sim {
+    pub(crate) executor: Arc<Executor>,
+    pub(crate) plan: Plan,
+    pub(crate) stripe: Mutex<Stripe>,
+    pub(crate) table: Arc<dyn Table>,
+    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) trace: Mutex<Trace>,
+    dice: Mutex<Dice>,
+    points: bool,
+    calm: AtomicBool,
+    calm_since: AtomicU64,
+    /// What the machine's clock says beyond the truth, in microseconds.
+    pub(crate) clock_offset: AtomicI64,
+    /// The database takes no write before this moment.
+    pub(crate) disk_full_until: AtomicU64,
+    /// The service cannot be reached before this moment.
+    pub(crate) down_until: AtomicU64,
+    pub(crate) crash: Mutex<CrashOrder>,
+    /// Told when the service has something to deliver.
+    pub(crate) deliveries: Notify,
+    /// Processes that run.
+    pub(crate) live: AtomicU64,
+    /// Walks of the remote side that are between two pages.
+    pub(crate) open_walks: AtomicU64,
+}
+
+impl Sim {
+    pub(crate) fn new(
+        plan: Plan,
+        stripe: Stripe,
+        table: Arc<dyn Table>,
+        dice: Dice,
+        print: bool,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            executor: Executor::new(),
+            plan,
+            stripe: Mutex::new(stripe),
+            table,
+            ledger: Mutex::default(),
+            trace: Mutex::new(Trace::new(print)),
+            dice: Mutex::new(dice),
+            points: print && std::env::var_os("BOTHWAYS_TRACE_POINTS").is_some(),
+            calm: AtomicBool::new(false),
+            calm_since: AtomicU64::new(0),
+            clock_offset: AtomicI64::new(0),
+            disk_full_until: AtomicU64::new(0),
+            down_until: AtomicU64::new(0),
+            crash: Mutex::default(),
+            deliveries: Notify::new(),
+            live: AtomicU64::new(0),
+            open_walks: AtomicU64::new(0),
+        })
+    }
+
+    /// Draws from the run's own stream.
+    pub(crate) fn draw<T>(&self, draw: impl FnOnce(&mut Dice) -> T) -> T {
+        draw(&mut self.dice.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn trace(&self) -> MutexGuard<'_, Trace> {
+        self.trace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn stripe(&self) -> MutexGuard<'_, Stripe> {
+        self.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds to the trace.
+    pub(crate) fn note(&self, what: &str, a: u64, b: u64) {
+        let now = self.executor.now();
+        self.trace().note(what, a ^ now.rotate_left(17), b);
+    }
+
+    /// A line of the story.
+    pub(crate) fn say(&self, line: impl FnOnce() -> String) {
+        let now = self.executor.now();
+        self.trace().say(now, line);
+    }
+
+    /// A line that only those want who look closely.
+    pub(crate) fn say_detail(&self, line: impl FnOnce() -> String) {
+        if self.tells_points() {
+            self.say(line);
+        }
+    }
+
+    /// Whether whoever reads the story wants every point of it.
+    pub(crate) fn tells_points(&self) -> bool {
+        self.points
+    }
+
+    pub(crate) fn count(&self, kind: &str) {
+        self.trace().counters.count(kind);
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn be_calm(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+        self.calm_since.store(self.executor.now(), Ordering::Relaxed);
+        self.disk_full_until.store(0, Ordering::Relaxed);
+        self.down_until.store(0, Ordering::Relaxed);
+    }
+
+    /// Since when nothing goes wrong.
+    pub(crate) fn calm_since(&self) -> u64 {
+        self.calm_since.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
+    }
+
+    /// The service's time, which is the true one.
+    pub(crate) fn true_time(&self) -> Timestamp {
+        timestamp(self.executor.now())
+    }
+
+    /// What the machine of the engines and the database believes.
+    pub(crate) fn machine_time(&self) -> Timestamp {
+        self.true_time() + TimeDelta::microseconds(self.clock_offset.load(Ordering::Relaxed))
+    }
+
+    /// Whether a process that passes this point dies by order.
+    pub(crate) fn is_crash_point(&self, what: &str, pid: Pid) -> bool {
+        let mut crash = self.crash.lock().unwrap_or_else(PoisonError::into_inner);
+        if !crash.armed {
+            return false;
+        }
+        crash.passed += 1;
+        let dies = crash.passed == crash.at;
+        if dies {
+            crash.armed = false;
+            drop(crash);
+            self.say(|| format!("process {pid} is killed at {what}"));
+        }
+        dies
+    }
+}
+
+/// A moment of a run.
+pub(crate) fn timestamp(micros: u64) -> Timestamp {
+    const START: i64 = 1_795_341_600;
+    let start = Timestamp::from_timestamp(START, 0).unwrap_or_default();
+    start + TimeDelta::microseconds(i64::try_from(micros).unwrap_or(i64::MAX / 4))
+}

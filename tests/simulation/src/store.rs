@@ -1,0 +1,212 @@
+//! The store as one process sees it: every call is a point before and a point after its effect, and may fail in between.
+
+use crate::ledger::Who;
+use crate::process::{Kind, Process};
+use crate::table::Backing;
+use async_trait::async_trait;
+use bothways_model::{AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Seq, Timestamp};
+use bothways_store::{
+    ApiToken, Approval, AuditEntry, Capture, Delivery, Group, HistoryFilter, HistoryRow, Intake, Intent,
+    KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
+    ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError, StoreErrorKind,
+    Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkQueue,
+};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// One process's store.
+pub(crate) struct SimStore {
+    pub(crate) process: Arc<Process>,
+    pub(crate) backing: Backing,
+}
+
+impl SimStore {
+    async fn call<T>(
+        &self,
+        before: &'static str,
+        after: &'static str,
+        kind: Kind,
+        call: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        self.process.at(before, kind).await;
+        if let Some(error) = self.trouble(kind) {
+            return Err(error);
+        }
+        let sim = &self.process.sim;
+        // From here to the next point nothing else can run: the effect and its entry in the ledger are one.
+        let result = self.backing.run(call).unwrap_or_else(|| {
+            Err(StoreError::new(StoreErrorKind::Broken, format!("the store waits in `{before}`")))
+        });
+        if kind == Kind::Commit {
+            let rows = sim.table.rows();
+            let now = sim.executor.now();
+            let changed = sim.ledger().observe_rows(&rows, Who::Engine(self.process.pid), now);
+            if changed {
+                sim.say(|| format!("process {} writes rows", self.process.pid));
+            }
+        }
+        if let Err(error) = &result {
+            sim.say(|| format!("process {} {before}: {error}", self.process.pid));
+        }
+        let writes = matches!(kind, Kind::Write | Kind::Commit);
+        let unknown =
+            writes && !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.store_unknown));
+        self.process.at(after, kind).await;
+        if unknown && result.is_ok() {
+            sim.count("commit_outcome_unknown");
+            return Err(StoreError::new(
+                StoreErrorKind::Retry,
+                "the connection was lost; the outcome is unknown",
+            ));
+        }
+        result
+    }
+
+    /// Why the database does not carry a call out.
+    fn trouble(&self, kind: Kind) -> Option<StoreError> {
+        let sim = &self.process.sim;
+        let weather = &sim.plan.weather;
+        let writes = matches!(kind, Kind::Write | Kind::Commit);
+        if sim.is_calm() {
+            return None;
+        }
+        let now = sim.executor.now();
+        if writes && sim.disk_full_until.load(Ordering::Relaxed) > now {
+            sim.count("disk_full");
+            return Some(StoreError::new(StoreErrorKind::Retry, "database or disk is full"));
+        }
+        if writes && sim.draw(|dice| dice.chance(weather.disk_full)) {
+            let time = sim.draw(|dice| dice.millis(100, 30_000));
+            sim.disk_full_until.store(now + crate::executor::micros(time), Ordering::Relaxed);
+            sim.say(|| format!("the disk is full for {time:?}"));
+        }
+        if sim.draw(|dice| dice.chance(weather.store_busy)) {
+            let (counter, words) = match kind {
+                Kind::Commit => ("serialization_failure", "could not serialize access"),
+                _ => ("database_busy", "database is locked"),
+            };
+            sim.count(counter);
+            return Some(StoreError::new(StoreErrorKind::Retry, words));
+        }
+        None
+    }
+}
+
+macro_rules! forward {
+    ($trait:ident { $( $kind:ident $name:ident( $($arg:ident : $ty:ty),* ) -> $out:ty; )* }) => {
+        #[async_trait]
+        impl $trait for SimStore {
+            $(
+                async fn $name(&self $(, $arg: $ty)*) -> Result<$out> {
+                    let call = self.backing.store.$name($($arg),*);
+                    self.call(stringify!($name), concat!(stringify!($name), ", after"), Kind::$kind, call).await
+                }
+            )*
+        }
+    };
+}
+
+#[async_trait]
+impl Capture for SimStore {
+    async fn relay(&self, now: Timestamp, limit: usize) -> Result<Relayed> {
+        self.call("relay", "relay, after", Kind::Write, self.backing.store.relay(now, limit)).await
+    }
+
+    async fn drained(&self, change: i64) -> Result<bool> {
+        self.call("drained", "drained, after", Kind::Read, self.backing.store.drained(change)).await
+    }
+
+    async fn changed(&self) {
+        self.process.alive().await;
+        if self.backing.runtime.is_some() {
+            // A real file is watched in real time; here somebody looks now and then.
+            self.process.sim.executor.sleep(Duration::from_millis(100)).await;
+        } else {
+            self.backing.store.changed().await;
+        }
+        self.process.alive().await;
+    }
+
+    async fn repair(&self) -> Result<Vec<String>> {
+        self.call("repair", "repair, after", Kind::Read, self.backing.store.repair()).await
+    }
+
+    async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()> {
+        self.call("prune", "prune, after", Kind::Read, self.backing.store.prune(now, keep_days)).await
+    }
+}
+
+forward!(WorkQueue {
+    Write signal(now: Timestamp, signals: &[Signal]) -> ();
+    Write take(take: Take<'_>) -> Vec<Taken>;
+    Read next_due(pairs: &[PairId]) -> Option<Timestamp>;
+    Read parked(filter: &ParkedFilter, after: Option<WorkId>, limit: usize) -> Vec<Work>;
+    Read work(id: WorkId) -> Option<Work>;
+    Read work_of(pair: PairId, local: Option<&LocalId>, remote: Option<&RemoteId>) -> Vec<Work>;
+    Write replay(id: WorkId, now: Timestamp) -> bool;
+    Write dismiss(id: WorkId) -> bool;
+    Write park_group(pair: PairId, value: &str, parked: &Parked) -> ();
+    Write clear_group(pair: PairId, value: &str) -> bool;
+    Read sweep(now: Timestamp) -> u64;
+    Write release(link: LinkId, token: Seq) -> ();
+});
+
+forward!(Links {
+    Read link(id: LinkId) -> Option<Link>;
+    Read links(filter: &LinkFilter, after: Option<LinkId>, limit: usize) -> Vec<Link>;
+    Read links_of_remote(pair: PairId, ids: &[RemoteId]) -> Vec<Option<Link>>;
+    Read links_of_local(pair: PairId, ids: &[LocalId]) -> Vec<Option<Link>>;
+    Write lease(id: LinkId, now: Timestamp, until: Timestamp) -> Option<Taken>;
+    Write end_leases(now: Timestamp) -> u64;
+    Commit commit(now: Timestamp, units: &[Unit]) -> Vec<UnitOutcome>;
+    Read intents(link: LinkId, limit: usize) -> Vec<Intent>;
+    Read creates_in_flight(pair: PairId, limit: usize) -> Vec<Intent>;
+    Read draw(count: u32) -> Seq;
+});
+
+forward!(Keys {
+    Read groups_of(pair: PairId, values: &[String]) -> Vec<Group>;
+    Read unlinked_groups(pair: PairId, after: Option<&str>, limit: usize) -> (Vec<Group>, Option<String>);
+    Write write_keys(writes: &[KeyWrite]) -> ();
+});
+
+forward!(Intake {
+    Write intake(now: Timestamp, deliveries: &[Delivery]) -> Vec<bool>;
+    Write commit_page(now: Timestamp, page: &PageCommit) -> ();
+    Read cursor(name: &str) -> Option<serde_json::Value>;
+    Write drop_cursor(name: &str) -> ();
+});
+
+forward!(Pairs {
+    Write ensure_pair(spec: &PairSpec) -> Pair;
+    Read pairs() -> Vec<Pair>;
+    Write set_account(pair: PairId, account: &AccountId, mode: Mode) -> ();
+    Write approve(pair: PairId, approval: &Approval) -> ();
+    Write set_walked(pair: PairId, at: Timestamp) -> ();
+    Write set_passed(pair: PairId, at: Timestamp) -> ();
+    Read counts(pair: PairId) -> PairCounts;
+    Read pauses() -> Vec<Pause>;
+    Write pause(pause: &Pause) -> ();
+    Write resume(scope: &PauseScope) -> bool;
+});
+
+forward!(Rows {
+    Read row(catalog: &str, id: &LocalId) -> Option<LocalRow>;
+    Read rows(catalog: &str, search: Option<&str>, after: Option<&LocalId>, limit: usize) -> RowPage;
+    Read count_rows(catalog: &str) -> u64;
+    Write insert_row(catalog: &str, fields: &Record) -> LocalRow;
+    Write update_row(catalog: &str, id: &LocalId, fields: &Record) -> Option<LocalRow>;
+    Write delete_row(catalog: &str, id: &LocalId) -> bool;
+});
+
+forward!(Operator {
+    Read audit(entry: &AuditEntry) -> ();
+    Read audits(limit: usize) -> Vec<AuditEntry>;
+    Read history(filter: &HistoryFilter, before: Option<i64>, limit: usize) -> Vec<HistoryRow>;
+    Read add_token(token: &ApiToken) -> ();
+    Read tokens() -> Vec<ApiToken>;
+    Read revoke_token(name: &str, at: Timestamp) -> bool;
+    Read touch_token(hash: &str, at: Timestamp) -> ();
+});

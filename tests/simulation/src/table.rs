@@ -1,0 +1,205 @@
+//! The user's table, written by other programs: in memory, or a real SQLite file.
+
+use crate::plan::TABLE;
+use bothways_model::{Catalog, LocalId, LocalRow, Record, Timestamp, Value};
+use bothways_sql::Sql;
+use bothways_store::{MemoryStore, Rows, Store};
+use futures::FutureExt;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions};
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The catalog.
+pub(crate) const CUSTOMERS: &str = "customers";
+
+/// The user's table as another program reaches it. Every call is one transaction of that program.
+pub(crate) trait Table: Send + Sync {
+    /// All rows, by key.
+    fn rows(&self) -> Vec<LocalRow>;
+    /// Inserts; `None` if the table refuses.
+    fn insert(&self, fields: Record, at: Timestamp) -> Option<LocalId>;
+    /// Sets fields. False if there is no such row, or it is refused.
+    fn update(&self, id: &LocalId, fields: Record, at: Timestamp) -> bool;
+    /// Deletes. False if there is no such row.
+    fn delete(&self, id: &LocalId, at: Timestamp) -> bool;
+    /// Changes a key. False if that is refused.
+    fn rekey(&self, old: &LocalId, new: &LocalId, at: Timestamp) -> bool;
+    /// Swaps two keys in one transaction. False if that is refused.
+    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool;
+    /// A store for one more process.
+    fn store(&self) -> Backing;
+}
+
+/// A store, and how a call of it is carried out within one step.
+#[derive(Clone)]
+pub(crate) struct Backing {
+    pub(crate) store: Arc<dyn Store>,
+    /// What drives it, where its calls really wait for something.
+    pub(crate) runtime: Option<Arc<Runtime>>,
+}
+
+impl Backing {
+    /// Carries a call out, at once.
+    pub(crate) fn run<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        match &self.runtime {
+            Some(runtime) => Some(runtime.block_on(call)),
+            None => call.now_or_never(),
+        }
+    }
+}
+
+/// The in-memory store's table.
+pub(crate) struct InMemory {
+    store: MemoryStore,
+}
+
+impl InMemory {
+    pub(crate) fn new(catalog: Catalog) -> Self {
+        Self { store: MemoryStore::new([catalog]) }
+    }
+}
+
+impl Table for InMemory {
+    fn rows(&self) -> Vec<LocalRow> {
+        let page = self.store.rows(CUSTOMERS, None, None, 10_000).now_or_never();
+        page.and_then(Result::ok).map(|page| page.rows).unwrap_or_default()
+    }
+
+    fn insert(&self, fields: Record, at: Timestamp) -> Option<LocalId> {
+        self.store.foreign().insert(CUSTOMERS, fields, at).ok()
+    }
+
+    fn update(&self, id: &LocalId, fields: Record, at: Timestamp) -> bool {
+        self.store.foreign().update(CUSTOMERS, id, fields, at).unwrap_or(false)
+    }
+
+    fn delete(&self, id: &LocalId, at: Timestamp) -> bool {
+        self.store.foreign().delete(CUSTOMERS, id, at).unwrap_or(false)
+    }
+
+    fn rekey(&self, old: &LocalId, new: &LocalId, at: Timestamp) -> bool {
+        self.store.foreign().rekey(CUSTOMERS, old, new, at).unwrap_or(false)
+    }
+
+    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool {
+        self.store.foreign().swap(CUSTOMERS, a, b, spare, at).is_ok()
+    }
+
+    fn store(&self) -> Backing {
+        Backing { store: Arc::new(self.store.clone()), runtime: None }
+    }
+}
+
+/// A SQLite file of its own, with a connection of another program.
+pub(crate) struct InSqlite {
+    runtime: Arc<Runtime>,
+    sql: Sql,
+    user: Mutex<SqliteConnection>,
+    _folder: TempDir,
+}
+
+impl InSqlite {
+    /// Makes the file and installs the engine's tables and triggers.
+    ///
+    /// # Errors
+    /// The database cannot be made; in words.
+    pub(crate) fn new(catalog: Catalog) -> Result<Self, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| format!("no runtime for SQLite: {error}"))?;
+        let memory = std::path::Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let folder = folder.map_err(|error| format!("no folder for SQLite: {error}"))?;
+        let path = folder.path().join("simulated.db");
+        let (sql, user) = runtime
+            .block_on(async {
+                let options = SqliteConnectOptions::new()
+                    .filename(&path)
+                    .create_if_missing(true)
+                    .busy_timeout(std::time::Duration::from_secs(5));
+                let mut user = options.connect().await.map_err(|error| error.to_string())?;
+                sqlx::raw_sql(TABLE).execute(&mut user).await.map_err(|error| error.to_string())?;
+                let sql = Sql::open(&format!("sqlite://{}", path.display()), vec![catalog])
+                    .await
+                    .map_err(|error| error.to_string())?;
+                sql.migrate().await.map_err(|error| error.to_string())?;
+                Ok::<_, String>((sql, user))
+            })
+            .map_err(|error| format!("SQLite: {error}"))?;
+        Ok(Self { runtime: Arc::new(runtime), sql, user: Mutex::new(user), _folder: folder })
+    }
+
+    /// Carries statements out; how many rows the last changed, `None` if one is refused.
+    fn execute(&self, statements: &str) -> Option<u64> {
+        let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *user);
+        self.runtime.block_on(done).ok().map(|done| done.rows_affected())
+    }
+}
+
+/// A value as SQL. The users of this file write text and whole numbers.
+fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Int(number) => number.to_string(),
+        other => format!("'{}'", other.to_text().replace('\'', "''")),
+    }
+}
+
+impl Table for InSqlite {
+    fn rows(&self) -> Vec<LocalRow> {
+        let page = self.runtime.block_on(self.sql.rows(CUSTOMERS, None, None, 10_000));
+        page.map(|page| page.rows).unwrap_or_default()
+    }
+
+    fn insert(&self, fields: Record, _at: Timestamp) -> Option<LocalId> {
+        let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
+        let values: Vec<String> = fields.iter().map(|(_, value)| literal(value)).collect();
+        let statement =
+            format!("INSERT INTO customers ({}) VALUES ({})", names.join(", "), values.join(", "));
+        self.execute(&statement)?;
+        let named = fields.get("id").map(|value| LocalId(value.to_text()));
+        named.or_else(|| {
+            let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+            let last = sqlx::query_scalar::<_, i64>("SELECT max(id) FROM customers").fetch_one(&mut *user);
+            self.runtime.block_on(last).ok().map(|id| LocalId(id.to_string()))
+        })
+    }
+
+    fn update(&self, id: &LocalId, fields: Record, _at: Timestamp) -> bool {
+        let sets: Vec<String> =
+            fields.iter().map(|(name, value)| format!("{name} = {}", literal(value))).collect();
+        let statement = format!("UPDATE customers SET {} WHERE id = {}", sets.join(", "), id.as_str());
+        self.execute(&statement).is_some_and(|changed| changed > 0)
+    }
+
+    fn delete(&self, id: &LocalId, _at: Timestamp) -> bool {
+        self.execute(&format!("DELETE FROM customers WHERE id = {}", id.as_str()))
+            .is_some_and(|changed| changed > 0)
+    }
+
+    fn rekey(&self, old: &LocalId, new: &LocalId, _at: Timestamp) -> bool {
+        let statement = format!("UPDATE customers SET id = {} WHERE id = {}", new.as_str(), old.as_str());
+        self.execute(&statement).is_some_and(|changed| changed > 0)
+    }
+
+    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, _at: Timestamp) -> bool {
+        let (a, b, spare) = (a.as_str(), b.as_str(), spare.as_str());
+        let done = self.execute(&format!(
+            "BEGIN IMMEDIATE; UPDATE customers SET id = {spare} WHERE id = {a}; UPDATE customers SET id = {a} WHERE id = {b};
+             UPDATE customers SET id = {b} WHERE id = {spare}; COMMIT"
+        ));
+        if done.is_none() {
+            self.execute("ROLLBACK");
+        }
+        done.is_some()
+    }
+
+    fn store(&self) -> Backing {
+        Backing { store: Arc::new(self.sql.clone()), runtime: Some(self.runtime.clone()) }
+    }
+}
