@@ -149,7 +149,7 @@ impl Run {
         while self.sim.executor.now() < moment {
             self.steps += 1;
             if self.steps > STEPS {
-                self.violations.push(format!("no end after {STEPS} steps"));
+                self.violations.push(format!("liveness: no end after {STEPS} steps"));
                 return false;
             }
             self.tell_of_links();
@@ -157,11 +157,11 @@ impl Run {
                 Ok(Step::Polled { task, name }) => self.sim.note(name, task, 2),
                 Ok(Step::Advanced) => {}
                 Ok(Step::Idle) => {
-                    self.violations.push("nothing will ever happen again".to_owned());
+                    self.violations.push("liveness: nothing will ever happen again".to_owned());
                     return false;
                 }
                 Err(panic) => {
-                    self.violations.push(format!("task `{}` panicked: {}", panic.task, panic.message));
+                    self.violations.push(format!("panic: task `{}` panicked: {}", panic.task, panic.message));
                     return false;
                 }
             }
@@ -274,7 +274,7 @@ impl Run {
                 }
             }
             if passed > LIVENESS {
-                self.violations.extend(open.into_iter().map(|what| format!("not converged: {what}")));
+                self.violations.extend(open.into_iter().map(|what| format!("convergence: {what}")));
                 return false;
             }
         }
@@ -316,7 +316,7 @@ impl Run {
                 // A side that lists nothing although there are links stops it (rule 59).
                 let empty = self.sim.table.rows().is_empty() || self.sim.stripe().customer_count() == 0;
                 if !empty {
-                    self.violations.push("a full pass did not end within 5 minutes".to_owned());
+                    self.violations.push("liveness: a full pass did not end within 5 minutes".to_owned());
                 }
                 return;
             }
@@ -326,23 +326,26 @@ impl Run {
         drop(ledger);
         if after != before {
             self.violations.push(format!(
-                "a full pass over what was in step made {} remote writes and {} row writes",
+                "second pass: over what was in step it made {} remote writes and {} row writes",
                 after.0 - before.0,
                 after.1 - before.1
             ));
         }
         let open = self.unsettled();
-        self.violations.extend(open.into_iter().map(|what| format!("after a full pass: {what}")));
+        self.violations.extend(open.into_iter().map(|what| format!("second pass: {what}")));
     }
 
     /// The checkers that look at the whole run.
     fn check_all(&mut self) {
         let Some(snapshot) = self.snapshot(true) else { return };
         let ledger = self.sim.ledger();
-        let mut found = once(&snapshot, &ledger);
-        found.extend(deletes(&snapshot, &self.sim.plan, &ledger));
-        found.extend(register(&self.sim, &snapshot, &ledger));
-        found.extend(budget(&self.sim, &snapshot, &ledger));
+        let named = |checker: &str, all: Vec<String>| -> Vec<String> {
+            all.into_iter().map(|violation| format!("{checker}: {violation}")).collect()
+        };
+        let mut found = named("one record per row", once(&snapshot, &ledger));
+        found.extend(named("delete evidence", deletes(&snapshot, &self.sim.plan, &ledger)));
+        found.extend(named("register", register(&self.sim, &snapshot, &ledger)));
+        found.extend(named("write budget", budget(&self.sim, &snapshot, &ledger)));
         drop(ledger);
         if self.sim.trace().prints() && !(found.is_empty() && self.violations.is_empty()) {
             for link in &snapshot.links {
