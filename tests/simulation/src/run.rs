@@ -1,6 +1,6 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
-use crate::check::{Snapshot, budget, deletes, once, register, unsettled};
+use crate::check::{Snapshot, budget, deletes, once, patience, register, unsettled};
 use crate::counters::Counters;
 use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
@@ -267,6 +267,9 @@ impl Run {
             if passed > due {
                 asked += 1;
                 if asked == 1 {
+                    let impatient =
+                        self.snapshot(false).map(|snapshot| patience(&snapshot)).unwrap_or_default();
+                    self.violations.extend(impatient.into_iter().map(|what| format!("patience: {what}")));
                     outside::ask(&self.fleet, |running| Box::pin(outside::replay_all(running)));
                 } else {
                     self.sim.count("pass_for_convergence");
