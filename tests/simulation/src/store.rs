@@ -6,10 +6,10 @@ use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Seq, Timestamp};
 use bothways_store::{
-    ApiToken, Approval, AuditEntry, Capture, Delivery, Group, HistoryFilter, HistoryRow, Intake, Intent,
-    KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
-    ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError, StoreErrorKind,
-    Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkQueue,
+    ApiToken, Approval, AuditEntry, Capture, Delivery, Erased, Group, HistoryFilter, HistoryRow, Intake,
+    Intent, KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs,
+    Parked, ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError,
+    StoreErrorKind, Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkQueue,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -141,6 +141,7 @@ impl Capture for SimStore {
 forward!(WorkQueue {
     Write signal(now: Timestamp, signals: &[Signal]) -> ();
     Write take(take: Take<'_>) -> Vec<Taken>;
+    Write relay_and_take(limit: usize, take: Take<'_>) -> (Relayed, Vec<Taken>);
     Read next_due(pairs: &[PairId]) -> Option<Timestamp>;
     Read parked(filter: &ParkedFilter, after: Option<WorkId>, limit: usize) -> Vec<Work>;
     Read work(id: WorkId) -> Option<Work>;
@@ -209,4 +210,5 @@ forward!(Operator {
     Read tokens() -> Vec<ApiToken>;
     Read revoke_token(name: &str, at: Timestamp) -> bool;
     Read touch_token(hash: &str, at: Timestamp) -> ();
+    Write erase(pair: PairId, local: Option<&LocalId>, remote: Option<&RemoteId>) -> Erased;
 });
