@@ -178,7 +178,10 @@ impl Look {
                 let change = FieldChange { before: conflict.remote, after: Some(write.sent.clone()) };
                 resolved.insert(write.label.clone(), change);
             }
-            link.body.late.retain(|l| l.field != write.label);
+            if write.rule == 24 {
+                // It has arrived, and cannot arrive again.
+                link.body.late.retain(|l| l.field != write.label);
+            }
             flap::remember(&mut link.body.recent, &write.label, Side::Remote, &write.sent, self.now);
             let mut nowhere = FieldBase::default();
             let base = match planted::is(Bug::ConfirmationWaitsForRow) {

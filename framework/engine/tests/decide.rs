@@ -3,10 +3,12 @@
 // The number of cases is printed, since it is published.
 #![allow(clippy::print_stdout)]
 
-use bothways_engine::decide::{Action, LocalSight, RecordAction, RemoteSight, Sight, Verdict, decide};
+use bothways_engine::decide::{
+    Action, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+};
 use bothways_mapping::{Mapping, SourceFile, load};
 use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
-use bothways_store::{FieldBase, LinkBody, LinkState};
+use bothways_store::{Choice, Conflict, FieldBase, Keep, LinkBody, LinkState};
 use std::sync::Arc;
 
 const CONNECTOR: &str = r#"
@@ -236,4 +238,66 @@ fn two_fields_do_not_touch_each_other() {
     }
     println!("decided {count} cases of two fields");
     assert_eq!(count, 2 * 256 * 256);
+}
+
+fn value(text: &str) -> Option<Value> {
+    Some(Value::Text(text.into()))
+}
+
+/// Both sides changed `x`, to `a` and `b`, at these seconds of the two clocks.
+fn with_times(mapping: &Mapping, local: Option<i64>, remote: Option<i64>) -> Action {
+    let at = |seconds| Timestamp::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds);
+    let changed = local.map(|seconds| ("x".to_owned(), at(seconds)));
+    let body = LinkBody { local_changed: changed.into_iter().collect(), ..LinkBody::default() };
+    both_changed(mapping, body, remote.map(at))
+}
+
+fn both_changed(mapping: &Mapping, mut body: LinkBody, changed_at: Option<Timestamp>) -> Action {
+    let fields = Record::from_iter([("x", Value::Text("a".into())), ("y", Value::Null)]);
+    let row = LocalRow { id: LocalId::from("1"), fields, deleted_at: None };
+    let seen = Record::from_iter([("x", Value::Text("b".into())), ("y", Value::Null)]);
+    body.base.insert("x".into(), FieldBase { local: value("old"), remote: value("old") });
+    body.base.insert("y".into(), FieldBase { local: Some(Value::Null), remote: Some(Value::Null) });
+    let record = RemoteRecord { fields: &seen, changed_at };
+    let sight = Sight {
+        mapping,
+        local: LocalSight::Row(&row),
+        remote: RemoteSight::Record(record),
+        body: &body,
+        state: LinkState::Linked,
+        now: Timestamp::UNIX_EPOCH + chrono::TimeDelta::days(100),
+    };
+    decide(&sight).verdicts[0].action.clone()
+}
+
+/// `newest` goes by when values changed, not by when they came in (rule 12).
+#[test]
+fn the_later_change_wins_and_a_tie_is_the_remote_sides() {
+    let mapping = mapping("newest", "both");
+    assert_eq!(with_times(&mapping, Some(500_000), Some(100_000)), Action::Push);
+    assert_eq!(with_times(&mapping, Some(100_000), Some(500_000)), Action::Pull);
+    assert_eq!(with_times(&mapping, Some(500_000), Some(500_000)), Action::Pull);
+    assert_eq!(with_times(&mapping, None, Some(100_000)), Action::Pull);
+    assert_eq!(with_times(&mapping, Some(500_000), None), Action::Pull);
+}
+
+/// A person chose for two values; if one has moved since, the choice says nothing (rule 11).
+#[test]
+fn a_choice_holds_only_for_the_values_it_was_made_for() {
+    let mapping = mapping("manual", "both");
+    let chosen = |local: &str, remote: &str| {
+        let choice = Choice { keep: Keep::Remote, by: "somebody".into() };
+        let conflict = Conflict {
+            local: value(local),
+            remote: value(remote),
+            since: Timestamp::UNIX_EPOCH,
+            first_contact: false,
+            choice: Some(choice),
+        };
+        let conflicts = [("x".to_owned(), conflict)].into_iter().collect();
+        both_changed(&mapping, LinkBody { conflicts, ..LinkBody::default() }, None)
+    };
+    assert_eq!(chosen("a", "b"), Action::Pull);
+    assert_eq!(chosen("an earlier one", "b"), Action::Conflict { first_contact: false });
+    assert_eq!(chosen("a", "an earlier one"), Action::Conflict { first_contact: false });
 }

@@ -1,4 +1,4 @@
-//! The named scenarios P01 to P39 of the rules, as far as one service and one database show them: each test has the scenario's
+//! The named scenarios P01 to P40 of the rules, as far as one service and one database show them: each test has the scenario's
 //! number in its name, builds a whole world in virtual time and lets it run.
 // A world binds the ports to tokio's virtual clock; the bans are for the engine.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -6,6 +6,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod absences;
 mod crashes;
 mod creates;
 mod deletes;
