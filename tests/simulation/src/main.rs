@@ -1,5 +1,7 @@
 //! `tests/simulate`: runs seeds, on all cores, and says which of them broke a promise.
 
+mod planted;
+
 use bothways_simulation::{Counters, FLOWS, Flow, Options, Outcome, simulate};
 use clap::Parser;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ struct Arguments {
     /// Begin no further seed after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
+    #[command(flatten)]
+    planted: planted::Planted,
 }
 
 /// What all threads add to.
@@ -79,6 +83,10 @@ fn main() -> ExitCode {
     };
     if arguments.crash_points {
         return crash_points(&arguments, threads);
+    }
+    let options = Options { workers: arguments.workers, sqlite: arguments.sqlite, trace: arguments.trace };
+    if let Some(code) = arguments.planted.run(options, threads, guarded) {
+        return code;
     }
     let tally = Mutex::new(Tally::default());
     let next = AtomicU64::new(arguments.from);

@@ -1,6 +1,6 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
-use crate::check::{Snapshot, budget, deletes, once, register, unsettled};
+use crate::check::{Snapshot, budget, deletes, once, patience, register, unsettled};
 use crate::counters::Counters;
 use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
@@ -149,7 +149,7 @@ impl Run {
         while self.sim.executor.now() < moment {
             self.steps += 1;
             if self.steps > STEPS {
-                self.violations.push(format!("no end after {STEPS} steps"));
+                self.violations.push(format!("liveness: no end after {STEPS} steps"));
                 return false;
             }
             self.tell_of_links();
@@ -157,11 +157,11 @@ impl Run {
                 Ok(Step::Polled { task, name }) => self.sim.note(name, task, 2),
                 Ok(Step::Advanced) => {}
                 Ok(Step::Idle) => {
-                    self.violations.push("nothing will ever happen again".to_owned());
+                    self.violations.push("liveness: nothing will ever happen again".to_owned());
                     return false;
                 }
                 Err(panic) => {
-                    self.violations.push(format!("task `{}` panicked: {}", panic.task, panic.message));
+                    self.violations.push(format!("panic: task `{}` panicked: {}", panic.task, panic.message));
                     return false;
                 }
             }
@@ -274,6 +274,9 @@ impl Run {
             if passed > due {
                 asked += 1;
                 if asked == 1 {
+                    let impatient =
+                        self.snapshot(false).map(|snapshot| patience(&snapshot)).unwrap_or_default();
+                    self.violations.extend(impatient.into_iter().map(|what| format!("patience: {what}")));
                     outside::ask(&self.fleet, |running| Box::pin(outside::replay_all(running)));
                 } else {
                     self.sim.count("pass_for_convergence");
@@ -281,7 +284,7 @@ impl Run {
                 }
             }
             if passed > LIVENESS {
-                self.violations.extend(open.into_iter().map(|what| format!("not converged: {what}")));
+                self.violations.extend(open.into_iter().map(|what| format!("convergence: {what}")));
                 return false;
             }
         }
@@ -322,7 +325,7 @@ impl Run {
                 // A side that lists nothing although there are links stops it (rule 59).
                 let empty = self.sim.table.rows().is_empty() || self.sim.stripe().customer_count() == 0;
                 if !empty {
-                    self.violations.push("a full pass did not end within 5 minutes".to_owned());
+                    self.violations.push("liveness: a full pass did not end within 5 minutes".to_owned());
                 }
                 return;
             }
@@ -334,23 +337,26 @@ impl Run {
         let chosen = self.snapshot(false).is_none_or(|snapshot| snapshot.parked_groups() != groups);
         if after != before && !chosen {
             self.violations.push(format!(
-                "a full pass over what was in step made {} remote writes and {} row writes",
+                "second pass: over what was in step it made {} remote writes and {} row writes",
                 after.0 - before.0,
                 after.1 - before.1
             ));
         }
         let open = self.unsettled();
-        self.violations.extend(open.into_iter().map(|what| format!("after a full pass: {what}")));
+        self.violations.extend(open.into_iter().map(|what| format!("second pass: {what}")));
     }
 
     /// The checkers that look at the whole run.
     fn check_all(&mut self) {
         let Some(snapshot) = self.snapshot(true) else { return };
         let ledger = self.sim.ledger();
-        let mut found = once(&snapshot, &ledger);
-        found.extend(deletes(&snapshot, &self.sim.plan, &ledger));
-        found.extend(register(&self.sim, &snapshot, &ledger));
-        found.extend(budget(&self.sim, &snapshot, &ledger));
+        let named = |checker: &str, all: Vec<String>| -> Vec<String> {
+            all.into_iter().map(|violation| format!("{checker}: {violation}")).collect()
+        };
+        let mut found = named("one record per row", once(&snapshot, &ledger));
+        found.extend(named("delete evidence", deletes(&snapshot, &self.sim.plan, &ledger)));
+        found.extend(named("register", register(&self.sim, &snapshot, &ledger)));
+        found.extend(named("write budget", budget(&self.sim, &snapshot, &ledger)));
         drop(ledger);
         if self.sim.trace().prints() && !(found.is_empty() && self.violations.is_empty()) {
             for link in &snapshot.links {

@@ -4,12 +4,14 @@ mod budget;
 mod converged;
 mod deletes;
 mod once;
+mod patience;
 mod register;
 
 pub(crate) use budget::budget;
 pub(crate) use converged::unsettled;
 pub(crate) use deletes::deletes;
 pub(crate) use once::once;
+pub(crate) use patience::patience;
 pub(crate) use register::register;
 
 use crate::sim::Sim;

@@ -1,0 +1,242 @@
+//! `tests/simulate --planted all`: makes every known mistake on purpose and says what finds it.
+//!
+//! The same seeds are run as ever, in a build that makes one mistake at a time. A seed counts only if it is clean without the mistake.
+//! What no seed can show (SQL, signatures, a service that pages) is shown by another suite, which is really run.
+
+use bothways_model::planted::{self, Bug};
+use bothways_simulation::{Options, Outcome};
+use clap::Args;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Which mistakes are made.
+#[derive(Debug, Args)]
+pub(crate) struct Planted {
+    /// Make known mistakes, one after the other, and say what finds each: `all`, `sample` (quick ones), or numbers such as 3,17.
+    #[arg(long)]
+    planted: Option<String>,
+    /// Give up on a mistake after so many seeds.
+    #[arg(long, default_value_t = 2_000)]
+    planted_seeds: u64,
+}
+
+/// A suite that shows what the simulation cannot: package, and the tests to run.
+struct Suite {
+    package: &'static str,
+    tests: &'static str,
+}
+
+/// What seeds cannot show, and who shows it.
+const ELSEWHERE: &[(Bug, Suite)] = &[
+    // Stripe's customers have no time of change, and an operator who resolves a conflict is refused before it is stored.
+    (Bug::NewestByArrival, engine("test(the_later_change_wins)")),
+    (Bug::StaleChoiceCarriedOut, engine("test(a_choice_holds_only)")),
+    // The table of a simulation has no triggers.
+    (Bug::RowNotReadBack, store("test(row_part::)")),
+    (Bug::FlapGuardOff, engine("test(parked_as_flapping)")),
+    // Stripe replays by key, so a write is given up only where somebody else has changed the same field meanwhile.
+    (Bug::LateEchoForgotten, engine("test(an_abandoned_write)")),
+    // Stripe shows deleted records; a 404 is another account's, and no row is lost without a trigger.
+    (Bug::BareAbsenceIsADelete, engine("test(one_404)")),
+    (Bug::MissingTakenForDeleted, engine("test(p33)")),
+    // Stripe forgets no page cursor.
+    (Bug::HalfAWalkIsAWalk, engine("test(a_refused_page_cursor)")),
+    // One writer at a time: numbers are given out in the order of commits.
+    (Bug::OutboxByIdGreaterThan, store("test(a_change_that_commits)")),
+    // Work rows have numbers of their own, so only a token can be mistaken, after three turns of one lease.
+    (Bug::CountersPerRow, store("test(tokens_are_never_reused)")),
+    // Nobody forges anything here.
+    (Bug::SignatureNotChecked, rest("test(signature)")),
+    (Bug::OldSignatureAccepted, rest("test(signature)")),
+    // A process may learn of a pause some seconds later.
+    (Bug::PauseIgnored, engine("test(a_pause_holds)")),
+];
+
+const fn engine(tests: &'static str) -> Suite {
+    Suite { package: "bothways-engine", tests }
+}
+
+const fn store(tests: &'static str) -> Suite {
+    Suite { package: "bothways-store", tests }
+}
+
+const fn rest(tests: &'static str) -> Suite {
+    Suite { package: "bothways-connector-rest", tests }
+}
+
+/// Found within a few seeds each.
+const SAMPLE: &[Bug] = &[
+    Bug::WholeAnswerAsBase,
+    Bug::BaseMovedOnSend,
+    Bug::ComparedByBytes,
+    Bug::UncertainTakenForFailed,
+    Bug::NoIntentBeforeCall,
+    Bug::StampNotSet,
+    Bug::RekeyAsDeleteAndInsert,
+    Bug::OneRecordTwoLinks,
+    Bug::TakenIsDone,
+    Bug::ListPageIsTheRecord,
+];
+
+/// What found a mistake.
+struct Found {
+    by: String,
+    seeds: u64,
+}
+
+impl Planted {
+    /// The mistakes that were asked for; `None` if none were.
+    ///
+    /// # Errors
+    /// In words.
+    fn wanted(&self) -> Option<Result<Vec<Bug>, String>> {
+        let text = self.planted.as_deref()?;
+        Some(match text {
+            "all" => Ok(Bug::ALL.to_vec()),
+            "sample" => Ok(SAMPLE.to_vec()),
+            list => list
+                .split(',')
+                .map(|number| number.trim().parse().ok().and_then(Bug::numbered).ok_or(number))
+                .collect::<Result<_, _>>()
+                .map_err(|number| {
+                    format!("there is no planted bug `{number}`; there are 1 to {}", Bug::ALL.len())
+                }),
+        })
+    }
+
+    /// Makes the mistakes that were asked for. `None` if none were.
+    pub(crate) fn run(
+        &self,
+        options: Options,
+        threads: usize,
+        run: fn(u64, Options) -> Outcome,
+    ) -> Option<ExitCode> {
+        let wanted = match self.wanted()? {
+            Ok(wanted) => wanted,
+            Err(why) => {
+                crate::say(&why);
+                return Some(ExitCode::FAILURE);
+            }
+        };
+        if !planted::choose(wanted.first().copied()) {
+            crate::say("this build makes no mistakes; tests/simulate builds one that does");
+            return Some(ExitCode::FAILURE);
+        }
+        crate::say("| no. | planted bug | what is wrong | found by | seeds |");
+        crate::say("|---|---|---|---|---|");
+        let (mut simulated, mut elsewhere, mut missed) = (0, 0, 0);
+        for bug in &wanted {
+            let hunt = Hunt { bug: *bug, seeds: self.planted_seeds, options, run };
+            let suite = ELSEWHERE.iter().find(|(of, _)| of == bug).map(|(_, suite)| suite);
+            let found = match suite {
+                Some(suite) => run_suite(*bug, suite).map(|by| Found { by, seeds: 0 }),
+                None => hunt.hunt(threads),
+            };
+            let (by, seeds) = match &found {
+                Some(found) if suite.is_some() => {
+                    elsewhere += 1;
+                    (found.by.as_str(), "-".to_owned())
+                }
+                Some(found) => {
+                    simulated += 1;
+                    (found.by.as_str(), found.seeds.to_string())
+                }
+                None => {
+                    missed += 1;
+                    ("NOT FOUND", self.planted_seeds.to_string())
+                }
+            };
+            crate::say(&format!("| {} | {} | {} | {by} | {seeds} |", bug.number(), bug.name(), bug.about()));
+        }
+        planted::choose(None);
+        crate::say(&format!(
+            "{} planted bugs: {simulated} found by simulation, {elsewhere} by another suite, {missed} not found",
+            wanted.len()
+        ));
+        Some(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// The search for one mistake.
+struct Hunt {
+    bug: Bug,
+    seeds: u64,
+    options: Options,
+    run: fn(u64, Options) -> Outcome,
+}
+
+impl Hunt {
+    /// Runs seeds until one shows the mistake.
+    fn hunt(&self, threads: usize) -> Option<Found> {
+        let mut from = 1;
+        while let Some((seed, violation)) = self.first(from, threads) {
+            planted::choose(None);
+            let clean = (self.run)(seed, self.options).violations.is_empty();
+            if clean {
+                return Some(Found { by: checker(&violation), seeds: seed });
+            }
+            from = seed + 1;
+        }
+        None
+    }
+
+    /// The first seed from `from` on that fails with the mistake, and how.
+    fn first(&self, from: u64, threads: usize) -> Option<(u64, String)> {
+        planted::choose(Some(self.bug));
+        let next = AtomicU64::new(from);
+        let first: Mutex<Option<(u64, String)>> = Mutex::default();
+        let stop = AtomicU64::new(self.seeds + 1);
+        std::thread::scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|| {
+                    loop {
+                        let seed = next.fetch_add(1, Ordering::Relaxed);
+                        if seed >= stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let outcome = (self.run)(seed, self.options);
+                        if let Some(violation) = outcome.violations.into_iter().next() {
+                            stop.fetch_min(seed, Ordering::Relaxed);
+                            let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+                            if first.as_ref().is_none_or(|(earliest, _)| seed < *earliest) {
+                                *first = Some((seed, violation));
+                            }
+                        }
+                    }
+                });
+            }
+        });
+        first.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The checker that a violation begins with.
+fn checker(violation: &str) -> String {
+    violation.split(':').next().unwrap_or_default().to_owned()
+}
+
+/// Runs a suite that knows nothing of mistakes; the failed test if it finds this one.
+fn run_suite(bug: Bug, suite: &Suite) -> Option<String> {
+    let output = Command::new("cargo")
+        .args([
+            "nextest",
+            "run",
+            "--locked",
+            "--all-features",
+            "--color",
+            "never",
+            "-p",
+            suite.package,
+            "-E",
+            suite.tests,
+        ])
+        .env("BOTHWAYS_PLANTED", bug.number().to_string())
+        .output()
+        .ok()?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    let failed = words
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("FAIL [")?.split_once("] ").map(|(_, test)| test));
+    failed.map(|test| format!("`{}`", test.trim()))
+}
