@@ -66,7 +66,18 @@ const fn rest(tests: &'static str) -> Suite {
 }
 
 /// Found within a few seeds each.
-const SAMPLE: &[Bug] = &[];
+const SAMPLE: &[Bug] = &[
+    Bug::WholeAnswerAsBase,
+    Bug::BaseMovedOnSend,
+    Bug::ComparedByBytes,
+    Bug::UncertainTakenForFailed,
+    Bug::NoIntentBeforeCall,
+    Bug::StampNotSet,
+    Bug::RekeyAsDeleteAndInsert,
+    Bug::OneRecordTwoLinks,
+    Bug::TakenIsDone,
+    Bug::ListPageIsTheRecord,
+];
 
 /// What found a mistake.
 struct Found {
