@@ -6,10 +6,10 @@ use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Seq, Timestamp};
 use bothways_store::{
-    ApiToken, Approval, AuditEntry, Capture, Delivery, Group, HistoryFilter, HistoryRow, Intake, Intent,
-    KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
-    ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError, StoreErrorKind,
-    Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkQueue,
+    ApiToken, Approval, AuditEntry, Capture, Delivery, Erased, Group, HistoryFilter, HistoryRow, Intake,
+    Intent, KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs,
+    Parked, ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError,
+    StoreErrorKind, Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkQueue,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -141,6 +141,7 @@ impl Capture for SimStore {
 forward!(WorkQueue {
     Write signal(now: Timestamp, signals: &[Signal]) -> ();
     Write take(take: Take<'_>) -> Vec<Taken>;
+    Write relay_and_take(limit: usize, take: Take<'_>) -> (Relayed, Vec<Taken>);
     Read next_due(pairs: &[PairId]) -> Option<Timestamp>;
     Read parked(filter: &ParkedFilter, after: Option<WorkId>, limit: usize) -> Vec<Work>;
     Read work(id: WorkId) -> Option<Work>;
@@ -202,6 +203,7 @@ forward!(Rows {
 });
 
 forward!(Operator {
+    Write erase(pair: PairId, local: Option<&LocalId>, remote: Option<&RemoteId>) -> Erased;
     Read audit(entry: &AuditEntry) -> ();
     Read audits(limit: usize) -> Vec<AuditEntry>;
     Read history(filter: &HistoryFilter, before: Option<i64>, limit: usize) -> Vec<HistoryRow>;
