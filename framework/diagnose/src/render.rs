@@ -42,7 +42,7 @@ fn one(finding: &Finding, source: Option<&str>, renderer: &Renderer) -> String {
         Severity::Warning => Level::WARNING,
         Severity::Note => Level::NOTE,
     };
-    let message = redact(&finding.message);
+    let message = abridged(redact(&finding.message));
     let title = level.primary_title(message.as_ref()).id(finding.code.as_str());
     // A file that is too large is named, not shown.
     let line = source
@@ -61,9 +61,19 @@ fn one(finding: &Finding, source: Option<&str>, renderer: &Renderer) -> String {
         }
     };
     if let Some(help) = &finding.help {
-        group = group.element(Level::HELP.message(redact(help)));
+        group = group.element(Level::HELP.message(abridged(redact(help))));
     }
     renderer.render(&[group])
+}
+
+/// A text with its middle left out if it is longer than anybody reads: it may quote a name of any length.
+fn abridged(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let head: String = text.chars().take(LONGEST / 8).collect();
+    let tail: Vec<char> = text.chars().rev().take(LONGEST / 8).collect();
+    Cow::Owned(format!("{head} … {}", tail.into_iter().rev().collect::<String>()))
 }
 
 /// The first line of a finding's place, which is all that is shown of it.

@@ -203,7 +203,6 @@ forward!(Rows {
 });
 
 forward!(Operator {
-    Write erase(pair: PairId, local: Option<&LocalId>, remote: Option<&RemoteId>) -> Erased;
     Read audit(entry: &AuditEntry) -> ();
     Read audits(limit: usize) -> Vec<AuditEntry>;
     Read history(filter: &HistoryFilter, before: Option<i64>, limit: usize) -> Vec<HistoryRow>;
