@@ -56,6 +56,10 @@ fn few_arenas() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
+    // Started through a loader (`ld.so bothways`), the running file is the loader.
+    if program.file_name() != Some(std::ffi::OsStr::new(env!("CARGO_BIN_NAME"))) {
+        return;
+    }
     let mut words = std::env::args_os();
     let mut again = std::process::Command::new(program);
     if let Some(name) = words.next() {
