@@ -11,7 +11,6 @@ mod connect;
 mod dialect;
 mod erasure;
 mod error;
-mod index_head;
 mod inspect;
 mod intake;
 mod keys;

@@ -1,14 +1,13 @@
 //! Noticing commits, whoever makes them.
 //!
-//! The database's folder is watched for writes to the database's files; a write is followed by a few quick looks at the head of the
-//! log's index (`index_head.rs`), which every commit changes, because the log is written before the commit is visible. Only what
-//! `data_version` confirms counts, and only where something is captured that nobody has relayed: most commits are the engine's own. A slow
-//! look at `data_version` covers whatever folder and index do not tell. All of this is on a thread of its own: looks a fraction of a
-//! millisecond apart need no timer wheel, and an idle engine costs four looks a second.
+//! The database's folder is watched for writes to the database's files; a write is followed by a few quick looks at `data_version`, which
+//! another connection's commit changes, because the log is written before the commit is visible. Only where something is captured that
+//! nobody has relayed is anybody woken: most commits are the engine's own. A slow look at `data_version` covers whatever the folder does
+//! not tell. The files themselves are never opened here: closing them would take SQLite's locks away. All of this is on a thread of its
+//! own: looks a fraction of a millisecond apart need no timer wheel, and an idle engine costs four looks a second.
 
 use crate::connect::Database;
 use crate::error::ours;
-use crate::index_head::{Head, IndexHead};
 use crate::statement::fetch_optional;
 use crate::stored::get;
 use bothways_store::{Result, StoreError, StoreErrorKind};
@@ -52,12 +51,11 @@ impl Watch {
             }
         };
         let seen = version(&mut connection).await?;
-        let index = IndexHead::new(&database.path());
         let (publish, changes) = watch::channel(1);
         let pause = if folder.is_some() { SLOW } else { UNWATCHED };
         std::thread::Builder::new()
             .name("bothways-watch".to_owned())
-            .spawn(move || Thread { connection, hear, publish, seen, index, head: None }.run(pause))
+            .spawn(move || Thread { connection, hear, publish, seen }.run(pause))
             .map_err(|error| StoreError {
                 kind: StoreErrorKind::Retry,
                 message: "cannot start a thread".to_owned(),
@@ -117,9 +115,6 @@ struct Thread {
     hear: Receiver<()>,
     publish: watch::Sender<u64>,
     seen: i64,
-    index: IndexHead,
-    /// The index's head when the version was last asked for.
-    head: Option<Head>,
 }
 
 impl Thread {
@@ -147,7 +142,7 @@ impl Thread {
             loop {
                 match self.hear.recv_timeout(EASY) {
                     Ok(()) => break,
-                    Err(_) => self.glance(),
+                    Err(_) => self.look(),
                 };
                 if start.elapsed() >= QUICK {
                     return;
@@ -164,7 +159,7 @@ impl Thread {
             if self.hear.try_recv().is_ok() {
                 start = Instant::now();
             }
-            if self.glance() {
+            if self.look() {
                 return true;
             }
             if start.elapsed() >= QUICK {
@@ -172,16 +167,6 @@ impl Thread {
             }
             std::thread::sleep(STEP.max(start.elapsed() / 4));
         }
-    }
-
-    /// A look that costs next to nothing where the index's head is as it was.
-    fn glance(&mut self) -> bool {
-        let head = self.index.read();
-        if head.is_some() && head == self.head {
-            return false;
-        }
-        self.head = head;
-        self.look()
     }
 
     /// True if something was committed since the last look.

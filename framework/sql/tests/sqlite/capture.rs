@@ -1,6 +1,7 @@
 //! Capture of whatever plain SQL does, and triggers that stay what they should be (rules 29, 36).
 
 use crate::foreign::{Program, at, pair};
+use bothways_sql::Sql;
 use bothways_store::contract::catalogs;
 use bothways_store::{Capture, PairSpec, Pairs, Subject, WorkQueue};
 use std::time::{Duration, Instant};
@@ -172,4 +173,33 @@ async fn each_handle_notices_for_itself() {
     one.changed().await;
     two.changed().await;
     assert_eq!(catalogs().len(), 2);
+}
+
+/// Closing any handle to a file takes every POSIX lock that this process has on it, SQLite's own too: nothing but SQLite may open the
+/// database's files ("How To Corrupt An SQLite Database File", 2.2).
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_watch_that_ends_takes_nobodys_locks() {
+    let watches = || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok());
+        names.filter(|name| name.starts_with("bothways-watch")).count()
+    };
+    let program = Program::new().await;
+    let other = Sql::open(&program.url, catalogs()).await.unwrap();
+    other.changed().await;
+    program.sql("INSERT INTO customers (name) VALUES ('seen')").await;
+    other.changed().await;
+    assert_eq!(watches(), 1);
+    program.sql("BEGIN IMMEDIATE; INSERT INTO customers (name) VALUES ('held')").await;
+    drop(other);
+    while watches() > 0 {
+        tokio::task::yield_now().await;
+    }
+    let file = program.url.trim_start_matches("sqlite://");
+    let wrote =
+        std::process::Command::new("sqlite3").args([file, "BEGIN IMMEDIATE; ROLLBACK"]).output().unwrap();
+    let said = String::from_utf8_lossy(&wrote.stderr).into_owned();
+    assert!(said.contains("locked"), "another program could write beside an open transaction: {said}");
+    program.sql("COMMIT").await;
 }
