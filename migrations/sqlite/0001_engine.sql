@@ -23,6 +23,7 @@ CREATE TABLE bothways_changes (
     at TEXT NOT NULL
 );
 CREATE INDEX bothways_changes_rekey ON bothways_changes (id) WHERE op = 'rekey';
+CREATE INDEX bothways_changes_delete ON bothways_changes (catalog, key) WHERE op = 'delete';
 
 CREATE TABLE bothways_pairs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -107,6 +108,7 @@ CREATE TABLE bothways_work (
     UNIQUE (pair, kind, subject)
 );
 CREATE INDEX bothways_work_due ON bothways_work (pair, due, id) WHERE due IS NOT NULL;
+CREATE INDEX bothways_work_facts ON bothways_work (pair, subject) WHERE facts IS NOT NULL;
 CREATE INDEX bothways_work_parked ON bothways_work (pair, reason, id) WHERE reason IS NOT NULL;
 
 -- Match keys of both sides; a null value is a record that never matches.

@@ -10,10 +10,11 @@ use bothways_model::Record;
 use bothways_model::planted::{self, Bug};
 use bothways_store::unit::DeleteLimit;
 use bothways_store::{
-    FieldChange, HistoryOp, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Side, Signal,
-    Subject, Unit,
+    FieldChange, HistoryOp, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Settled, Side,
+    Unit,
 };
 use chrono::TimeDelta;
+use std::sync::Arc;
 
 impl Look {
     /// The row is gone (or archived); the remote record is there.
@@ -63,7 +64,7 @@ impl Look {
                 ));
                 unit
             }
-            RecordAction::DeleteRemote => self.delete_remote(link.clone(), &seen, gone).await?,
+            RecordAction::DeleteRemote => self.delete_remote(link.clone(), &seen, gone, reused).await?,
             _ => {
                 let mut unit = self.unit();
                 unit.work = self.done();
@@ -71,15 +72,17 @@ impl Look {
             }
         };
         unit.keys.extend(gone_keys);
-        if let (true, Some(row)) = (reused, &self.taken.row) {
-            // The id belongs to another record now: that one is looked at afresh, under no link (rule 30).
-            let subject = Subject::Local(row.id.clone());
-            unit.signals.push(Signal { pair: self.pair.id, subject, look: true, not_before: None });
-        }
+        unit.signals.extend(self.next_of_id(reused));
         Ok(unit)
     }
 
-    async fn delete_remote(&mut self, link: Link, seen: &Seen, gone: GoneLocal) -> Result<Unit, Ended> {
+    async fn delete_remote(
+        &mut self,
+        link: Link,
+        seen: &Seen,
+        gone: GoneLocal,
+        reused: bool,
+    ) -> Result<Unit, Ended> {
         let Some(id) = link.remote_id.clone() else {
             return Ok(self.close(
                 link,
@@ -96,6 +99,11 @@ impl Look {
         let prepared = self.prepare_write(operation).await?;
         let intent = self.intent(&link, WriteKind::Delete, Some(id), &prepared, Vec::new(), key);
         let mut open = self.unit();
+        // A row that is back by now is not deleted (rule 63).
+        open.settle = Some(Arc::new(move |row, _| Settled {
+            abort: !reused && row.is_some_and(|row| gone == GoneLocal::Deleted || row.deleted_at.is_none()),
+            ..Settled::default()
+        }));
         let window = TimeDelta::from_std(settings.delete_window).unwrap_or(TimeDelta::minutes(30));
         open.delete_limit =
             Some(DeleteLimit { pair: self.pair.id, most: settings.delete_limit, since: self.now - window });

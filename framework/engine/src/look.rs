@@ -15,8 +15,8 @@ use bothways_mapping::mapping::Check;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Failure, LocalRow, Record, Timestamp};
 use bothways_store::{
-    Fact, Guard, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side, Taken, Unit,
-    UnitOutcome, WorkWrite,
+    Fact, Guard, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side, Signal,
+    Subject, Taken, Unit, UnitOutcome, WorkWrite,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,7 @@ impl Look {
                 tracing::info!(pair = %self.pair.id, "parked: the table refused the change")
             }
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted | UnitOutcome::Withheld) => {
-                let mut unit = Unit::new(Guard::Free);
+                let mut unit = self.unit();
                 unit.work = self.again_at(self.now, None, None, true);
                 if let Err(error) = self.engine.commits.commit(unit).await {
                     tracing::error!(pair = %self.pair.id, error = %error, "could not requeue work");
@@ -244,30 +244,32 @@ impl Look {
         let Some(remote_id) = link.remote_id.clone() else {
             return match &row {
                 Some(row) => self.send_create(link, row.clone(), false).await,
-                None => Ok(self.close(
-                    link,
-                    LinkState::Tombstone,
-                    "deleted before it was created remotely".into(),
-                    true,
-                )),
+                None => {
+                    let why = "deleted before it was created remotely".to_owned();
+                    let mut unit = self.close(link, LinkState::Tombstone, why, true);
+                    unit.signals.extend(self.next_of_id(reused));
+                    Ok(unit)
+                }
             };
         };
         let seen = match (&row, self.blind(&link)) {
             (Some(_), Some(bases)) => Seen { fields: bases, ..Seen::default() },
             _ => match self.see(&link, &remote_id).await? {
                 Some(seen) => seen,
-                None => return self.without_remote(link, row, gone).await,
+                None => {
+                    let mut unit = self.without_remote(link, row, gone).await?;
+                    unit.signals.extend(self.next_of_id(reused));
+                    return Ok(unit);
+                }
             },
         };
         if let Some(body) = &seen.body
             && !self.pair.mapping.remote_in_scope(body)
         {
-            return Ok(self.close(
-                link,
-                LinkState::Unlinked,
-                "the remote record left the scope (`only`)".into(),
-                false,
-            ));
+            let why = "the remote record left the scope (`only`)".to_owned();
+            let mut unit = self.close(link, LinkState::Unlinked, why, gone == Some(GoneLocal::Deleted));
+            unit.signals.extend(self.next_of_id(reused));
+            return Ok(unit);
         }
         match (&row, gone) {
             (Some(row), _) => self.merge(link, row.clone(), seen).await,
@@ -291,7 +293,7 @@ impl Look {
     }
 
     /// Whether the row counts as gone, and whether its id now belongs to another record (rules 30, 32).
-    fn local_side(&self, link: &Link) -> (Option<GoneLocal>, bool) {
+    pub(crate) fn local_side(&self, link: &Link) -> (Option<GoneLocal>, bool) {
         let Some(row) = &self.taken.row else {
             let captured = self.deleted().is_some()
                 || link.body.former_local.is_some()
@@ -302,6 +304,13 @@ impl Look {
             return (Some(GoneLocal::Deleted), true);
         }
         (row.deleted_at.is_some().then_some(GoneLocal::Archived), false)
+    }
+
+    /// If the row's id belongs to another record now: that one is looked at afresh, under no link (rule 30).
+    pub(crate) fn next_of_id(&self, reused: bool) -> Option<Signal> {
+        let row = self.taken.row.as_ref().filter(|_| reused)?;
+        let subject = Subject::Local(row.id.clone());
+        Some(Signal { pair: self.pair.id, subject, look: true, not_before: None })
     }
 
     /// A row that came back after a captured delete is the same record only if its match fields (without match: all outgoing

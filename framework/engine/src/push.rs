@@ -322,7 +322,8 @@ impl Look {
             }
             Ok(UnitOutcome::Withheld) => Err(Box::new(self.withheld())),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
-                let mut unit = Unit::new(bothways_store::Guard::Free);
+                // The lease goes with it, so that the next look need not wait for its end.
+                let mut unit = self.unit();
                 unit.work = self.again_at(self.now, None, None, true);
                 Err(Box::new(unit))
             }

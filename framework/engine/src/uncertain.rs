@@ -6,7 +6,7 @@
 use crate::Purpose;
 use crate::apply::{again, entry};
 use crate::calls::prepare;
-use crate::decide::GoneLocal;
+use crate::decide::{GoneLocal, local_value};
 use crate::look::{Ended, Look};
 use crate::push::{Sent, close, key_is_kept, late_echoes};
 use crate::read;
@@ -88,7 +88,7 @@ impl Look {
             }
             Outcome::Failed(failure) => return Err(self.failed(&failure).await),
             // Gone, missing or merged: the write is moot, and the look that follows finds out which.
-            _ => return self.give_up(link, &intent, "the record is not there any more").await,
+            _ => return self.record_is_gone(link, &intent).await,
         };
         let field = |label: &str| self.pair.mapping.field(label);
         let holds = |label: &str, value: &bothways_model::Value| {
@@ -195,8 +195,11 @@ impl Look {
             Outcome::Record(observed) if !observed.gone => {}
             Outcome::Failed(failure) => return Err(self.failed(&failure).await),
             _ => {
-                let gone = if self.taken.row.is_some() { GoneLocal::Archived } else { GoneLocal::Deleted };
-                return Err(Box::new(self.deleted_remotely(link, &Default::default(), gone, intent.number)));
+                let (gone, reused) = self.local_side(&link);
+                let gone = gone.unwrap_or(GoneLocal::Archived);
+                let mut unit = self.deleted_remotely(link, &Default::default(), gone, intent.number);
+                unit.signals.extend(self.next_of_id(reused));
+                return Err(Box::new(unit));
             }
         }
         if key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now)
@@ -229,7 +232,7 @@ impl Look {
             let why = "an earlier create was found carried out";
             return self.bind_id(link, &intent, observed.id, Some(sent), why).await;
         }
-        let row_is_gone = self.taken.row.is_none();
+        let row_is_gone = self.row_went_after(&intent);
         let replayable = key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now);
         if replayable && !row_is_gone {
             return match self.replay(&link, &intent).await? {
@@ -256,6 +259,21 @@ impl Look {
         let why = "whether the record was created cannot be told: look for it at the service, then link it or replay";
         unit.work = self.park(ParkReason::Uncertain, why, "uncertain-create");
         Err(Box::new(unit))
+    }
+
+    /// Whether the row of a create is gone, or its id another record's by now: then it must not be created any more (rules 23, 30).
+    fn row_went_after(&self, create: &Intent) -> bool {
+        let Some(row) = &self.taken.row else { return true };
+        let mapping = &self.pair.mapping;
+        let matching = &mapping.identity.matching;
+        let same = |sent: &SentField| {
+            let field = mapping.field(&sent.field);
+            let value = field.and_then(|field| local_value(field, &row.fields));
+            field.zip(value).is_some_and(|(field, value)| mapping.same(field, value, &sent.local))
+        };
+        let mut told =
+            create.fields.iter().filter(|sent| matching.is_empty() || matching.contains(&sent.field));
+        self.deleted().is_some() && !told.all(same)
     }
 
     fn wait_until_settled(&self, intent: &Intent) -> Ended {
@@ -304,7 +322,7 @@ impl Look {
             {
                 self.give_up(link, intent, "the service saved a failure and did not carry it out").await
             }
-            Sent::Missing => self.give_up(link, intent, "the record is not there any more").await,
+            Sent::Missing => self.record_is_gone(link, intent).await,
             // Throttled, or never sent: the intent stays as uncertain as it was.
             Sent::Unsent(error) => Err(self.silent(&error).await),
             Sent::Refused(failure) if failure.class == ErrorClass::Throttle => {
@@ -326,8 +344,34 @@ impl Look {
         }
     }
 
-    async fn give_up(&mut self, link: Link, intent: &Intent, why: &str) -> Result<Link, Ended> {
+    /// Nobody can tell any more whether the write was carried out. History names what it replaced if it was (invariant 2).
+    async fn record_is_gone(&mut self, link: Link, intent: &Intent) -> Result<Link, Ended> {
         let mut unit = self.unit();
+        if !intent.fields.is_empty() {
+            let base = |label: &str| link.body.base.get(label).and_then(|base| base.remote.clone());
+            let change = |sent: &SentField| FieldChange {
+                before: sent.before.clone().or_else(|| base(&sent.field)),
+                after: Some(sent.sent.clone()),
+            };
+            let changed = intent.fields.iter().map(|sent| (sent.field.clone(), change(sent))).collect();
+            let rules = intent.fields.iter().filter_map(|sent| sent.rule).chain([20]).collect();
+            let why = "an earlier write, if it was carried out before its record went".to_owned();
+            unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, rules, why, None));
+        }
+        self.give_up_with(unit, link, intent, "the record is not there any more").await
+    }
+
+    async fn give_up(&mut self, link: Link, intent: &Intent, why: &str) -> Result<Link, Ended> {
+        self.give_up_with(self.unit(), link, intent, why).await
+    }
+
+    async fn give_up_with(
+        &mut self,
+        mut unit: Unit,
+        link: Link,
+        intent: &Intent,
+        why: &str,
+    ) -> Result<Link, Ended> {
         unit.intents.push(close(link.id, intent.number, IntentState::Abandoned, why));
         unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
         self.commit_and_go_on(unit).await

@@ -3,7 +3,7 @@
 use crate::Sql;
 use crate::connect::{DRAW, Database, draw, first_drawn};
 use crate::error::ours;
-use crate::relay::{Captured, LAST_REKEY, last_rekey, relay_upto};
+use crate::relay::{Captured, WAITING, last_rekey, relay_deletes, relay_upto};
 use crate::rows::{found_rows, row_of, row_question};
 use crate::statement::{Arg, Bulk, Joint, Writes, columns_of, execute, fetch, fetch_optional, list};
 use crate::stored::{INTENT, LINK, StoredLink, WORK, get, nanos, read_intent, read_link, read_work, time};
@@ -203,6 +203,8 @@ struct Due {
     links: HashMap<(PairId, Subject), StoredLink>,
     /// The number of the last key change that is not relayed yet.
     rekey: Option<i64>,
+    /// Whether there are deletes that are not relayed yet.
+    deletes: bool,
 }
 
 /// Due work of these pairs. Each pair is asked by itself, so that a pair that is not asked costs nothing.
@@ -225,9 +227,11 @@ async fn due(writes: &mut Writes<'_>, take: &Take<'_>, limit: usize) -> Result<D
             )
         });
         let links = format!("WITH due AS MATERIALIZED ({subjects}) {}", links.join(" UNION ALL "));
-        let joint = Joint::default().then(LAST_REKEY, []).then(&whole, args()).then(&links, args());
-        let [last, rows, links] = writes.fetch(joint).await.map_err(ours)?;
-        all.rekey = last.first().map_or(Ok(None), |row| get(row, 0))?;
+        let joint = Joint::default().then(WAITING, []).then(&whole, args()).then(&links, args());
+        let [waiting, rows, links] = writes.fetch(joint).await.map_err(ours)?;
+        if let Some(waiting) = waiting.first() {
+            (all.rekey, all.deletes) = (get(waiting, 0)?, get(waiting, 1)?);
+        }
         for row in &rows {
             all.rows.push(read_work(row)?);
         }
@@ -257,11 +261,27 @@ async fn take(database: &Database, writes: &mut Writes<'_>, take: &Take<'_>) -> 
     // Rows whose link somebody else has are put off and the next ones are looked at; one round is the rule.
     while chosen.len() < take.limit {
         let want = take.limit + seen.len();
-        let Due { rows, links, rekey } = due(writes, take, want).await?;
+        let Due { rows, links, rekey, deletes } = due(writes, take, want).await?;
         if let Some(upto) = rekey {
             // Only before anything is chosen: whoever is asked for by an old key is looked for again.
             relay_upto(writes.connection().await.map_err(ours)?, take.now, upto).await?;
             continue;
+        }
+        if deletes {
+            let local = |row: &'_ WorkRow| match (
+                links.get(&(row.work.pair, row.work.subject.clone())),
+                &row.work.subject,
+            ) {
+                (Some(link), _) => link.link.local_id.clone(),
+                (None, Subject::Local(id)) => Some(id.clone()),
+                (None, _) => None,
+            };
+            let ids: Vec<(PairId, LocalId)> =
+                rows.iter().filter_map(|row| Some((row.work.pair, local(row)?))).collect();
+            let c = writes.connection().await.map_err(ours)?;
+            if relay_deletes(c, take.now, ids.iter().map(|(pair, id)| (*pair, id))).await? {
+                continue;
+            }
         }
         let (found, full) = (rows.len(), rows.len() == want);
         let rows: Vec<WorkRow> = rows.into_iter().filter(|row| seen.insert(row.work.id)).collect();
@@ -473,6 +493,10 @@ impl Database {
         let sql = format!("SELECT {LINK} FROM bothways_links WHERE id = ?");
         let row = fetch_optional(&mut tx, sql, [id.to_string().into()]).await.map_err(ours)?;
         let stored = row.map(|row| read_link(&row)).transpose()?;
+        if let Some((pair, id)) = stored.as_ref().and_then(|l| Some((l.link.pair, l.link.local_id.as_ref()?)))
+        {
+            relay_deletes(&mut tx, now, std::iter::once((pair, id))).await?;
+        }
         let taken = match stored.filter(|l| l.link.lease.is_none_or(|lease| lease.until <= now)) {
             Some(stored) => {
                 self.hand_out(&mut Writes::new(&mut tx), vec![(Some(stored), None)], until).await?.pop()

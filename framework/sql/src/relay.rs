@@ -27,8 +27,10 @@ struct PairOf {
     retired: bool,
 }
 
-/// Asks for the number of the last key change that is not relayed yet.
-pub(crate) const LAST_REKEY: &str = "SELECT max(id) FROM bothways_changes WHERE op = 'rekey'";
+/// Asks for the number of the last key change that is not relayed yet, and whether there are such deletes.
+pub(crate) const WAITING: &str = "SELECT (SELECT max(id) FROM bothways_changes WHERE op = 'rekey'), \
+                                  EXISTS (SELECT 1 FROM bothways_changes WHERE op = 'delete')";
+const LAST_REKEY: &str = "SELECT max(id) FROM bothways_changes WHERE op = 'rekey'";
 
 /// The number of the last key change that is not relayed yet.
 pub(crate) async fn last_rekey(c: &mut SqliteConnection) -> Result<Option<i64>> {
@@ -44,6 +46,71 @@ pub(crate) async fn relay_upto(c: &mut SqliteConnection, now: Timestamp, upto: i
     carry(&mut writes, now, changes, &read_pairs(&pairs)?, None).await?;
     writes.connection().await.map(drop).map_err(ours)
 }
+
+/// Relays the captured deletes of these rows, so that a row that has such an id now is never taken for it (rule 30). False if there
+/// are none.
+pub(crate) async fn relay_deletes(
+    c: &mut SqliteConnection,
+    now: Timestamp,
+    rows: impl Iterator<Item = (PairId, &LocalId)>,
+) -> Result<bool> {
+    let [pairs] = Joint::default().then(PAIRS, []).fetch(c).await.map_err(ours)?;
+    let pairs = read_pairs(&pairs)?;
+    let mut ids: HashMap<&str, HashSet<&str>> = HashMap::new();
+    for (pair, id) in rows {
+        if let Some(of) = pairs.iter().find(|of| of.id == pair) {
+            ids.entry(of.catalog.as_str()).or_default().insert(id.as_str());
+        }
+    }
+    let mut changes = Vec::new();
+    for (catalog, ids) in ids {
+        let sql = format!(
+            "SELECT {CHANGE} FROM bothways_changes WHERE op = 'delete' AND catalog = ? AND key IN (SELECT value FROM json_each(?))"
+        );
+        let ids = list(&ids.into_iter().collect::<Vec<_>>());
+        for row in fetch(c, sql, [catalog.into(), ids]).await.map_err(ours)? {
+            changes.push(read_change(&row)?);
+        }
+    }
+    if changes.is_empty() {
+        return Ok(false);
+    }
+    changes.sort_by_key(|change| change.id);
+    let mut writes = Writes::new(c);
+    carry(&mut writes, now, changes, &pairs, None).await?;
+    writes.connection().await.map_err(ours)?;
+    Ok(true)
+}
+
+/// Which of these rows may be others than the engine knows them as: a captured delete or key change that names their id is not relayed
+/// yet, or came in since the row was taken.
+pub(crate) async fn moved_rows(
+    c: &mut SqliteConnection,
+    rows: HashMap<PairId, HashSet<&str>>,
+) -> Result<HashSet<(PairId, LocalId)>> {
+    let mut moved = HashSet::new();
+    for (pair, ids) in rows {
+        let part = |op: &str, column: &str| {
+            format!(
+                "SELECT c.{column} FROM bothways_pairs AS p CROSS JOIN bothways_changes AS c ON c.op = '{op}' AND c.catalog = p.catalog \
+                 AND c.{column} IN (SELECT value FROM json_each(?2)) WHERE p.id = ?1"
+            )
+        };
+        let known = "SELECT subject FROM bothways_work WHERE facts IS NOT NULL AND generation > taken AND pair = ?1 AND kind = 'local' \
+                     AND subject IN (SELECT value FROM json_each(?2))";
+        let parts = [part("delete", "key"), part("rekey", "key"), part("rekey", "old_key"), known.to_owned()];
+        let ids = list(&ids.into_iter().collect::<Vec<_>>());
+        for row in fetch(c, parts.join(" UNION "), [pair.0.into(), ids]).await.map_err(ours)? {
+            moved.insert((pair, LocalId(get(&row, 0)?)));
+        }
+    }
+    Ok(moved)
+}
+
+/// Asks whether there may be any such rows at all.
+pub(crate) const ANY_MOVED: &str = "SELECT EXISTS (SELECT 1 FROM bothways_changes WHERE op = 'delete') \
+                                    OR EXISTS (SELECT 1 FROM bothways_changes WHERE op = 'rekey') \
+                                    OR EXISTS (SELECT 1 FROM bothways_work WHERE facts IS NOT NULL)";
 
 /// Relays up to `limit` entries, and then as many as follow without a gap in a chain of key changes.
 pub(crate) async fn relay(c: &mut SqliteConnection, now: Timestamp, limit: usize) -> Result<Relayed> {

@@ -182,7 +182,9 @@ pub struct Unit {
     pub confirm: Option<LinkWrite>,
     /// History of the confirmation.
     pub history: Vec<History>,
-    /// The row part. If the table refuses its row write, everything of this part is undone and the rest of the unit stands.
+    /// The row part. If the table refuses its row write, everything of this part is undone and the rest of the unit stands. It is
+    /// left out, and the link signalled, if a captured delete or key change that names the row's id is not relayed yet or came in
+    /// since the row was taken: the row may be another one by now.
     pub settle: Option<Settle>,
     /// Work rows.
     pub work: Vec<WorkWrite>,
@@ -230,7 +232,8 @@ pub enum UnitOutcome {
     Stale,
     /// Another live link has the local or the remote id: no effect.
     ClaimLost,
-    /// [`Settled::abort`]: no effect.
+    /// [`Settled::abort`], or a claim or a new intent for a row whose id a captured delete or key change names that is not relayed
+    /// yet or came in since the row was taken: no effect.
     Aborted,
     /// The delete limit is reached: no effect.
     Withheld,

@@ -213,7 +213,9 @@ pub trait WorkQueue: Send + Sync {
 
     /// Takes due work, oldest first: resolves each row to its link, leases the link with a new token, folds the other signals of
     /// that link in, reads the row. Work whose link somebody else has leased becomes due again a moment later, without
-    /// counting an attempt. Taken rows are not due again before `until`, so that another worker takes others.
+    /// counting an attempt. Taken rows are not due again before `until`, so that another worker takes others. Captured key changes,
+    /// and captured deletes of the rows that are handed out, are relayed first, however much else waits: no row is ever taken for
+    /// the one that had its id before (rules 29, 30).
     async fn take(&self, take: Take<'_>) -> Result<Vec<Taken>>;
 
     /// [`crate::Capture::relay`] of up to `limit` entries and then [`WorkQueue::take`], in one transaction: the way of a change that

@@ -298,3 +298,47 @@ async fn an_outage_parks_nothing_and_everything_arrives_afterwards() {
     world.settle().await;
     world.assert_in_step().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn history_names_what_an_update_may_have_replaced_before_its_record_went() {
+    for fault in [Action::LostAnswer, Action::LostRequest] {
+        let setup = Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }");
+        let mut world = World::new(Setup { webhooks: false, ..setup }).await;
+        let (_, id) = both_renamed(&mut world).await;
+        world.fault(Fault::next(fault.clone()).on(Method::Post, format!("/v1/customers/{id}")));
+        world.restart().await;
+        world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired(fault.kind()) == 1).await;
+        world.kill();
+        world.remote_delete(&id);
+        world.restart().await;
+        world.settle().await;
+        let filter = HistoryFilter { remote_id: Some(id.clone()), ..HistoryFilter::default() };
+        let history = world.store.history(&filter, None, 100).await.unwrap();
+        let named = history.iter().any(|row| {
+            row.entry.op == HistoryOp::Update
+                && row.entry.rules.contains(&11)
+                && row.entry.fields["name"].before == Some(Value::Text("Remote".into()))
+        });
+        assert!(named, "{fault:?}: {history:#?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p31_an_id_that_is_reused_while_its_create_is_uncertain_brings_the_old_row_back_nowhere() {
+    let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::LostRequest).on(Method::Post, "/v1/customers"));
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world
+        .until("the lost request", Duration::from_secs(10), async |w: &World| w.fired("lost_request") == 1)
+        .await;
+    world.kill();
+    world.delete(&row);
+    world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+    world.restart().await;
+    world.settle().await;
+    assert_eq!(world.stripe().counts().effective_creates, 1, "Ann's is not created any more");
+    let bob = world.link_of(&row).await.remote_id.expect("Bob has a record");
+    assert_eq!(world.remote(&bob, "email").as_deref(), Some("bob@example.com"));
+    assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
+    world.assert_in_step().await;
+}

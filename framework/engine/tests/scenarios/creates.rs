@@ -156,3 +156,37 @@ async fn a_clone_that_carries_our_stamp_is_parked_as_duplicate() {
         "{parked:#?}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn p26_keys_that_are_swapped_or_reused_during_a_look_write_no_row_that_is_not_its_own() {
+    for swap in [true, false] {
+        let world =
+            World::new(Setup::with("conflicts: { winner: remote }\nsync: { feed: never, reconcile: never }"))
+                .await;
+        let a = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+        let b = world.insert(&[("email", "b@example.com"), ("name", "B")]);
+        world.settle().await;
+        let of_a = world.link_of(&a).await.remote_id.unwrap();
+        world.set_latency(Duration::from_secs(2));
+        let reads = world.stripe().counts().requests;
+        world.remote_update(&of_a, json!({ "name": "A2" }));
+        world
+            .until("a look", Duration::from_secs(60), async |w: &World| w.stripe().counts().requests > reads)
+            .await;
+        match swap {
+            true => world.store.foreign().swap("customers", &a, &b, &"-1".into(), world.now()).unwrap(),
+            false => {
+                world.delete(&a);
+                world.insert(&[("id", a.as_str()), ("email", "c@example.com"), ("name", "C")]);
+            }
+        }
+        world.settle().await;
+        let names = [world.local(&a, "name").await.unwrap(), world.local(&b, "name").await.unwrap()];
+        match swap {
+            true => assert_eq!(names, ["B", "A2"]),
+            false => assert_eq!(names, ["C", "B"]),
+        }
+        assert_eq!(world.remote(&of_a, "name").as_deref(), Some("A2"));
+        assert_eq!(world.remote(&of_a, "email").as_deref(), Some("a@example.com"));
+    }
+}

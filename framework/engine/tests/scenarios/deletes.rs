@@ -193,3 +193,57 @@ async fn an_event_of_a_deleted_record_revives_nothing() {
     assert!(world.rows().await.is_empty());
     assert!(world.customers().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn p25_an_id_that_is_reused_while_a_delete_is_uncertain_is_a_new_record() {
+    for fault in [Action::LostAnswer, Action::LostRequest] {
+        let setup = Setup::with(BOTH);
+        let mut world = World::new(Setup { webhooks: false, ..setup }).await;
+        let (row, ann) = linked(&world).await;
+        world.fault(Fault::next(fault.clone()).on(Method::Delete, format!("/v1/customers/{ann}")));
+        world.delete(&row);
+        world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired(fault.kind()) == 1).await;
+        world.kill();
+        world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+        world.restart().await;
+        world.settle().await;
+        assert!(world.customer(&ann).is_none_or(|c| c["deleted"] == true), "{fault:?}");
+        let link = world.link_of(&row).await;
+        assert_eq!(link.state, LinkState::Linked, "{fault:?}");
+        assert_ne!(link.remote_id, Some(ann));
+        world.assert_in_step().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p25_an_id_that_is_reused_after_the_record_went_too_is_a_new_record() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, ann) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_delete(&ann);
+    world.delete(&row);
+    world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    assert_eq!(link.state, LinkState::Linked);
+    assert_ne!(link.remote_id, Some(ann));
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_comes_back_while_its_delete_is_decided_is_not_deleted() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    let requests = |w: &World| w.stripe().counts().requests;
+    world.delete(&row);
+    // Everything before the delete is known by then, and the record is being read.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.set_latency(Duration::from_secs(2));
+    let before = requests(&world);
+    world.until("a look", Duration::from_secs(60), async |w: &World| requests(w) > before).await;
+    world.insert(&[("id", row.as_str()), ("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
+    world.settle().await;
+    assert!(world.customer(&id).is_some_and(|c| c["deleted"] != true), "{:?}", world.customer(&id));
+    assert_eq!(world.link_of(&row).await.remote_id, Some(id));
+    world.assert_in_step().await;
+}

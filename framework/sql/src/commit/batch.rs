@@ -2,11 +2,12 @@
 
 use crate::connect::Database;
 use crate::error::ours;
+use crate::relay::{ANY_MOVED, moved_rows};
 use crate::statement::{Joint, fetch, list};
 use crate::stored::{LINK, StoredLink, get, nanos, read_link};
 use crate::table::Table;
 use crate::work_book::WorkBook;
-use bothways_model::{LinkId, PairId, Timestamp};
+use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
     Guard, History, Intent, IntentWrite, KeyWrite, Link, LocalBinding, Result, Signal, Subject, Unit,
@@ -39,6 +40,8 @@ pub(super) struct Batch<'u> {
     pub(super) links: HashMap<LinkId, Arc<StoredLink>>,
     /// Links to write, in the order they were first changed.
     pub(super) dirty: Vec<LinkId>,
+    /// Rows that may be others than their links know them as.
+    pub(super) moved: HashSet<(PairId, LocalId)>,
     holders: HashMap<Identity, LinkId>,
     asked: HashSet<Identity>,
     deletes: HashMap<(PairId, i64), usize>,
@@ -66,13 +69,19 @@ impl<'u> Batch<'u> {
         let (of_work, works) = book.want_ids(works.map(WorkWrite::id));
         let of_links =
             format!("SELECT {LINK} FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))");
-        let asked = Joint::default().then(&of_links, [list(&ids)]).then(&of_work, [works]);
-        let [links, rows] = asked.fetch(c).await.map_err(ours)?;
+        let asked =
+            Joint::default().then(ANY_MOVED, []).then(&of_links, [list(&ids)]).then(&of_work, [works]);
+        let [any_moved, links, rows] = asked.fetch(c).await.map_err(ours)?;
         book.take_rows(&rows)?;
         for row in &links {
             let link = read_link(row)?;
             stored.insert(link.link.id, Arc::new(link));
         }
+        let any_moved: bool = any_moved.first().map_or(Ok(false), |row| get(row, 0))?;
+        let moved = match any_moved {
+            true => moved_rows(c, known_rows(units, &stored)).await?,
+            false => HashSet::new(),
+        };
         let pair_of = |unit: &Unit| match &unit.guard {
             Guard::Claim(link) => Some(link.pair),
             Guard::Token { link, .. } => stored.get(link).map(|l| l.link.pair),
@@ -89,6 +98,7 @@ impl<'u> Batch<'u> {
             links: stored.clone(),
             stored,
             dirty: Vec::new(),
+            moved,
             holders: HashMap::new(),
             asked: HashSet::new(),
             deletes: HashMap::new(),
@@ -226,6 +236,24 @@ impl<'u> Batch<'u> {
         self.keys.extend(effects.keys);
         effects.outcome
     }
+}
+
+/// The rows that these units' links are about.
+fn known_rows<'l>(
+    units: &'l [Unit],
+    stored: &'l HashMap<LinkId, Arc<StoredLink>>,
+) -> HashMap<PairId, HashSet<&'l str>> {
+    let claimed = units.iter().filter_map(|unit| match &unit.guard {
+        Guard::Claim(link) => Some(&**link),
+        Guard::Token { .. } | Guard::Free => None,
+    });
+    let mut rows: HashMap<PairId, HashSet<&str>> = HashMap::new();
+    for link in claimed.chain(stored.values().map(|stored| &stored.link)) {
+        if let Some(id) = &link.local_id {
+            rows.entry(link.pair).or_default().insert(id.as_str());
+        }
+    }
+    rows
 }
 
 /// The ids that nobody else may have while this link is live.

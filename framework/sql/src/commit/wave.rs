@@ -110,6 +110,15 @@ impl<'u> Batch<'u> {
         Run::start(unit, stored, self.now)
     }
 
+    /// Tells a unit whose row may be another one by now: `Err` is its outcome.
+    fn check_row(&self, run: &mut Run<'u>) -> Result<(), UnitOutcome> {
+        let row = run.link().and_then(|link| Some((link.pair, link.local_id.clone()?)));
+        match row.is_some_and(|row| self.moved.contains(&row)) {
+            true => run.row_moved(),
+            false => Ok(()),
+        }
+    }
+
     /// One unit, with a savepoint around its row write.
     async fn run_one(&mut self, c: &mut SqliteConnection, unit: &'u Unit) -> Result<UnitOutcome, Trouble> {
         let mut run = match self.start(unit) {
@@ -125,6 +134,9 @@ impl<'u> Batch<'u> {
             if run.link().is_some_and(|link| self.rival(link).is_some()) {
                 return Ok(UnitOutcome::ClaimLost);
             }
+        }
+        if let Err(outcome) = self.check_row(&mut run) {
+            return Ok(outcome);
         }
         let pair = run.link().map(|l| l.pair);
         let id = run.link().and_then(|l| l.local_id.clone()).filter(|_| run.has_row_part());
@@ -193,7 +205,7 @@ impl<'u> Batch<'u> {
         let mut brought: HashSet<Identity> = HashSet::new();
         let mut deletes = 0;
         for unit in units {
-            let run = match self.start(unit) {
+            let mut run = match self.start(unit) {
                 Ok(run) => run,
                 Err(outcome) => {
                     steps.push(Step::Over(outcome));
@@ -221,6 +233,10 @@ impl<'u> Batch<'u> {
                 if !identities(link).into_iter().all(|identity| brought.insert(identity)) {
                     return Ok(Together::OneByOne);
                 }
+            }
+            if let Err(outcome) = self.check_row(&mut run) {
+                steps.push(Step::Over(outcome));
+                continue;
             }
             steps.push(Step::Running(Box::new(run), None));
         }

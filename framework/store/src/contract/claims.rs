@@ -2,10 +2,11 @@
 
 use super::Bench;
 use super::kit::{
-    at, commit, customer, done, keeping, link_id, linked, look_at, new_link, pair, settle, unit, write,
+    at, commit, customer, done, keeping, link_id, linked, look_at, new_link, pair, relay, settle, spec, take,
+    text, unit, write,
 };
 use crate::{Guard, LinkState, LocalBinding, RowWrite, Settled, Signal, Store, Subject, Unit, UnitOutcome};
-use bothways_model::{LocalId, PairId};
+use bothways_model::{LocalId, PairId, Record};
 
 async fn try_claim(
     store: &dyn Store,
@@ -170,4 +171,23 @@ pub async fn keeps_the_link_when_only_the_lease_changes(bench: &dyn Bench) {
     assert_eq!(row, None, "there was no row part");
     assert_eq!(after.lease.map(|l| (l.token, l.until)), Some((taken.token, at(60))));
     assert_eq!(crate::Link { lease: None, ..after }, link);
+}
+
+/// A row was deleted and another one has its id: until the delete is relayed nobody can say whose it is (rule 30).
+pub async fn waits_until_the_id_is_nobody_elses(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = store.ensure_pair(&spec("tags", "a")).await.unwrap().id;
+    let tag = || Record::from_iter([("code", text("red"))]);
+    let id = bench.insert("tags", tag()).await;
+    relay(store, 0).await;
+    bench.delete("tags", &id).await;
+    bench.insert("tags", tag()).await;
+    let claim =
+        || async { Unit::new(Guard::Claim(Box::new(new_link(store, pair, 1, Some(&id), None).await))) };
+    assert_eq!(commit(store, claim().await).await, UnitOutcome::Aborted);
+    relay(store, 1).await;
+    assert_eq!(commit(store, claim().await).await, UnitOutcome::Aborted, "nobody has seen the delete yet");
+    assert!(store.link(link_id(1)).await.unwrap().is_none());
+    assert_eq!(take(store, pair, 61).await.len(), 1);
+    done(commit(store, claim().await).await);
 }

@@ -57,7 +57,7 @@ macro_rules! store_contract {
                 inserts_an_already_leased_link, is_unique_among_live_links, ignores_closed_links,
                 is_lost_when_another_live_link_gets_the_id, is_lost_within_one_batch,
                 moves_an_id_from_one_link_to_another_in_one_batch, lost_after_the_row_part_leaves_nothing,
-                keeps_the_link_when_only_the_lease_changes
+                keeps_the_link_when_only_the_lease_changes, waits_until_the_id_is_nobody_elses
             }
             leases {
                 take_leases_and_gives_everything, stale_tokens_change_nothing, tokens_are_never_reused,
@@ -81,14 +81,15 @@ macro_rules! store_contract {
                 a_taken_over_id_is_not_deleted_with_the_old_row, a_taken_over_id_without_a_link_has_no_facts,
                 replaced_rows_are_hinted, take_sees_keys_as_they_are, drained_says_what_is_left,
                 changed_wakes_for_other_programs, ids_are_compared_by_bytes, moves_match_keys,
-                lost_rows_leave_no_fact
+                lost_rows_leave_no_fact, take_knows_of_the_deletes_of_its_rows
             }
             row_part {
                 sees_the_newest_row, inserts_and_reads_back, inserts_with_the_engines_key, updates_and_rebases,
                 archives_and_restores, deletes_the_row, a_refused_row_keeps_the_confirmation, a_refused_row_parks_its_work,
                 a_refused_row_does_not_disturb_the_batch, a_refusal_by_the_table_itself_is_one,
                 aborts_without_a_trace, an_unreadable_row_is_refused, several_units_for_one_link,
-                many_inserts_keep_their_records, engine_writes_are_captured
+                many_inserts_keep_their_records, engine_writes_are_captured,
+                leaves_a_row_alone_that_may_be_another, sends_nothing_for_a_row_that_may_be_another
             }
             deletes { the_limit_counts_this_batch, intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, leaves_work_alone }

@@ -299,3 +299,28 @@ pub async fn lost_rows_leave_no_fact(bench: &dyn Bench) {
     assert_eq!((taken.row, taken.row_error), (None, None));
     assert!(taken.work.iter().all(|w| w.facts.is_empty()));
 }
+
+/// A row with the id of a deleted one is never handed out without that delete, however much else is waiting to be relayed.
+pub async fn take_knows_of_the_deletes_of_its_rows(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = store.ensure_pair(&spec("tags", "a")).await.unwrap().id;
+    let tag = |label: &str| Record::from_iter([("code", text("red")), ("label", text(label))]);
+    let id = bench.insert("tags", tag("old")).await;
+    relay(store, 0).await;
+    take(store, pair, 0).await;
+    linked(store, pair, 1, Some(&id), Some("t_1")).await;
+    bench.delete("tags", &id).await;
+    bench.insert("tags", tag("new")).await;
+    store.signal(at(61), &[remote(pair, "t_1")]).await.unwrap();
+    let taken = take_one(store, pair, 61).await;
+    assert_eq!(taken.link.as_ref().map(|l| l.id), Some(link_id(1)));
+    assert_eq!(taken.row.and_then(|row| row.fields.get("label").cloned()), Some(text("new")));
+    let known: Vec<Fact> = taken.work.into_iter().flat_map(|w| w.facts).collect();
+    assert_eq!(known.len(), 1);
+    relay(store, 62).await;
+    assert_eq!(facts(store, pair, &id).await, known, "relayed once");
+    bench.delete("tags", &id).await;
+    store.release(link_id(1), taken.token).await.unwrap();
+    let taken = store.lease(link_id(1), at(70), at(80)).await.unwrap().unwrap();
+    assert_eq!(taken.work.iter().map(|w| w.facts.len()).sum::<usize>(), 2, "by its link too");
+}

@@ -2,12 +2,12 @@
 
 use super::Bench;
 use super::kit::{
-    at, base, commit, customer, done, keeping, linked, look_at, new_link, open, pair, relay, remote, settle,
-    spec, take, text, unit, write,
+    at, base, commit, customer, done, keeping, linked, local, look_at, new_link, open, pair, relay, remote,
+    settle, spec, take, take_one, text, unit, write,
 };
 use crate::{
     Guard, History, HistoryFilter, HistoryOp, LinkState, LocalBinding, ParkReason, Parked, RowWrite, Settled,
-    Side, Unit, UnitOutcome, WorkWrite,
+    Side, Taken, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{LinkId, LocalId, PairId, Record, Value};
 
@@ -165,7 +165,8 @@ pub async fn deletes_the_row(bench: &dyn Bench) {
         assert_eq!(row, None);
     }
     assert_eq!(store.row("customers", &id).await.unwrap(), None);
-    let mut update = unit(&taken);
+    relay(store, 20).await;
+    let mut update = unit(&take_one(store, pair, 80).await);
     update.settle =
         settle(|_, _| Settled { row: RowWrite::Update(set("name", text("x"))), ..Settled::default() });
     assert!(
@@ -434,4 +435,95 @@ pub async fn engine_writes_are_captured(bench: &dyn Bench) {
     relay(store, 30).await;
     let work = store.work_of(pair, Some(&id), None).await.unwrap();
     assert_eq!((work.len(), work[0].look), (1, false));
+}
+
+/// What happened to a row since it was taken: whether its key was changed (else it was deleted), and whether that is relayed.
+const MOVES: [(u128, bool, bool); 4] =
+    [(1, false, false), (2, true, false), (3, false, true), (4, true, true)];
+
+/// A linked tag that is taken and, after that, deleted or given another key, so that its code is another tag's.
+async fn taken_and_moved(
+    bench: &dyn Bench,
+    (number, rekeyed, relayed): (u128, bool, bool),
+) -> (PairId, LocalId, Taken) {
+    let store = bench.store();
+    let pair = store.ensure_pair(&spec("tags", "a")).await.unwrap().id;
+    let tag = |code: &str, label: &str| Record::from_iter([("code", text(code)), ("label", text(label))]);
+    let code = format!("red {number}");
+    let id = bench.insert("tags", tag(&code, "old")).await;
+    relay(store, 0).await;
+    let link = linked(store, pair, number, Some(&id), Some(&format!("t_{number}"))).await;
+    store.signal(at(1), &[local(pair, &id)]).await.unwrap();
+    let mut all = take(store, pair, 1).await.into_iter();
+    let taken = all.find(|taken| taken.link.as_ref().is_some_and(|l| l.id == link.id)).unwrap();
+    match rekeyed {
+        true => bench.rekey("tags", &id, &LocalId(format!("blue {number}"))).await,
+        false => bench.delete("tags", &id).await,
+    }
+    bench.insert("tags", tag(&code, "new")).await;
+    if relayed {
+        relay(store, 2).await;
+    }
+    (pair, id, taken)
+}
+
+/// A row that was deleted, or got another key, after it was taken: whoever has its id now is not written, and the link is looked at
+/// again. What the service confirmed stands (rules 21, 29, 30).
+pub async fn leaves_a_row_alone_that_may_be_another(bench: &dyn Bench) {
+    let store = bench.store();
+    for (number, rekeyed, relayed) in MOVES {
+        let (pair, id, taken) = taken_and_moved(bench, (number, rekeyed, relayed)).await;
+        let link = taken.link.clone().unwrap();
+        let mut confirmed = link.clone();
+        confirmed.in_step_at = Some(at(9));
+        let mut look = unit(&taken);
+        look.confirm = Some(write(&confirmed, LocalBinding::Keep));
+        look.settle = settle(move |row, _| {
+            // A key change that is relayed has moved the link along.
+            assert!(rekeyed && relayed, "there is nothing to decide on");
+            assert_eq!(row.and_then(|row| row.fields.get("label")), Some(&text("old")));
+            Settled::default()
+        });
+        look.work = vec![WorkWrite::Done {
+            id: taken.work[0].id,
+            generation: taken.work[0].generation,
+            facts: vec![],
+        }];
+        let (after, row) = done(commit(store, look).await);
+        assert_eq!((after.in_step_at, after.lease), (Some(at(9)), None));
+        assert_eq!(row.is_some(), rekeyed && relayed);
+        let row = store.row("tags", &id).await.unwrap().unwrap();
+        assert_eq!(row.fields.get("label"), Some(&text("new")));
+        let work = store.work_of(pair, Some(&id), None).await.unwrap();
+        assert!(work.iter().any(|work| work.due.is_some()), "{work:?}");
+        let again = take(store, pair, 20).await;
+        let again = again.iter().find(|taken| taken.link.as_ref().is_some_and(|l| l.id == link.id)).unwrap();
+        let deleted = again.work.iter().any(|work| !work.facts.is_empty());
+        let label = again.row.as_ref().and_then(|row| row.fields.get("label"));
+        match rekeyed {
+            true => assert_eq!((deleted, label), (false, Some(&text("old")))),
+            false => assert_eq!((deleted, label), (true, Some(&text("new")))),
+        }
+        relay(store, 20).await;
+        take(store, pair, 20).await;
+    }
+}
+
+/// Nor is anything sent on what such a row was thought to be.
+pub async fn sends_nothing_for_a_row_that_may_be_another(bench: &dyn Bench) {
+    let store = bench.store();
+    for moved in MOVES.into_iter().filter(|(_, rekeyed, relayed)| !(*rekeyed && *relayed)) {
+        let (pair, _, taken) = taken_and_moved(bench, moved).await;
+        let link = taken.link.clone().unwrap();
+        let mut send = keeping(unit(&taken));
+        send.intents = vec![open(&link, 1, "update")];
+        assert_eq!(commit(store, send).await, UnitOutcome::Aborted);
+        assert!(store.intents(link.id, 9).await.unwrap().is_empty());
+        store.release(link.id, taken.token).await.unwrap();
+        let again = take(store, pair, 61).await;
+        let again = again.iter().find(|taken| taken.link.as_ref().is_some_and(|l| l.id == link.id)).unwrap();
+        let mut send = keeping(unit(again));
+        send.intents = vec![open(&link, 1, "update")];
+        done(commit(store, send).await);
+    }
 }

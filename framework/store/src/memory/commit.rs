@@ -32,6 +32,12 @@ impl State {
         if run.link().is_some_and(|link| self.is_taken(link)) {
             return Ok(UnitOutcome::ClaimLost);
         }
+        let moved = run.link().and_then(|link| Some((link.pair, link.local_id.as_ref()?)));
+        if moved.is_some_and(|(pair, id)| self.has_moved(pair, id))
+            && let Err(outcome) = run.row_moved()
+        {
+            return Ok(outcome);
+        }
         let (row, unreadable) = match run.link() {
             Some(link) if run.has_row_part() => self.row_for(link.pair, link.local_id.as_ref())?,
             _ => (None, None),

@@ -38,6 +38,9 @@ impl Links for MemoryStore {
             s.relay_rekeys(now);
             let free = |l: &&Link| l.lease.is_none_or(|lease| lease.until <= now);
             let Some(link) = s.links.get(&id).filter(free).cloned() else { return Ok(None) };
+            if let Some(local) = &link.local_id {
+                s.relay_deletes(now, &[(link.pair, local.clone())]);
+            }
             s.take_link(link, now, until).map(Some)
         })
     }

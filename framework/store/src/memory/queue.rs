@@ -10,12 +10,6 @@ use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId, Seq, Timestamp};
 use std::collections::BTreeSet;
 
-/// What is done with one due row.
-enum Took {
-    Taken(Box<Taken>),
-    LeasedUntil(Timestamp),
-}
-
 impl State {
     /// The subjects of a link's signals.
     fn subjects_of(link: &Link) -> impl Iterator<Item = Subject> {
@@ -52,33 +46,63 @@ impl State {
     fn take(&mut self, take: &Take<'_>) -> Result<Vec<Taken>> {
         self.at(take.now);
         self.relay_rekeys(take.now);
-        let pairs: BTreeSet<PairId> = take.pairs.iter().copied().collect();
-        let due: Vec<WorkId> =
-            self.due.iter().take_while(|(due, _)| *due <= take.now).map(|(_, id)| *id).collect();
-        let mut all = Vec::new();
-        for id in due {
-            if all.len() == take.limit {
-                break;
-            }
-            // Folded into an earlier one, or of another pair.
-            let still = self.work.get(&id).is_some_and(|row| {
-                pairs.contains(&row.work.pair) && row.work.due.is_some_and(|due| due <= take.now)
-            });
-            if !still {
+        let mut chosen: Vec<(WorkId, Option<LinkId>)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        // Rows whose link somebody else has are put off and the next ones are looked at.
+        while chosen.len() < take.limit {
+            let want = take.limit + seen.len();
+            let due = self.due_of(take, want);
+            if self.relay_deletes(take.now, &self.rows_of(&due)) {
                 continue;
             }
-            match self.take_due(id, take)? {
-                Some(Took::Taken(taken)) => all.push(*taken),
-                Some(Took::LeasedUntil(until)) => {
-                    if let Some(mut row) = self.work.get(&id).cloned() {
-                        row.defer(take.now, until);
+            let full = due.len() == want;
+            let fresh: Vec<WorkId> = due.into_iter().filter(|id| seen.insert(*id)).collect();
+            if fresh.is_empty() {
+                break;
+            }
+            for id in fresh {
+                if chosen.len() == take.limit {
+                    break;
+                }
+                let Some(row) = self.work.get(&id) else { continue };
+                let link = self.link_of(row.work.pair, &row.work.subject);
+                match link.map(|link| (link.id, link.lease)) {
+                    Some((_, Some(lease))) if lease.until > take.now && !planted::is(Bug::LeaseOnWorkRow) => {
+                        let mut row = row.clone();
+                        row.defer(take.now, lease.until);
                         self.put_work(row);
                     }
+                    // Folded into an earlier one.
+                    Some((link, _)) if chosen.iter().any(|(_, other)| *other == Some(link)) => {}
+                    link => chosen.push((id, link.map(|(id, _)| id))),
                 }
-                None => {}
+            }
+            if !full {
+                break;
             }
         }
-        Ok(all)
+        chosen.into_iter().filter_map(|(id, link)| self.take_chosen(id, link, take).transpose()).collect()
+    }
+
+    /// The work that has been due longest.
+    fn due_of(&self, take: &Take<'_>, limit: usize) -> Vec<WorkId> {
+        let due = self.due.iter().take_while(|(due, _)| *due <= take.now).map(|(_, id)| *id);
+        let wanted = |id: &WorkId| self.work.get(id).is_some_and(|row| take.pairs.contains(&row.work.pair));
+        due.filter(wanted).take(limit).collect()
+    }
+
+    /// The rows that this work is about.
+    fn rows_of(&self, work: &[WorkId]) -> Vec<(PairId, LocalId)> {
+        let local = |id: &WorkId| {
+            let work = &self.work.get(id)?.work;
+            let id = match (self.link_of(work.pair, &work.subject), &work.subject) {
+                (Some(link), _) => link.local_id.clone()?,
+                (None, Subject::Local(id)) => id.clone(),
+                (None, _) => return None,
+            };
+            Some((work.pair, id))
+        };
+        work.iter().filter_map(local).collect()
     }
 
     fn take_row(&mut self, id: WorkId, until: Timestamp) -> Option<Work> {
@@ -114,17 +138,12 @@ impl State {
         }
     }
 
-    fn take_due(&mut self, id: WorkId, take: &Take<'_>) -> Result<Option<Took>> {
+    fn take_chosen(&mut self, id: WorkId, link: Option<LinkId>, take: &Take<'_>) -> Result<Option<Taken>> {
+        if let Some(link) = link.and_then(|id| self.links.get(&id)).cloned() {
+            return self.take_link(link, take.now, take.until).map(Some);
+        }
         let Some(row) = self.work.get(&id) else { return Ok(None) };
         let (pair, subject) = (row.work.pair, row.work.subject.clone());
-        if let Some(link) = self.link_of(pair, &subject).cloned() {
-            return Ok(Some(match link.lease {
-                Some(lease) if lease.until > take.now && !planted::is(Bug::LeaseOnWorkRow) => {
-                    Took::LeasedUntil(lease.until)
-                }
-                _ => Took::Taken(Box::new(self.take_link(link, take.now, take.until)?)),
-            }));
-        }
         let local = match &subject {
             Subject::Local(id) => Some(id),
             _ => None,
@@ -133,8 +152,7 @@ impl State {
         let token = self.draw(1);
         let work = self.take_row(id, take.until).into_iter().collect();
         let (link, intents) = (None, Vec::new());
-        let taken = Taken { work, link, token, until: take.until, intents, next_intent: 1, row, row_error };
-        Ok(Some(Took::Taken(Box::new(taken))))
+        Ok(Some(Taken { work, link, token, until: take.until, intents, next_intent: 1, row, row_error }))
     }
 }
 

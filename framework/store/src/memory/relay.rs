@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalId, PairId, Timestamp};
 use chrono::TimeDelta;
+use std::collections::BTreeSet;
 
 /// How long event ids are kept (rule 49).
 const EVENTS: TimeDelta = TimeDelta::days(3);
@@ -41,6 +42,40 @@ impl State {
             let upto = self.changes.range(..=last).count();
             self.relay(now, upto);
         }
+    }
+
+    /// Relays the captured deletes of these rows, so that a row that has such an id now is never taken for it (rule 30). False if there
+    /// are none.
+    pub(super) fn relay_deletes(&mut self, now: Timestamp, rows: &[(PairId, LocalId)]) -> bool {
+        let of_pair = |(pair, id): &(PairId, LocalId)| {
+            self.pairs.get(pair).map(|pair| (pair.spec.catalog.clone(), id.clone()))
+        };
+        let ids: BTreeSet<(String, LocalId)> = rows.iter().filter_map(of_pair).collect();
+        let wanted = |c: &Change| c.op == Op::Delete && ids.contains(&(c.catalog.clone(), c.key.clone()));
+        let deletes: Vec<i64> = self.changes.iter().filter(|(_, c)| wanted(c)).map(|(n, _)| *n).collect();
+        for number in &deletes {
+            if let Some(change) = self.changes.remove(number) {
+                self.touch();
+                self.carry(now, *number, &change);
+            }
+        }
+        !deletes.is_empty()
+    }
+
+    /// Whether the row with this id may be another one than the engine knows it as: a captured delete or key change that names the id
+    /// is not relayed yet, or came in since the row was taken.
+    pub(super) fn has_moved(&self, pair: PairId, id: &LocalId) -> bool {
+        let work = self.work_at(pair, &Subject::Local(id.clone()));
+        if work.is_some_and(|row| !row.work.facts.is_empty() && row.work.generation > row.taken) {
+            return true;
+        }
+        let Some(catalog) = self.pairs.get(&pair).map(|pair| &pair.spec.catalog) else { return false };
+        let names = |change: &Change| match &change.op {
+            Op::Delete => change.key == *id,
+            Op::Rekey(old) => change.key == *id || old == id,
+            Op::Insert | Op::Update | Op::Victim => false,
+        };
+        self.changes.values().any(|change| names(change) && change.catalog == *catalog)
     }
 
     fn carry(&mut self, now: Timestamp, number: i64, change: &Change) {

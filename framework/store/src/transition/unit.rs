@@ -6,7 +6,7 @@
 
 use crate::{
     DeleteLimit, Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, RowWrite,
-    Settled, Signal, StoreError, StoreErrorKind, Unit, UnitOutcome, WorkWrite,
+    Settled, Signal, StoreError, StoreErrorKind, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Timestamp};
@@ -19,6 +19,7 @@ pub struct Run<'u> {
     link: Option<Link>,
     settled: Option<Settled>,
     refused: Option<String>,
+    moved: bool,
 }
 
 /// What a unit does to the store, besides its row write.
@@ -55,7 +56,7 @@ impl<'u> Run<'u> {
             Guard::Claim(link) => Some((**link).clone()),
             Guard::Free => None,
         };
-        let mut run = Self { unit, now, link, settled: None, refused: None };
+        let mut run = Self { unit, now, link, settled: None, refused: None, moved: false };
         if let (Some(write), Some(link)) = (&unit.confirm, &run.link) {
             run.link = Some(written(link, write, now));
         }
@@ -92,9 +93,24 @@ impl<'u> Run<'u> {
         self.refused.is_some()
     }
 
-    /// Whether the unit has a row part.
+    /// Whether the unit has a row part to carry out.
     pub fn has_row_part(&self) -> bool {
-        self.unit.settle.is_some()
+        self.unit.settle.is_some() && !self.moved
+    }
+
+    /// A captured delete or key change that names the link's local id is not relayed yet, or came in since the row was taken: the row
+    /// with that id may be another one than the link's (rules 29, 30). So the row part waits for the next look, which the link is
+    /// signalled for.
+    ///
+    /// # Errors
+    /// [`UnitOutcome::Aborted`]: nothing is claimed and nothing is sent on what such a row was thought to be.
+    pub fn row_moved(&mut self) -> Result<(), UnitOutcome> {
+        let claims = matches!(self.unit.guard, Guard::Claim(_));
+        if claims || self.unit.intents.iter().any(|write| matches!(write, IntentWrite::Open(_))) {
+            return Err(UnitOutcome::Aborted);
+        }
+        self.moved = self.unit.settle.is_some();
+        Ok(())
     }
 
     /// Decides the row part on the row as it is now and returns the row write to carry out.
@@ -105,7 +121,7 @@ impl<'u> Run<'u> {
         &mut self,
         row: Option<&LocalRow>,
     ) -> Result<Result<Option<RowWrite>, UnitOutcome>, StoreError> {
-        let Some(settle) = &self.unit.settle else { return Ok(Ok(None)) };
+        let Some(settle) = self.unit.settle.as_ref().filter(|_| !self.moved) else { return Ok(Ok(None)) };
         let Some(link) = &self.link else {
             return Err(StoreError::new(StoreErrorKind::Unknown, "a unit without a link has a row part"));
         };
@@ -126,9 +142,14 @@ impl<'u> Run<'u> {
 
     /// Ends the unit. `row` is the row after the row part, `inserted` its key if the row part inserted it.
     pub fn finish(self, row: Option<LocalRow>, inserted: Option<&LocalId>) -> Effects<'u> {
-        let Self { unit, now, mut link, settled, refused } = self;
+        let Self { unit, now, mut link, settled, refused, moved } = self;
         let mut history = unit.history.clone();
         let mut signals = Vec::new();
+        if let Some((pair, id)) =
+            link.as_ref().filter(|_| moved).and_then(|l| Some((l.pair, l.local_id.clone()?)))
+        {
+            signals.push(Signal { pair, subject: Subject::Local(id), look: true, not_before: None });
+        }
         let mut bind = unit.confirm.as_ref().is_some_and(|w| w.local == LocalBinding::Inserted);
         if let Some(settled) = settled {
             if let (Some(write), Some(now_is)) = (&settled.link, &link) {
@@ -145,7 +166,7 @@ impl<'u> Run<'u> {
                 }
             }
             history.extend(settled.history);
-            signals = settled.signals;
+            signals.extend(settled.signals);
         }
         if let (Some(link), Some(key), true) = (&mut link, inserted, bind) {
             link.local_id = Some(key.clone());
