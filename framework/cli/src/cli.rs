@@ -35,8 +35,10 @@ pub(crate) enum Verb {
     Schema(Schema),
     /// Say what would happen on both sides, field by field, without writing anything
     Plan(OneMapping),
-    /// Let a mapping carry out what its plan says
-    Approve(OneMapping),
+    /// Let a mapping carry out what its plan says, or let happen what a brake withholds
+    Approve(Approve),
+    /// Say what brakes withhold
+    Brakes(Brakes),
     /// Bring both sides in step now, by one complete pass over each
     Sync(OneMapping),
     /// Say everything about one record: both sides, what was sent, what would happen, and which line says so
@@ -77,6 +79,33 @@ pub(crate) struct Run {
     /// Approve mappings that nobody has approved yet
     #[arg(long)]
     pub(crate) approve: bool,
+}
+
+/// `approve`.
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// A mapping (needed only if there are several), or a brake such as brake-1
+    #[arg(value_name = "MAPPING|BRAKE")]
+    pub(crate) what: Option<String>,
+    /// Only if the brake still withholds exactly this set, as `bothways brakes BRAKE` names it
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) set: Option<String>,
+    /// How long what the brake withholds may be done, such as 1h, which is also usual
+    #[arg(long, value_name = "TIME")]
+    pub(crate) expires: Option<String>,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: Option<String>,
+}
+
+/// `brakes`.
+#[derive(Debug, Args)]
+pub(crate) struct Brakes {
+    /// One of them, such as brake-1, with the records that it withholds
+    pub(crate) brake: Option<String>,
+    /// At most this many records
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) limit: usize,
 }
 
 /// `explain-code`.

@@ -127,7 +127,9 @@ fn exit_code(ended: anyhow::Result<Ended>) -> ExitCode {
         Err(error) => {
             talk(format!("bothways: {error:#}"));
             match error.downcast_ref::<EngineError>() {
-                Some(EngineError::Refused(_) | EngineError::NotFound(_)) => ExitCode::from(1),
+                Some(EngineError::Refused(_) | EngineError::Braked(_) | EngineError::NotFound(_)) => {
+                    ExitCode::from(1)
+                }
                 _ => ExitCode::from(2),
             }
         }

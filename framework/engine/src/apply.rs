@@ -3,6 +3,7 @@
 //! One closure serves adoption, ordinary looks and the confirmation after a push: it decides again on the row as it is in the
 //! transaction, carries out whatever comes *in*, and signals the link again if something would have to go *out*.
 
+use crate::brakes::blanks;
 use crate::decide::{
     Action, Decision, LocalSight, RemoteRecord, RemoteSight, Sight, Verdict, decide, local_value,
 };
@@ -14,7 +15,7 @@ use bothways_store::{
     Conflict, FieldChange, History, HistoryOp, Link, LinkState, LinkWrite, LocalBinding, RowWrite, Settle,
     Settled, Side, Signal, Subject,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What [`settle`] needs besides the row and the link.
@@ -36,6 +37,10 @@ pub(crate) struct Scene {
     pub abort_without_row: bool,
     /// Also abort unless the row still holds these values.
     pub expect: Option<Record>,
+    /// Labels of fields that a brake withholds: they stay as they are, in both directions.
+    pub held: BTreeSet<String>,
+    /// Labels of the fields that may be emptied, if that was asked of the brakes; any other has to be asked first.
+    pub may_empty: Option<BTreeSet<String>>,
 }
 
 /// Makes the row part.
@@ -82,6 +87,8 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
                 base.local = verdict.local.clone().or(base.local.take());
                 base.remote = verdict.remote.clone().or(base.remote.take());
             }
+            Action::Pull if scene.held.contains(&verdict.label) => {}
+            Action::Pull if empties_unasked(scene, verdict) => settled.signals.extend(again(&link, true)),
             Action::Pull => {
                 let Some(value) = verdict.remote.clone() else { continue };
                 if flap::would_flap(&link.body.recent, field, Side::Local, &value, scene.now) {
@@ -117,7 +124,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             scene.pass.clone(),
         ));
     }
-    if decision.pushes().next().is_some() {
+    if decision.pushes().any(|v| !scene.held.contains(&v.label)) {
         settled.signals.extend(again(&link, true));
     } else if decision.is_quiet() || decision.pulls().next().is_some() {
         link.in_step_at = Some(scene.now);
@@ -125,6 +132,10 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
     link.state = LinkState::Linked;
     settled.link = Some(LinkWrite { link, local: LocalBinding::Keep });
     settled
+}
+
+fn empties_unasked(scene: &Scene, verdict: &Verdict) -> bool {
+    blanks(verdict).is_some() && scene.may_empty.as_ref().is_some_and(|asked| !asked.contains(&verdict.label))
 }
 
 fn pull(verdict: &Verdict, local: Option<&String>, value: Value, update: &mut Record, settled: &mut Settled) {

@@ -55,7 +55,10 @@ impl Engine {
         let Prepared { mut exchange, mut call } = prepared;
         // A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
         for _ in 0..16 {
-            let answer = self.ports.http.send(connection, purpose, call.request, timeout).await?;
+            self.admit(connection)?;
+            let answer = self.ports.http.send(connection, purpose, call.request, timeout).await;
+            self.note_call(connection, &answer);
+            let answer = answer?;
             if answer.status < 500 && answer.status != 429 {
                 self.connections.note_answer(connection);
             }

@@ -112,6 +112,7 @@ impl Pass<'_> {
         let links = self.engine.store.links_of_remote(self.pair.id, &ids).await?;
         let mut unlinked = Vec::new();
         for ((id, seen), link) in by_id.into_iter().zip(links) {
+            self.was_told(&id);
             let is_quiet = |link| {
                 seen.iter()
                     .all(|seen| seen.as_ref().is_some_and(|seen| quiet::remote(&self.pair, link, seen)))

@@ -1,12 +1,13 @@
 //! Connections: whose account the credentials mean, and whether it is safe to use them (rule 28).
 
+use crate::circuit::{Admission, Circuit};
 use crate::pairs::Loaded;
-use crate::{Engine, EngineError, Purpose};
+use crate::{Engine, EngineError, Purpose, SendError};
 use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Timestamp};
+use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Response, Timestamp};
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How a connection stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub enum ConnectionState {
 pub(crate) struct Connections {
     connectors: BTreeMap<ConnectionName, Arc<dyn Connector>>,
     states: RwLock<BTreeMap<ConnectionName, ConnectionState>>,
+    /// Whether each connection may be called (rule 46).
+    circuits: Mutex<BTreeMap<ConnectionName, Circuit>>,
     /// Since when each connection has had nothing but outages.
     outages: RwLock<BTreeMap<ConnectionName, Timestamp>>,
 }
@@ -34,7 +37,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(loaded: &[Loaded]) -> Self {
         let connectors = loaded.iter().map(|l| (l.connection.clone(), l.connector.clone())).collect();
-        Self { connectors, states: RwLock::default(), outages: RwLock::default() }
+        Self { connectors, states: RwLock::default(), circuits: Mutex::default(), outages: RwLock::default() }
     }
 
     pub(crate) fn get(&self, name: &ConnectionName) -> Option<&Arc<dyn Connector>> {
@@ -63,12 +66,59 @@ impl Connections {
         }
     }
 
+    fn circuit<T>(&self, name: &ConnectionName, use_it: impl FnOnce(&mut Circuit) -> T) -> T {
+        let mut circuits = self.circuits.lock().unwrap_or_else(PoisonError::into_inner);
+        use_it(circuits.entry(name.clone()).or_default())
+    }
+
+    /// Whether the circuit is open: what fails now is the outage's fault (rule 46).
+    pub(crate) fn is_out(&self, name: &ConnectionName) -> bool {
+        self.circuit(name, |circuit| circuit.is_open())
+    }
+
     pub(crate) fn set(&self, name: &ConnectionName, state: ConnectionState) {
         self.states.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), state);
     }
 }
 
 impl Engine {
+    /// Asks a connection's circuit for one call (rule 46).
+    ///
+    /// # Errors
+    /// Nobody may call now.
+    pub(crate) fn admit(&self, name: &ConnectionName) -> Result<(), SendError> {
+        match self.connections.circuit(name, |circuit| circuit.admit(self.ports.clock.now())) {
+            Admission::Call | Admission::Probe => Ok(()),
+            Admission::Refused(_) => {
+                Err(SendError::NotSent("too many calls of this connection fail; one at a time tries".into()))
+            }
+        }
+    }
+
+    /// Tells a connection's circuit how a call ended.
+    pub(crate) fn note_call(&self, name: &ConnectionName, answer: &Result<Response, SendError>) {
+        let failed = match answer {
+            Ok(response) => response.status >= 500,
+            Err(SendError::NotSent(_) | SendError::Lost(_)) => true,
+            // Our own refusal, which says nothing about the service.
+            Err(SendError::Untrusted(_) | SendError::Forbidden(_)) => return,
+        };
+        let now = self.ports.clock.now();
+        let (turned, trouble) =
+            self.connections.circuit(name, |circuit| (circuit.ended(now, failed), circuit.trouble()));
+        if !turned {
+            return;
+        }
+        match &trouble {
+            Some(why) => tracing::error!(connection = %name, "the circuit is open: {why}"),
+            None => tracing::info!(connection = %name, "the circuit is closed: the service answers again"),
+        }
+        let open = if trouble.is_some() { 1.0 } else { 0.0 };
+        metrics::gauge!("bothways_circuit_open", "connection" => name.0.clone()).set(open);
+        self.set_trouble(&format!("circuit/{name}"), trouble);
+        self.tell();
+    }
+
     /// How a connection stands.
     pub fn connection_state(&self, name: &ConnectionName) -> ConnectionState {
         self.connections.state(name)

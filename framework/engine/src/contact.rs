@@ -19,6 +19,7 @@ use bothways_store::{
     Subject, Unit, UnitOutcome,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Groups of one batch.
@@ -274,6 +275,8 @@ impl Pass<'_> {
                     pass,
                     abort_without_row: true,
                     expect: None,
+                    held: BTreeSet::new(),
+                    may_empty: None,
                 };
                 let row = LocalRow { id: local.clone(), fields: Record::new(), deleted_at: None };
                 let mut unit = adoption(scene, &self.pair, &account, id, token, &row, &bare(remote));

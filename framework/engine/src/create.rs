@@ -440,6 +440,7 @@ impl Look {
                 ..Settled::default()
             }));
             open.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Local, id: row.id.0.clone() });
+            open.charges.extend(self.create_charge(&row.id).await?);
         } else {
             open.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
         }

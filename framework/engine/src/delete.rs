@@ -8,7 +8,6 @@ use crate::read::Seen;
 use bothways_connector::{Operation, WriteKind};
 use bothways_model::Record;
 use bothways_model::planted::{self, Bug};
-use bothways_store::unit::DeleteLimit;
 use bothways_store::{
     FieldChange, HistoryOp, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Settled, Side,
     Unit,
@@ -92,7 +91,6 @@ impl Look {
             ));
         };
         self.wait_for_capture().await?;
-        let settings = self.engine.settings;
         let key = key_of(self.pair.id, link.id, self.taken.next_intent);
         let number = self.taken.next_intent;
         let operation = Operation::Delete { id: id.clone(), key: key.clone(), seen: seen.body.clone() };
@@ -104,9 +102,7 @@ impl Look {
             abort: !reused && row.is_some_and(|row| gone == GoneLocal::Deleted || row.deleted_at.is_none()),
             ..Settled::default()
         }));
-        let window = TimeDelta::from_std(settings.delete_window).unwrap_or(TimeDelta::minutes(30));
-        open.delete_limit =
-            Some(DeleteLimit { pair: self.pair.id, most: settings.delete_limit, since: self.now - window });
+        open.charges.push(self.delete_charge(link.id, Side::Remote));
         self.commit_intent(open, intent).await?;
         match self.send(prepared).await {
             Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
@@ -145,36 +141,19 @@ impl Look {
         unit
     }
 
-    /// A captured delete waits until whatever was committed before it has been relayed, and a little longer (rule 56).
+    /// A captured delete waits until whatever was committed before it has been relayed (rule 56).
     async fn wait_for_capture(&self) -> Result<(), Ended> {
         if planted::is(Bug::DeleteWithoutWaiting) {
             return Ok(());
         }
-        let Some(bothways_store::Fact::Deleted { change, at }) = self.deleted() else { return Ok(()) };
-        let delay = TimeDelta::from_std(self.engine.settings.delete_delay).unwrap_or(TimeDelta::seconds(5));
-        let drained = self.engine.store.drained(*change).await.unwrap_or(false);
-        let due = *at + delay;
-        if drained && self.now >= due {
+        let Some(bothways_store::Fact::Deleted { change, .. }) = self.deleted() else { return Ok(()) };
+        if self.engine.store.drained(*change).await.unwrap_or(false) {
             return Ok(());
         }
         let mut unit = self.unit();
-        let due = due.max(self.now + TimeDelta::milliseconds(if drained { 10 } else { 200 }));
+        let due = self.now + TimeDelta::milliseconds(200);
         unit.work = self.again_at(due, None, Some("a delete waits for earlier changes".into()), true);
         Err(Box::new(unit))
-    }
-
-    /// The unit when the delete limit is reached: the rest waits for the window to move on.
-    pub(crate) fn withheld(&self) -> Unit {
-        let settings = &self.engine.settings;
-        let mut unit = self.unit();
-        let held = format!(
-            "more than {} deletes in {} minutes: the rest waits",
-            settings.delete_limit,
-            settings.delete_window.as_secs() / 60
-        );
-        let wait = TimeDelta::from_std(settings.delete_window / 30).unwrap_or(TimeDelta::minutes(1));
-        unit.work = self.again_at(self.now + wait, None, Some(held), true);
-        unit
     }
 
     /// A record answers to another id: it was merged into another one (rule 26).

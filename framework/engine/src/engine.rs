@@ -9,8 +9,8 @@ use crate::{EngineError, Ports, Settings};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
-use bothways_store::Store;
-use std::collections::BTreeMap;
+use bothways_store::{BrakeId, Store};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
@@ -26,6 +26,8 @@ pub struct Engine {
     pub(crate) connections: Connections,
     /// Trouble of readers, by name, for `status`.
     pub(crate) troubles: Mutex<BTreeMap<String, String>>,
+    /// Brakes that were on when they were last looked at.
+    pub(crate) brakes_known: Mutex<BTreeSet<BrakeId>>,
     pub(crate) commits: Commits,
     pub(crate) pauses: Pauses,
     pub(crate) readers: Readers,
@@ -75,6 +77,7 @@ impl Engine {
             commits,
             catalogs,
             troubles: Mutex::default(),
+            brakes_known: Mutex::default(),
             pauses: Pauses::default(),
             readers,
             idle: AtomicUsize::new(0),

@@ -22,6 +22,9 @@ pub enum EngineError {
     /// Something that was named does not exist.
     #[error("there is no {0}")]
     NotFound(String),
+    /// A brake stopped it; the text says which and what to do.
+    #[error("{0}")]
+    Braked(String),
     /// The request makes no sense now; the text says why and what to do.
     #[error("{0}")]
     Refused(String),

@@ -38,7 +38,10 @@ impl Look {
             RecordAction::AskDelete { state, why } => self.ask_delete(link, state, why, &digest),
             RecordAction::Close { state, why } => self.close(link, state, why, row.is_none()),
             RecordAction::ArchiveLocal | RecordAction::DeleteLocal => {
-                self.carry_delete_in(link, decision.record)
+                let charge = self.delete_charge(link.id, Side::Local);
+                let mut unit = self.carry_delete_in(link, decision.record);
+                unit.charges.push(charge);
+                unit
             }
             RecordAction::Recreate => self.recreate(link).await?,
             RecordAction::Merge

@@ -163,7 +163,7 @@ impl Operations {
         }
     }
 
-    fn mapping_name(&self, pair: PairId) -> String {
+    pub(crate) fn mapping_name(&self, pair: PairId) -> String {
         self.engine
             .pairs
             .get(&pair)

@@ -8,14 +8,17 @@
 mod access;
 mod adopt;
 mod apply;
+mod brakes;
 mod calls;
 mod catch_up;
+mod circuit;
 mod commits;
 mod connections;
 mod contact;
 mod create;
 pub mod decide;
 mod delete;
+mod drift;
 mod engine;
 mod error;
 mod events;
@@ -53,7 +56,9 @@ mod walk;
 mod work;
 
 pub use bothways_connector::Unverified;
+pub use brakes::{BrakeRecord, BrakeStatus};
 pub use connections::ConnectionState;
+pub use drift::DriftReport;
 pub use engine::Engine;
 pub use error::EngineError;
 pub use explain::{ExplainedField, ExplainedIntent, Explanation, show_value};
@@ -77,5 +82,6 @@ pub mod stored {
     pub use bothways_store::{
         ApiToken, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow, LinkState,
         PairCounts, Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
+        WithheldSet,
     };
 }

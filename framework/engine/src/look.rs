@@ -4,8 +4,10 @@
 //! wrong becomes a unit that tries again, waits or parks.
 
 use crate::apply::{Scene, settle};
+use crate::brakes::{Holds, blanks};
 use crate::decide::{
-    Decision, GoneLocal, LocalSight, RemoteRecord, RemoteSight, Sight, decide, local_changed, local_value,
+    Action, Decision, GoneLocal, LocalSight, RemoteRecord, RemoteSight, Sight, decide, local_changed,
+    local_value,
 };
 use crate::pairs::PairRuntime;
 use crate::read::Seen;
@@ -15,9 +17,10 @@ use bothways_mapping::mapping::Check;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Failure, LocalRow, Record, Timestamp};
 use bothways_store::{
-    Fact, Guard, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side, Signal,
-    Subject, Taken, Unit, UnitOutcome, WorkWrite,
+    Fact, Guard, Judged, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side,
+    Signal, Subject, Taken, Unit, UnitOutcome, WorkWrite,
 };
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +30,7 @@ pub(crate) struct Look {
     pub(crate) pair: Arc<PairRuntime>,
     pub(crate) taken: Taken,
     pub(crate) now: Timestamp,
+    pub(crate) holds: Holds,
 }
 
 /// The unit that ends a look early. Boxed, since it travels as an error.
@@ -36,7 +40,7 @@ impl Engine {
     /// Looks at one taken record, to the end.
     pub(crate) async fn look(self: Arc<Self>, pair: Arc<PairRuntime>, taken: Taken) {
         let now = self.ports.clock.now();
-        let mut look = Look { engine: self.clone(), pair, taken, now };
+        let mut look = Look { engine: self.clone(), pair, taken, now, holds: Holds::default() };
         let unit = match look.taken.link.clone() {
             // A pause takes effect before the next remote call (rule 64).
             link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => {
@@ -64,7 +68,18 @@ impl Engine {
 }
 
 impl Look {
-    async fn finish(&self, mut unit: Unit) {
+    async fn finish(&mut self, mut unit: Unit) {
+        // What is withheld is left out of the next try, so this ends.
+        while let Some(judged) = self.finish_with(&unit).await {
+            unit = self.without_withheld(&unit, &judged);
+        }
+        self.engine.tell();
+    }
+
+    /// Commits a look's last unit. Returns what brakes said, if they withheld it.
+    async fn finish_with(&self, unit: &Unit) -> Option<Vec<Judged>> {
+        let mut unit = unit.clone();
+        unit.settlement = self.settlement(&unit.work);
         if unit.settle.is_some() {
             let message = format!("the table `{}` refused the change", self.pair.mapping.catalog.table);
             unit.work_if_refused = self.parking(ParkReason::Error, message, "row-refused");
@@ -78,7 +93,8 @@ impl Look {
             Ok(UnitOutcome::RowRefused { .. }) => {
                 tracing::info!(pair = %self.pair.id, "parked: the table refused the change")
             }
-            Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted | UnitOutcome::Withheld) => {
+            Ok(UnitOutcome::Withheld { charges }) => return Some(charges),
+            Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 let mut unit = self.unit();
                 unit.work = self.again_at(self.now, None, None, true);
                 if let Err(error) = self.engine.commits.commit(unit).await {
@@ -90,7 +106,7 @@ impl Look {
                 tracing::error!(pair = %self.pair.id, error = %error, "a look could not be committed")
             }
         }
-        self.engine.tell();
+        None
     }
 
     /// A unit guarded by this look's lease (or by nothing, without a link).
@@ -154,7 +170,17 @@ impl Look {
     /// The unit after a failed call that nothing else has to be done about.
     pub(crate) async fn failed(&self, failure: &Failure) -> Ended {
         let asked = failure.retry_after_ms.map(Duration::from_millis);
-        self.after(retry::after_failure(failure), failure.to_string(), asked).await
+        let next = match retry::after_failure(failure) {
+            // An outage parks nothing (rule 46).
+            Next::Attempt
+                if failure.status.is_some_and(|status| status >= 500)
+                    && self.engine.connections.is_out(&self.pair.connection) =>
+            {
+                Next::Outage
+            }
+            next => next,
+        };
+        self.after(next, failure.to_string(), asked).await
     }
 
     /// The unit after a call without an answer.
@@ -400,14 +426,12 @@ impl Look {
         let (writes, mut refused) = self.writes_of(&decision, &row, &flapping);
         refused.extend(seen.refusals.iter().cloned());
         let digest = decision.digest();
-        let (link, seen, mut unit) = if writes.is_empty() {
-            (link, seen, self.unit())
-        } else {
-            self.push(link, &row, seen, writes).await?
-        };
+        let link_id = link.id;
+        let (link, seen, mut unit) =
+            if writes.is_empty() { (link, seen, self.unit()) } else { self.push(link, seen, writes).await? };
         let link_quiet = decision.is_quiet() && unit.confirm.is_none() && link.state == LinkState::Linked;
         let nothing_new = link_quiet
-            && decision.verdicts.iter().all(|v| v.action == crate::decide::Action::None)
+            && decision.verdicts.iter().all(|v| v.action == Action::None)
             && self
                 .taken
                 .link
@@ -417,7 +441,19 @@ impl Look {
             if unit.confirm.is_none() {
                 unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
             }
-            unit.settle = Some(settle(self.scene(&seen)));
+            let mut scene = self.scene(&seen);
+            let held = self.holds.fields();
+            let pulls =
+                decision.verdicts.iter().filter(|v| v.action == Action::Pull && !held.contains(&v.label));
+            let emptied: BTreeSet<String> =
+                pulls.clone().filter(|v| blanks(v).is_some()).map(|v| v.label.clone()).collect();
+            let braked = self.braked();
+            unit.charges.extend(emptied.iter().map(|label| braked.blanking(link_id, Side::Local, label)));
+            unit.charges.extend(pulls.take(1).filter_map(|_| braked.update(link_id)));
+            scene.held.clone_from(held);
+            scene.may_empty = Some(emptied);
+            self.holds.scene = Some(scene.clone());
+            unit.settle = Some(settle(scene));
             unit.keys.extend(self.moved_keys(&row, &seen, &decision));
         }
         unit.work = if !flapping.is_empty() {
@@ -428,6 +464,8 @@ impl Look {
             self.park(ParkReason::Flapping, message, &digest)
         } else if let Some((label, why)) = refused.first() {
             self.park(ParkReason::Refused, format!("field `{label}`: {why}"), &digest)
+        } else if self.holds.any() {
+            self.held_work()
         } else {
             self.done()
         };
@@ -445,11 +483,12 @@ impl Look {
             pass: None,
             abort_without_row: false,
             expect: None,
+            held: BTreeSet::new(),
+            may_empty: None,
         }
     }
 
     fn flaps(&self, link: &Link, verdict: &crate::decide::Verdict) -> bool {
-        use crate::decide::Action;
         let Some(field) = self.pair.mapping.fields.iter().find(|f| f.label == verdict.label) else {
             return false;
         };

@@ -155,6 +155,8 @@ impl Engine {
             pass: None,
             abort_without_row: false,
             expect: None,
+            held: std::collections::BTreeSet::new(),
+            may_empty: None,
         }));
         let _ = self.commits.commit(unit).await;
     }

@@ -2,7 +2,7 @@
 //! running or not.
 
 use crate::items::conflict_digest;
-use crate::{ConnectionState, Engine, EngineError, PairRuntime};
+use crate::{ConnectionState, DriftReport, Engine, EngineError, PairRuntime};
 use bothways_model::{LinkId, LocalId, RemoteId, Value};
 use bothways_store::{
     Approval, AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState,
@@ -47,8 +47,10 @@ pub struct PairStatus {
     pub paused: Option<String>,
     /// Why its connection must not be used, if so.
     pub blocked: Option<String>,
-    /// Trouble of its readers (feed, poll), if any.
+    /// Trouble of its readers (feed, poll) and its connection, if any.
     pub trouble: Vec<String>,
+    /// What its last full pass found different.
+    pub drift: Option<DriftReport>,
     /// Counts.
     pub counts: PairCounts,
 }
@@ -139,6 +141,7 @@ impl Operations {
                     _ => None,
                 },
                 trouble: self.engine.troubles(&pair.connection, pair.id),
+                drift: self.engine.drift(pair.id).await?,
                 counts: self.engine.store.counts(pair.id).await?,
             });
         }
@@ -151,9 +154,16 @@ impl Operations {
     /// No such mapping; the store fails.
     pub async fn approve(&self, mapping: Option<&str>, by: &str) -> Result<(), EngineError> {
         let pair = self.pair(mapping)?;
-        let approval =
-            Approval { digest: pair.digest.clone(), by: by.to_owned(), at: self.engine.ports.clock.now() };
-        self.engine.store.approve(pair.id, &approval).await?;
+        self.engine.refresh_pairs().await?;
+        // The same again approves nothing new: it must not cover what a later full pass finds (rule 58).
+        if pair.stored().approval.is_none_or(|approval| approval.digest != pair.digest) {
+            let approval = Approval {
+                digest: pair.digest.clone(),
+                by: by.to_owned(),
+                at: self.engine.ports.clock.now(),
+            };
+            self.engine.store.approve(pair.id, &approval).await?;
+        }
         self.audit(by, "approve", serde_json::json!({ "mapping": pair.mapping.name, "digest": pair.digest }))
             .await?;
         self.engine.refresh_pairs().await?;

@@ -99,6 +99,17 @@ impl PairRuntime {
         self.stored().walked_at.is_some()
     }
 
+    /// Whether what a full pass that begins now changes is covered by an approval: the pair was never walked, or its plan was approved
+    /// since its last full pass (rule 58).
+    pub(crate) fn changes_are_approved(&self) -> bool {
+        let stored = self.stored();
+        match (stored.walked_at, stored.passed_at, &stored.approval) {
+            (None, _, _) => true,
+            (Some(_), Some(passed), Some(approval)) => approval.at > passed,
+            _ => false,
+        }
+    }
+
     /// What the resource can do.
     pub fn capabilities(&self) -> &Capabilities {
         self.resource.capabilities()

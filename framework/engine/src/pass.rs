@@ -6,15 +6,17 @@
 //!
 //! [`crate::walk`] and [`crate::catch_up`] hold the reading stages, [`crate::contact`] the matching.
 
+use crate::brakes::empty_side;
 use crate::pairs::PairRuntime;
 use crate::reading::ReadError;
 use crate::{ConnectionState, Engine, EngineError};
 use bothways_connector::PageCursor;
-use bothways_model::{LocalId, PairId, Seq, Timestamp};
-use bothways_store::{Cursor, LinkState, PageCommit, StoreErrorKind};
+use bothways_model::{LocalId, PairId, RemoteId, Seq, Timestamp};
+use bothways_store::{Cursor, LinkState, PageCommit, PassMark, Side, StoreErrorKind};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,6 +69,8 @@ pub struct PassCounts {
     pub unreadable: u64,
     /// Linked records of either side that are not what was last known of them: drift, each due for a look.
     pub differing: u64,
+    /// Of those, the ones that nobody had signalled: what events and triggers should have told of and did not.
+    pub drifted: u64,
     /// Linked rows that are gone without a captured delete.
     pub missing: u64,
     /// Rows and records linked with each other.
@@ -137,6 +141,9 @@ pub(crate) struct State {
     pub(crate) observed_at: Option<Timestamp>,
     pub(crate) stage: Stage,
     pub(crate) counts: PassCounts,
+    /// What it changes is covered by an approval: it is the pair's first, or the first since its plan was approved (rules 58, 60).
+    #[serde(default)]
+    pub(crate) approved: bool,
 }
 
 /// A pass under way.
@@ -146,6 +153,8 @@ pub(crate) struct Pass<'p> {
     pub(crate) state: State,
     pub(crate) observe: bool,
     progress: Progress<'p>,
+    /// Records that counted as drift, until something tells of them after all.
+    pub(crate) drifted: BTreeSet<RemoteId>,
     /// Pages without effects since the position was stored.
     unstored: u32,
     /// Linked records met so far by this process.
@@ -179,9 +188,19 @@ impl Engine {
             self.pairs.get(&pair).cloned().ok_or_else(|| EngineError::NotFound(format!("pair {pair}")))?;
         let passing = self.readers.passing(pair);
         let _one_at_a_time = passing.lock().await;
-        self.check_passable(&runtime, options).await?;
-        let reader = format!("pass/{pair}");
-        let result = self.pass_with_patience(&runtime, options, progress).await;
+        self.pass_alone(&runtime, options, progress).await
+    }
+
+    /// [`Engine::pass`], for who holds the lock of the pair's passes.
+    pub(crate) async fn pass_alone(
+        self: &Arc<Self>,
+        pair: &Arc<PairRuntime>,
+        options: PassOptions,
+        progress: Progress<'_>,
+    ) -> Result<PassReport, EngineError> {
+        self.check_passable(pair, options).await?;
+        let reader = format!("pass/{}", pair.id);
+        let result = self.pass_with_patience(pair, options, progress).await;
         match &result {
             Ok(_) => self.set_trouble(&reader, None),
             Err(_) if self.is_stopping() => {}
@@ -258,6 +277,7 @@ impl<'p> Pass<'p> {
             pair,
             observe: options.observe,
             progress,
+            drifted: BTreeSet::new(),
             unstored: 0,
             linked_met: 0,
         };
@@ -277,6 +297,7 @@ impl<'p> Pass<'p> {
             observed_at: None,
             stage: Stage::Remote { page: None },
             counts: PassCounts::default(),
+            approved: pair.changes_are_approved(),
         })
     }
 
@@ -305,10 +326,13 @@ impl<'p> Pass<'p> {
 
     /// Commits a page's effects together with the position after it.
     pub(crate) async fn commit(&mut self, page: PageCommit, stage: Stage) -> Result<(), EngineError> {
+        // What changed meanwhile was changed by somebody; everything else is the pass's own finding.
+        let caught_up = matches!(self.state.stage, Stage::CatchUp);
         self.state.stage = stage;
         self.unstored += 1;
         if !page.signals.is_empty() || !page.keys.is_empty() || self.unstored >= STORE_EVERY {
-            self.store_position(page).await?;
+            let pass = (!caught_up).then(|| self.mark());
+            self.store_position(PageCommit { pass, ..page }).await?;
         }
         self.tell();
         Ok(())
@@ -334,6 +358,10 @@ impl<'p> Pass<'p> {
             self.engine.nudge().await;
         }
         Ok(())
+    }
+
+    fn mark(&self) -> PassMark {
+        PassMark { began: self.state.started, approved: self.state.approved }
     }
 
     fn tell(&self) {
@@ -370,21 +398,31 @@ impl<'p> Pass<'p> {
         Err(error.into())
     }
 
-    /// A side that lists nothing although there are links is no reason to go on (rule 59).
-    pub(crate) async fn check_not_empty(&mut self, seen: u64, side: &str) -> Result<(), EngineError> {
-        if seen > 0 {
-            return Ok(());
-        }
-        let counts = self.engine.store.counts(self.pair.id).await?;
-        let links = counts.links.get(LinkState::Linked.as_str()).copied().unwrap_or(0);
+    /// A side that lists nothing although there are links is no reason to go on, unless a person says so (rule 59).
+    pub(crate) async fn check_not_empty(&mut self, seen: u64, side: Side) -> Result<(), EngineError> {
+        let (store, now) = (self.engine.store.clone(), self.engine.ports.clock.now());
+        let links = match seen {
+            0 => {
+                store.counts(self.pair.id).await?.links.get(LinkState::Linked.as_str()).copied().unwrap_or(0)
+            }
+            _ => 0,
+        };
+        let charge = empty_side(self.pair.id, side, links, now);
         if links == 0 {
+            return Ok(store.forget_withheld(&charge.brake, &charge.key).await?);
+        }
+        if store.charge(now, &charge).await?.is_free() {
+            tracing::warn!(pair = %self.pair.id, side = side.as_str(), links, "this side lists nothing; the pass goes on, as a person approved");
             return Ok(());
         }
         // The next pass must see for itself.
-        self.engine.store.drop_cursor(&cursor_name(self.pair.id)).await?;
-        Err(EngineError::Refused(format!(
-            "the {side} side of mapping `{}` lists nothing although {links} links exist: nothing was done (rule 59). \
-             Check the credentials and the database; a permission that shrank or another account looks like this",
+        store.drop_cursor(&cursor_name(self.pair.id)).await?;
+        self.engine.tell();
+        Err(EngineError::Braked(format!(
+            "the {} side of mapping `{}` lists nothing although {links} links exist: nothing was done (rule 59). \
+             Check the credentials and the database; a permission that shrank or another account looks like this. \
+             If it is right, approve the brake (`bothways brakes`)",
+            side.as_str(),
             self.pair.mapping.name
         )))
     }
@@ -403,6 +441,9 @@ impl<'p> Pass<'p> {
         if self.observe {
             // Approval goes on from here, after catching up.
             self.state.observed_at = Some(now);
+            let named = Cursor { name: named_name(pair), value: report.counts.handed_out.into() };
+            let page = PageCommit { cursor: Some(named), ..PageCommit::default() };
+            self.engine.store.commit_page(now, &page).await?;
             self.state.counts = observed_counts(self.state.counts);
             self.enter(Stage::CatchUp).await?;
             return Ok(report);
@@ -415,9 +456,8 @@ impl<'p> Pass<'p> {
         self.engine.refresh_pairs().await?;
         self.engine.nudge().await;
         self.engine.tell();
+        self.note_drift(&report, now).await?;
         let counts = &report.counts;
-        metrics::gauge!("bothways_drift", "mapping" => self.pair.mapping.name.clone())
-            .set((counts.differing + counts.missing) as f64);
         tracing::info!(
             pair = %pair, pass = report.id, remote = counts.remote, local = counts.local, differing = counts.differing,
             missing = counts.missing, linked = counts.linked, created = counts.created, handed_out = counts.handed_out,
@@ -456,6 +496,11 @@ impl State {
                 None => true,
             }
     }
+}
+
+/// The name of the cursor that says how many creates the plan of a pair's first import named, as it was last observed (rule 60).
+pub(crate) fn named_name(pair: PairId) -> String {
+    format!("named/{pair}")
 }
 
 /// The name of a pass's cursor.

@@ -38,8 +38,10 @@ pub trait Tasks: Send + Sync {
 pub enum Purpose {
     /// Carries or checks one record's change.
     Live,
-    /// Reads in bulk: walks, polls, feeds.
+    /// Brings in what is not known yet: feeds, polls, first contact.
     Background,
+    /// Compares what is known already: the full passes after first contact. The smallest share.
+    Reconcile,
 }
 
 /// A call got no answer.

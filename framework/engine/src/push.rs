@@ -1,6 +1,7 @@
 //! Remote writes: intent, call, confirmation (rules 20 to 24).
 
 use crate::apply::entry;
+use crate::brakes::blanks;
 use crate::calls::{Prepared, prepare};
 use crate::decide::{Action, Decision};
 use crate::look::{Ended, Look};
@@ -14,8 +15,8 @@ use bothways_model::{
     ErrorClass, Failure, Idempotency, LinkId, LocalRow, Observed, PairId, RemoteId, Timestamp, Value,
 };
 use bothways_store::{
-    FieldBase, FieldChange, HistoryOp, Intent, IntentState, IntentWrite, LateEcho, LeaseAction, Link,
-    LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
+    BrakeKind, FieldBase, FieldChange, HistoryOp, Intent, IntentState, IntentWrite, Judged, LateEcho,
+    LeaseAction, Link, LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
@@ -37,6 +38,8 @@ pub(crate) struct FieldWrite {
     before: Option<Value>,
     rule: u16,
     why: String,
+    /// It empties a field that held something.
+    empties: bool,
     /// A person's value, which comes in afterwards: the local base stays what was shown.
     set: bool,
 }
@@ -92,6 +95,7 @@ impl Look {
                     before: verdict.remote.clone(),
                     rule: verdict.rule,
                     why: verdict.why.clone(),
+                    empties: blanks(verdict).is_some(),
                     set,
                 }),
                 Err(refusal) => refused.push((verdict.label.clone(), refusal.to_string())),
@@ -103,36 +107,21 @@ impl Look {
     /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with.
     pub(crate) async fn push(
         &mut self,
-        mut link: Link,
-        row: &LocalRow,
+        link: Link,
         seen: Seen,
-        writes: Vec<FieldWrite>,
+        mut writes: Vec<FieldWrite>,
     ) -> Result<(Link, Seen, Unit), Ended> {
         let Some(id) = link.remote_id.clone() else { return Ok((link, seen, self.unit())) };
         let number = self.taken.next_intent;
-        let key = key_of(self.pair.id, link.id, number);
-        let fields: FieldWrites = writes.iter().map(|w| (w.path.clone(), w.wire.clone())).collect();
-        let operation =
-            Operation::Update { id: id.clone(), fields, key: key.clone(), seen: seen.body.clone() };
-        let prepared = self.prepare_write(operation).await?;
-        let sent_fields = writes
-            .iter()
-            .map(|w| SentField {
-                field: w.label.clone(),
-                sent: w.sent.clone(),
-                local: w.local.clone(),
-                before: w.before.clone(),
-                rule: Some(w.rule),
-            })
-            .collect();
-        let intent = self.intent(&link, WriteKind::Update, Some(id.clone()), &prepared, sent_fields, key);
-        if planted::is(Bug::BaseMovedOnSend) {
-            mistakes::move_bases(&mut link, &intent.fields);
-        }
-        let mut open = self.unit();
-        open.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
-        let _ = row;
-        self.commit_intent(open, intent).await?;
+        let prepared = loop {
+            match self.open_update(&link, &id, &seen, &writes).await? {
+                Some(prepared) => break prepared,
+                None => writes.retain(|write| !self.holds.fields().contains(&write.label)),
+            }
+            if writes.is_empty() {
+                return Ok((link, seen, self.unit()));
+            }
+        };
         let (observed, confirmed) = match self.send(prepared).await {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
@@ -154,6 +143,52 @@ impl Look {
         }
         let after = if confirmed { read::remote(&self.pair, &observed) } else { Seen::default() };
         Ok(self.confirm(link, seen, after, &writes, number))
+    }
+
+    /// Commits an update's intent. `None` if brakes withhold some of its fields, but not the others.
+    async fn open_update(
+        &mut self,
+        link: &Link,
+        id: &RemoteId,
+        seen: &Seen,
+        writes: &[FieldWrite],
+    ) -> Result<Option<Prepared>, Ended> {
+        let key = key_of(self.pair.id, link.id, self.taken.next_intent);
+        let fields: FieldWrites = writes.iter().map(|w| (w.path.clone(), w.wire.clone())).collect();
+        let operation =
+            Operation::Update { id: id.clone(), fields, key: key.clone(), seen: seen.body.clone() };
+        let prepared = self.prepare_write(operation).await?;
+        let sent = |w: &FieldWrite| SentField {
+            field: w.label.clone(),
+            sent: w.sent.clone(),
+            local: w.local.clone(),
+            before: w.before.clone(),
+            rule: Some(w.rule),
+        };
+        let sent_fields = writes.iter().map(sent).collect();
+        let intent = self.intent(link, WriteKind::Update, Some(id.clone()), &prepared, sent_fields, key);
+        let mut open = self.unit();
+        let mut kept = link.clone();
+        if planted::is(Bug::BaseMovedOnSend) {
+            mistakes::move_bases(&mut kept, &intent.fields);
+        }
+        open.confirm = Some(LinkWrite { link: kept, local: LocalBinding::Keep });
+        let braked = self.braked();
+        let emptied = writes.iter().filter(|write| write.empties);
+        open.charges.extend(emptied.map(|write| braked.blanking(link.id, Side::Remote, &write.label)));
+        open.charges.extend(braked.update(link.id));
+        let charges = open.charges.clone();
+        match self.commit_braked(open, intent).await? {
+            None => Ok(Some(prepared)),
+            Some(judged) => {
+                self.note_holds(&charges, &judged);
+                let whole = charges
+                    .iter()
+                    .zip(&judged)
+                    .any(|(charge, judged)| charge.brake.kind != BrakeKind::Blanking && !judged.is_free());
+                if whole { Err(self.held()) } else { Ok(None) }
+            }
+        }
     }
 
     /// The confirmation of an update: always stands, whatever becomes of the row part (rule 21).
@@ -299,7 +334,19 @@ impl Look {
     }
 
     /// Commits an intent under the lease, which it renews (rule 20). Work rows are not touched: the look goes on.
-    pub(crate) async fn commit_intent(&mut self, mut unit: Unit, intent: Intent) -> Result<(), Ended> {
+    pub(crate) async fn commit_intent(&mut self, unit: Unit, intent: Intent) -> Result<(), Ended> {
+        let charges = unit.charges.clone();
+        match self.commit_braked(unit, intent).await? {
+            None => Ok(()),
+            Some(judged) => {
+                self.note_holds(&charges, &judged);
+                Err(self.held())
+            }
+        }
+    }
+
+    /// Does so, or returns what brakes said: then nothing was committed.
+    async fn commit_braked(&mut self, mut unit: Unit, intent: Intent) -> Result<Option<Vec<Judged>>, Ended> {
         if self.engine.is_paused(&self.pair, Some(intent.link)) {
             // A pause takes effect before the next remote call (rule 64).
             let mut unit = self.unit();
@@ -318,9 +365,9 @@ impl Look {
                 if let Some(link) = link {
                     self.taken.link = Some(*link);
                 }
-                Ok(())
+                Ok(None)
             }
-            Ok(UnitOutcome::Withheld) => Err(Box::new(self.withheld())),
+            Ok(UnitOutcome::Withheld { charges }) => Ok(Some(charges)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 // The lease goes with it, so that the next look need not wait for its end.
                 let mut unit = self.unit();

@@ -114,12 +114,15 @@ impl Engine {
     async fn schedule_loop(self: Arc<Self>, pair: Arc<PairRuntime>) {
         let mut observed = false;
         let mut failures = 0;
+        let passing = self.readers.passing(pair.id);
         while !self.is_stopping() {
+            // What another pass serves is not due any more when that ends.
+            let one_at_a_time = passing.lock().await;
             let wait = match self.next_pass(&pair, observed).await {
                 Ok((None, wait)) => wait,
                 Ok((Some(due), _)) => {
                     let options = PassOptions { observe: due == Due::Observe, restart: false };
-                    let result = self.pass(pair.id, options, &|_| {}).await;
+                    let result = self.pass_alone(&pair, options, &|_| {}).await;
                     observed |= due == Due::Observe && result.is_ok();
                     match result {
                         Ok(report) => {
@@ -141,6 +144,7 @@ impl Engine {
                     self.settings.sweep
                 }
             };
+            drop(one_at_a_time);
             self.wait_for_schedule(pair.id, wait).await;
         }
     }

@@ -94,12 +94,23 @@ impl Engine {
         timeout: Duration,
         start: impl Fn() -> Result<Box<dyn Exchange>, Failure>,
     ) -> Result<Outcome, ReadError> {
+        self.read_bulk_for(Purpose::Background, connection, timeout, start).await
+    }
+
+    /// The same out of another purpose's share of the budget.
+    pub(crate) async fn read_bulk_for(
+        &self,
+        purpose: Purpose,
+        connection: &ConnectionName,
+        timeout: Duration,
+        start: impl Fn() -> Result<Box<dyn Exchange>, Failure>,
+    ) -> Result<Outcome, ReadError> {
         let policy = self.settings.retry;
         let mut attempts = 0;
         loop {
             self.check_readable(connection)?;
             let exchange = start().map_err(ReadError::Failed)?;
-            let answer = self.run(connection, Purpose::Background, exchange, timeout).await;
+            let answer = self.run(connection, purpose, exchange, timeout).await;
             let Trouble { next, asked, error } = match sort(answer) {
                 Ok(outcome) => return Ok(outcome),
                 Err(trouble) => trouble,

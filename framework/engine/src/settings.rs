@@ -12,12 +12,8 @@ pub struct Settings {
     pub sweep: Duration,
     /// How long a bare 404 must stand before it is a proof (rule 31).
     pub absence_delay: Duration,
-    /// How long a captured delete waits for whatever was committed before it (rule 56).
+    /// How long a delete is known before it is carried out: others like it may be on their way (rule 56).
     pub delete_delay: Duration,
-    /// At most this many deletes of a pair go out in `delete_window`.
-    pub delete_limit: u32,
-    /// The window of `delete_limit`.
-    pub delete_window: Duration,
     /// Retries.
     pub retry: RetryPolicy,
     /// Whether feeds, polls and scheduled full passes run. Off for a process that only does one pass and the work it finds.
@@ -33,8 +29,6 @@ impl Default for Settings {
             sweep: Duration::from_secs(5),
             absence_delay: Duration::from_secs(15),
             delete_delay: Duration::from_secs(5),
-            delete_limit: 10,
-            delete_window: Duration::from_secs(30 * 60),
             retry: RetryPolicy::default(),
             readers: true,
             keep_days: 30,

@@ -142,6 +142,7 @@ impl Engine {
             return Ok(());
         }
         self.relay_wake.notify_one();
+        self.measure_brakes(now).await?;
         self.store.sweep(now).await?;
         for catalog in self.store.repair().await? {
             tracing::error!(

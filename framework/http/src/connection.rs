@@ -31,6 +31,8 @@ pub(crate) struct Connection {
     slots: Semaphore,
     /// Slots that bulk reads also need: fewer, so that a record's change never waits behind a whole walk.
     background: Semaphore,
+    /// Of those, slots that comparing what is known already also needs: it may take longest (rule 47).
+    reconcile: Semaphore,
     unrated: Unrated,
     largest_answer: usize,
 }
@@ -54,6 +56,7 @@ impl Connection {
             pace: Pace::new(limits.requests, limits.per, limits.burst),
             slots: Semaphore::new(concurrent),
             background: Semaphore::new((concurrent * 3 / 4).max(1)),
+            reconcile: Semaphore::new((concurrent / 2).max(1)),
             unrated: limits.unrated.clone(),
             largest_answer: settings.largest_answer,
         })
@@ -67,8 +70,12 @@ impl Connection {
     ) -> Result<Response, SendError> {
         // Built first: a request that our rules forbid costs no budget.
         let (client, request) = self.build(request)?;
+        let _reconcile = match purpose {
+            Purpose::Reconcile => Some(slot(&self.reconcile).await?),
+            Purpose::Background | Purpose::Live => None,
+        };
         let _background = match purpose {
-            Purpose::Background => Some(slot(&self.background).await?),
+            Purpose::Background | Purpose::Reconcile => Some(slot(&self.background).await?),
             Purpose::Live => None,
         };
         let _slot = slot(&self.slots).await?;

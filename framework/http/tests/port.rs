@@ -333,6 +333,40 @@ async fn calls_at_once_are_bounded_and_bulk_reads_leave_room() {
 }
 
 #[tokio::test]
+async fn comparing_what_is_known_leaves_room_for_what_is_new() {
+    let server = Server::start(
+        |_, request| {
+            if request.starts_with("GET /slow") { Answer::Silence } else { ok(0, "") }
+        },
+    )
+    .await;
+    let port = port(&Limits { concurrent: 4, ..limits(origin(server.address)) });
+    let reconcile = |n: usize| {
+        let request = get(server.address, &format!("/slow{n}"));
+        let port = &port;
+        async move { port.send(&name(), Purpose::Reconcile, request, SECOND * 60).await }
+    };
+    let walk = join_all((0..8).map(reconcile));
+    let others = async {
+        // Two of four slots are taken by a walk that never ends; a feed still has its turn, and a record's change too.
+        while server.count() < 2 {
+            tokio::task::yield_now().await;
+        }
+        for n in 0..10 {
+            let (name, request) = (name(), get(server.address, &format!("/feed{n}")));
+            let feed = port.send(&name, Purpose::Background, request, SECOND * 60);
+            assert_eq!(feed.await.unwrap().status, 200);
+            assert_eq!(send(&port, get(server.address, "/live")).await.unwrap().status, 200);
+        }
+    };
+    tokio::select! {
+        _ = walk => panic!("the walk cannot end"),
+        () = others => {}
+    }
+    assert_eq!(server.requests().iter().filter(|r| r.starts_with("GET /slow")).count(), 2);
+}
+
+#[tokio::test]
 async fn connections_are_kept_and_used_again() {
     let server = Server::start(ok).await;
     let port = port(&limits(origin(server.address)));

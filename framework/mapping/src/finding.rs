@@ -169,6 +169,8 @@ codes! {
     M306
     /// `check: blind` may overwrite what nobody saw.
     M307
+    /// A `safety` that would loosen a brake.
+    M308
     /// Two writers of one place.
     M402
     /// The documents and the database disagree.

@@ -76,6 +76,7 @@ impl From<EngineError> for Problem {
         match error {
             EngineError::NotFound(what) => Self::not_found(what),
             EngineError::Refused(why) => Self::new(StatusCode::CONFLICT, "refused", why),
+            EngineError::Braked(why) => Self::new(StatusCode::CONFLICT, "braked", why),
             EngineError::Store(error) => match error.kind {
                 StoreErrorKind::Refused => {
                     Self::new(StatusCode::UNPROCESSABLE_ENTITY, "refused_by_table", error.to_string())

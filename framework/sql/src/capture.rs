@@ -20,6 +20,8 @@ use std::time::Duration;
 const EVENTS: TimeDelta = TimeDelta::days(3);
 /// Tombstones stay at least this long (rule 34).
 const TOMBSTONE_DAYS: u32 = 30;
+/// How long what brakes counted is kept: longer than any window or full pass.
+const CHARGE_DAYS: i64 = 7;
 
 #[async_trait]
 impl Capture for Sql {
@@ -94,6 +96,7 @@ impl Capture for Sql {
         drop_old(&mut tx, "bothways_history", "id", before(keep_days)).await?;
         let sql = "DELETE FROM bothways_intents WHERE pending = 0 AND at < ?";
         execute(&mut tx, sql, [before(keep_days).into()]).await.map_err(ours)?;
+        crate::brakes::prune(&mut tx, now - TimeDelta::days(CHARGE_DAYS)).await?;
         let tombstone = LinkState::Tombstone.as_str();
         let gone = before(keep_days.max(TOMBSTONE_DAYS));
         let sql = "DELETE FROM bothways_intents WHERE link IN \

@@ -4,7 +4,7 @@
 use crate::Sql;
 use crate::error::ours;
 use crate::keys::write_keys;
-use crate::queue::signal;
+use crate::queue::{Signaller, signal, signal_from};
 use crate::statement::{Arg, Bulk, Writes, execute, fetch_optional};
 use crate::stored::{from_json, get, nanos};
 use async_trait::async_trait;
@@ -129,7 +129,8 @@ impl Intake for Sql {
     async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
-        signal(&mut tx, now, &page.signals).await?;
+        let from = page.pass.map_or(Signaller::Anybody, Signaller::Pass);
+        signal_from(&mut tx, now, &page.signals, from).await?;
         let mut to = Writes::new(&mut tx);
         write_keys(&mut to, &page.keys.iter().collect::<Vec<_>>()).await?;
         to.connection().await.map_err(ours)?;

@@ -4,6 +4,7 @@
 //! about are read as sets, the shared transitions of `bothways_store` run in memory, and the results are written as sets. Only
 //! what a table refuses is done row by row.
 
+mod brakes;
 mod capture;
 mod cell;
 mod commit;

@@ -12,8 +12,10 @@ use bothways_store::{Result, StoreError, StoreErrorKind};
 use sqlx::{Connection, SqliteConnection};
 
 /// The migrations, in order. Released ones never change.
-const MIGRATIONS: [(&str, &str); 1] =
-    [("0001_engine", include_str!("../../../migrations/sqlite/0001_engine.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("0001_engine", include_str!("../../../migrations/sqlite/0001_engine.sql")),
+    ("0002_brakes", include_str!("../../../migrations/sqlite/0002_brakes.sql")),
+];
 
 /// What `migrate` did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

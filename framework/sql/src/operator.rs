@@ -9,19 +9,24 @@ use async_trait::async_trait;
 use bothways_model::{LocalId, PairId, RemoteId, Timestamp};
 use bothways_store::{ApiToken, AuditEntry, Erased, HistoryFilter, HistoryRow, Operator, Result, TokenScope};
 use chrono::{DurationRound, TimeDelta};
+use sqlx::SqliteConnection;
+
+/// Adds an audit entry within a transaction.
+pub(crate) async fn add_audit(c: &mut SqliteConnection, entry: &AuditEntry) -> Result<()> {
+    let sql = "INSERT INTO bothways_audit (at, by, action, detail) VALUES (?, ?, ?, ?)";
+    let args: [Arg; 4] = [
+        nanos(entry.at).into(),
+        entry.by.as_str().into(),
+        entry.action.as_str().into(),
+        entry.detail.to_string().into(),
+    ];
+    execute(c, sql, args).await.map(drop).map_err(ours)
+}
 
 #[async_trait]
 impl Operator for Sql {
     async fn audit(&self, entry: &AuditEntry) -> Result<()> {
-        let mut writer = self.database.writer().await?;
-        let sql = "INSERT INTO bothways_audit (at, by, action, detail) VALUES (?, ?, ?, ?)";
-        let args: [Arg; 4] = [
-            nanos(entry.at).into(),
-            entry.by.as_str().into(),
-            entry.action.as_str().into(),
-            entry.detail.to_string().into(),
-        ];
-        execute(&mut writer, sql, args).await.map(drop).map_err(ours)
+        add_audit(&mut *self.database.writer().await?, entry).await
     }
 
     async fn audits(&self, limit: usize) -> Result<Vec<AuditEntry>> {

@@ -12,15 +12,36 @@ use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
 use bothways_store::transition::{WorkRow, deferred};
 use bothways_store::{
-    Intent, Lease, Link, Parked, ParkedFilter, Relayed, Result, Signal, Subject, Take, Taken, Work, WorkId,
-    WorkQueue,
+    Intent, Lease, Link, Parked, ParkedFilter, PassMark, Relayed, Result, Signal, Subject, Take, Taken, Work,
+    WorkId, WorkQueue,
 };
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+/// Who signals.
+#[derive(Clone, Copy)]
+pub(crate) enum Signaller {
+    /// Somebody: a change, an event, a person.
+    Anybody,
+    /// A full pass.
+    Pass(PassMark),
+    /// An approval of what was withheld.
+    Approval,
+}
+
 /// Signals of one call.
 pub(crate) async fn signal(c: &mut SqliteConnection, now: Timestamp, signals: &[Signal]) -> Result<()> {
+    signal_from(c, now, signals, Signaller::Anybody).await
+}
+
+/// Adds signals.
+pub(crate) async fn signal_from(
+    c: &mut SqliteConnection,
+    now: Timestamp,
+    signals: &[Signal],
+    from: Signaller,
+) -> Result<()> {
     if signals.is_empty() {
         return Ok(());
     }
@@ -28,7 +49,11 @@ pub(crate) async fn signal(c: &mut SqliteConnection, now: Timestamp, signals: &[
     work.load_subjects(c, signals.iter().map(|s| (s.pair, s.subject.clone()))).await?;
     let first = draw(c, signals.len()).await?;
     for (generation, signal) in (first..).zip(signals) {
-        work.signal(signal, None, Seq(generation), now);
+        match from {
+            Signaller::Anybody => work.signal(signal, None, Seq(generation), now),
+            Signaller::Pass(pass) => work.signal_of_pass(signal, pass, Seq(generation), now),
+            Signaller::Approval => work.signal_approved(signal, Seq(generation), now),
+        }
     }
     work.finish(c).await
 }

@@ -5,7 +5,7 @@ use crate::statement::{Arg, Bulk, Writes, columns_of, fetch, list};
 use crate::stored::{WORK, WORK_UPSERT, read_work, subject_columns, work_args};
 use bothways_model::{PairId, Seq, Timestamp};
 use bothways_store::transition::WorkRow;
-use bothways_store::{Fact, Result, Signal, Subject, WorkId, WorkWrite};
+use bothways_store::{Fact, PassMark, Result, Signal, Subject, WorkId, WorkWrite};
 use serde_json::json;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -124,6 +124,24 @@ impl WorkBook {
         }
     }
 
+    /// A signal of a full pass.
+    pub(crate) fn signal_of_pass(
+        &mut self,
+        signal: &Signal,
+        pass: PassMark,
+        generation: Seq,
+        now: Timestamp,
+    ) {
+        self.change(signal.pair, &signal.subject, now, |row| {
+            row.signal_of_pass(signal, generation, now, pass)
+        });
+    }
+
+    /// A signal that what was withheld is approved.
+    pub(crate) fn signal_approved(&mut self, signal: &Signal, generation: Seq, now: Timestamp) {
+        self.change(signal.pair, &signal.subject, now, |row| row.signal_approved(signal, generation, now));
+    }
+
     /// A signal, with a fact perhaps.
     pub(crate) fn signal(&mut self, signal: &Signal, fact: Option<Fact>, generation: Seq, now: Timestamp) {
         self.change(signal.pair, &signal.subject, now, |row| {
@@ -180,7 +198,7 @@ impl WorkBook {
         }
         let rows = self.slots.iter().filter(|s| s.dirty && !s.gone).map(|s| work_args(&s.row)).collect();
         let head = format!("INSERT INTO bothways_work ({WORK}) VALUES");
-        writes.bulk(&Bulk { head: &head, width: 17, tail: WORK_UPSERT }, rows).await.map_err(ours)
+        writes.bulk(&Bulk { head: &head, width: 18, tail: WORK_UPSERT }, rows).await.map_err(ours)
     }
 
     /// Writes what has changed, at once.

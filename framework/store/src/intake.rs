@@ -1,6 +1,6 @@
 //! Intake: durable acceptance of what the outside tells us, and how far each feed, poll and walk has come.
 
-use crate::{KeyWrite, Result, Signal};
+use crate::{KeyWrite, PassMark, Result, Signal};
 use async_trait::async_trait;
 use bothways_model::{ConnectionName, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,8 @@ pub struct Cursor {
 pub struct PageCommit {
     /// Signals.
     pub signals: Vec<Signal>,
+    /// The full pass that they come from, if it is one.
+    pub pass: Option<PassMark>,
     /// Match keys.
     pub keys: Vec<KeyWrite>,
     /// Event ids of a feed's page, for `explain` and for skipping what a webhook brought already.

@@ -4,6 +4,7 @@
 //! one commit, because hand-offs cost more than SQL. Nothing here decides anything about records; the one callback,
 //! [`unit::Settle`], is a pure function that the store runs on a row it holds locked.
 
+mod brake;
 mod capture;
 #[cfg(feature = "testkit")]
 pub mod contract;
@@ -22,6 +23,10 @@ pub mod transition;
 pub mod unit;
 mod work;
 
+pub use brake::{
+    Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeKind, BrakeName, Brakes, Charge, ChargeKey, Judged,
+    Limit, Ripening, Settlement, Withheld, WithheldSet,
+};
 pub use capture::{Capture, Relayed};
 pub use erasure::Erased;
 pub use error::{StoreError, StoreErrorKind};
@@ -38,17 +43,17 @@ pub use operator::{ApiToken, AuditEntry, Operator, Pause, PauseScope, TokenScope
 pub use pair::{Approval, Pair, PairCounts, PairSpec, Pairs};
 pub use rows::{RowPage, Rows, UnreadableRow};
 pub use unit::{
-    DeleteLimit, Guard, IntentWrite, LeaseAction, LinkWrite, LocalBinding, RowWrite, Settle, Settled, Unit,
-    UnitOutcome, WorkWrite,
+    Guard, IntentWrite, LeaseAction, LinkWrite, LocalBinding, RowWrite, Settle, Settled, Unit, UnitOutcome,
+    WorkWrite,
 };
 pub use work::{
-    Fact, ParkReason, Parked, ParkedFilter, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
+    Fact, ParkReason, Parked, ParkedFilter, PassMark, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
 };
 
 /// The result of a store call.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything together, for whoever runs a whole engine. Parts of the engine ask for the narrow traits.
-pub trait Store: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Operator {}
+pub trait Store: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Brakes + Operator {}
 
-impl<T: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Operator> Store for T {}
+impl<T: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Brakes + Operator> Store for T {}

@@ -1,7 +1,9 @@
 //! Units: what one look at one record changes, carried out by the store in one piece.
 
-use crate::{History, Intent, IntentState, KeyWrite, Link, Parked, Signal, WorkId};
-use bothways_model::{LinkId, LocalId, LocalRow, PairId, Record, Seq, Timestamp};
+use crate::{
+    Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, Settlement, Signal, WorkId,
+};
+use bothways_model::{LinkId, LocalId, LocalRow, Record, Seq, Timestamp};
 use std::sync::Arc;
 
 /// What must hold for a unit to have any effect.
@@ -157,25 +159,14 @@ pub enum IntentWrite {
     },
 }
 
-/// A limit that the transaction itself enforces: at most `most` delete intents of the pair since `since`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeleteLimit {
-    /// The pair.
-    pub pair: PairId,
-    /// At most this many, the new one included.
-    pub most: u32,
-    /// Counted from here.
-    pub since: Timestamp,
-}
-
 /// One look's changes. Carried out in the order of the fields. Repeating a unit whose commit has an unknown outcome is safe: its
 /// guard fails the second time, because its lease action or claim has been carried out.
 #[derive(Clone)]
 pub struct Unit {
     /// What must hold.
     pub guard: Guard,
-    /// The limit that must hold, if any.
-    pub delete_limit: Option<DeleteLimit>,
+    /// What brakes are about in it. If one of them withholds its charge, nothing else of the unit has any effect.
+    pub charges: Vec<Charge>,
     /// Intents opened and closed.
     pub intents: Vec<IntentWrite>,
     /// The link after the *confirmation*, which always stands once the guard holds (rule 21).
@@ -195,6 +186,8 @@ pub struct Unit {
     pub signals: Vec<Signal>,
     /// Match keys.
     pub keys: Vec<KeyWrite>,
+    /// What becomes of what was withheld before, after the charges.
+    pub settlement: Option<Settlement>,
     /// The lease.
     pub lease: LeaseAction,
 }
@@ -204,7 +197,7 @@ impl Unit {
     pub fn new(guard: Guard) -> Self {
         Self {
             guard,
-            delete_limit: None,
+            charges: Vec::new(),
             intents: Vec::new(),
             confirm: None,
             history: Vec::new(),
@@ -213,6 +206,7 @@ impl Unit {
             work_if_refused: Vec::new(),
             signals: Vec::new(),
             keys: Vec::new(),
+            settlement: None,
             lease: LeaseAction::Release,
         }
     }
@@ -235,8 +229,11 @@ pub enum UnitOutcome {
     /// [`Settled::abort`], or a claim or a new intent for a row whose id a captured delete or key change names that is not relayed
     /// yet or came in since the row was taken: no effect.
     Aborted,
-    /// The delete limit is reached: no effect.
-    Withheld,
+    /// A brake withholds one of its charges, or it comes too early. That is remembered; nothing else has any effect.
+    Withheld {
+        /// What was said to each charge, in their order.
+        charges: Vec<Judged>,
+    },
     /// The table refused the row write; the rest is committed.
     RowRefused {
         /// The database's words, without values where it allows.

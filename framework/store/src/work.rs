@@ -129,6 +129,15 @@ pub struct Parked {
     pub at: Timestamp,
 }
 
+/// The full pass behind a signal (rule 58).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassMark {
+    /// When it began: names it among the passes of its pair.
+    pub began: Timestamp,
+    /// What a person has approved covers what it changes: it is the pair's first, or the first after an approval.
+    pub approved: bool,
+}
+
 /// One work row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Work {
@@ -158,6 +167,8 @@ pub struct Work {
     pub held: Option<String>,
     /// Parked, if it is.
     pub parked: Option<Parked>,
+    /// The full pass that signalled it, if nobody else did since.
+    pub pass: Option<PassMark>,
 }
 
 /// What to take.

@@ -209,8 +209,6 @@ impl Plan {
             blind: dice.below(8) == 0,
             settings: Settings {
                 relay_batch: usize::try_from(dice.one_of([1, 3, 500])).unwrap_or(500),
-                delete_limit: u32::try_from(dice.one_of([2, 10, 10])).unwrap_or(10),
-                delete_window: Duration::from_secs(dice.one_of([120, 300])),
                 ..Settings::default()
             },
             weather,

@@ -6,10 +6,11 @@ use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Seq, Timestamp};
 use bothways_store::{
-    ApiToken, Approval, AuditEntry, Capture, Delivery, Erased, Group, HistoryFilter, HistoryRow, Intake,
-    Intent, KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs,
-    Parked, ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError,
-    StoreErrorKind, Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkQueue,
+    ApiToken, Approval, AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeName, Brakes, Capture,
+    Charge, ChargeKey, Delivery, Erased, Group, HistoryFilter, HistoryRow, Intake, Intent, Judged, KeyWrite,
+    Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
+    ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError, StoreErrorKind,
+    Take, Taken, Unit, UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
 use std::future::Future;
 use std::sync::Arc;
@@ -200,6 +201,15 @@ forward!(Rows {
     Write insert_row(catalog: &str, fields: &Record) -> LocalRow;
     Write update_row(catalog: &str, id: &LocalId, fields: &Record) -> Option<LocalRow>;
     Write delete_row(catalog: &str, id: &LocalId) -> bool;
+});
+
+forward!(Brakes {
+    Read brakes(now: Timestamp) -> Vec<Brake>;
+    Read withheld(brake: BrakeId, after: Option<&ChargeKey>, limit: usize) -> Vec<Withheld>;
+    Read withheld_set(brake: BrakeId, now: Timestamp) -> Option<WithheldSet>;
+    Write approve_withheld(now: Timestamp, approval: &BrakeApproval, audit: &AuditEntry) -> BrakeApproved;
+    Write charge(now: Timestamp, charge: &Charge) -> Judged;
+    Write forget_withheld(brake: &BrakeName, key: &ChargeKey) -> ();
 });
 
 forward!(Operator {

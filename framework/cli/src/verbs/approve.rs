@@ -1,14 +1,30 @@
-//! `approve`: lets a mapping carry out what its plan says (rules 61, 62).
+//! `approve`: lets a mapping carry out what its plan says (rules 61, 62), or lets happen what a brake withholds (rule 63).
 
-use crate::cli::OneMapping;
+use crate::cli::Approve;
 use crate::opened::{Opened, person};
-use crate::output::{Ended, Output, talk};
+use crate::output::{Ended, Output, moment, talk};
 use crate::settings::Settings;
+use anyhow::{Context, bail};
+use bothways_engine::stored::WithheldSet;
 use serde_json::json;
 
-pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> anyhow::Result<Ended> {
+pub(super) async fn run(settings: &Settings, args: &Approve, out: Output) -> anyhow::Result<Ended> {
     let opened = Opened::open(settings).await?;
-    let pair = opened.operations.pair(args.mapping.as_deref())?;
+    match args.what.as_deref().filter(|what| what.starts_with("brake-")) {
+        Some(brake) => lift(&opened, brake, args, out).await,
+        None => {
+            if args.set.is_some() || args.expires.is_some() || args.why.is_some() {
+                bail!(
+                    "--set, --expires and --why are about a brake: name it, such as brake-1 (`bothways brakes`)"
+                );
+            }
+            plan(&opened, args.what.as_deref(), out).await
+        }
+    }
+}
+
+async fn plan(opened: &Opened, mapping: Option<&str>, out: Output) -> anyhow::Result<Ended> {
+    let pair = opened.operations.pair(mapping)?;
     let name = pair.mapping.name.as_str();
     opened.operations.approve(Some(name), &person()).await?;
     if out.is_json() {
@@ -16,6 +32,36 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
     } else {
         talk(format!(
             "approved: {name}. A running engine takes it up by itself; `bothways sync` does it now"
+        ));
+    }
+    Ok(Ended::Well)
+}
+
+/// Approves exactly what the brake withholds: the set that was named, or else the one that is there now.
+async fn lift(opened: &Opened, id: &str, args: &Approve, out: Output) -> anyhow::Result<Ended> {
+    let expires = match &args.expires {
+        Some(text) => {
+            let time = bothways_mapping::units::parse_duration(text);
+            Some(time.map_err(|expected| anyhow::anyhow!("--expires {text}: expected {expected}"))?)
+        }
+        None => None,
+    };
+    let brake = opened.operations.brake(id).await?;
+    let digest = brake.set.context("the brake names no set")?;
+    if args.set.as_ref().is_some_and(|set| *set != digest) {
+        bail!("{id} withholds another set by now: look again (`bothways brakes {id}`)");
+    }
+    let set = WithheldSet { count: brake.open, digest };
+    let why = args.why.as_deref().unwrap_or_default();
+    let until = opened.operations.approve_brake(id, &set, expires, why, &person()).await?;
+    if out.is_json() {
+        out.json(&json!({ "brake": id, "count": set.count, "set": set.digest, "until": until }))?;
+    } else {
+        talk(format!(
+            "approved: {} of {id} ({}), until {} UTC. A running engine takes it up by itself; `bothways sync` does it now",
+            set.count,
+            brake.kind,
+            moment(until)
         ));
     }
     Ok(Ended::Well)

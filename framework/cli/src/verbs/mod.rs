@@ -1,6 +1,7 @@
 //! One file per verb.
 
 mod approve;
+mod brakes;
 mod completions;
 mod demo;
 mod explain;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Schema(args) => schema::run(&settings, &args, out),
         Verb::Plan(args) => plan::run(&settings, &args, out).await,
         Verb::Approve(args) => approve::run(&settings, &args, out).await,
+        Verb::Brakes(args) => brakes::run(&settings, &args, out).await,
         Verb::Sync(args) => sync::run(&settings, &args, out).await,
         Verb::Explain(args) => explain::run(&settings, &args, out).await,
         Verb::Status => status::run(&settings, out).await,

@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 pub(super) async fn run(settings: &Settings, out: Output) -> anyhow::Result<Ended> {
     let opened = Opened::open(settings).await?;
     let pairs = opened.operations.status().await?;
+    let brakes = opened.operations.brakes().await?;
     let unready = opened.operations.unready().await?;
     let left_out: Vec<String> = opened.connections.left_out.iter().map(|one| one.line()).collect();
     if out.is_json() {
-        out.json(&json!({ "mappings": pairs, "unready": unready, "left_out": left_out }))?;
+        out.json(&json!({ "mappings": pairs, "brakes": brakes, "unready": unready, "left_out": left_out }))?;
     } else {
         let rows = pairs.iter().map(|pair| {
             [
@@ -41,6 +42,14 @@ pub(super) async fn run(settings: &Settings, out: Output) -> anyhow::Result<Ende
         for pair in &pairs {
             details(pair);
         }
+        for brake in &brakes {
+            let (id, what) = (&brake.id, super::brakes::what(brake));
+            let (mapping, withheld) = (&brake.mapping, brake.withheld);
+            talk(format!(
+                "{mapping}: the brake on {what} withholds {withheld}: {}. See `bothways brakes {id}`",
+                brake.why
+            ));
+        }
         for line in left_out.iter().chain(&unready) {
             talk(line);
         }
@@ -51,8 +60,9 @@ pub(super) async fn run(settings: &Settings, out: Output) -> anyhow::Result<Ende
             || !pair.approval_is_current
             || pair.counts.conflicts > 0
             || !pair.counts.parked.is_empty()
+            || pair.drift.as_ref().is_some_and(|drift| drift.alert)
     });
-    Ok(Ended::waiting_if(waits || !unready.is_empty()))
+    Ok(Ended::waiting_if(waits || !brakes.is_empty() || !unready.is_empty()))
 }
 
 fn stands(pair: &PairStatus) -> String {
@@ -113,6 +123,13 @@ fn details(pair: &PairStatus) {
     }
     if let Some(why) = &pair.blocked {
         talk(format!("{name}: {why}"));
+    }
+    if let Some(drift) = pair.drift.as_ref().filter(|drift| drift.alert) {
+        talk(format!(
+            "{name}: the last full pass found {} records that differed and {} rows that were gone, and nothing had told of them \
+             although events and triggers seem healthy: some are being lost",
+            drift.drifted, drift.missing
+        ));
     }
     for trouble in &pair.trouble {
         talk(format!("{name}: {trouble}"));

@@ -51,7 +51,7 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
         waits |= counts.conflicts > 0 || !counts.parked.is_empty() || counts.pending > 0;
         match one.passed {
             Ok(_) => {}
-            Err(EngineError::Refused(why)) => {
+            Err(EngineError::Refused(why) | EngineError::Braked(why)) => {
                 talk(format!("{}: {why}", one.mapping));
                 waits = true;
             }

@@ -114,6 +114,21 @@ pub struct World {
     hold_webhooks: Arc<Mutex<bool>>,
 }
 
+/// The checked mapping.
+fn load(setup: &Setup) -> Arc<Mapping> {
+    let files = [
+        SourceFile::new("customers.yaml", setup.catalog.clone()),
+        SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
+    ];
+    let builtin =
+        [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, bothways_connector_stripe::DOCUMENT)];
+    let loaded = bothways_mapping::load(&files, &builtin);
+    let findings: Vec<String> =
+        loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
+    let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
+    project.mappings[0].clone()
+}
+
 impl World {
     /// Builds a world and starts its engine.
     pub async fn new(setup: Setup) -> Self {
@@ -129,17 +144,7 @@ impl World {
         let mut stripe = Stripe::new(config);
         let (endpoint, secret) =
             stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], clock.now()).unwrap();
-        let files = [
-            SourceFile::new("customers.yaml", setup.catalog.clone()),
-            SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
-        ];
-        let builtin =
-            [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, bothways_connector_stripe::DOCUMENT)];
-        let loaded = bothways_mapping::load(&files, &builtin);
-        let findings: Vec<String> =
-            loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
-        let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
-        let mapping = project.mappings[0].clone();
+        let mapping = load(&setup);
         let catalog: Catalog = (*mapping.catalog).clone();
         let store = Arc::new((setup.table)(MemoryStore::new([catalog])));
         let stripe = Arc::new(Mutex::new(stripe));
@@ -176,7 +181,9 @@ impl World {
             self.ops.approve(None, "test").await.unwrap();
         }
         if self.setup.walked {
-            self.store.set_walked(self.pair(), self.clock.now()).await.unwrap();
+            // A moment ago: what is inserted from here on is no first import.
+            let walked = self.clock.now() - TimeDelta::seconds(1);
+            self.store.set_walked(self.pair(), walked).await.unwrap();
             self.engine.refresh_pairs().await.unwrap();
         }
         self.engine.start();
@@ -254,6 +261,14 @@ impl World {
         if self.setup.webhooks {
             self.deliver();
         }
+    }
+
+    /// Starts a new incarnation with these policy lines instead of the present ones.
+    pub async fn remap(&mut self, policies: &str) {
+        self.kill();
+        self.setup.mapping = mapping(policies);
+        self.mapping = load(&self.setup);
+        self.restart().await;
     }
 
     /// The engine's ports, for what is built beside it.
@@ -394,8 +409,9 @@ impl World {
                 let links = self.links().await;
                 let parked = self.parked().await;
                 let counts = self.store.counts(self.pair()).await;
+                let brakes = self.ops.brakes().await;
                 panic!(
-                    "not met after {limit:?}: {what}\nlinks {links:#?}\nparked {parked:#?}\ncounts {counts:#?}\ncustomers {:#?}",
+                    "not met after {limit:?}: {what}\nlinks {links:#?}\nparked {parked:#?}\nbrakes {brakes:#?}\ncounts {counts:#?}\ncustomers {:#?}",
                     self.customers()
                 );
             }

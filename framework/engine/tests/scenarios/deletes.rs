@@ -95,24 +95,6 @@ async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_ten_deletes_go_out_in_half_an_hour_and_the_rest_waits() {
-    let world = World::new(Setup::with(BOTH)).await;
-    let rows: Vec<LocalId> =
-        (0..25).map(|i| world.insert(&[("email", &format!("p{i}@example.com"))])).collect();
-    world.settle().await;
-    assert_eq!(world.customers().len(), 25);
-    for row in &rows {
-        world.delete(row);
-    }
-    tokio::time::sleep(Duration::from_secs(20 * 60)).await;
-    assert_eq!(world.customers().len(), 15, "ten went, the rest is held");
-    let counts = bothways_store::Pairs::counts(&*world.store, world.pair()).await.unwrap();
-    assert_eq!(counts.held, 15);
-    tokio::time::sleep(Duration::from_secs(90 * 60)).await;
-    assert!(world.customers().is_empty(), "the window moves on");
-}
-
-#[tokio::test(start_paused = true)]
 async fn p32_deletes_captured_while_the_engine_is_away_are_still_known() {
     let mut world = World::new(Setup::with(BOTH)).await;
     let (row, id) = linked(&world).await;

@@ -7,6 +7,9 @@
 mod harness;
 
 mod absences;
+mod brakes;
+mod bulk_changes;
+mod circuits;
 mod crashes;
 mod creates;
 mod deletes;

@@ -3,11 +3,11 @@
 use super::{Cx, Place, field, sub};
 use crate::check;
 use crate::connector::{ConnectorSpec, ResourceSpec};
-use crate::doc::{IntervalText, MappingDoc, RemoteDoc};
+use crate::doc::{AmountText, IntervalText, MappingDoc, RemoteDoc};
 use crate::finding::{Code, Source};
 use crate::mapping::{
-    AgainstUpdate, Check, Conflicts, CreatePolicy, Creates, Deletes, Direction, FromLocalDelete,
-    FromRemoteDelete, Identity, Mapping, OnCreate, Only, Remote, Sync, Winner,
+    AgainstUpdate, Amount, Check, Conflicts, CreatePolicy, Creates, Deletes, Direction, FromLocalDelete,
+    FromRemoteDelete, Identity, Mapping, OnCreate, Only, Remote, Safety, Sync, Winner, safety as numbers,
 };
 use crate::tree::{Content, Node};
 use bothways_model::{Catalog, ConnectionName, FieldType, SingularPath, Value};
@@ -54,6 +54,7 @@ pub(crate) fn mapping(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Optio
         conflicts,
         deletes: deletes(doc),
         sync: sync(cx, doc, &connector, resource),
+        safety: safety(cx, doc),
         fields,
         source: cx.source("/mapping"),
         spans: spans(&cx.place),
@@ -322,6 +323,35 @@ fn sync(cx: &mut Cx<'_>, doc: &MappingDoc, connector: &ConnectorSpec, resource: 
             Duration::from_secs(24 * 3600),
             "complete list (`list`)",
         ),
+    }
+}
+
+fn safety(cx: &mut Cx<'_>, doc: &MappingDoc) -> Safety {
+    let Some(doc) = doc.safety.as_ref() else { return Safety::default() };
+    let mut amount = |key: &str, text: Option<&AmountText>, own: numbers::BrakeNumbers| {
+        let (pointer, text) = (sub("/safety", key), text?.as_str());
+        let Some(amount) = Amount::parse(text) else {
+            cx.error(Code::Y108, &pointer, format!("`{text}` is not an amount"))
+                .help("write a count such as `50`, or a share of all links such as `5%`");
+            return None;
+        };
+        if own.is_loosened_by(amount) {
+            let most = own.most.map(|most| format!("`{most}`"));
+            let percent = own.percent.map(|percent| format!("`{percent}%`"));
+            let usual: Vec<String> = percent.into_iter().chain(most).collect();
+            cx.error(Code::M308, &pointer, format!("`{text}` is more than the engine lets through itself"))
+                .help(format!(
+                    "`safety` can only tighten: write at most {}, or remove `{key}`",
+                    usual.join(" or ")
+                ));
+        }
+        Some(amount)
+    };
+    Safety {
+        deletes: amount("deletes", doc.deletes.as_ref(), numbers::DELETES),
+        blanking: amount("blanking", doc.blanking.as_ref(), numbers::BLANKING),
+        updates: amount("updates", doc.updates.as_ref(), numbers::UPDATES),
+        creates: amount("creates", doc.creates.as_ref(), numbers::CREATES),
     }
 }
 

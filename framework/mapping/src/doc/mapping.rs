@@ -1,7 +1,9 @@
 //! The mapping document: which field is which.
 
 use super::short::short_form;
-use super::{DurationText, FilterText, Free, IntervalText, Name, Ordered, PathText, Scalar, Text};
+use super::{
+    AmountText, DurationText, FilterText, Free, IntervalText, Name, Ordered, PathText, Scalar, Text,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
@@ -50,6 +52,10 @@ pub struct MappingDoc {
     #[serde(default)]
     #[schemars(with = "SyncDoc")]
     pub sync: Option<SyncDoc>,
+    /// Tighter limits than the engine's own brakes. It can never loosen one.
+    #[serde(default)]
+    #[schemars(with = "SafetyDoc")]
+    pub safety: Option<SafetyDoc>,
 }
 
 short_form! {
@@ -478,4 +484,27 @@ pub struct SyncDoc {
     #[serde(default)]
     #[schemars(with = "IntervalText")]
     pub reconcile: Option<IntervalText>,
+}
+
+/// How much may happen in bulk before a person has to approve it, where that shall be less than usual.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Safety")]
+pub struct SafetyDoc {
+    /// Deletes within half an hour. Usual: 20 % of the links, at most 500; 10 where there are fewer than 100 links.
+    #[serde(default)]
+    #[schemars(with = "AmountText")]
+    pub deletes: Option<AmountText>,
+    /// One field emptied within half an hour. Usual: 5 % of the links, at most 50; 5 where there are fewer than 100 links.
+    #[serde(default)]
+    #[schemars(with = "AmountText")]
+    pub blanking: Option<AmountText>,
+    /// Records changed by one full pass. Usual: 30 % of the links, from 100 links on.
+    #[serde(default)]
+    #[schemars(with = "AmountText")]
+    pub updates: Option<AmountText>,
+    /// Records created on the remote side within half an hour, beyond an approved first import. Usual: 1000.
+    #[serde(default)]
+    #[schemars(with = "AmountText")]
+    pub creates: Option<AmountText>,
 }

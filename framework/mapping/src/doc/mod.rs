@@ -31,8 +31,8 @@ pub use free::Free;
 pub use mapping::{
     AgainstUpdateDoc, AsDoc, CheckDoc, CodecDoc, ConfirmDoc, ConflictsDoc, CreatePolicyDoc, CreatesDoc,
     DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, MappingDoc, MappingFieldDoc,
-    MappingFieldLong, MinorDoc, NormalizeWord, OnCreateDoc, OnlyDoc, RemoteDoc, RemoteLong, SyncDoc,
-    WinnerDoc,
+    MappingFieldLong, MinorDoc, NormalizeWord, OnCreateDoc, OnlyDoc, RemoteDoc, RemoteLong, SafetyDoc,
+    SyncDoc, WinnerDoc,
 };
 pub use ordered::Ordered;
 pub use resource::{
@@ -40,5 +40,6 @@ pub use resource::{
     ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,
 };
 pub use text::{
-    CallText, CountText, DurationText, FilterText, IntervalText, Name, PathText, RateText, Scalar, Text,
+    AmountText, CallText, CountText, DurationText, FilterText, IntervalText, Name, PathText, RateText,
+    Scalar, Text,
 };

@@ -74,6 +74,11 @@ texts! {
         "type": ["string", "number", "boolean"],
         "description": "Text; `${var}` stands for a declared variable."
     }
+    /// A number of records: a count, or a share of all links.
+    AmountText "Amount" {
+        "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^[0-9]+%?$" }],
+        "description": "A count such as `50`, or a share of all links such as `5%`."
+    }
     /// A count, or a variable that holds one.
     CountText "Count" {
         "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "string", "pattern": "^([0-9]+|\\$\\{[a-z][a-z0-9_]*\\})$" }],

@@ -3,6 +3,7 @@
 mod field;
 mod policy;
 mod read;
+pub mod safety;
 
 use crate::connector::{ConnectorSpec, ResourceSpec};
 use crate::filter::Filter;
@@ -20,6 +21,7 @@ pub use policy::{
     Winner,
 };
 pub use read::Reading;
+pub use safety::{Amount, Safety};
 
 /// A checked mapping.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,8 @@ pub struct Mapping {
     pub deletes: Deletes,
     /// How often remote changes are looked for.
     pub sync: Sync,
+    /// Tighter brakes than the engine's own.
+    pub safety: Safety,
     /// Where the document is.
     pub source: Source,
     /// Where each policy was said, by JSON pointer (`/conflicts/winner`): what `explain` points at.

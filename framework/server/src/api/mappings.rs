@@ -1,5 +1,6 @@
 //! Mappings: how they stand, and steering them.
 
+use super::brakes::BrakeBody;
 use super::extract::{JsonBody, NoBody, Path};
 use crate::access::{Access, Caller};
 use crate::app::App;
@@ -79,6 +80,8 @@ struct Status {
     reasons: Vec<String>,
     /// How many items wait for a person; 1000 means that many or more.
     waiting: usize,
+    /// The brakes that are on.
+    brakes: Vec<BrakeBody>,
     /// The mappings.
     mappings: Vec<MappingBody>,
 }
@@ -119,8 +122,26 @@ struct MappingBody {
     blocked: Option<String>,
     /// Trouble of its readers.
     trouble: Vec<String>,
+    /// What its last full pass found different.
+    drift: Option<DriftBody>,
     /// What is counted of it.
     counts: CountsBody,
+}
+
+/// What a full pass found different.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Drift")]
+struct DriftBody {
+    /// When the pass ended, RFC 3339.
+    at: String,
+    /// Linked records of either side that were not what was last known of them.
+    differing: u64,
+    /// Of those, the ones that no event and no trigger had told of.
+    drifted: u64,
+    /// Linked rows that were gone without a captured delete.
+    missing: u64,
+    /// Events and triggers seem healthy and still did not tell: some are being lost.
+    alert: bool,
 }
 
 /// Counts of a mapping.
@@ -159,6 +180,13 @@ impl From<PairStatus> for MappingBody {
             paused: status.paused,
             blocked: status.blocked,
             trouble: status.trouble,
+            drift: status.drift.map(|drift| DriftBody {
+                at: drift.at.to_rfc3339(),
+                differing: drift.differing,
+                drifted: drift.drifted,
+                missing: drift.missing,
+                alert: drift.alert,
+            }),
             counts: CountsBody {
                 links: status.counts.links,
                 conflicts: status.counts.conflicts,
@@ -187,6 +215,7 @@ async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
         ready: reasons.is_empty(),
         reasons,
         waiting: app.operations.parked(None, None, 1000).await?.len(),
+        brakes: super::brakes::all(&app).await?,
         mappings: all(&app).await?,
     }))
 }

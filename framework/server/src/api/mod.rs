@@ -1,5 +1,6 @@
 //! The JSON API: records, operations, events, health.
 
+mod brakes;
 mod catalogs;
 mod extract;
 mod health;
@@ -22,6 +23,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = catalogs::routes(routes);
     let routes = mappings::routes(routes);
     let routes = parked::routes(routes);
+    let routes = brakes::routes(routes);
     let routes = history::routes(routes);
     let routes = revert::routes(routes);
     let routes = crate::live::routes(routes);

@@ -2,6 +2,7 @@
 //! the page it is on again and takes over what differs, so there is one way to show a thing and nothing else to keep true.
 
 mod assets;
+mod brakes;
 mod demo;
 mod entry;
 mod fields;
@@ -38,6 +39,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = waiting::routes(routes);
     let routes = past::routes(routes);
     let routes = status::routes(routes);
+    let routes = brakes::routes(routes);
     let routes = demo::routes(routes);
     let routes = login::routes(routes);
     assets::routes(routes)

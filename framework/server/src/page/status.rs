@@ -8,7 +8,7 @@ use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use bothways_engine::stored::{LinkState, PauseScope};
-use bothways_engine::{EngineError, PairStatus};
+use bothways_engine::{BrakeStatus, DriftReport, EngineError, PairStatus};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let post = |path, access, summary| Endpoint::new(Method::POST, path, access, summary);
@@ -26,6 +26,7 @@ struct StatusPage {
     shell: Shell,
     refusal: Option<String>,
     reasons: Vec<String>,
+    brakes: Vec<BrakeStatus>,
     mappings: Vec<Shown>,
 }
 
@@ -40,6 +41,7 @@ struct Shown {
     paused: Option<String>,
     blocked: Option<String>,
     trouble: Vec<String>,
+    drift: Option<DriftReport>,
     catalog: String,
     connection: String,
     resource: String,
@@ -69,6 +71,7 @@ async fn status_page(visit: &Visit, refusal: Option<Problem>) -> Result<Response
         shell: visit.shell("Status", "status").await,
         refusal: refusal.map(|problem| problem.detail),
         reasons: operations.unready().await?,
+        brakes: operations.brakes().await?,
         mappings: operations.status().await?.into_iter().map(Shown::from).collect(),
     };
     Ok(render_as(status, &page))
@@ -123,6 +126,7 @@ impl From<PairStatus> for Shown {
             paused: status.paused,
             blocked: status.blocked,
             trouble: status.trouble,
+            drift: status.drift.filter(|drift| drift.alert),
             catalog: status.catalog,
             connection: status.connection,
             resource: status.resource,

@@ -7,6 +7,9 @@ use std::collections::BTreeSet;
 /// What is promised to programs. The page's own routes are described too, but free to change.
 const PROMISED: &[&str] = &[
     "DELETE /api/catalogs/{catalog}/{id}",
+    "GET /api/brakes",
+    "GET /api/brakes/{id}",
+    "POST /api/brakes/{id}/approve",
     "GET /api/catalogs",
     "GET /api/catalogs/{catalog}",
     "GET /api/catalogs/{catalog}/{id}",

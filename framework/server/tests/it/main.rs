@@ -1,5 +1,6 @@
 //! The server as its callers see it: requests against the routers over an engine on the in-memory store.
 
+mod braking;
 mod describing;
 mod editing;
 mod entering;

@@ -1,20 +1,20 @@
 //! What a batch of units knows: links as they are left so far, who holds which id, and everything that is to be written.
 
+use crate::brakes::BrakeBook;
 use crate::connect::Database;
 use crate::error::ours;
 use crate::relay::{ANY_MOVED, moved_rows};
 use crate::statement::{Joint, fetch, list};
-use crate::stored::{LINK, StoredLink, get, nanos, read_link};
+use crate::stored::{LINK, StoredLink, get, read_link};
 use crate::table::Table;
 use crate::work_book::WorkBook;
 use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
-    Guard, History, Intent, IntentWrite, KeyWrite, Link, LocalBinding, Result, Signal, Subject, Unit,
-    UnitOutcome, WorkWrite,
+    BrakeName, Guard, History, IntentWrite, Judged, KeyWrite, Link, LocalBinding, Result, Signal, Subject,
+    Unit, UnitOutcome, WorkWrite,
 };
 use sqlx::SqliteConnection;
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -44,8 +44,7 @@ pub(super) struct Batch<'u> {
     pub(super) moved: HashSet<(PairId, LocalId)>,
     holders: HashMap<Identity, LinkId>,
     asked: HashSet<Identity>,
-    deletes: HashMap<(PairId, i64), usize>,
-    opened_deletes: Vec<(PairId, Timestamp)>,
+    pub(super) brakes: BrakeBook,
     pub(super) intents: Vec<&'u IntentWrite>,
     pub(super) history: Vec<History>,
     pub(super) work: Vec<WorkStep>,
@@ -90,6 +89,9 @@ impl<'u> Batch<'u> {
         let wanted: HashSet<PairId> =
             units.iter().filter(|u| u.settle.is_some()).filter_map(pair_of).collect();
         let tables = database.tables_of(c, wanted).await?;
+        let charges = units.iter().flat_map(|unit| &unit.charges);
+        let settlements = units.iter().filter_map(|unit| unit.settlement.as_ref());
+        let brakes = BrakeBook::load(c, charges, settlements).await?;
         let mut batch = Self {
             now,
             units,
@@ -101,8 +103,7 @@ impl<'u> Batch<'u> {
             moved,
             holders: HashMap::new(),
             asked: HashSet::new(),
-            deletes: HashMap::new(),
-            opened_deletes: Vec::new(),
+            brakes,
             intents: Vec::new(),
             history: Vec::new(),
             work: Vec::new(),
@@ -116,16 +117,6 @@ impl<'u> Batch<'u> {
         }
         let wanted = units.iter().flat_map(|unit| batch.wanted(unit)).collect();
         batch.load_holders(c, wanted).await?;
-        for (limit, _) in units.iter().filter_map(Run::delete_limit) {
-            let at = (limit.pair, nanos(limit.since));
-            if let Entry::Vacant(entry) = batch.deletes.entry(at) {
-                let sql =
-                    "SELECT count(*) FROM bothways_intents WHERE pair = ? AND kind = 'delete' AND at >= ?";
-                let rows = fetch(c, sql, [at.0.0.into(), at.1.into()]).await.map_err(ours)?;
-                let count: i64 = rows.first().map_or(Ok(0), |row| get(row, 0))?;
-                entry.insert(usize::try_from(count).unwrap_or(0));
-            }
-        }
         Ok(batch)
     }
 
@@ -190,17 +181,36 @@ impl<'u> Batch<'u> {
         identities(link).into_iter().filter_map(|i| self.holders.get(&i)).find(|id| **id != link.id).copied()
     }
 
-    /// Whether the delete limit is reached, with `more` opened by units that are not applied yet.
-    pub(super) fn is_withheld(&self, unit: &Unit, more: usize) -> bool {
-        let Some((limit, opens)) = Run::delete_limit(unit) else { return false };
-        let before = self.deletes.get(&(limit.pair, nanos(limit.since))).copied().unwrap_or(0);
-        let here =
-            self.opened_deletes.iter().filter(|(pair, at)| *pair == limit.pair && *at >= limit.since).count();
-        before + here + more + opens as usize > limit.most as usize
+    /// Judges a unit's charges, with so many of each brake counted by units that are not applied yet. `Err` is the unit's outcome,
+    /// which is remembered; `None` if it depends on what becomes of those others.
+    pub(super) async fn check_brakes(
+        &mut self,
+        c: &mut SqliteConnection,
+        unit: &'u Unit,
+        before: &HashMap<&'u BrakeName, u64>,
+    ) -> Result<Option<std::result::Result<Vec<Judged>, UnitOutcome>>> {
+        if unit.charges.is_empty() {
+            return Ok(Some(Ok(Vec::new())));
+        }
+        let more = |name: &BrakeName| before.get(name).copied().unwrap_or(0);
+        let judged = self.brakes.judge(c, self.now, &unit.charges, more).await?;
+        if judged.iter().all(|judged| judged.is_free()) {
+            return Ok(Some(Ok(judged)));
+        }
+        if !before.is_empty() && self.brakes.judge(c, self.now, &unit.charges, |_| 0).await? != judged {
+            return Ok(None);
+        }
+        for (charge, judged) in unit.charges.iter().zip(&judged).filter(|(_, judged)| !judged.is_free()) {
+            self.brakes.record(self.now, charge, *judged);
+        }
+        Ok(Some(Err(UnitOutcome::Withheld { charges: judged })))
     }
 
     /// Takes in what a unit does. The row is written already.
-    pub(super) fn apply(&mut self, effects: Effects<'u>) -> UnitOutcome {
+    pub(super) fn apply(&mut self, unit: &'u Unit, judged: &[Judged], effects: Effects<'u>) -> UnitOutcome {
+        for (charge, judged) in unit.charges.iter().zip(judged) {
+            self.brakes.record(self.now, charge, *judged);
+        }
         if let Some(link) = effects.link {
             let id = link.id;
             let before = self.links.get(&id);
@@ -219,14 +229,11 @@ impl<'u> Batch<'u> {
             self.links.insert(id, Arc::new(StoredLink { link, intents }));
         }
         for write in effects.intents {
-            if let IntentWrite::Open(intent) = write {
-                if intent.kind == Intent::DELETE {
-                    self.opened_deletes.push((intent.pair, intent.at));
-                }
-                if let Some(link) = self.links.get_mut(&intent.link) {
-                    let stored = Arc::make_mut(link);
-                    stored.intents = stored.intents.max(intent.number);
-                }
+            if let IntentWrite::Open(intent) = write
+                && let Some(link) = self.links.get_mut(&intent.link)
+            {
+                let stored = Arc::make_mut(link);
+                stored.intents = stored.intents.max(intent.number);
             }
             self.intents.push(write);
         }
@@ -234,6 +241,9 @@ impl<'u> Batch<'u> {
         self.work.extend(effects.work.iter().cloned().map(WorkStep::Write));
         self.work.extend(effects.signals.into_iter().map(WorkStep::Signal));
         self.keys.extend(effects.keys);
+        if let Some(settlement) = effects.settlement {
+            self.brakes.settle(settlement);
+        }
         effects.outcome
     }
 }

@@ -14,7 +14,8 @@ use sqlx::SqliteConnection;
 
 impl Batch<'_> {
     /// Writes everything.
-    pub(super) async fn flush(self, c: &mut SqliteConnection) -> Result<()> {
+    pub(super) async fn flush(mut self, c: &mut SqliteConnection) -> Result<()> {
+        std::mem::take(&mut self.brakes).flush(c, self.now).await?;
         let mut to = Writes::new(c);
         self.flush_links(&mut to).await?;
         self.flush_intents(&mut to).await?;

@@ -10,7 +10,7 @@ use crate::rows::read_rows;
 use crate::table::{Read, Table};
 use bothways_model::{LocalId, LocalRow, PairId};
 use bothways_store::transition::{Effects, Run};
-use bothways_store::{RowWrite, Unit, UnitOutcome};
+use bothways_store::{BrakeName, Judged, RowWrite, Unit, UnitOutcome};
 use sqlx::SqliteConnection;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -38,7 +38,7 @@ pub(super) struct RowDone {
 /// Where one unit of a wave stands.
 enum Step<'u> {
     Over(UnitOutcome),
-    Running(Box<Run<'u>>, Option<usize>),
+    Running { run: Box<Run<'u>>, judged: Vec<Judged>, task: Option<usize> },
 }
 
 impl<'u> Batch<'u> {
@@ -125,9 +125,11 @@ impl<'u> Batch<'u> {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
         };
-        if self.is_withheld(unit, 0) {
-            return Ok(UnitOutcome::Withheld);
-        }
+        let judged = match self.check_brakes(c, unit, &HashMap::new()).await? {
+            Some(Ok(judged)) => judged,
+            Some(Err(outcome)) => return Ok(outcome),
+            None => return Err(Trouble::Error(crate::error::unknown("a brake"))),
+        };
         if let Some(link) = run.link() {
             let wanted = identities(link);
             self.load_holders(c, wanted).await?;
@@ -190,7 +192,7 @@ impl<'u> Batch<'u> {
         if marked {
             release(c).await?;
         }
-        Ok(self.apply(effects))
+        Ok(self.apply(unit, &judged, effects))
     }
 
     /// All units of a wave, with few statements. Whatever is not plain sailing runs one by one instead.
@@ -203,7 +205,7 @@ impl<'u> Batch<'u> {
         let in_wave: HashSet<_> = units.iter().filter_map(Run::link_id).collect();
         let mut steps = Vec::with_capacity(units.len());
         let mut brought: HashSet<Identity> = HashSet::new();
-        let mut deletes = 0;
+        let mut charged: HashMap<&BrakeName, u64> = HashMap::new();
         for unit in units {
             let mut run = match self.start(unit) {
                 Ok(run) => run,
@@ -212,14 +214,17 @@ impl<'u> Batch<'u> {
                     continue;
                 }
             };
-            if self.is_withheld(unit, deletes) {
-                if !self.is_withheld(unit, 0) {
-                    return Ok(Together::OneByOne);
+            let judged = match self.check_brakes(c, unit, &charged).await? {
+                Some(Ok(judged)) => judged,
+                Some(Err(outcome)) => {
+                    steps.push(Step::Over(outcome));
+                    continue;
                 }
-                steps.push(Step::Over(UnitOutcome::Withheld));
-                continue;
+                None => return Ok(Together::OneByOne),
+            };
+            for charge in unit.charges.iter().filter(|charge| self.brakes.is_new(charge)) {
+                *charged.entry(&charge.brake).or_default() += 1;
             }
-            deletes += Run::delete_limit(unit).map_or(0, |(_, opens)| opens as usize);
             if let Some(link) = run.link() {
                 match self.rival(link) {
                     // The outcome depends on what becomes of the other.
@@ -238,12 +243,12 @@ impl<'u> Batch<'u> {
                 steps.push(Step::Over(outcome));
                 continue;
             }
-            steps.push(Step::Running(Box::new(run), None));
+            steps.push(Step::Running { run: Box::new(run), judged, task: None });
         }
         let rows = self.read_wave(c, &steps).await?;
         let mut tasks = Vec::new();
         for step in &mut steps {
-            let Step::Running(run, task) = step else { continue };
+            let Step::Running { run, task, .. } = step else { continue };
             let Some((pair, id)) =
                 run.link().filter(|_| run.has_row_part()).map(|l| (l.pair, l.local_id.clone()))
             else {
@@ -282,17 +287,17 @@ impl<'u> Batch<'u> {
             Err(Row::Refused(message)) => return back(c, &message).await,
             Err(Row::Failed(error)) => return Err(Trouble::Error(error)),
         };
-        let mut ends: Vec<Result<Effects<'u>, UnitOutcome>> = Vec::with_capacity(steps.len());
+        let mut ends: Vec<Result<(Vec<Judged>, Effects<'u>), UnitOutcome>> = Vec::with_capacity(steps.len());
         for step in steps {
             ends.push(match step {
                 Step::Over(outcome) => Err(outcome),
-                Step::Running(run, task) => {
+                Step::Running { run, judged, task } => {
                     let row = task.and_then(|n| done.get_mut(n)).map(std::mem::take).unwrap_or_default();
-                    Ok(run.finish(row.row, row.inserted.as_ref()))
+                    Ok((judged, run.finish(row.row, row.inserted.as_ref())))
                 }
             });
         }
-        let links = || ends.iter().flatten().filter_map(|effects| effects.link.as_ref());
+        let links = || ends.iter().flatten().filter_map(|(_, effects)| effects.link.as_ref());
         let after: Vec<Identity> = links().flat_map(identities).collect();
         let unique: HashSet<&Identity> = after.iter().collect();
         let doubled = unique.len() != after.len();
@@ -303,7 +308,11 @@ impl<'u> Batch<'u> {
         if writes {
             release(c).await?;
         }
-        Ok(Together::Done(ends.into_iter().map(|end| end.map_or_else(|o| o, |e| self.apply(e))).collect()))
+        let done = units.iter().zip(ends).map(|(unit, end)| match end {
+            Ok((judged, effects)) => self.apply(unit, &judged, effects),
+            Err(outcome) => outcome,
+        });
+        Ok(Together::Done(done.collect()))
     }
 
     /// The rows of all running units of a wave that have a row part.
@@ -314,7 +323,7 @@ impl<'u> Batch<'u> {
     ) -> Result<HashMap<(PairId, LocalId), Read>, Trouble> {
         let mut wanted: HashMap<PairId, Vec<LocalId>> = HashMap::new();
         for step in steps {
-            let Step::Running(run, _) = step else { continue };
+            let Step::Running { run, .. } = step else { continue };
             if let Some(link) = run.link().filter(|_| run.has_row_part()) {
                 wanted.entry(link.pair).or_default().extend(link.local_id.clone());
             }

@@ -10,14 +10,14 @@ use sqlx::sqlite::SqliteRow;
 
 /// The columns, in the order of [`work_args`].
 pub(crate) const WORK: &str = "id, pair, kind, subject, generation, taken, look, due, not_before, since, facts, attempts, tried_since, \
-     last_error, held, reason, parked";
+     last_error, held, reason, parked, pass";
 
 /// What follows the rows of an insert that may meet rows that are there.
 pub(crate) const WORK_UPSERT: &str = "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, subject = excluded.subject, \
      generation = excluded.generation, taken = excluded.taken, look = excluded.look, due = excluded.due, \
      not_before = excluded.not_before, since = excluded.since, facts = excluded.facts, attempts = excluded.attempts, \
      tried_since = excluded.tried_since, last_error = excluded.last_error, held = excluded.held, reason = excluded.reason, \
-     parked = excluded.parked";
+     parked = excluded.parked, pass = excluded.pass";
 
 /// A subject as the columns `kind` and `subject`.
 pub(crate) fn subject_columns(subject: &Subject) -> (&'static str, &str) {
@@ -50,6 +50,7 @@ pub(crate) fn work_args(row: &WorkRow) -> Vec<Arg> {
         work.held.as_deref().into(),
         work.parked.as_ref().map(|p| p.reason.as_str()).into(),
         work.parked.as_ref().map(json).into(),
+        work.pass.as_ref().map(json).into(),
     ]
 }
 
@@ -71,6 +72,10 @@ pub(crate) fn read_work(row: &SqliteRow) -> Result<WorkRow, StoreError> {
         Some(text) => Some(from_json(text, "parked work")?),
         None => None,
     };
+    let pass = match get::<Option<&str>>(row, 17)? {
+        Some(text) => Some(from_json(text, "a work row's pass")?),
+        None => None,
+    };
     let work = Work {
         id: WorkId(get(row, 0)?),
         pair: PairId(get(row, 1)?),
@@ -85,6 +90,7 @@ pub(crate) fn read_work(row: &SqliteRow) -> Result<WorkRow, StoreError> {
         last_error: get(row, 13)?,
         held: get(row, 14)?,
         parked,
+        pass,
     };
     Ok(WorkRow { work, not_before: moment(8)?, taken: Seq(get(row, 5)?) })
 }

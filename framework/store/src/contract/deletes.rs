@@ -1,37 +1,8 @@
-//! Intents, the delete limit inside the transaction, and what pruning leaves (rules 20, 34, 49, 56).
+//! Intents, and what pruning leaves (rules 20, 34, 49).
 
 use super::Bench;
 use super::kit::{at, commit, customer, done, keeping, linked, look_at, open, pair, remote, unit, write};
-use crate::{
-    DeleteLimit, Delivery, Guard, IntentState, IntentWrite, LinkState, LocalBinding, Unit, UnitOutcome,
-};
-
-/// At most so many, earlier units of the same batch included.
-pub async fn the_limit_counts_this_batch(bench: &dyn Bench) {
-    let store = bench.store();
-    let pair = pair(store).await;
-    let mut units = Vec::new();
-    for n in 1..=4 {
-        let link = linked(store, pair, n, None, Some(&format!("cus_{n}"))).await;
-        let taken = look_at(store, &link, 20).await;
-        let mut delete = keeping(unit(&taken));
-        delete.intents = vec![open(&link, 1, "delete")];
-        delete.delete_limit = Some(DeleteLimit { pair, most: 2, since: at(0) });
-        units.push(delete);
-    }
-    let outcomes = store.commit(at(20), &units[..3]).await.unwrap();
-    assert!(matches!(
-        outcomes[..],
-        [UnitOutcome::Done { .. }, UnitOutcome::Done { .. }, UnitOutcome::Withheld]
-    ));
-    let withheld = super::kit::link_id(3);
-    assert!(store.intents(withheld, 9).await.unwrap().is_empty());
-    assert!(store.link(withheld).await.unwrap().unwrap().lease.is_some(), "no effect, not even on the lease");
-    // Deletes before the window do not count; updates never do.
-    let mut later = units[3].clone();
-    later.delete_limit = Some(DeleteLimit { pair, most: 1, since: at(11) });
-    assert!(matches!(commit(store, later).await, UnitOutcome::Done { .. }));
-}
+use crate::{Delivery, Guard, IntentState, IntentWrite, LinkState, LocalBinding, Unit, UnitOutcome};
 
 /// Closing names an outcome; opening the same number twice changes nothing.
 pub async fn intents_close_and_reopen_nothing(bench: &dyn Bench) {

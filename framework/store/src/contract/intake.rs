@@ -45,6 +45,7 @@ pub async fn commits_pages_with_their_cursor(bench: &dyn Bench) {
         keys: vec![KeyWrite::Put(key.clone())],
         events: vec![("stripe".into(), "evt_7".into())],
         cursor: Some(Cursor { name: "walk".into(), value: value.clone() }),
+        pass: None,
     };
     store.commit_page(at(0), &page).await.unwrap();
     assert_eq!(store.cursor("walk").await.unwrap(), Some(value));

@@ -3,6 +3,7 @@
 //! A store implements [`Bench`] (itself, plus another program that writes the same tables) and calls [`crate::store_contract!`] with
 //! an expression that makes a fresh one; each check becomes a test of its own name.
 
+pub mod brakes;
 pub mod claims;
 pub mod deletes;
 pub mod intake;
@@ -53,6 +54,12 @@ pub trait Bench: Send + Sync {
 macro_rules! store_contract {
     ($make:expr) => {
         $crate::store_contract! { @each $make;
+            brakes {
+                the_limit_counts_this_batch, two_at_once_do_not_pass_together,
+                what_was_done_before_the_window_does_not_count, an_approval_names_its_set_and_is_spent,
+                what_nobody_wants_is_forgotten, deletes_count_what_is_to_come, deletes_within_a_share_do_not_lower_it,
+                the_pass_behind_a_signal_is_known, what_a_pass_found_stays_its_own
+            }
             claims {
                 inserts_an_already_leased_link, is_unique_among_live_links, ignores_closed_links,
                 is_lost_when_another_live_link_gets_the_id, is_lost_within_one_batch,
@@ -91,7 +98,7 @@ macro_rules! store_contract {
                 many_inserts_keep_their_records, engine_writes_are_captured,
                 leaves_a_row_alone_that_may_be_another, sends_nothing_for_a_row_that_may_be_another
             }
-            deletes { the_limit_counts_this_batch, intents_close_and_reopen_nothing, prune_keeps_what_counts }
+            deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, leaves_work_alone }
             keys {
                 groups_hold_both_sides, newer_observations_win, say_who_is_linked, list_unlinked_groups_in_pages,

@@ -19,15 +19,9 @@ impl State {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
         };
-        if let Some((limit, opens)) = Run::delete_limit(unit) {
-            let deletes = self
-                .intents
-                .values()
-                .filter(|i| i.pair == limit.pair && i.kind == crate::Intent::DELETE && i.at >= limit.since)
-                .count();
-            if deletes + opens as usize > limit.most as usize {
-                return Ok(UnitOutcome::Withheld);
-            }
+        let judged = self.judge(now, &unit.charges);
+        if !judged.iter().all(|judged| judged.is_free()) {
+            return Ok(UnitOutcome::Withheld { charges: judged });
         }
         if run.link().is_some_and(|link| self.is_taken(link)) {
             return Ok(UnitOutcome::ClaimLost);
@@ -69,6 +63,9 @@ impl State {
                 self.undo_row(pair, before, after, mark)?;
             }
             return Ok(UnitOutcome::ClaimLost);
+        }
+        for (charge, judged) in unit.charges.iter().zip(judged) {
+            self.record_charge(now, charge, judged);
         }
         self.apply(now, effects)
     }
@@ -151,6 +148,9 @@ impl State {
         }
         effects.signals.iter().for_each(|signal| self.signal(signal, None, now));
         effects.keys.iter().for_each(|write| self.write_key(write));
+        if let Some(settlement) = effects.settlement {
+            self.settle_charges(settlement);
+        }
         Ok(effects.outcome)
     }
 

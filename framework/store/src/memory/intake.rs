@@ -35,7 +35,12 @@ impl Intake for MemoryStore {
         self.write(|s| {
             s.at(now);
             s.touch();
-            page.signals.iter().for_each(|signal| s.signal(signal, None, now));
+            for signal in &page.signals {
+                match page.pass {
+                    Some(pass) => s.signal_of_pass(signal, pass, now),
+                    None => s.signal(signal, None, now),
+                }
+            }
             page.keys.iter().for_each(|write| s.write_key(write));
             for event in &page.events {
                 s.events.entry(event.clone()).or_insert(now);

@@ -3,6 +3,7 @@
 //! It behaves like a store on SQL: tables refuse rows, the database makes keys, and every row write is captured in a change log, whoever
 //! makes it. Another program's writes come through [`MemoryStore::foreign`].
 
+mod brakes;
 mod commit;
 mod erasure;
 mod foreign;

@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 const EVENTS: TimeDelta = TimeDelta::days(3);
 /// Tombstones stay at least this long (rule 34).
 const TOMBSTONE_DAYS: u32 = 30;
+/// How long what brakes counted is kept: longer than any window or full pass.
+const CHARGE_DAYS: u32 = 7;
 
 impl State {
     /// Relays up to `limit` entries, and then as many as follow without a gap in a chain of key changes.
@@ -176,6 +178,7 @@ impl Capture for MemoryStore {
             s.events.retain(|_, at| *at >= now - EVENTS);
             s.intents.retain(|_, i| i.state.is_pending() || i.at >= before(keep_days));
             s.history.retain(|_, h| h.at >= before(keep_days));
+            s.prune_charges(before(CHARGE_DAYS));
             let old = before(keep_days.max(TOMBSTONE_DAYS));
             let gone: Vec<_> = s
                 .links

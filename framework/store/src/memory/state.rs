@@ -1,10 +1,11 @@
 //! Everything the store holds, with the indexes that keep each call quick, and the small steps all calls are made of.
 
+use super::brakes::BrakeRow;
 use super::table::Table;
-use crate::transition::WorkRow;
+use crate::transition::{ChargeRow, WorkRow};
 use crate::{
-    ApiToken, AuditEntry, Fact, HistoryRow, Intent, Key, Link, Pair, Pause, Result, Side, Signal, StoreError,
-    StoreErrorKind, Subject, WorkId,
+    ApiToken, AuditEntry, BrakeName, Fact, HistoryRow, Intent, Key, Link, Pair, PassMark, Pause, Result,
+    Side, Signal, StoreError, StoreErrorKind, Subject, WorkId,
 };
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
@@ -60,6 +61,11 @@ pub(super) struct State {
     pub(super) audit: Vec<AuditEntry>,
     pub(super) tokens: Vec<ApiToken>,
     pub(super) pauses: BTreeMap<crate::PauseScope, Pause>,
+    /// Brakes that are on.
+    pub(super) brakes: BTreeMap<BrakeName, BrakeRow>,
+    pub(super) last_brake: i64,
+    /// What was charged, by the text of its key.
+    pub(super) charges: BTreeMap<BrakeName, BTreeMap<String, ChargeRow>>,
 }
 
 impl State {
@@ -90,6 +96,9 @@ impl State {
             audit: Vec::new(),
             tokens: Vec::new(),
             pauses: BTreeMap::new(),
+            brakes: BTreeMap::new(),
+            last_brake: 0,
+            charges: BTreeMap::new(),
         }
     }
 
@@ -243,6 +252,20 @@ impl State {
         if let Some(fact) = fact {
             row.fact(fact);
         }
+        self.put_work(row);
+    }
+
+    pub(super) fn signal_of_pass(&mut self, signal: &Signal, pass: PassMark, now: Timestamp) {
+        let generation = self.draw(1);
+        let mut row = self.work_for(signal.pair, &signal.subject, now);
+        row.signal_of_pass(signal, generation, now, pass);
+        self.put_work(row);
+    }
+
+    pub(super) fn signal_approved(&mut self, signal: &Signal, now: Timestamp) {
+        let generation = self.draw(1);
+        let mut row = self.work_for(signal.pair, &signal.subject, now);
+        row.signal_approved(signal, generation, now);
         self.put_work(row);
     }
 

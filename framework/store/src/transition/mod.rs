@@ -3,10 +3,12 @@
 //! A store reads, calls these, and writes what they return. So the in-memory store and the SQL stores cannot differ in what a signal,
 //! a finished look or a unit means; they differ only in how they find and keep things.
 
+mod brake;
 mod rekey;
 mod unit;
 mod work;
 
+pub use brake::{ChargeRow, ChargeState, Ruling, SetDigest, Settled as ChargeSettled, Tally, settled};
 pub use rekey::displaced;
 pub use unit::{Effects, Run};
 pub use work::{WorkRow, deferred};

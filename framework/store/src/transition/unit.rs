@@ -5,8 +5,8 @@
 //! [`Effects`].
 
 use crate::{
-    DeleteLimit, Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, RowWrite,
-    Settled, Signal, StoreError, StoreErrorKind, Subject, Unit, UnitOutcome, WorkWrite,
+    Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, RowWrite, Settled,
+    Settlement, Signal, StoreError, StoreErrorKind, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Timestamp};
@@ -37,6 +37,8 @@ pub struct Effects<'u> {
     pub signals: Vec<Signal>,
     /// Match keys.
     pub keys: &'u [KeyWrite],
+    /// What becomes of what was withheld.
+    pub settlement: Option<&'u Settlement>,
     /// What to answer.
     pub outcome: UnitOutcome,
 }
@@ -70,17 +72,6 @@ impl<'u> Run<'u> {
             Guard::Claim(link) => Some(link.id),
             Guard::Free => None,
         }
-    }
-
-    /// The delete limit, with how many deletes this unit opens. Over the limit the outcome is [`UnitOutcome::Withheld`].
-    pub fn delete_limit(unit: &Unit) -> Option<(DeleteLimit, u32)> {
-        let opens = unit
-            .intents
-            .iter()
-            .filter(|w| matches!(w, IntentWrite::Open(i) if i.kind == crate::Intent::DELETE))
-            .count();
-        let limit = unit.delete_limit.filter(|_| !planted::is(Bug::DeleteLimitForgotten));
-        limit.map(|limit| (limit, u32::try_from(opens).unwrap_or(u32::MAX)))
     }
 
     /// The link as the unit has left it so far.
@@ -197,7 +188,16 @@ impl<'u> Run<'u> {
                 row: row.filter(|_| unit.settle.is_some()),
             },
         };
-        Effects { link, intents: &unit.intents, history, work, signals, keys: &unit.keys, outcome }
+        Effects {
+            link,
+            intents: &unit.intents,
+            history,
+            work,
+            signals,
+            keys: &unit.keys,
+            settlement: unit.settlement.as_ref(),
+            outcome,
+        }
     }
 }
 

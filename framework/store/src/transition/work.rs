@@ -1,6 +1,6 @@
 //! Work rows: signals that coalesce, facts that do not, attempts and parking (rules 39, 40, 42).
 
-use crate::{Fact, Parked, Signal, Subject, Work, WorkId, WorkWrite};
+use crate::{Fact, Parked, PassMark, Signal, Subject, Work, WorkId, WorkWrite};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{PairId, Seq, Timestamp};
 use chrono::TimeDelta;
@@ -33,6 +33,7 @@ impl WorkRow {
             last_error: None,
             held: None,
             parked: None,
+            pass: None,
         };
         Self { work, not_before: None, taken: Seq(0) }
     }
@@ -43,10 +44,27 @@ impl WorkRow {
         let wanted = [signal.not_before, self.not_before].into_iter().flatten().fold(now, Timestamp::max);
         self.work.generation = generation;
         self.work.look |= signal.look;
+        self.work.pass = None;
         if planted::is(Bug::ParkedForEver) && self.work.parked.is_some() {
             return;
         }
         self.work.due = Some(self.work.due.map_or(wanted, |due| due.min(wanted)));
+    }
+
+    /// A signal of a full pass: remembered unless somebody else has signalled the row too. What an earlier pass found first stays that
+    /// pass's, as long as it is not done.
+    pub fn signal_of_pass(&mut self, signal: &Signal, generation: Seq, now: Timestamp, pass: PassMark) {
+        let alone = self.work.generation == Seq(0) || self.work.pass.is_some();
+        let pass = self.work.pass.or(Some(pass)).filter(|_| alone);
+        self.signal(signal, generation, now);
+        self.work.pass = pass;
+    }
+
+    /// A signal that what was withheld is approved: whoever signalled it before, it stays theirs.
+    pub fn signal_approved(&mut self, signal: &Signal, generation: Seq, now: Timestamp) {
+        let pass = self.work.pass;
+        self.signal(signal, generation, now);
+        self.work.pass = pass;
     }
 
     /// Adds a fact; the same one twice counts once.

@@ -1,0 +1,240 @@
+//! Brakes on what is changed or created in bulk: fields emptied, storms, creates, a side that lists nothing (rules 57 to 60).
+
+use super::brakes::{HOUR, approve, brake, held, linked, pass, rows, wait};
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_model::{RemoteId, Value};
+use bothways_store::Intake;
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+
+const QUIET: &str = "sync: { feed: never, reconcile: never }";
+
+fn with(safety: &str) -> Setup {
+    Setup::with(&format!("{QUIET}\n{safety}"))
+}
+
+fn emptied(world: &World) -> usize {
+    world.customers().iter().filter(|customer| customer["phone"].is_null()).count()
+}
+
+async fn emptied_here(world: &World) -> usize {
+    let empty = |row: &&bothways_model::LocalRow| row.fields.get("phone").is_none_or(|value| value.is_null());
+    world.rows().await.iter().filter(empty).count()
+}
+
+fn named(world: &World, name: &str) -> usize {
+    world.customers().iter().filter(|customer| customer["name"] == name).count()
+}
+
+async fn ids(world: &World) -> Vec<RemoteId> {
+    world.links().await.into_iter().filter_map(|link| link.remote_id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_emptied_in_bulk_is_withheld_and_other_fields_flow() {
+    let world = linked(with(""), 200).await;
+    let rows = rows(&world).await;
+    rows[..30].iter().for_each(|row| world.update(row, &[("phone", ""), ("name", "Renamed")]));
+    let on = brake(&world, 20).await;
+    assert_eq!((on.kind.as_str(), on.part.as_str()), ("blanking", "remote/phone"));
+    world.until("the names", HOUR, async |w: &World| named(w, "Renamed") == 30).await;
+    wait(60).await;
+    assert_eq!(emptied(&world), 10, "5 % of 200");
+    assert!(held(&world).await >= 20);
+    // A later edit of another field of a held record flows too, and one of the field itself lifts nothing.
+    let held_row = world.ops.brake_records(&on.id, None, 1).await.unwrap().remove(0).local_id.unwrap();
+    world.update(&held_row.as_str().into(), &[("name", "Again")]);
+    world.until("the later edit", HOUR, async |w: &World| named(w, "Again") == 1).await;
+    assert_eq!(emptied(&world), 10);
+    // Who is full again needs nothing.
+    world.update(&held_row.as_str().into(), &[("phone", "1")]);
+    let fewer = brake(&world, 19).await;
+    approve(&world, &fewer).await;
+    world.settle().await;
+    assert_eq!(emptied(&world), 29);
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_emptied_at_the_service_does_not_empty_the_table() {
+    let world = linked(with(""), 200).await;
+    for id in &ids(&world).await[..30] {
+        world.remote_update(id, json!({ "phone": Json::Null, "name": "Renamed" }));
+    }
+    let on = brake(&world, 20).await;
+    assert_eq!(on.part, "local/phone");
+    wait(30).await;
+    assert_eq!(emptied_here(&world).await, 10);
+    let renamed = world.rows().await;
+    let renamed = renamed.iter().filter(|row| row.fields.get("name") == Some(&Value::Text("Renamed".into())));
+    assert_eq!(renamed.count(), 30, "other fields flow");
+    approve(&world, &on).await;
+    world.settle().await;
+    assert_eq!(emptied_here(&world).await, 30);
+    world.assert_in_step().await;
+}
+
+/// A world that nothing tells of remote changes.
+fn deaf() -> Setup {
+    Setup { webhooks: false, ..with("") }
+}
+
+/// Changes `count` records in a way that only a full pass finds.
+async fn drift(world: &World, count: usize, name: &str) {
+    for id in &ids(world).await[..count] {
+        world.remote_update(id, json!({ "name": name }));
+    }
+    // Longer ago than any catching up reaches back.
+    wait(60).await;
+}
+
+async fn named_here(world: &World, name: &str) -> usize {
+    let name = Value::Text(name.to_owned());
+    world.rows().await.iter().filter(|row| row.fields.get("name") == Some(&name)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_pass_that_would_change_a_third_is_withheld() {
+    let world = linked(deaf(), 100).await;
+    drift(&world, 30, "Drifted").await;
+    pass(&world).await.unwrap();
+    world.settle().await;
+    assert_eq!(named_here(&world, "Drifted").await, 30, "30 % need no approval");
+    drift(&world, 40, "Stormed").await;
+    pass(&world).await.unwrap();
+    let on = brake(&world, 10).await;
+    assert_eq!(on.kind, "updates");
+    wait(30).await;
+    assert_eq!(named_here(&world, "Stormed").await, 30);
+    approve(&world, &on).await;
+    world.settle().await;
+    assert_eq!(named_here(&world, "Stormed").await, 40);
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approved_change_may_be_a_storm() {
+    let mut world = linked(deaf(), 100).await;
+    drift(&world, 90, "Wanted").await;
+    world.remap(&format!("{QUIET}\ncreates: {{ from_local: ignore }}")).await;
+    world.ops.approve(None, "ann").await.unwrap();
+    pass(&world).await.unwrap();
+    // Another pass meanwhile does not make it its own.
+    pass(&world).await.unwrap();
+    world.settle().await;
+    assert_eq!(named_here(&world, "Wanted").await, 90);
+    // It covers one pass, and to approve the same again approves nothing new.
+    drift(&world, 90, "Unwanted").await;
+    world.ops.approve(None, "ann").await.unwrap();
+    pass(&world).await.unwrap();
+    brake(&world, 60).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_users_change_in_bulk_is_no_storm() {
+    let world = linked(with(""), 100).await;
+    for row in rows(&world).await {
+        world.update(&row, &[("name", "Everybody")]);
+    }
+    world.settle().await;
+    assert_eq!(named(&world, "Everybody"), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn creates_beyond_the_limit_wait_for_an_approval() {
+    let world = World::new(with("safety: { creates: 20 }")).await;
+    for n in 0..30 {
+        world.insert(&[("email", &format!("p{n}@example.com")), ("name", "New")]);
+    }
+    let on = brake(&world, 10).await;
+    assert_eq!(on.kind, "creates");
+    wait(60).await;
+    assert_eq!(world.customers().len(), 20);
+    let shown = world.ops.brake_records(&on.id, None, 100).await.unwrap();
+    assert!(shown.iter().all(|one| one.local_id.is_some() && one.what == "create its record at the service"));
+    // One of them is taken back: nobody wants it any more.
+    world.delete(&shown[0].local_id.as_deref().unwrap().into());
+    let fewer = brake(&world, 9).await;
+    approve(&world, &fewer).await;
+    world.settle().await;
+    assert_eq!(world.customers().len(), 29);
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_import_creates_what_its_plan_named() {
+    let mut world = World::stopped(Setup { walked: false, ..with("safety: { creates: 20 }") }).await;
+    for n in 0..50 {
+        world.insert(&[("email", &format!("p{n}@example.com"))]);
+    }
+    world.start().await;
+    world.until("all of them", HOUR, async |w: &World| w.customers().len() == 50).await;
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_import_that_grew_since_its_plan_was_seen_is_withheld() {
+    let mut world = World::stopped(Setup { walked: false, approved: false, ..with("") }).await;
+    for n in 0..5 {
+        world.insert(&[("email", &format!("p{n}@example.com"))]);
+    }
+    world.start().await;
+    let seen = async |w: &World| {
+        let cursor = w.store.cursor(&format!("pass/{}", w.pair())).await.unwrap();
+        cursor.is_some_and(|state| !state["observed_at"].is_null())
+    };
+    world.until("the plan", HOUR, seen).await;
+    world.kill();
+    world.ops.approve(None, "ann").await.unwrap();
+    for n in 5..40 {
+        world.insert(&[("email", &format!("p{n}@example.com"))]);
+    }
+    wait(5).await;
+    world.restart().await;
+    let on = brake(&world, 25).await;
+    assert_eq!((on.kind.as_str(), on.part.as_str()), ("creates", "first import"));
+    wait(30).await;
+    assert_eq!(world.customers().len(), 15, "5 were named; 10 more are few");
+    approve(&world, &on).await;
+    world.settle().await;
+    assert_eq!(world.customers().len(), 40);
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn p11_an_empty_side_stops_the_pass_until_a_person_says_that_it_is_right() {
+    let world = linked(with(""), 1000).await;
+    world.fault(Fault::always(Action::EmptyList));
+    for _ in 0..2 {
+        let error = pass(&world).await.unwrap_err();
+        assert!(matches!(error, bothways_engine::EngineError::Braked(_)), "{error}");
+        assert_eq!((world.customers().len(), world.rows().await.len()), (1000, 1000), "0 deletes");
+        let on = brake(&world, 1).await;
+        assert_eq!((on.kind.as_str(), on.part.as_str()), ("empty", "remote"));
+    }
+    let before = world.ops.status().await.unwrap()[0].passed_at.clone();
+    let on = brake(&world, 1).await;
+    approve(&world, &on).await;
+    let passed = async |w: &World| w.ops.status().await.unwrap()[0].passed_at != before;
+    world.until("the pass that was stopped", HOUR, passed).await;
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+    assert_eq!((world.customers().len(), world.rows().await.len()), (1000, 1000), "absence is no delete");
+    assert!(pass(&world).await.is_err(), "the approval was for one pass");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mapping_may_tighten_a_brake() {
+    let deletes =
+        "deletes: { from_local: delete, confirm: irreversible }\nsafety: { deletes: 2, blanking: 1% }";
+    let world = linked(with(deletes), 50).await;
+    let rows = rows(&world).await;
+    rows[..3].iter().for_each(|row| world.delete(row));
+    brake(&world, 3).await;
+    world.update(&rows[10], &[("phone", "")]);
+    let two = async |w: &World| w.ops.brakes().await.unwrap().len() == 2;
+    world.until("both brakes", Duration::from_secs(60), two).await;
+    assert_eq!((world.customers().len(), emptied(&world)), (50, 0));
+}

@@ -1,0 +1,26 @@
+//! A service that fails: nobody hammers it, nothing parks, and everything arrives when it is back (rules 42, 46).
+
+use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_parks_nothing_however_the_service_fails() {
+    let world = World::new(Setup::default()).await;
+    let rows: Vec<_> = (0..60).map(|n| world.insert(&[("email", &format!("p{n}@example.com"))])).collect();
+    world.settle().await;
+    world.fault(Fault::always(Action::Error500));
+    for row in &rows {
+        world.update(row, &[("name", "Changed")]);
+    }
+    tokio::time::sleep(Duration::from_secs(2 * 3600)).await;
+    assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
+    let status = world.ops.status().await.unwrap();
+    assert!(status[0].trouble.iter().any(|text| text.contains("calls within a minute failed")), "{status:?}");
+    let fired = world.fired("error500");
+    assert!(fired < 400, "nobody is hammered: {fired} calls in two hours");
+    world.stripe().clear_faults();
+    world.settle().await;
+    world.assert_in_step().await;
+    assert!(world.ops.status().await.unwrap()[0].trouble.is_empty());
+}
