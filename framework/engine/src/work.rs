@@ -264,23 +264,37 @@ impl Engine {
         freed: &Notify,
         full: bool,
     ) {
-        let now = self.ports.clock.now();
-        let pairs = self.workable(connection);
-        let due =
-            if full || pairs.is_empty() { None } else { self.store.next_due(&pairs).await.ok().flatten() };
-        let wait = due.map_or(self.settings.sweep, |due| {
-            (due - now).to_std().unwrap_or(Duration::ZERO).min(self.settings.sweep)
-        });
-        let wait = if planted::is(Bug::NudgeTrusted) { Duration::from_secs(86_400) } else { wait };
-        let _idle = (!full && !pairs.is_empty()).then(|| Idle::new(&self.idle));
-        let woken = wake.changed();
-        let slot = freed.notified();
-        let timer = self.ports.clock.sleep(wait.max(Duration::from_millis(1)));
-        pin_mut!(woken, slot, timer);
-        if full {
-            select(slot, timer).await;
-        } else {
-            select(select(woken, slot), timer).await;
+        let mut finished = false;
+        loop {
+            let now = self.ports.clock.now();
+            let pairs = self.workable(connection);
+            let due = if full || pairs.is_empty() {
+                None
+            } else {
+                self.store.next_due(&pairs).await.ok().flatten()
+            };
+            if finished && due.is_some_and(|due| due <= now) {
+                return;
+            }
+            let wait = due.map_or(self.settings.sweep, |due| {
+                (due - now).to_std().unwrap_or(Duration::ZERO).min(self.settings.sweep)
+            });
+            let wait = if planted::is(Bug::NudgeTrusted) { Duration::from_secs(86_400) } else { wait };
+            let _idle = (!full && !pairs.is_empty()).then(|| Idle::new(&self.idle));
+            let slot = freed.notified();
+            let timer = self.ports.clock.sleep(wait.max(Duration::from_millis(1)));
+            pin_mut!(slot, timer);
+            if full {
+                select(slot, timer).await;
+                return;
+            }
+            let woken = wake.changed();
+            pin_mut!(woken);
+            match select(select(woken, slot), timer).await {
+                // There was room before. What a finished look leaves to be done later is looked up, and nothing is taken for it now.
+                Either::Left((Either::Right(_), _)) if !self.is_stopping() => finished = true,
+                _ => return,
+            }
         }
     }
 }

@@ -2,10 +2,12 @@
 //! approval.
 
 use crate::Sql;
+use crate::connection::Connection;
 use crate::error::{damaged, ours};
 use crate::queue::{Signaller, signal_from};
 use crate::statement::{Arg, Bulk, execute, fetch, fetch_optional, list};
 use crate::stored::{get, nanos, time};
+use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::{PairId, Timestamp};
 use bothways_store::transition::{ChargeRow, ChargeSettled, ChargeState, Ruling, SetDigest, Tally, settled};
@@ -13,8 +15,6 @@ use bothways_store::{
     AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeKind, BrakeName, Brakes, Charge,
     ChargeKey, Judged, Result, Settlement, Signal, StoreError, Subject, Withheld, WithheldSet,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The columns of a charge, in the order of [`charge_args`].
@@ -52,12 +52,12 @@ fn charge_args(name: &BrakeName, key: &ChargeKey, row: &ChargeRow) -> Vec<Arg> {
     args
 }
 
-fn read_name(row: &SqliteRow, at: usize) -> Result<BrakeName> {
+fn read_name(row: &Tuple, at: usize) -> Result<BrakeName> {
     let kind = BrakeKind::parse(get(row, at + 1)?).ok_or_else(|| damaged("a brake's kind"))?;
     Ok(BrakeName { pair: PairId(get(row, at)?), kind, part: get(row, at + 2)? })
 }
 
-fn read_charge(row: &SqliteRow) -> Result<(BrakeName, ChargeKey, ChargeRow)> {
+fn read_charge(row: &Tuple) -> Result<(BrakeName, ChargeKey, ChargeRow)> {
     let key = ChargeKey::parse(get(row, 3)?).ok_or_else(|| damaged("a charge's key"))?;
     let charge = ChargeRow {
         state: ChargeState::parse(get(row, 4)?).ok_or_else(|| damaged("a charge's state"))?,
@@ -69,7 +69,7 @@ fn read_charge(row: &SqliteRow) -> Result<(BrakeName, ChargeKey, ChargeRow)> {
     Ok((read_name(row, 0)?, key, charge))
 }
 
-fn count(row: &SqliteRow, index: usize) -> Result<u64> {
+fn count(row: &Tuple, index: usize) -> Result<u64> {
     Ok(u64::try_from(get::<i64>(row, index)?).unwrap_or(0))
 }
 
@@ -94,7 +94,7 @@ pub(crate) struct BrakeBook {
 impl BrakeBook {
     /// Reads whatever these charges and settlements are about.
     pub(crate) async fn load(
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         charges: impl Iterator<Item = &Charge> + Clone,
         settlements: impl Iterator<Item = &Settlement> + Clone,
     ) -> Result<Self> {
@@ -133,12 +133,7 @@ impl BrakeBook {
         Ok(book)
     }
 
-    async fn load_counts(
-        &mut self,
-        c: &mut SqliteConnection,
-        name: &BrakeName,
-        since: Timestamp,
-    ) -> Result<()> {
+    async fn load_counts(&mut self, c: &mut Connection, name: &BrakeName, since: Timestamp) -> Result<()> {
         let sql = "SELECT (SELECT count(*) FROM bothways_brakes WHERE pair = ?1 AND kind = ?2 AND part = ?3), \
              (SELECT count(*) FROM bothways_charges WHERE pair = ?1 AND kind = ?2 AND part = ?3 AND state = 'done' AND at >= ?4), \
              (SELECT count(*) FROM bothways_charges WHERE pair = ?1 AND kind = ?2 AND part = ?3 AND state = 'announced'), \
@@ -159,7 +154,7 @@ impl BrakeBook {
 
     async fn load_tally(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         name: &BrakeName,
         charge: &Charge,
         since: Timestamp,
@@ -196,7 +191,7 @@ impl BrakeBook {
     /// Judges all charges of a unit; `more` says how many of a brake's will be counted before them.
     pub(crate) async fn judge(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         now: Timestamp,
         charges: &[Charge],
         more: impl Fn(&BrakeName) -> u64,
@@ -277,7 +272,7 @@ impl BrakeBook {
     }
 
     /// Writes what has changed.
-    pub(crate) async fn flush(self, c: &mut SqliteConnection, now: Timestamp) -> Result<()> {
+    pub(crate) async fn flush(self, c: &mut Connection, now: Timestamp) -> Result<()> {
         for (name, key) in &self.forgotten {
             let sql = "DELETE FROM bothways_charges WHERE pair = ? AND kind = ? AND part = ? AND key = ?";
             let args = name_args(name).into_iter().chain([key.to_string().into()]);
@@ -313,17 +308,13 @@ impl BrakeBook {
     }
 }
 
-async fn brake_of(c: &mut SqliteConnection, id: BrakeId) -> Result<Option<BrakeName>> {
+async fn brake_of(c: &mut Connection, id: BrakeId) -> Result<Option<BrakeName>> {
     let sql = "SELECT pair, kind, part FROM bothways_brakes WHERE id = ?";
     let row = fetch_optional(c, sql, [id.0.into()]).await.map_err(ours)?;
     row.map(|row| read_name(&row, 0)).transpose()
 }
 
-async fn set_of(
-    c: &mut SqliteConnection,
-    name: &BrakeName,
-    now: Timestamp,
-) -> Result<(WithheldSet, Vec<String>)> {
+async fn set_of(c: &mut Connection, name: &BrakeName, now: Timestamp) -> Result<(WithheldSet, Vec<String>)> {
     let sql = "SELECT key, what FROM bothways_charges WHERE pair = ? AND kind = ? AND part = ? AND state = 'withheld' \
                AND (approved_until IS NULL OR approved_until <= ?) ORDER BY key";
     let args = name_args(name).into_iter().chain([nanos(now).into()]);
@@ -337,7 +328,7 @@ async fn set_of(
 }
 
 /// Whom to look at for each of these keys.
-async fn subjects(c: &mut SqliteConnection, keys: &[String]) -> Result<Vec<Subject>> {
+async fn subjects(c: &mut Connection, keys: &[String]) -> Result<Vec<Subject>> {
     let rows = keys.iter().filter_map(|key| match ChargeKey::parse(key) {
         Some(ChargeKey::Row(id)) => Some(Subject::Local(id)),
         _ => None,
@@ -381,8 +372,7 @@ impl Brakes for Sql {
         after: Option<&ChargeKey>,
         limit: usize,
     ) -> Result<Vec<Withheld>> {
-        let mut reader = self.database.reader().await?;
-        let mut c = reader.begin().await.map_err(ours)?;
+        let mut c = self.database.snapshot().await?;
         let Some(name) = brake_of(&mut c, brake).await? else { return Ok(Vec::new()) };
         let columns: Vec<String> = CHARGE.split(", ").map(|column| format!("o.{column}")).collect();
         let sql = format!(
@@ -414,8 +404,7 @@ impl Brakes for Sql {
     }
 
     async fn withheld_set(&self, brake: BrakeId, now: Timestamp) -> Result<Option<WithheldSet>> {
-        let mut reader = self.database.reader().await?;
-        let mut c = reader.begin().await.map_err(ours)?;
+        let mut c = self.database.snapshot().await?;
         let Some(name) = brake_of(&mut c, brake).await? else { return Ok(None) };
         Ok(Some(set_of(&mut c, &name, now).await?.0))
     }
@@ -427,7 +416,7 @@ impl Brakes for Sql {
         audit: &AuditEntry,
     ) -> Result<BrakeApproved> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let Some(name) = brake_of(&mut tx, approval.brake).await? else { return Ok(BrakeApproved::Off) };
         let (set, keys) = set_of(&mut tx, &name, now).await?;
         if set != approval.set {
@@ -451,7 +440,7 @@ impl Brakes for Sql {
 
     async fn charge(&self, now: Timestamp, charge: &Charge) -> Result<Judged> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let one = std::slice::from_ref(charge);
         let mut book = BrakeBook::load(&mut tx, one.iter(), [].iter()).await?;
         let judged = book.judge(&mut tx, now, one, |_| 0).await?.pop();
@@ -472,11 +461,11 @@ impl Brakes for Sql {
 
     async fn forget_withheld(&self, brake: &BrakeName, key: &ChargeKey) -> Result<()> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let sql = "DELETE FROM bothways_charges WHERE pair = ? AND kind = ? AND part = ? AND key = ? \
                    AND state IN ('announced', 'withheld')";
         let args = name_args(brake).into_iter().chain([key.to_string().into()]);
-        if execute(&mut tx, sql, args).await.map_err(ours)?.rows_affected() == 0 {
+        if execute(&mut tx, sql, args).await.map_err(ours)? == 0 {
             return Ok(());
         }
         let sql = "DELETE FROM bothways_brakes WHERE pair = ?1 AND kind = ?2 AND part = ?3 AND NOT EXISTS \
@@ -487,10 +476,7 @@ impl Brakes for Sql {
 }
 
 /// Forgets what was done before this moment.
-pub(crate) async fn prune(
-    c: &mut SqliteConnection,
-    before: Timestamp,
-) -> std::result::Result<(), StoreError> {
+pub(crate) async fn prune(c: &mut Connection, before: Timestamp) -> std::result::Result<(), StoreError> {
     let sql = "DELETE FROM bothways_charges WHERE state IN ('done', 'spent') AND at < ?";
     execute(c, sql, [nanos(before).into()]).await.map(drop).map_err(ours)
 }

@@ -1,6 +1,7 @@
 //! Capture: the relay, waiting for changes, repairing triggers, pruning.
 
 use crate::Sql;
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::migrate::is_installed;
 use crate::relay;
@@ -12,7 +13,6 @@ use async_trait::async_trait;
 use bothways_model::Timestamp;
 use bothways_store::{Capture, LinkState, Relayed, Result};
 use chrono::TimeDelta;
-use sqlx::{Connection, SqliteConnection};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ impl Capture for Sql {
         if self.drained(i64::MAX).await? {
             return Ok(Relayed::default());
         }
-        let mut writer = self.database.hold().await;
-        let mut tx = writer.begin_quick().await?;
+        let mut writer = self.database.quick_writer().await?;
+        let mut tx = writer.begin().await?;
         let relayed = relay::relay(&mut tx, now, limit).await?;
         tx.commit().await.map_err(ours)?;
         Ok(relayed)
@@ -45,7 +45,7 @@ impl Capture for Sql {
 
     async fn changed(&self) {
         let watch = loop {
-            match self.database.watch.get_or_try_init(|| Watch::start(&self.database)).await {
+            match self.database.watch.get_or_try_init(|| async { Watch::start(&self.database) }).await {
                 Ok(watch) => break watch,
                 Err(error) => {
                     tracing::warn!(%error, "cannot watch the database; trying again");
@@ -65,7 +65,7 @@ impl Capture for Sql {
         }
         drop(reader);
         let mut writer = database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         if !is_installed(&mut tx).await? {
             return Ok(Vec::new());
         }
@@ -91,7 +91,7 @@ impl Capture for Sql {
     async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()> {
         let before = |days: u32| nanos(now - TimeDelta::days(i64::from(days)));
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         drop_old(&mut tx, "bothways_inbox", "number", nanos(now - EVENTS)).await?;
         drop_old(&mut tx, "bothways_history", "id", before(keep_days)).await?;
         let sql = "DELETE FROM bothways_intents WHERE pending = 0 AND at < ?";
@@ -110,12 +110,7 @@ impl Capture for Sql {
 
 /// Deletes what is older than `before` from a table whose numbers grow with time: without an index on the time, by walking
 /// from the oldest to the first that stays.
-async fn drop_old(
-    c: &mut SqliteConnection,
-    table: &'static str,
-    number: &'static str,
-    before: i64,
-) -> Result<()> {
+async fn drop_old(c: &mut Connection, table: &'static str, number: &'static str, before: i64) -> Result<()> {
     let first = format!("SELECT {number} FROM {table} WHERE at >= ? ORDER BY {number} LIMIT 1");
     let stays: i64 = match fetch_optional(c, first, [before.into()]).await.map_err(ours)? {
         Some(row) => get(&row, 0)?,

@@ -7,44 +7,20 @@
 //! Read: the same, and decimals also from numbers, moments also with `T`, an offset or as integer seconds, booleans also as words.
 
 use crate::statement::Arg;
+use crate::tuple::{Cell, Tuple};
 use bothways_model::{FieldType, Timestamp, Value};
 use chrono::DateTime;
 use rust_decimal::Decimal;
-use sqlx::sqlite::{SqliteRow, SqliteValueRef};
-use sqlx::{Decode, Row, Sqlite, TypeInfo, ValueRef};
 use uuid::Uuid;
 
-/// What a cell really holds.
-enum Stored<'r> {
-    Null,
-    Integer(i64),
-    Real(f64),
-    Text(&'r str),
-    Blob(&'r [u8]),
-}
-
-fn stored(value: SqliteValueRef<'_>) -> Result<Stored<'_>, String> {
-    if value.is_null() {
-        return Ok(Stored::Null);
-    }
-    let name = value.type_info().name().to_owned();
-    let bad = |_| "holds broken text".to_owned();
-    Ok(match name.as_str() {
-        "INTEGER" => Stored::Integer(<i64 as Decode<Sqlite>>::decode(value).map_err(bad)?),
-        "REAL" => Stored::Real(<f64 as Decode<Sqlite>>::decode(value).map_err(bad)?),
-        "TEXT" => Stored::Text(<&str as Decode<Sqlite>>::decode(value).map_err(bad)?),
-        _ => Stored::Blob(<&[u8] as Decode<Sqlite>>::decode(value).map_err(bad)?),
-    })
-}
-
 /// Reads the cell at `index` as a value of type `ty`. The error says what is wrong, never the value.
-pub(crate) fn read(row: &SqliteRow, index: usize, ty: &FieldType) -> Result<Value, String> {
-    let raw = row.try_get_raw(index).map_err(|error| error.to_string())?;
+pub(crate) fn read(row: &Tuple, index: usize, ty: &FieldType) -> Result<Value, String> {
     let holds = |what: &str| Err(format!("holds {what} where the catalog says {ty}"));
-    match stored(raw)? {
-        Stored::Null => Ok(Value::Null),
-        Stored::Text(text) => Value::from_text(ty, text).map_err(|error| format!("is {error}")),
-        Stored::Integer(number) => match ty {
+    match row.cell(index) {
+        Cell::Null => Ok(Value::Null),
+        Cell::Text(text) => Value::from_text(ty, text).map_err(|error| format!("is {error}")),
+        Cell::Broken => holds("broken text"),
+        &Cell::Integer(number) => match ty {
             FieldType::Int => Ok(Value::Int(number)),
             FieldType::Decimal { .. } => Ok(Value::Decimal(Decimal::from(number))),
             FieldType::Bool if number == 0 || number == 1 => Ok(Value::Bool(number == 1)),
@@ -55,13 +31,13 @@ pub(crate) fn read(row: &SqliteRow, index: usize, ty: &FieldType) -> Result<Valu
             _ => holds("an integer"),
         },
         // The shortest text that means the same number, as SQLite prints it.
-        Stored::Real(number) => match ty {
+        Cell::Real(number) => match ty {
             FieldType::Decimal { .. } => {
                 Value::from_text(ty, &number.to_string()).map_err(|error| format!("is {error}"))
             }
             _ => holds("a floating-point number"),
         },
-        Stored::Blob(bytes) => match ty {
+        Cell::Blob(bytes) => match ty {
             FieldType::Uuid => match Uuid::from_slice(bytes) {
                 Ok(uuid) => Ok(Value::Uuid(uuid)),
                 Err(_) => holds("bytes"),

@@ -1,19 +1,22 @@
-//! The connections to one database: exactly one that writes, a few that read, and one that watches.
+//! The connections to one database: exactly one that writes, a few that read, and one that watches (see [`crate::connection`]).
 //!
 //! Several writers on SQLite are slower than one and fail in more ways. Every write of the engine is `BEGIN IMMEDIATE` on the one
 //! writer, and a write that is dropped half way rolls back.
 
-use crate::error::{ours, unknown};
+use crate::connection::Connection;
+use crate::error::{Failure, ours, unknown};
 use crate::inspect::{TableFacts, inspect};
 use crate::statement::{Arg, execute, fetch, fetch_optional};
 use crate::stored::get;
 use crate::table::Table;
-use crate::watch::Watch;
+use crate::tuple::Tuple;
+use crate::watch::{OwnWrites, Watch};
 use bothways_model::{Catalog, PairId};
 use bothways_store::{Result, StoreError, StoreErrorKind};
-use sqlx::pool::PoolConnection;
-use sqlx::sqlite::{Sqlite, SqliteConnectOptions, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool, Transaction};
+use rusqlite::OpenFlags;
+use rusqlite::config::DbConfig;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{ConnectOptions, SqlitePool};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
@@ -29,60 +32,87 @@ const BUSY: Duration = Duration::from_secs(5);
 const ROWS: usize = 256;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 128;
+/// The writer's page cache: KiB, negative as SQLite wants it.
+const WRITER_CACHE: i64 = -1_500;
 /// Connections that only read.
 const READERS: u32 = 4;
 
 /// The one connection that writes.
 struct Writer {
-    connection: SqliteConnection,
+    connection: Connection,
     /// Whether its commits reach the disk before they return; `None` while that is being changed.
     durable: Option<bool>,
+    own: Arc<OwnWrites>,
 }
 
 /// The writer, held.
 pub(crate) struct Held<'d>(MutexGuard<'d, Writer>);
 
 impl Held<'_> {
-    /// Begins the transaction of a write whose commit is on the disk when it returns, as after [`Database::writer`], or of a quick one,
-    /// as after [`Database::quick_writer`].
-    async fn begin(&mut self, durable: bool) -> Result<Transaction<'_, Sqlite>> {
-        let writer = &mut *self.0;
-        let sql = match (writer.durable == Some(durable), durable) {
-            (true, _) => "BEGIN IMMEDIATE",
-            (false, true) => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-            (false, false) => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-        };
-        let known = writer.durable.take();
-        let begun = writer.connection.begin_with(sql).await.map_err(ours);
-        if begun.is_ok() {
-            writer.durable = Some(durable);
-        } else if known == Some(durable) {
-            writer.durable = known;
+    /// Makes commits durable, or quick.
+    async fn set_durable(&mut self, durable: bool) -> Result<()> {
+        if self.0.durable != Some(durable) {
+            self.0.durable = None;
+            let sql = if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
+            execute(self, sql, []).await.map_err(ours)?;
+            self.0.durable = Some(durable);
         }
-        begun
+        Ok(())
     }
 
-    /// Begins a transaction whose commit is on the disk when it returns.
-    pub(crate) async fn begin_durable(&mut self) -> Result<Transaction<'_, Sqlite>> {
-        self.begin(true).await
-    }
-
-    /// Begins a transaction for what nobody has been promised; see [`Database::quick_writer`].
-    pub(crate) async fn begin_quick(&mut self) -> Result<Transaction<'_, Sqlite>> {
-        self.begin(false).await
+    /// Begins a transaction, as durable as the writer was asked for.
+    pub(crate) async fn begin(&mut self) -> Result<Writing<'_>> {
+        let Writer { connection, durable, own } = &mut *self.0;
+        connection.begin(BUSY).await.map_err(ours)?;
+        own.begin();
+        Ok(Writing { connection, durable: *durable != Some(false), own })
     }
 }
 
 impl Deref for Held<'_> {
-    type Target = SqliteConnection;
-    fn deref(&self) -> &SqliteConnection {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
         &self.0.connection
     }
 }
 
 impl DerefMut for Held<'_> {
-    fn deref_mut(&mut self) -> &mut SqliteConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         &mut self.0.connection
+    }
+}
+
+/// A transaction that writes. What is not committed is undone when this is dropped.
+pub(crate) struct Writing<'h> {
+    connection: &'h mut Connection,
+    durable: bool,
+    own: &'h OwnWrites,
+}
+
+impl Writing<'_> {
+    /// Commits.
+    pub(crate) async fn commit(self) -> std::result::Result<(), Failure> {
+        self.connection.commit(self.durable).await
+    }
+}
+
+impl Drop for Writing<'_> {
+    fn drop(&mut self) {
+        self.connection.roll_back();
+        self.own.end();
+    }
+}
+
+impl Deref for Writing<'_> {
+    type Target = Connection;
+    fn deref(&self) -> &Connection {
+        self.connection
+    }
+}
+
+impl DerefMut for Writing<'_> {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection
     }
 }
 
@@ -96,6 +126,8 @@ pub(crate) struct Database {
     catalog_of: std::sync::Mutex<Arc<HashMap<PairId, String>>>,
     /// The schema's version when the triggers were last checked.
     pub(crate) checked: AtomicI64,
+    /// Told when the writer writes.
+    pub(crate) own: Arc<OwnWrites>,
     pub(crate) watch: OnceCell<Watch>,
     pub(crate) arrivals: crate::intake::Arrivals,
 }
@@ -115,19 +147,19 @@ impl Database {
             .create_if_missing(true)
             .busy_timeout(BUSY)
             .foreign_keys(true)
-            .synchronous(SqliteSynchronous::Full)
-            .pragma("cache_size", "-1500")
             .row_buffer_size(ROWS)
             .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
-        let writer = options.connect().await.map_err(ours)?;
+        let writer = Connection::Writing(direct(&options).map_err(ours)?);
         let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-500");
         let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
+        let own = Arc::new(OwnWrites::new());
         let database = Self {
             catalogs,
+            own: own.clone(),
             readers: pool.connect_lazy_with(reading),
             options,
-            writer: Mutex::new(Writer { connection: writer, durable: Some(true) }),
+            writer: Mutex::new(Writer { connection: writer, durable: Some(true), own }),
             tables: RwLock::default(),
             catalog_of: std::sync::Mutex::default(),
             checked: AtomicI64::new(-1),
@@ -153,25 +185,25 @@ impl Database {
         self.writing(false).await
     }
 
-    /// The one connection that writes, when it is free, for [`Held::begin_durable`] and [`Held::begin_quick`].
-    pub(crate) async fn hold(&self) -> Held<'_> {
-        Held(self.writer.lock().await)
-    }
-
     async fn writing(&self, durable: bool) -> Result<Held<'_>> {
-        let mut held = self.hold().await;
-        if held.0.durable != Some(durable) {
-            held.0.durable = None;
-            let sql = if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
-            execute(&mut held, sql, []).await.map_err(ours)?;
-            held.0.durable = Some(durable);
-        }
+        let mut held = Held(self.writer.lock().await);
+        held.set_durable(durable).await?;
         Ok(held)
     }
 
+    /// A connection for a question so short that it is asked on the writer, if that is free.
+    pub(crate) fn free_writer(&self) -> Option<Held<'_>> {
+        self.writer.try_lock().ok().map(Held)
+    }
+
     /// A connection that reads.
-    pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>> {
-        self.readers.acquire().await.map_err(ours)
+    pub(crate) async fn reader(&self) -> Result<Connection> {
+        self.readers.acquire().await.map(Connection::Reading).map_err(ours)
+    }
+
+    /// A connection that reads one state of the database.
+    pub(crate) async fn snapshot(&self) -> Result<Connection> {
+        self.readers.begin().await.map(Connection::Snapshot).map_err(ours)
     }
 
     pub(crate) async fn close_readers(&self) {
@@ -179,8 +211,10 @@ impl Database {
     }
 
     /// A connection of its own, for watching.
-    pub(crate) async fn connect(&self) -> Result<SqliteConnection> {
-        self.options.clone().pragma("query_only", "ON").connect().await.map_err(ours)
+    pub(crate) fn watcher(&self) -> Result<rusqlite::Connection> {
+        let connection = direct(&self.options).map_err(ours)?;
+        connection.pragma_update(None, "query_only", "ON").map_err(ours)?;
+        Ok(connection)
     }
 
     /// The database's file.
@@ -189,7 +223,7 @@ impl Database {
     }
 
     /// What the tables of all catalogs are now, in their order.
-    pub(crate) async fn facts(&self, c: &mut SqliteConnection) -> Result<Vec<Option<TableFacts>>> {
+    pub(crate) async fn facts(&self, c: &mut Connection) -> Result<Vec<Option<TableFacts>>> {
         let mut all = Vec::with_capacity(self.catalogs.len());
         for catalog in &self.catalogs {
             all.push(inspect(c, &catalog.table).await?);
@@ -220,7 +254,7 @@ impl Database {
     }
 
     /// The version that every change of the schema raises.
-    pub(crate) async fn schema_version(&self, c: &mut SqliteConnection) -> Result<i64> {
+    pub(crate) async fn schema_version(&self, c: &mut Connection) -> Result<i64> {
         let row = fetch_optional(c, "PRAGMA schema_version", []).await.map_err(ours)?;
         row.map_or(Ok(0), |row| get(&row, 0))
     }
@@ -244,7 +278,7 @@ impl Database {
     /// The tables of pairs. A pair never changes its catalog, so it is asked for once.
     pub(crate) async fn tables_of(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         pairs: impl IntoIterator<Item = PairId>,
     ) -> Result<HashMap<PairId, Arc<Table>>> {
         let pairs: Vec<PairId> = pairs.into_iter().collect();
@@ -263,11 +297,26 @@ pub(crate) fn table_of(tables: &BTreeMap<String, Arc<Table>>, catalog: &str) -> 
     tables.get(catalog).cloned().ok_or_else(|| unknown(format!("there is no table for catalog `{catalog}`")))
 }
 
+/// Opens a connection that is used in place.
+fn direct(options: &SqliteConnectOptions) -> rusqlite::Result<rusqlite::Connection> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(options.get_filename(), flags)?;
+    connection.busy_timeout(BUSY)?;
+    // Else a statement whose plan may depend on a bound value is planned again for each value, which takes longer than running it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
+    Ok(connection)
+}
+
 /// Draws as many numbers as its parameter says; its answer is for [`first_drawn`].
 pub(crate) const DRAW: &str = "UPDATE bothways_counter SET value = value + ? RETURNING value";
 
 /// The first of `count` numbers that were drawn (rule 41).
-pub(crate) fn first_drawn(answer: &[SqliteRow], count: usize) -> Result<i64> {
+pub(crate) fn first_drawn(answer: &[Tuple], count: usize) -> Result<i64> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let last: i64 = match answer.first() {
         Some(row) => get(row, 0)?,
@@ -277,24 +326,24 @@ pub(crate) fn first_drawn(answer: &[SqliteRow], count: usize) -> Result<i64> {
 }
 
 /// Draws `count` numbers and returns the first (rule 41).
-pub(crate) async fn draw(c: &mut SqliteConnection, count: usize) -> Result<i64> {
+pub(crate) async fn draw(c: &mut Connection, count: usize) -> Result<i64> {
     let answer = fetch(c, DRAW, [Arg::from(count)]).await.map_err(ours)?;
     first_drawn(&answer, count)
 }
 
 /// Marks the place to go back to.
-pub(crate) async fn savepoint(c: &mut SqliteConnection) -> Result<()> {
+pub(crate) async fn savepoint(c: &mut Connection) -> Result<()> {
     execute(c, "SAVEPOINT step", []).await.map(drop).map_err(ours)
 }
 
 /// Goes back to the last savepoint and forgets it.
-pub(crate) async fn undo(c: &mut SqliteConnection) -> Result<()> {
+pub(crate) async fn undo(c: &mut Connection) -> Result<()> {
     execute(c, "ROLLBACK TO step", []).await.map_err(ours)?;
     release(c).await
 }
 
 /// Forgets the last savepoint and keeps what was done.
-pub(crate) async fn release(c: &mut SqliteConnection) -> Result<()> {
+pub(crate) async fn release(c: &mut Connection) -> Result<()> {
     execute(c, "RELEASE step", []).await.map(drop).map_err(ours)
 }
 
@@ -307,7 +356,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("s.db").display());
         let database = Database::open(&url, Vec::new()).await.unwrap();
-        async fn mode(c: &mut SqliteConnection) -> i64 {
+        async fn mode(c: &mut Connection) -> i64 {
             get(&fetch_optional(c, "PRAGMA synchronous", []).await.unwrap().unwrap(), 0).unwrap()
         }
         assert_eq!(mode(&mut database.writer().await.unwrap()).await, 2);

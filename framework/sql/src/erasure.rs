@@ -1,17 +1,17 @@
 //! Erasing what is remembered of a record, so that the bytes are gone from the file as well.
 
+use crate::connect::Held;
 use crate::error::{ours, refused};
 use crate::statement::{Arg, execute, fetch};
 use crate::stored::{from_json, get, json};
 use bothways_model::{LocalId, PairId, RemoteId};
 use bothways_store::{Erased, LinkBody, Result};
-use sqlx::{Connection, SqliteConnection};
 
 /// Links with one of the ids; `?1` pair, `?2` local id, `?3` remote id. Null is equal to nothing.
 const MEANT: &str = "pair = ?1 AND (local_id = ?2 OR remote_id = ?3)";
 
 pub(crate) async fn erase(
-    writer: &mut SqliteConnection,
+    writer: &mut Held<'_>,
     pair: PairId,
     local: Option<&LocalId>,
     remote: Option<&RemoteId>,
@@ -27,7 +27,7 @@ pub(crate) async fn erase(
 }
 
 async fn erase_all(
-    writer: &mut SqliteConnection,
+    writer: &mut Held<'_>,
     pair: PairId,
     local: Option<&LocalId>,
     remote: Option<&RemoteId>,
@@ -35,7 +35,7 @@ async fn erase_all(
     let args = || -> [Arg; 3] {
         [pair.0.into(), local.map(LocalId::as_str).into(), remote.map(RemoteId::as_str).into()]
     };
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+    let mut tx = writer.begin().await?;
     let sql = format!("SELECT id, live, body FROM bothways_links WHERE {MEANT}");
     let links = fetch(&mut tx, sql, args()).await.map_err(ours)?;
     let mut erased = Erased { links: links.len() as u64, ..Erased::default() };
@@ -67,7 +67,7 @@ async fn erase_all(
         (&mut erased.keys, format!("DELETE FROM bothways_keys WHERE {KEYS}")),
     ];
     for (count, sql) in statements {
-        *count = execute(&mut tx, sql, args()).await.map_err(ours)?.rows_affected();
+        *count = execute(&mut tx, sql, args()).await.map_err(ours)?;
     }
     tx.commit().await.map_err(ours)?;
     Ok(erased)

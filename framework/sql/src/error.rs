@@ -18,48 +18,85 @@ mod code {
     pub(super) const NOTADB: i32 = 26;
 }
 
-/// SQLite's primary result code, if the error came from SQLite.
-fn primary(error: &sqlx::Error) -> Option<i32> {
-    let sqlx::Error::Database(database) = error else { return None };
-    database.code()?.parse::<i32>().ok().map(|code| code & 0xff)
+/// Why a statement failed, or what it returned could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// On a connection that reads.
+    #[error(transparent)]
+    Reading(#[from] sqlx::Error),
+    /// On the connection that writes.
+    #[error(transparent)]
+    Writing(#[from] rusqlite::Error),
+    /// A column holds something else than it should.
+    #[error("{0}")]
+    Column(String),
 }
 
-/// What the database itself says, without the statement and without values.
-fn words(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::Database(database) => database.message().to_owned(),
-        other => other.to_string(),
+impl From<String> for Failure {
+    fn from(what: String) -> Self {
+        Failure::Column(what)
     }
 }
 
-fn kind(error: &sqlx::Error) -> StoreErrorKind {
-    match primary(error) {
-        Some(
-            code::BUSY
-            | code::LOCKED
-            | code::INTERRUPT
-            | code::IOERR
-            | code::FULL
-            | code::PROTOCOL
-            | code::SCHEMA,
-        ) => StoreErrorKind::Retry,
-        Some(_) => StoreErrorKind::Broken,
-        None => match error {
-            sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) => {
-                StoreErrorKind::Retry
+impl Failure {
+    /// SQLite's primary result code, if the error came from SQLite.
+    fn primary(&self) -> Option<i32> {
+        match self {
+            Failure::Reading(sqlx::Error::Database(database)) => {
+                database.code()?.parse::<i32>().ok().map(|code| code & 0xff)
             }
-            _ => StoreErrorKind::Broken,
-        },
+            Failure::Writing(error) => error.sqlite_error().map(|error| error.extended_code & 0xff),
+            _ => None,
+        }
+    }
+
+    /// Whether another program's transaction is in the way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.primary() == Some(code::BUSY)
+    }
+
+    /// What the database itself says, without the statement and without values.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Failure::Reading(sqlx::Error::Database(database)) => database.message().to_owned(),
+            Failure::Writing(rusqlite::Error::SqliteFailure(error, message)) => {
+                message.clone().unwrap_or_else(|| error.to_string())
+            }
+            Failure::Writing(rusqlite::Error::SqlInputError { msg, .. }) => msg.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    fn kind(&self) -> StoreErrorKind {
+        match self.primary() {
+            Some(
+                code::BUSY
+                | code::LOCKED
+                | code::INTERRUPT
+                | code::IOERR
+                | code::FULL
+                | code::PROTOCOL
+                | code::SCHEMA,
+            ) => StoreErrorKind::Retry,
+            Some(_) => StoreErrorKind::Broken,
+            None => match self {
+                Failure::Reading(
+                    sqlx::Error::PoolTimedOut | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_),
+                ) => StoreErrorKind::Retry,
+                _ => StoreErrorKind::Broken,
+            },
+        }
     }
 }
 
 /// An error of a statement about the engine's own tables, or of the connection.
-pub(crate) fn ours(error: sqlx::Error) -> StoreError {
-    let mut message = words(&error);
-    if primary(&error) == Some(code::ERROR) && message.contains("no such table: bothways_") {
+pub(crate) fn ours(error: impl Into<Failure>) -> StoreError {
+    let error = error.into();
+    let mut message = error.words();
+    if error.primary() == Some(code::ERROR) && message.contains("no such table: bothways_") {
         message = "the database is not set up: run `bothways migrate`".to_owned();
     }
-    StoreError { kind: kind(&error), message, source: Some(Box::new(error)) }
+    StoreError { kind: error.kind(), message, source: Some(Box::new(error)) }
 }
 
 /// What a failed statement about one of the user's tables means.
@@ -71,8 +108,8 @@ pub(crate) enum Row {
 }
 
 /// An error of a statement that writes one of the user's tables: unless the database as a whole is in trouble, the table refuses.
-pub(crate) fn theirs(error: sqlx::Error) -> Row {
-    match primary(&error) {
+pub(crate) fn theirs(error: Failure) -> Row {
+    match error.primary() {
         Some(
             code::BUSY
             | code::LOCKED
@@ -87,7 +124,7 @@ pub(crate) fn theirs(error: sqlx::Error) -> Row {
             | code::NOTADB,
         )
         | None => Row::Failed(ours(error)),
-        Some(_) => Row::Refused(words(&error)),
+        Some(_) => Row::Refused(error.words()),
     }
 }
 

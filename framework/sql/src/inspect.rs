@@ -1,11 +1,11 @@
 //! What a table really is: columns, keys, unique indexes, who depends on it, whose triggers it has.
 
+use crate::connection::Connection;
 use crate::dialect::PREFIX;
-use crate::error::ours;
+use crate::error::{Failure, ours};
 use crate::statement::fetch;
 use bothways_model::Ident;
 use bothways_store::Result;
-use sqlx::{Row, SqliteConnection};
 
 /// A column as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,14 +116,11 @@ impl TableFacts {
 }
 
 /// Reads the facts of a table or view; `None` if there is none of this name.
-pub(crate) async fn inspect(connection: &mut SqliteConnection, table: &Ident) -> Result<Option<TableFacts>> {
+pub(crate) async fn inspect(connection: &mut Connection, table: &Ident) -> Result<Option<TableFacts>> {
     read(connection, table).await.map_err(ours)
 }
 
-async fn read(
-    c: &mut SqliteConnection,
-    table: &Ident,
-) -> std::result::Result<Option<TableFacts>, sqlx::Error> {
+async fn read(c: &mut Connection, table: &Ident) -> std::result::Result<Option<TableFacts>, Failure> {
     let found = fetch(
         c,
         "SELECT name, type, coalesce(sql, '') FROM sqlite_schema WHERE type IN ('table', 'view') AND name = ? COLLATE NOCASE",
@@ -131,10 +128,10 @@ async fn read(
     )
     .await?;
     let Some(found) = found.first() else { return Ok(None) };
-    let name: String = found.try_get(0)?;
-    let sql: String = found.try_get::<String, _>(2)?.to_ascii_uppercase();
+    let name: String = found.get(0)?;
+    let sql: String = found.get::<String>(2)?.to_ascii_uppercase();
     let mut facts = TableFacts {
-        view: found.try_get::<String, _>(1)? == "view",
+        view: found.get::<String>(1)? == "view",
         autoincrement: sql.contains("AUTOINCREMENT"),
         table: name.clone(),
         columns: Vec::new(),
@@ -153,13 +150,13 @@ async fn read(
     .await?;
     for row in rows {
         let column = ColumnFacts {
-            name: row.try_get(0)?,
-            declared: row.try_get(1)?,
-            not_null: row.try_get(2)?,
-            has_default: row.try_get(3)?,
-            generated: row.try_get::<i64, _>(5)? >= 2,
+            name: row.get(0)?,
+            declared: row.get(1)?,
+            not_null: row.get(2)?,
+            has_default: row.get(3)?,
+            generated: row.get::<i64>(5)? >= 2,
         };
-        let position: i64 = row.try_get(4)?;
+        let position: i64 = row.get(4)?;
         if position > 0 {
             key.push((position, column.name.clone(), column.declared.eq_ignore_ascii_case("INTEGER")));
         }
@@ -176,12 +173,12 @@ async fn read(
     )
     .await?;
     for row in indexes {
-        let index: String = row.try_get(0)?;
-        let column = UniqueColumn { name: row.try_get(2)?, collation: row.try_get(3)? };
+        let index: String = row.get(0)?;
+        let column = UniqueColumn { name: row.get(2)?, collation: row.get(3)? };
         match facts.unique.last_mut().filter(|u| u.name == index) {
             Some(unique) => unique.columns.push(column),
             None => {
-                let partial = row.try_get(1)?;
+                let partial = row.get(1)?;
                 facts.unique.push(UniqueFacts { name: index, columns: vec![column], partial });
             }
         }
@@ -194,8 +191,7 @@ async fn read(
     )
     .await?;
     for row in children {
-        let child =
-            ChildFacts { table: row.try_get(0)?, column: row.try_get(1)?, on_delete: row.try_get(2)? };
+        let child = ChildFacts { table: row.get(0)?, column: row.get(1)?, on_delete: row.get(2)? };
         facts.children.push(child);
     }
     let triggers = fetch(
@@ -205,7 +201,7 @@ async fn read(
     )
     .await?;
     for row in triggers {
-        let trigger: String = row.try_get(0)?;
+        let trigger: String = row.get(0)?;
         if !trigger.starts_with(PREFIX) {
             facts.triggers.push(trigger);
         }

@@ -2,6 +2,8 @@
 //! fsync accepts many.
 
 use crate::Sql;
+use crate::connect::Held;
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::keys::write_keys;
 use crate::queue::{Signaller, signal, signal_from};
@@ -10,7 +12,6 @@ use crate::stored::{from_json, get, nanos};
 use async_trait::async_trait;
 use bothways_model::Timestamp;
 use bothways_store::{Delivery, Intake, PageCommit, Result, StoreError, StoreErrorKind};
-use sqlx::{Connection, SqliteConnection};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -52,7 +53,7 @@ fn event(connection: &str, event: &str, at: Timestamp) -> Vec<Arg> {
 }
 
 /// Inserts events that are not there yet and says which were new.
-async fn insert_events(c: &mut SqliteConnection, rows: Vec<Vec<Arg>>) -> Result<HashSet<(String, String)>> {
+async fn insert_events(c: &mut Connection, rows: Vec<Vec<Arg>>) -> Result<HashSet<(String, String)>> {
     let head = "INSERT INTO bothways_inbox (connection, event, at) VALUES";
     let tail = "ON CONFLICT (connection, event) DO NOTHING RETURNING connection, event";
     let new = Bulk { head, width: 3, tail }.returning(c, rows).await.map_err(ours)?;
@@ -60,7 +61,7 @@ async fn insert_events(c: &mut SqliteConnection, rows: Vec<Vec<Arg>>) -> Result<
 }
 
 /// Takes all deliveries of all arrivals in and says of each whether it was new.
-async fn accept(c: &mut SqliteConnection, arrivals: &[Arrival]) -> Result<Vec<Vec<bool>>> {
+async fn accept(c: &mut Connection, arrivals: &[Arrival]) -> Result<Vec<Vec<bool>>> {
     let mut events = Vec::new();
     for arrival in arrivals {
         for delivery in &arrival.deliveries {
@@ -87,8 +88,8 @@ async fn accept(c: &mut SqliteConnection, arrivals: &[Arrival]) -> Result<Vec<Ve
     Ok(all)
 }
 
-async fn accept_all(writer: &mut SqliteConnection, arrivals: &[Arrival]) -> Result<Vec<Vec<bool>>> {
-    let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+async fn accept_all(writer: &mut Held<'_>, arrivals: &[Arrival]) -> Result<Vec<Vec<bool>>> {
+    let mut tx = writer.begin().await?;
     let all = accept(&mut tx, arrivals).await?;
     tx.commit().await.map_err(ours)?;
     Ok(all)
@@ -128,7 +129,7 @@ impl Intake for Sql {
 
     async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let from = page.pass.map_or(Signaller::Anybody, Signaller::Pass);
         signal_from(&mut tx, now, &page.signals, from).await?;
         let mut to = Writes::new(&mut tx);

@@ -1,14 +1,14 @@
 //! Match keys and their groups (rule 27).
 
 use crate::Sql;
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::statement::{Arg, Bulk, Writes, columns_of, fetch, list};
 use crate::stored::{KEY, get, key_args, read_key};
+use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::PairId;
 use bothways_store::{Group, GroupMember, Key, KeyWrite, Keys, Result, Side};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, SqliteConnection};
 use std::collections::HashMap;
 
 /// Whether a link answers for the record of match key `k`.
@@ -88,12 +88,12 @@ async fn write_run(to: &mut Writes<'_>, run: &[&KeyWrite]) -> Result<()> {
     .map_err(ours)
 }
 
-fn member(row: &SqliteRow) -> Result<GroupMember> {
+fn member(row: &Tuple) -> Result<GroupMember> {
     Ok(GroupMember { key: read_key(row)?, linked: get(row, 6)? })
 }
 
 /// The groups of these values, in their order.
-async fn groups_of(c: &mut SqliteConnection, pair: PairId, values: &[String]) -> Result<Vec<Group>> {
+async fn groups_of(c: &mut Connection, pair: PairId, values: &[String]) -> Result<Vec<Group>> {
     // One more than the limit is never listed, so the window keeps hopeless groups from filling the memory.
     let sql = format!(
         "SELECT {columns}, {LINKED} FROM (SELECT *, row_number() OVER (PARTITION BY value, side ORDER BY id) AS number \
@@ -126,12 +126,7 @@ fn side(group: &mut Group, side: Side) -> &mut Vec<GroupMember> {
 }
 
 /// The values after `after` that have an unlinked record.
-async fn unlinked_values(
-    c: &mut SqliteConnection,
-    pair: PairId,
-    after: &str,
-    limit: usize,
-) -> Result<Vec<String>> {
+async fn unlinked_values(c: &mut Connection, pair: PairId, after: &str, limit: usize) -> Result<Vec<String>> {
     let sql = format!(
         "SELECT DISTINCT k.value FROM bothways_keys AS k WHERE k.pair = ? AND k.value > ? AND NOT ({LINKED}) \
          ORDER BY k.value LIMIT ?"
@@ -143,7 +138,7 @@ async fn unlinked_values(
 
 /// Unlinked records without a match value, after one of them: each is a group of its own.
 async fn blank_groups(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     pair: PairId,
     after: (&str, &str),
     limit: usize,
@@ -190,9 +185,8 @@ impl Keys for Sql {
         after: Option<&str>,
         limit: usize,
     ) -> Result<(Vec<Group>, Option<String>)> {
-        let mut reader = self.database.reader().await?;
         // One state of the database for both questions.
-        let mut c = reader.begin().await.map_err(ours)?;
+        let mut c = self.database.snapshot().await?;
         let want = limit.saturating_add(1);
         let mut groups = Vec::new();
         let blank_after = after.and_then(|text| text.strip_prefix('n')?.split_once(':'));
@@ -213,7 +207,7 @@ impl Keys for Sql {
 
     async fn write_keys(&self, writes: &[KeyWrite]) -> Result<()> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let writes: Vec<&KeyWrite> = writes.iter().collect();
         let mut to = Writes::new(&mut tx);
         write_keys(&mut to, &writes).await?;

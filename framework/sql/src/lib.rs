@@ -9,6 +9,7 @@ mod capture;
 mod cell;
 mod commit;
 mod connect;
+mod connection;
 mod dialect;
 mod erasure;
 mod error;
@@ -27,6 +28,7 @@ mod statement;
 mod stored;
 mod table;
 mod triggers;
+mod tuple;
 mod watch;
 mod work_book;
 

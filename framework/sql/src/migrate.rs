@@ -1,6 +1,7 @@
 //! Setting a database up, and taking everything out again. Nothing is ever installed by itself in a database that is not empty.
 
 use crate::connect::Database;
+use crate::connection::Connection;
 use crate::dialect::{PREFIX, create_table, quoted};
 use crate::error::{ours, refused};
 use crate::inspect::{TableFacts, inspect};
@@ -9,7 +10,6 @@ use crate::stored::get;
 use crate::triggers::put_right;
 use bothways_model::{Catalog, Ident};
 use bothways_store::{Result, StoreError, StoreErrorKind};
-use sqlx::{Connection, SqliteConnection};
 
 /// The migrations, in order. Released ones never change.
 const MIGRATIONS: [(&str, &str); 2] = [
@@ -29,7 +29,7 @@ pub struct Migrated {
 }
 
 /// Names of the migrations a database has; `None` if it was never set up.
-async fn applied(c: &mut SqliteConnection) -> Result<Option<Vec<String>>> {
+async fn applied(c: &mut Connection) -> Result<Option<Vec<String>>> {
     let table = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'bothways_migrations'";
     if fetch_optional(c, table, []).await.map_err(ours)?.is_none() {
         return Ok(None);
@@ -42,7 +42,7 @@ async fn applied(c: &mut SqliteConnection) -> Result<Option<Vec<String>>> {
 ///
 /// # Errors
 /// `Broken` if the database was set up by a newer version.
-pub(crate) async fn is_installed(c: &mut SqliteConnection) -> Result<bool> {
+pub(crate) async fn is_installed(c: &mut Connection) -> Result<bool> {
     let Some(names) = applied(c).await? else { return Ok(false) };
     if let Some(newer) = names.iter().find(|name| MIGRATIONS.iter().all(|(known, _)| known != name)) {
         let message = format!("the database was set up by a newer version (migration {newer})");
@@ -66,7 +66,7 @@ impl Database {
         let before: String = before.map_or(Ok(String::new()), |row| get(&row, 0))?;
         // Outside a transaction, as SQLite wants it. Readers and the writer do not wait for each other in this mode.
         execute(&mut writer, "PRAGMA journal_mode = WAL", []).await.map_err(ours)?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         is_installed(&mut tx).await?;
         let mut done = Migrated::default();
         let names = applied(&mut tx).await?;
@@ -122,7 +122,7 @@ impl Database {
             fetch_optional(&mut writer, "SELECT journal_mode FROM bothways_migrations ORDER BY name", [])
                 .await;
         let before: Option<String> = row.map_err(ours)?.map_or(Ok(None), |row| get(&row, 0))?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         for kind in ["trigger", "table"] {
             let ours_are = "SELECT name FROM sqlite_schema WHERE type = ? AND substr(name, 1, length(?)) = ?";
             let names =

@@ -1,6 +1,7 @@
 //! Audit, history, tokens.
 
 use crate::Sql;
+use crate::connection::Connection;
 use crate::erasure::erase;
 use crate::error::{damaged, ours, refused};
 use crate::statement::{Arg, execute, fetch};
@@ -9,10 +10,9 @@ use async_trait::async_trait;
 use bothways_model::{LocalId, PairId, RemoteId, Timestamp};
 use bothways_store::{ApiToken, AuditEntry, Erased, HistoryFilter, HistoryRow, Operator, Result, TokenScope};
 use chrono::{DurationRound, TimeDelta};
-use sqlx::SqliteConnection;
 
 /// Adds an audit entry within a transaction.
-pub(crate) async fn add_audit(c: &mut SqliteConnection, entry: &AuditEntry) -> Result<()> {
+pub(crate) async fn add_audit(c: &mut Connection, entry: &AuditEntry) -> Result<()> {
     let sql = "INSERT INTO bothways_audit (at, by, action, detail) VALUES (?, ?, ?, ?)";
     let args: [Arg; 4] = [
         nanos(entry.at).into(),
@@ -84,7 +84,7 @@ impl Operator for Sql {
             token.revoked_at.map(nanos).into(),
         ];
         let done = execute(&mut writer, sql, args).await.map_err(ours)?;
-        if done.rows_affected() == 0 { Err(refused("this token exists already")) } else { Ok(()) }
+        if done == 0 { Err(refused("this token exists already")) } else { Ok(()) }
     }
 
     async fn tokens(&self) -> Result<Vec<ApiToken>> {
@@ -114,7 +114,7 @@ impl Operator for Sql {
         let mut writer = self.database.writer().await?;
         let sql = "UPDATE bothways_tokens SET revoked_at = ? WHERE name = ? AND revoked_at IS NULL";
         let done = execute(&mut writer, sql, [nanos(at).into(), name.into()]).await.map_err(ours)?;
-        Ok(done.rows_affected() > 0)
+        Ok(done > 0)
     }
 
     async fn erase(

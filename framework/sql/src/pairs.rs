@@ -1,16 +1,16 @@
 //! Pairs, counts and pauses.
 
 use crate::Sql;
+use crate::connection::Connection;
 use crate::error::{ours, refused, unknown};
 use crate::statement::{Arg, execute, fetch, fetch_optional};
 use crate::stored::{PAIR, get, json, nanos, read_pair, scope_of_text, scope_text, time};
 use async_trait::async_trait;
 use bothways_model::{AccountId, Mode, PairId, Timestamp};
 use bothways_store::{Approval, Pair, PairCounts, PairSpec, Pairs, Pause, PauseScope, Result};
-use sqlx::{Connection, SqliteConnection};
 use std::collections::BTreeMap;
 
-async fn find(c: &mut SqliteConnection, spec: &PairSpec) -> Result<Option<Pair>> {
+async fn find(c: &mut Connection, spec: &PairSpec) -> Result<Option<Pair>> {
     let sql =
         format!("SELECT {PAIR} FROM bothways_pairs WHERE catalog = ? AND connection = ? AND resource = ?");
     let args: [Arg; 3] =
@@ -20,7 +20,7 @@ async fn find(c: &mut SqliteConnection, spec: &PairSpec) -> Result<Option<Pair>>
 }
 
 /// Counts by word.
-async fn by_word(c: &mut SqliteConnection, sql: &'static str, pair: PairId) -> Result<BTreeMap<String, u64>> {
+async fn by_word(c: &mut Connection, sql: &'static str, pair: PairId) -> Result<BTreeMap<String, u64>> {
     let rows = fetch(c, sql, [pair.0.into()]).await.map_err(ours)?;
     rows.iter().map(|row| Ok((get(row, 0)?, count(get(row, 1)?)))).collect()
 }
@@ -35,7 +35,7 @@ impl Sql {
         let mut writer = self.database.writer().await?;
         let sql = format!("UPDATE bothways_pairs SET {column} = ? WHERE id = ?");
         let done = execute(&mut writer, sql, [value, pair.0.into()]).await.map_err(ours)?;
-        if done.rows_affected() == 0 { Err(unknown(format!("there is no pair {pair}"))) } else { Ok(()) }
+        if done == 0 { Err(unknown(format!("there is no pair {pair}"))) } else { Ok(()) }
     }
 }
 
@@ -43,7 +43,7 @@ impl Sql {
 impl Pairs for Sql {
     async fn ensure_pair(&self, spec: &PairSpec) -> Result<Pair> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let present = find(&mut tx, spec).await?;
         if let Some(pair) = &present
             && pair.spec == *spec
@@ -76,7 +76,7 @@ impl Pairs for Sql {
         let mut writer = self.database.writer().await?;
         let sql = "UPDATE bothways_pairs SET account = ?1, mode = ?2 WHERE id = ?3 AND (account IS NULL OR account = ?1)";
         let args: [Arg; 3] = [account.as_str().into(), mode.as_str().into(), pair.0.into()];
-        if execute(&mut writer, sql, args).await.map_err(ours)?.rows_affected() > 0 {
+        if execute(&mut writer, sql, args).await.map_err(ours)? > 0 {
             return Ok(());
         }
         let there =
@@ -100,8 +100,7 @@ impl Pairs for Sql {
     }
 
     async fn counts(&self, pair: PairId) -> Result<PairCounts> {
-        let mut reader = self.database.reader().await?;
-        let mut c = reader.begin().await.map_err(ours)?;
+        let mut c = self.database.snapshot().await?;
         let links = "SELECT state, count(*) FROM bothways_links WHERE pair = ? GROUP BY state";
         let links = by_word(&mut c, links, pair).await?;
         let parked = "SELECT reason, count(*) FROM bothways_work WHERE pair = ? AND reason IS NOT NULL GROUP BY reason";
@@ -150,6 +149,6 @@ impl Pairs for Sql {
         let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_pauses WHERE scope = ?";
         let done = execute(&mut writer, sql, [scope_text(scope).into()]).await.map_err(ours)?;
-        Ok(done.rows_affected() > 0)
+        Ok(done > 0)
     }
 }

@@ -2,11 +2,13 @@
 
 use crate::Sql;
 use crate::connect::{DRAW, Database, draw, first_drawn};
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::relay::{Captured, WAITING, last_rekey, relay_deletes, relay_upto};
 use crate::rows::{found_rows, row_of, row_question};
 use crate::statement::{Arg, Bulk, Joint, Writes, columns_of, execute, fetch, fetch_optional, list};
 use crate::stored::{INTENT, LINK, StoredLink, WORK, get, nanos, read_intent, read_link, read_work, time};
+use crate::tuple::Tuple;
 use crate::work_book::WorkBook;
 use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, PairId, RemoteId, Seq, Timestamp};
@@ -15,9 +17,8 @@ use bothways_store::{
     Intent, Lease, Link, Parked, ParkedFilter, PassMark, Relayed, Result, Signal, Subject, Take, Taken, Work,
     WorkId, WorkQueue,
 };
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, SqliteConnection};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::LazyLock;
 
 /// Who signals.
 #[derive(Clone, Copy)]
@@ -31,13 +32,13 @@ pub(crate) enum Signaller {
 }
 
 /// Signals of one call.
-pub(crate) async fn signal(c: &mut SqliteConnection, now: Timestamp, signals: &[Signal]) -> Result<()> {
+pub(crate) async fn signal(c: &mut Connection, now: Timestamp, signals: &[Signal]) -> Result<()> {
     signal_from(c, now, signals, Signaller::Anybody).await
 }
 
 /// Adds signals.
 pub(crate) async fn signal_from(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     now: Timestamp,
     signals: &[Signal],
     from: Signaller,
@@ -60,7 +61,7 @@ pub(crate) async fn signal_from(
 
 /// The links that answer for these subjects: the live one, else the newest closed one.
 pub(crate) async fn links_of_subjects(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     subjects: &[(PairId, Subject)],
 ) -> Result<HashMap<(PairId, Subject), StoredLink>> {
     let mut found: HashMap<(PairId, Subject), StoredLink> = HashMap::new();
@@ -89,7 +90,7 @@ pub(crate) async fn links_of_subjects(
 }
 
 /// The open and uncertain intents of links, by number.
-fn pending_intents(rows: &[SqliteRow]) -> Result<HashMap<LinkId, Vec<Intent>>> {
+fn pending_intents(rows: &[Tuple]) -> Result<HashMap<LinkId, Vec<Intent>>> {
     let mut all: HashMap<LinkId, Vec<Intent>> = HashMap::new();
     for row in rows {
         let intent = read_intent(row)?;
@@ -232,26 +233,37 @@ struct Due {
     deletes: bool,
 }
 
+/// The statements that read the due work of so many pairs, and the links that answer for it.
+fn due_of(pairs: usize) -> (String, String) {
+    let part = |columns: &str| {
+        format!(
+            "SELECT * FROM (SELECT {columns} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
+        )
+    };
+    let whole = vec![part(WORK); pairs].join(" UNION ALL ");
+    let subjects = vec![part("pair, kind, subject"); pairs].join(" UNION ALL ");
+    let links = [("local", 1), ("local", 0), ("remote", 1), ("remote", 0)].map(|(side, live)| {
+        format!(
+            "SELECT {} FROM due CROSS JOIN bothways_links AS l ON l.live = {live} AND l.pair = due.pair \
+             AND l.{side}_id = due.subject WHERE due.kind = '{side}'",
+            columns_of("l", LINK)
+        )
+    });
+    (whole, format!("WITH due AS MATERIALIZED ({subjects}) {}", links.join(" UNION ALL ")))
+}
+
+/// Most engines ask for one pair at a time.
+static DUE_OF_ONE: LazyLock<(String, String)> = LazyLock::new(|| due_of(1));
+
 /// Due work of these pairs. Each pair is asked by itself, so that a pair that is not asked costs nothing.
 async fn due(writes: &mut Writes<'_>, take: &Take<'_>, limit: usize) -> Result<Due> {
     let mut all = Due::default();
     for pairs in take.pairs.chunks(PAIRS) {
-        let part = |columns: &str| {
-            format!(
-                "SELECT * FROM (SELECT {columns} FROM bothways_work WHERE pair = ? AND due <= ? ORDER BY due, id LIMIT ?)"
-            )
-        };
-        let whole = vec![part(WORK); pairs.len()].join(" UNION ALL ");
-        let subjects = vec![part("pair, kind, subject"); pairs.len()].join(" UNION ALL ");
         let args = || pairs.iter().flat_map(|pair| [pair.0.into(), nanos(take.now).into(), limit.into()]);
-        let links = [("local", 1), ("local", 0), ("remote", 1), ("remote", 0)].map(|(side, live)| {
-            format!(
-                "SELECT {} FROM due CROSS JOIN bothways_links AS l ON l.live = {live} AND l.pair = due.pair \
-                 AND l.{side}_id = due.subject WHERE due.kind = '{side}'",
-                columns_of("l", LINK)
-            )
-        });
-        let links = format!("WITH due AS MATERIALIZED ({subjects}) {}", links.join(" UNION ALL "));
+        let (whole, links) = match pairs.len() {
+            1 => DUE_OF_ONE.clone(),
+            count => due_of(count),
+        };
         let joint = Joint::default().then(WAITING, []).then(&whole, args()).then(&links, args());
         let [waiting, rows, links] = writes.fetch(joint).await.map_err(ours)?;
         if let Some(waiting) = waiting.first() {
@@ -343,22 +355,22 @@ async fn take(database: &Database, writes: &mut Writes<'_>, take: &Take<'_>) -> 
 impl WorkQueue for Sql {
     async fn signal(&self, now: Timestamp, signals: &[Signal]) -> Result<()> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         signal(&mut tx, now, signals).await?;
         tx.commit().await.map_err(ours)
     }
 
     async fn take(&self, request: Take<'_>) -> Result<Vec<Taken>> {
-        let mut writer = self.database.hold().await;
-        let mut tx = writer.begin_quick().await?;
+        let mut writer = self.database.quick_writer().await?;
+        let mut tx = writer.begin().await?;
         let taken = take(&self.database, &mut Writes::new(&mut tx), &request).await?;
         tx.commit().await.map_err(ours)?;
         Ok(taken)
     }
 
     async fn relay_and_take(&self, limit: usize, request: Take<'_>) -> Result<(Relayed, Vec<Taken>)> {
-        let mut writer = self.database.hold().await;
-        let mut tx = writer.begin_quick().await?;
+        let mut writer = self.database.quick_writer().await?;
+        let mut tx = writer.begin().await?;
         let mut writes = Writes::new(&mut tx);
         let captured = Captured::read(&writes.fetch(Captured::questions(limit)).await.map_err(ours)?)?;
         let relayed = captured.relay(&mut writes, request.now, limit).await?;
@@ -368,10 +380,13 @@ impl WorkQueue for Sql {
     }
 
     async fn next_due(&self, pairs: &[PairId]) -> Result<Option<Timestamp>> {
-        let mut c = self.database.reader().await?;
         let sql = "SELECT min((SELECT min(due) FROM bothways_work WHERE pair = p.value AND due IS NOT NULL)) \
                    FROM json_each(?) AS p";
-        let row = fetch_optional(&mut c, sql, [list(pairs)]).await.map_err(ours)?;
+        let row = match self.database.free_writer() {
+            Some(mut writer) => fetch_optional(&mut writer, sql, [list(pairs)]).await,
+            None => fetch_optional(&mut self.database.reader().await?, sql, [list(pairs)]).await,
+        };
+        let row = row.map_err(ours)?;
         let due: Option<i64> = row.map_or(Ok(None), |row| get(&row, 0))?;
         Ok(due.map(time))
     }
@@ -419,7 +434,7 @@ impl WorkQueue for Sql {
 
     async fn replay(&self, id: WorkId, now: Timestamp) -> Result<bool> {
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let sql = format!("SELECT {WORK} FROM bothways_work WHERE id = ? AND reason IS NOT NULL");
         let row = fetch_optional(&mut tx, sql, [id.0.into()]).await.map_err(ours)?;
         let Some(row) = row else { return Ok(false) };
@@ -437,13 +452,13 @@ impl WorkQueue for Sql {
         let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_work WHERE id = ? AND reason IS NOT NULL";
         let done = execute(&mut writer, sql, [id.0.into()]).await.map_err(ours)?;
-        Ok(done.rows_affected() > 0)
+        Ok(done > 0)
     }
 
     async fn park_group(&self, pair: PairId, value: &str, parked: &Parked) -> Result<()> {
         let subject = Subject::Group(value.to_owned());
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let generation = draw(&mut tx, 1).await?;
         let mut work = WorkBook::default();
         work.load_subjects(&mut tx, [(pair, subject.clone())]).await?;
@@ -459,12 +474,12 @@ impl WorkQueue for Sql {
         let mut writer = self.database.writer().await?;
         let sql = "DELETE FROM bothways_work WHERE pair = ? AND kind = 'group' AND subject = ?";
         let done = execute(&mut writer, sql, [pair.0.into(), value.into()]).await.map_err(ours)?;
-        Ok(done.rows_affected() > 0)
+        Ok(done > 0)
     }
 
     async fn sweep(&self, now: Timestamp) -> Result<u64> {
         let mut writer = self.database.quick_writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let sql = "SELECT l.pair, l.local_id, l.remote_id FROM bothways_links AS l \
                    WHERE l.id IN (SELECT id FROM bothways_links WHERE choice = 1 \
                                   UNION SELECT link FROM bothways_intents WHERE pending = 1) \
@@ -497,7 +512,7 @@ impl Database {
     /// Ends every lease and makes the work in hand due (`WorkRow::is_in_hand`).
     pub(crate) async fn end_leases(&self, now: Timestamp) -> Result<u64> {
         let mut writer = self.quick_writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         let at = nanos(now);
         let sql = "UPDATE bothways_links SET lease_until = ? WHERE lease_until > ?";
         let ended = execute(&mut tx, sql, [at.into(), at.into()]).await.map_err(ours)?;
@@ -505,13 +520,13 @@ impl Database {
                    AND (not_before IS NULL OR not_before <= ?1)";
         execute(&mut tx, sql, [at.into()]).await.map_err(ours)?;
         tx.commit().await.map_err(ours)?;
-        Ok(ended.rows_affected())
+        Ok(ended)
     }
 
     /// Takes the lease of one link.
     pub(crate) async fn lease(&self, id: LinkId, now: Timestamp, until: Timestamp) -> Result<Option<Taken>> {
         let mut writer = self.quick_writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         if let Some(upto) = last_rekey(&mut tx).await? {
             relay_upto(&mut tx, now, upto).await?;
         }

@@ -1,16 +1,17 @@
 //! The relay: the change log becomes signals, facts and moved links, in one transaction (rules 29, 36, 37, 40).
 
 use crate::connect::{DRAW, first_drawn};
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::statement::{Arg, Bulk, Joint, Writes, columns_of, fetch, fetch_optional, list};
 use crate::stored::{WORK, get, time};
+use crate::tuple::Tuple;
 use crate::work_book::WorkBook;
 use bothways_model::{FieldType, LocalId, PairId, Seq, Timestamp, Value};
 use bothways_store::transition::displaced;
 use bothways_store::{Fact, Relayed, Result, Signal, Subject};
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
 
 struct Change {
     id: i64,
@@ -33,13 +34,13 @@ pub(crate) const WAITING: &str = "SELECT (SELECT max(id) FROM bothways_changes W
 const LAST_REKEY: &str = "SELECT max(id) FROM bothways_changes WHERE op = 'rekey'";
 
 /// The number of the last key change that is not relayed yet.
-pub(crate) async fn last_rekey(c: &mut SqliteConnection) -> Result<Option<i64>> {
+pub(crate) async fn last_rekey(c: &mut Connection) -> Result<Option<i64>> {
     let row = fetch_optional(c, LAST_REKEY, []).await.map_err(ours)?;
     row.map_or(Ok(None), |row| get(&row, 0))
 }
 
 /// Relays everything up to change number `upto`.
-pub(crate) async fn relay_upto(c: &mut SqliteConnection, now: Timestamp, upto: i64) -> Result<()> {
+pub(crate) async fn relay_upto(c: &mut Connection, now: Timestamp, upto: i64) -> Result<()> {
     let changes = read_all(c, "id <= ?", upto).await?;
     let [pairs] = Joint::default().then(PAIRS, []).fetch(c).await.map_err(ours)?;
     let mut writes = Writes::new(c);
@@ -50,7 +51,7 @@ pub(crate) async fn relay_upto(c: &mut SqliteConnection, now: Timestamp, upto: i
 /// Relays the captured deletes of these rows, so that a row that has such an id now is never taken for it (rule 30). False if there
 /// are none.
 pub(crate) async fn relay_deletes(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     now: Timestamp,
     rows: impl Iterator<Item = (PairId, &LocalId)>,
 ) -> Result<bool> {
@@ -85,7 +86,7 @@ pub(crate) async fn relay_deletes(
 /// Which of these rows may be others than the engine knows them as: a captured delete or key change that names their id is not relayed
 /// yet, or came in since the row was taken.
 pub(crate) async fn moved_rows(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     rows: HashMap<PairId, HashSet<&str>>,
 ) -> Result<HashSet<(PairId, LocalId)>> {
     let mut moved = HashSet::new();
@@ -113,7 +114,7 @@ pub(crate) const ANY_MOVED: &str = "SELECT EXISTS (SELECT 1 FROM bothways_change
                                     OR EXISTS (SELECT 1 FROM bothways_work WHERE facts IS NOT NULL)";
 
 /// Relays up to `limit` entries, and then as many as follow without a gap in a chain of key changes.
-pub(crate) async fn relay(c: &mut SqliteConnection, now: Timestamp, limit: usize) -> Result<Relayed> {
+pub(crate) async fn relay(c: &mut Connection, now: Timestamp, limit: usize) -> Result<Relayed> {
     let captured = Captured::read(&Captured::questions(limit).fetch(c).await.map_err(ours)?)?;
     let mut writes = Writes::new(c);
     let relayed = captured.relay(&mut writes, now, limit).await?;
@@ -123,6 +124,24 @@ pub(crate) async fn relay(c: &mut SqliteConnection, now: Timestamp, limit: usize
 
 const PAIRS: &str = "SELECT id, catalog, retired_at IS NOT NULL FROM bothways_pairs ORDER BY id";
 const CHANGE: &str = "id, catalog, key, op, old_key, at";
+
+/// The texts of [`Captured::questions`].
+static CAPTURED: LazyLock<[String; 3]> = LazyLock::new(|| {
+    let log = "SELECT catalog, key FROM bothways_changes ORDER BY id LIMIT ?";
+    // Distinct, since a row that changes again and again has one work row.
+    let work = format!(
+        "SELECT {} FROM (SELECT DISTINCT catalog, key FROM ({log})) AS c CROSS JOIN bothways_pairs AS p ON p.catalog = c.catalog \
+         CROSS JOIN bothways_work AS w ON w.pair = p.id AND w.kind = 'local' AND w.subject = c.key",
+        columns_of("w", WORK)
+    );
+    let draw = format!(
+        "UPDATE bothways_counter SET value = value + (SELECT count(*) FROM ({log}) AS c JOIN bothways_pairs AS p \
+         ON p.catalog = c.catalog) \
+         WHERE EXISTS (SELECT 1 FROM bothways_changes) AND NOT EXISTS (SELECT 1 FROM bothways_changes WHERE op = 'rekey') \
+         RETURNING value - (SELECT count(*) FROM ({log}) AS c JOIN bothways_pairs AS p ON p.catalog = c.catalog) + 1"
+    );
+    [format!("SELECT {CHANGE} FROM bothways_changes ORDER BY id LIMIT ?"), work, draw]
+});
 
 /// What the log holds, and all that is needed to relay it where no key has changed.
 pub(crate) struct Captured {
@@ -141,28 +160,16 @@ impl Captured {
     /// Asks for up to `limit` entries and one more, so that it shows whether there are more.
     pub(crate) fn questions(limit: usize) -> Joint {
         let one_more = || [Arg::from(limit.saturating_add(1))];
-        let log = "SELECT catalog, key FROM bothways_changes ORDER BY id LIMIT ?";
-        // Distinct, since a row that changes again and again has one work row.
-        let work = format!(
-            "SELECT {} FROM (SELECT DISTINCT catalog, key FROM ({log})) AS c CROSS JOIN bothways_pairs AS p ON p.catalog = c.catalog \
-             CROSS JOIN bothways_work AS w ON w.pair = p.id AND w.kind = 'local' AND w.subject = c.key",
-            columns_of("w", WORK)
-        );
-        let draw = format!(
-            "UPDATE bothways_counter SET value = value + (SELECT count(*) FROM ({log}) AS c JOIN bothways_pairs AS p \
-             ON p.catalog = c.catalog) \
-             WHERE EXISTS (SELECT 1 FROM bothways_changes) AND NOT EXISTS (SELECT 1 FROM bothways_changes WHERE op = 'rekey') \
-             RETURNING value - (SELECT count(*) FROM ({log}) AS c JOIN bothways_pairs AS p ON p.catalog = c.catalog) + 1"
-        );
+        let [changes, work, draw] = &*CAPTURED;
         Joint::default()
-            .then(&format!("SELECT {CHANGE} FROM bothways_changes ORDER BY id LIMIT ?"), one_more())
+            .then(changes, one_more())
             .then(PAIRS, [])
-            .then(&work, one_more())
-            .then(&draw, [limit.into(), limit.into()])
+            .then(work, one_more())
+            .then(draw, [limit.into(), limit.into()])
     }
 
     /// Reads the answers.
-    pub(crate) fn read(answers: &[Vec<SqliteRow>; Self::QUESTIONS]) -> Result<Self> {
+    pub(crate) fn read(answers: &[Vec<Tuple>; Self::QUESTIONS]) -> Result<Self> {
         let [changes, pairs, work, drawn] = answers;
         let mut book = WorkBook::default();
         book.take_rows(work)?;
@@ -200,7 +207,7 @@ impl Captured {
     }
 }
 
-fn read_change(row: &SqliteRow) -> Result<Change> {
+fn read_change(row: &Tuple) -> Result<Change> {
     // Written by a trigger; whatever is wrong with it, the change itself counts.
     let at = match Value::from_text(&FieldType::Timestamp, get(row, 5)?) {
         Ok(Value::Timestamp(at)) => at,
@@ -216,7 +223,7 @@ fn read_change(row: &SqliteRow) -> Result<Change> {
     })
 }
 
-async fn read_all(c: &mut SqliteConnection, filter: &str, bound: i64) -> Result<Vec<Change>> {
+async fn read_all(c: &mut Connection, filter: &str, bound: i64) -> Result<Vec<Change>> {
     let sql = format!("SELECT {CHANGE} FROM bothways_changes WHERE {filter} ORDER BY id");
     fetch(c, sql, [bound.into()]).await.map_err(ours)?.iter().map(read_change).collect()
 }
@@ -273,7 +280,7 @@ async fn carry(
 }
 
 /// The work of all rows that these changes name, by old keys too, and the first of as many numbers as there are changes.
-async fn read_work_of(c: &mut SqliteConnection, reached: &[(&Change, &PairOf)]) -> Result<(WorkBook, i64)> {
+async fn read_work_of(c: &mut Connection, reached: &[(&Change, &PairOf)]) -> Result<(WorkBook, i64)> {
     let mut subjects: HashSet<(PairId, Subject)> = HashSet::new();
     for (change, pair) in reached {
         subjects.insert((pair.id, Subject::Local(change.key.clone())));
@@ -289,7 +296,7 @@ async fn read_work_of(c: &mut SqliteConnection, reached: &[(&Change, &PairOf)]) 
     Ok((work, first_drawn(&drawn, reached.len())?))
 }
 
-fn read_pairs(rows: &[SqliteRow]) -> Result<Vec<PairOf>> {
+fn read_pairs(rows: &[Tuple]) -> Result<Vec<PairOf>> {
     rows.iter()
         .map(|row| Ok(PairOf { id: PairId(get(row, 0)?), catalog: get(row, 1)?, retired: get(row, 2)? }))
         .collect()
@@ -309,7 +316,7 @@ struct Moves {
 
 impl Moves {
     /// Reads the links and match keys that any key change in `reached` can touch.
-    async fn load(&mut self, c: &mut SqliteConnection, reached: &[(&Change, &PairOf)]) -> Result<()> {
+    async fn load(&mut self, c: &mut Connection, reached: &[(&Change, &PairOf)]) -> Result<()> {
         let mut ids: HashMap<PairId, HashSet<&str>> = HashMap::new();
         for (change, pair) in reached {
             if let Some(old) = &change.old {

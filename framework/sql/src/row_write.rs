@@ -1,20 +1,16 @@
 //! Writing one row of a user's table, or many of one shape.
 
+use crate::connection::Connection;
 use crate::error::{Row, theirs};
 use crate::statement::{Arg, Bulk, execute, fetch_optional};
 use crate::table::{Read, Table};
 use bothways_model::{FieldType, LocalId};
-use sqlx::{Row as _, SqliteConnection};
 
 /// Columns and their values.
 pub(crate) type Assignments = Vec<(String, Arg)>;
 
 /// Inserts a row and returns its key.
-pub(crate) async fn insert(
-    c: &mut SqliteConnection,
-    table: &Table,
-    values: Assignments,
-) -> Result<LocalId, Row> {
+pub(crate) async fn insert(c: &mut Connection, table: &Table, values: Assignments) -> Result<LocalId, Row> {
     let (columns, args): (Vec<String>, Vec<Arg>) = values.into_iter().unzip();
     let rows = match columns.len() {
         0 => "DEFAULT VALUES".to_owned(),
@@ -23,13 +19,13 @@ pub(crate) async fn insert(
     let key = crate::dialect::key_text("", &table.key().column);
     let sql = format!("INSERT INTO {} {rows} RETURNING {key}", table.name());
     let row = fetch_optional(c, sql, args).await.map_err(theirs)?;
-    let id = row.and_then(|row| row.try_get::<String, _>(0).ok());
+    let id = row.and_then(|row| row.get::<String>(0).ok());
     id.map(LocalId).ok_or_else(|| ignored(table))
 }
 
 /// Updates a row. The caller has seen that it exists.
 pub(crate) async fn update(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     table: &Table,
     id: &LocalId,
     values: Assignments,
@@ -46,21 +42,21 @@ pub(crate) async fn update(
         args.push(key);
     }
     let done = execute(c, sql, args).await.map_err(theirs)?;
-    if done.rows_affected() == 0 { Err(ignored(table)) } else { Ok(()) }
+    if done == 0 { Err(ignored(table)) } else { Ok(()) }
 }
 
 /// Deletes a row.
-pub(crate) async fn delete(c: &mut SqliteConnection, table: &Table, id: &LocalId) -> Result<(), Row> {
+pub(crate) async fn delete(c: &mut Connection, table: &Table, id: &LocalId) -> Result<(), Row> {
     let Some(key) = table.key_arg(id) else { return Ok(()) };
     let sql = format!("DELETE FROM {} WHERE {}", table.name(), same_key(table, "?"));
     let times = if by_bytes(table) { 2 } else { 1 };
     let done = execute(c, sql, vec![key; times]).await.map_err(theirs)?;
-    if done.rows_affected() == 0 { Err(ignored(table)) } else { Ok(()) }
+    if done == 0 { Err(ignored(table)) } else { Ok(()) }
 }
 
 /// Inserts rows that set the same columns and returns them as the table holds them, in the order of `rows`.
 pub(crate) async fn insert_many(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     table: &Table,
     columns: &[String],
     rows: Vec<Vec<Arg>>,
@@ -75,7 +71,7 @@ pub(crate) async fn insert_many(
 /// Updates rows that set the same columns; each of `rows` is the key's value and then theirs. Returns the rows as the table holds
 /// them, in any order.
 pub(crate) async fn update_many(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     table: &Table,
     columns: &[String],
     rows: Vec<Vec<Arg>>,

@@ -1,17 +1,16 @@
 //! The catalog's own tables: reading rows by key or in pages, and a user's writes.
 
 use crate::Sql;
-use crate::commit::standing;
+use crate::connection::Connection;
 use crate::error::{Row, ours, refused, theirs};
 use crate::row_write::{delete, insert, update};
 use crate::statement::{Arg, fetch, fetch_optional, list};
 use crate::stored::get;
 use crate::table::{Read, Table};
+use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::{FieldType, LocalId, LocalRow, PairId, Record};
 use bothways_store::{Result, RowPage, Rows, StoreError};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Connection, SqliteConnection};
 use std::collections::{HashMap, HashSet};
 
 /// Asks for rows by key, for [`found_rows`]; `None` if no row can have such a key. Ids are compared by bytes, whatever the column's
@@ -31,11 +30,7 @@ pub(crate) fn row_question(table: &Table, ids: &[LocalId]) -> Option<(String, Ar
 }
 
 /// The rows that were found.
-pub(crate) fn found_rows(
-    table: &Table,
-    ids: &[LocalId],
-    rows: &[SqliteRow],
-) -> Result<HashMap<LocalId, Read>> {
+pub(crate) fn found_rows(table: &Table, ids: &[LocalId], rows: &[Tuple]) -> Result<HashMap<LocalId, Read>> {
     let ids: HashSet<&LocalId> = ids.iter().collect();
     let named = rows.iter().map(|row| Ok((LocalId(get(row, 0)?), table.read(row))));
     named.filter(|one| one.as_ref().map_or(true, |(id, _)| ids.contains(id))).collect()
@@ -43,7 +38,7 @@ pub(crate) fn found_rows(
 
 /// Reads rows by key.
 pub(crate) async fn read_rows(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     table: &Table,
     ids: &[LocalId],
 ) -> Result<HashMap<LocalId, Read>> {
@@ -73,7 +68,7 @@ pub(crate) fn failure(row: Row) -> StoreError {
 }
 
 /// One row by key, as an error if it cannot be read.
-async fn one(c: &mut SqliteConnection, table: &Table, id: &LocalId) -> Result<Option<LocalRow>> {
+async fn one(c: &mut Connection, table: &Table, id: &LocalId) -> Result<Option<LocalRow>> {
     match read_rows(c, table, std::slice::from_ref(id)).await?.remove(id) {
         None => Ok(None),
         Some(Ok(row)) => Ok(Some(row)),
@@ -170,14 +165,8 @@ impl Rows for Sql {
         let table = self.database.table(catalog)?;
         let values = table.assignments(fields).map_err(refused)?;
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
-        let id = match insert(&mut tx, &table, values).await {
-            Ok(id) => id,
-            Err(refusal) => {
-                standing(&mut tx).await;
-                return Err(failure(refusal));
-            }
-        };
+        let mut tx = writer.begin().await?;
+        let id = insert(&mut tx, &table, values).await.map_err(failure)?;
         let row = one(&mut tx, &table, &id).await?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
         row.ok_or_else(|| refused(format!("{}: the row was gone at once", table.catalog.table)))
@@ -187,14 +176,11 @@ impl Rows for Sql {
         let table = self.database.table(catalog)?;
         let values = table.assignments(fields).map_err(refused)?;
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
             return Ok(None);
         }
-        if let Err(refusal) = update(&mut tx, &table, id, values).await {
-            standing(&mut tx).await;
-            return Err(failure(refusal));
-        }
+        update(&mut tx, &table, id, values).await.map_err(failure)?;
         let key = fields.get(&table.catalog.key).filter(|v| !v.is_null()).map(|v| LocalId(v.to_text()));
         let row = one(&mut tx, &table, key.as_ref().unwrap_or(id)).await?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
@@ -204,14 +190,11 @@ impl Rows for Sql {
     async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool> {
         let table = self.database.table(catalog)?;
         let mut writer = self.database.writer().await?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await.map_err(ours)?;
+        let mut tx = writer.begin().await?;
         if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
             return Ok(false);
         }
-        if let Err(refusal) = delete(&mut tx, &table, id).await {
-            standing(&mut tx).await;
-            return Err(failure(refusal));
-        }
+        delete(&mut tx, &table, id).await.map_err(failure)?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
         Ok(true)
     }

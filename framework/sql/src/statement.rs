@@ -1,12 +1,14 @@
 //! Statements: the one place that vouches for SQL text made at run time, and bulk statements of few, cached shapes.
 //!
 //! Text made at run time consists of this crate's own literals and of names that went through [`bothways_model::Ident`];
-//! values are always bound. Every statement is a hand-off to the connection's thread, which costs more than the SQL itself, so whatever
-//! is done for many records is done with multi-row statements. Their sizes are few, so that SQLite finds them prepared.
+//! values are always bound. Whatever is done for many records is done with multi-row statements; their sizes are few, so that the
+//! database finds them prepared.
 
-use futures::TryStreamExt;
-use sqlx::sqlite::{SqliteArguments, SqliteQueryResult, SqliteRow};
-use sqlx::{Arguments, AssertSqlSafe, Either, Executor, SqlSafeStr, Sqlite, SqliteConnection};
+use crate::connection::{Connection, Wanted};
+use crate::error::Failure;
+use crate::tuple::Tuple;
+use sqlx::{AssertSqlSafe, SqlSafeStr};
+use std::borrow::Cow;
 
 /// The sizes of multi-row statements.
 const SIZES: [usize; 4] = [32, 8, 2, 1];
@@ -58,70 +60,62 @@ impl<T: Into<Arg>> From<Option<T>> for Arg {
     }
 }
 
-fn arguments(values: impl IntoIterator<Item = Arg>) -> Result<SqliteArguments, sqlx::Error> {
-    let mut args = SqliteArguments::default();
-    for value in values {
-        match value {
-            Arg::Null => args.add(None::<i64>),
-            Arg::Int(number) => args.add(number),
-            Arg::Text(text) => args.add(text),
-        }
-        .map_err(sqlx::Error::Encode)?;
-    }
-    Ok(args)
-}
-
 /// Text for the database: a literal of ours, or text made from such literals and checked names.
 pub(crate) trait Statement: Send {
-    /// As sqlx wants it.
-    fn text(self) -> sqlx::SqlStr;
+    /// The text.
+    fn text(self) -> Cow<'static, str>;
 }
 
 impl Statement for &'static str {
-    fn text(self) -> sqlx::SqlStr {
-        self.into_sql_str()
+    fn text(self) -> Cow<'static, str> {
+        Cow::Borrowed(self)
     }
 }
 
 impl Statement for String {
-    fn text(self) -> sqlx::SqlStr {
-        AssertSqlSafe(self).into_sql_str()
+    fn text(self) -> Cow<'static, str> {
+        Cow::Owned(self)
     }
 }
 
-/// Runs a statement.
+/// Text that came through [`Statement`], for sqlx.
+pub(crate) fn vouched(sql: &str) -> impl SqlSafeStr + use<> {
+    AssertSqlSafe(sql.to_owned())
+}
+
+/// Runs a statement and says how many rows it changed.
 pub(crate) async fn execute(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     sql: impl Statement,
     args: impl IntoIterator<Item = Arg>,
-) -> Result<SqliteQueryResult, sqlx::Error> {
-    sqlx::query_with::<Sqlite, _>(sql.text(), arguments(args)?).execute(connection).await
+) -> Result<u64, Failure> {
+    let (sql, args) = (sql.text(), args.into_iter().collect());
+    Ok(connection.run(&sql, args, Wanted::All).await?.changed)
 }
 
 /// Runs a query.
 pub(crate) async fn fetch(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     sql: impl Statement,
     args: impl IntoIterator<Item = Arg>,
-) -> Result<Vec<SqliteRow>, sqlx::Error> {
-    sqlx::query_with::<Sqlite, _>(sql.text(), arguments(args)?).fetch_all(connection).await
+) -> Result<Vec<Tuple>, Failure> {
+    let (sql, args) = (sql.text(), args.into_iter().collect());
+    Ok(connection.run(&sql, args, Wanted::All).await?.rows)
 }
 
 /// Runs a query for at most one row.
 pub(crate) async fn fetch_optional(
-    connection: &mut SqliteConnection,
+    connection: &mut Connection,
     sql: impl Statement,
     args: impl IntoIterator<Item = Arg>,
-) -> Result<Option<SqliteRow>, sqlx::Error> {
-    sqlx::query_with::<Sqlite, _>(sql.text(), arguments(args)?).fetch_optional(connection).await
+) -> Result<Option<Tuple>, Failure> {
+    let (sql, args) = (sql.text(), args.into_iter().collect());
+    Ok(connection.run(&sql, args, Wanted::First).await?.rows.pop())
 }
 
 /// Runs several statements without values, for migrations and triggers.
-pub(crate) async fn script(
-    connection: &mut SqliteConnection,
-    sql: impl Statement,
-) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(sql.text()).execute(connection).await.map(drop)
+pub(crate) async fn script(connection: &mut Connection, sql: impl Statement) -> Result<(), Failure> {
+    connection.script(&sql.text()).await
 }
 
 /// A list of columns with the name of their table before each.
@@ -129,33 +123,22 @@ pub(crate) fn columns_of(table: &str, columns: &str) -> String {
     columns.split(',').map(|column| format!("{table}.{}", column.trim())).collect::<Vec<_>>().join(", ")
 }
 
-/// Statements that go to the connection together: one hand-off, whatever their number. Parameters are plain `?`, bound in order.
+/// Statements that go to the connection together, so that a database at the other end of a wire is asked once. Parameters are plain
+/// `?`, bound in order.
 #[derive(Default)]
-pub(crate) struct Joint {
-    sql: String,
-    args: Vec<Arg>,
-    count: usize,
-}
+pub(crate) struct Joint(Vec<(String, Vec<Arg>)>);
 
 impl Joint {
     /// Adds a statement.
     pub(crate) fn then(mut self, sql: &str, args: impl IntoIterator<Item = Arg>) -> Self {
-        if self.count > 0 {
-            self.sql.push_str("; ");
-        }
-        self.sql.push_str(sql);
-        self.args.extend(args);
-        self.count += 1;
+        self.0.push((sql.to_owned(), args.into_iter().collect()));
         self
     }
 
     /// Adds all statements of another.
-    pub(crate) fn and(self, other: Joint) -> Self {
-        if other.count == 0 {
-            return self;
-        }
-        let count = self.count + other.count;
-        Self { count, ..self.then(&other.sql, other.args) }
+    pub(crate) fn and(mut self, other: Joint) -> Self {
+        self.0.extend(other.0);
+        self
     }
 
     /// Adds a statement for a list of rows.
@@ -169,27 +152,16 @@ impl Joint {
     /// Runs all of them, in order, and gives what each of the last `N` returns.
     pub(crate) async fn fetch<const N: usize>(
         self,
-        connection: &mut SqliteConnection,
-    ) -> Result<[Vec<SqliteRow>; N], sqlx::Error> {
+        connection: &mut Connection,
+    ) -> Result<[Vec<Tuple>; N], Failure> {
         let mut all = [const { Vec::new() }; N];
-        if self.count == 0 {
-            return Ok(all);
-        }
-        let silent = self.count.saturating_sub(N);
-        let query = sqlx::query_with::<Sqlite, _>(self.sql.text(), arguments(self.args)?);
-        let mut at = 0_usize;
-        let mut answers = connection.fetch_many(query);
-        while let Some(answer) = answers.try_next().await? {
-            match answer {
-                Either::Right(row) => {
-                    if let Some(rows) = at.checked_sub(silent).and_then(|at| all.get_mut(at)) {
-                        rows.push(row);
-                    }
-                }
-                Either::Left(_) => at += 1,
+        let silent = self.0.len().saturating_sub(N);
+        for (at, (sql, args)) in self.0.into_iter().enumerate() {
+            let rows = connection.run(&sql, args, Wanted::All).await?.rows;
+            if let Some(place) = at.checked_sub(silent).and_then(|at| all.get_mut(at)) {
+                *place = rows;
             }
         }
-        drop(answers);
         Ok(all)
     }
 }
@@ -200,12 +172,12 @@ const FEW: usize = 4;
 
 /// Writes of one transaction, handed over together with the next that asks for something, or at the end.
 pub(crate) struct Writes<'c> {
-    connection: &'c mut SqliteConnection,
+    connection: &'c mut Connection,
     waiting: Joint,
 }
 
 impl<'c> Writes<'c> {
-    pub(crate) fn new(connection: &'c mut SqliteConnection) -> Self {
+    pub(crate) fn new(connection: &'c mut Connection) -> Self {
         Self { connection, waiting: Joint::default() }
     }
 
@@ -215,7 +187,7 @@ impl<'c> Writes<'c> {
     }
 
     /// Adds a statement for a list of rows; a long one is carried out at once.
-    pub(crate) async fn bulk(&mut self, bulk: &Bulk<'_>, rows: Vec<Vec<Arg>>) -> Result<(), sqlx::Error> {
+    pub(crate) async fn bulk(&mut self, bulk: &Bulk<'_>, rows: Vec<Vec<Arg>>) -> Result<(), Failure> {
         if rows.len() > FEW {
             let connection = self.connection().await?;
             return bulk.run(connection, rows).await;
@@ -228,13 +200,13 @@ impl<'c> Writes<'c> {
     pub(crate) async fn fetch<const N: usize>(
         &mut self,
         questions: Joint,
-    ) -> Result<[Vec<SqliteRow>; N], sqlx::Error> {
-        debug_assert_eq!(questions.count, N);
+    ) -> Result<[Vec<Tuple>; N], Failure> {
+        debug_assert_eq!(questions.0.len(), N);
         std::mem::take(&mut self.waiting).and(questions).fetch(self.connection).await
     }
 
     /// Carries out what waits; then the connection is free for other statements.
-    pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, sqlx::Error> {
+    pub(crate) async fn connection(&mut self) -> Result<&mut Connection, Failure> {
         std::mem::take(&mut self.waiting).fetch::<0>(self.connection).await?;
         Ok(self.connection)
     }
@@ -257,11 +229,7 @@ impl Bulk<'_> {
     }
 
     /// Runs it for all rows, in order.
-    pub(crate) async fn run(
-        &self,
-        connection: &mut SqliteConnection,
-        rows: Vec<Vec<Arg>>,
-    ) -> Result<(), sqlx::Error> {
+    pub(crate) async fn run(&self, connection: &mut Connection, rows: Vec<Vec<Arg>>) -> Result<(), Failure> {
         for chunk in chunks(rows, self.width) {
             let text = self.text(chunk.len());
             execute(connection, text, chunk.into_iter().flatten()).await?;
@@ -272,9 +240,9 @@ impl Bulk<'_> {
     /// Runs it for all rows, in order, and gives what it returns, chunk after chunk.
     pub(crate) async fn returning(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Connection,
         rows: Vec<Vec<Arg>>,
-    ) -> Result<Vec<SqliteRow>, sqlx::Error> {
+    ) -> Result<Vec<Tuple>, Failure> {
         let mut all = Vec::with_capacity(rows.len());
         for chunk in chunks(rows, self.width) {
             let text = self.text(chunk.len());
@@ -317,8 +285,7 @@ mod tests {
 
     #[tokio::test]
     async fn joint_statements_run_in_order_and_keep_their_answers_apart() {
-        use sqlx::{Connection, Row};
-        let mut c = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let mut c = Connection::Writing(rusqlite::Connection::open_in_memory().unwrap());
         script(&mut c, "CREATE TABLE t (a INTEGER, b TEXT)").await.unwrap();
         let bulk = Bulk { head: "INSERT INTO t (a, b) VALUES", width: 2, tail: "" };
         let rows = |numbers: std::ops::Range<i64>| numbers.map(|n| vec![n.into(), format!("b{n}").into()]);
@@ -330,7 +297,7 @@ mod tests {
         writes.put("UPDATE t SET b = ? WHERE a = ?", ["x".into(), 21_i64.into()]);
         let question = Joint::default().then("SELECT count(*) FROM t WHERE a < ?", [10_i64.into()]);
         let [count] = writes.fetch(question).await.unwrap();
-        assert_eq!(count[0].get::<i64, _>(0), 10);
+        assert_eq!(count[0].get::<i64>(0), Ok(10));
         writes.put("DELETE FROM t WHERE a = ?", [3_i64.into()]);
         writes.connection().await.unwrap();
         writes.connection().await.unwrap();
@@ -339,10 +306,10 @@ mod tests {
             .then("UPDATE t SET b = ? WHERE a = ?", ["y".into(), 20_i64.into()])
             .then("SELECT count(*), max(b) FROM t WHERE a >= ?", [2_i64.into()]);
         let [first, none, last] = joint.fetch(&mut c).await.unwrap();
-        assert_eq!(first.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), [21]);
+        assert_eq!(first.iter().map(|row| row.get::<i64>(0).unwrap()).collect::<Vec<_>>(), [21]);
         assert!(none.is_empty());
         assert_eq!(last.len(), 1);
-        assert_eq!((last[0].get::<i64, _>(0), last[0].get::<String, _>(1)), (19, "y".to_owned()));
+        assert_eq!((last[0].get::<i64>(0), last[0].get::<&str>(1)), (Ok(19), Ok("y")));
     }
 
     #[test]

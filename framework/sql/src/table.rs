@@ -4,10 +4,9 @@ use crate::cell;
 use crate::dialect::key_text;
 use crate::inspect::TableFacts;
 use crate::statement::Arg;
+use crate::tuple::Tuple;
 use bothways_model::{Catalog, CatalogField, FieldType, LocalId, LocalRow, Record, Timestamp, Value};
 use bothways_store::{RowWrite, UnreadableRow};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
 
 /// A row as read, or why it cannot be.
@@ -60,8 +59,8 @@ impl Table {
     }
 
     /// A row selected by [`Table::select`].
-    pub(crate) fn read(&self, row: &SqliteRow) -> Read {
-        let id = LocalId(row.try_get::<String, _>(0).unwrap_or_default());
+    pub(crate) fn read(&self, row: &Tuple) -> Read {
+        let id = LocalId(row.get::<String>(0).unwrap_or_default());
         let bad = |column: &str, why: String| UnreadableRow {
             id: id.clone(),
             message: format!("{}.{column} {why}", self.catalog.table),

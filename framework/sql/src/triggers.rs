@@ -1,35 +1,35 @@
 //! The capture triggers of the installed catalogs: made, compared with what is there, put back (rule 36).
 
+use crate::connection::Connection;
 use crate::dialect::{PREFIX, quoted, trigger_prefix, triggers};
-use crate::error::{ours, refused};
+use crate::error::{Failure, ours, refused};
 use crate::inspect::TableFacts;
 use crate::statement::{execute, fetch, script};
 use bothways_model::{Catalog, Track};
 use bothways_store::Result;
-use sqlx::{Row, SqliteConnection};
 use std::collections::BTreeMap;
 
 /// Trigger names with their text and table, as they are in the database.
-async fn present(c: &mut SqliteConnection) -> Result<BTreeMap<String, String>> {
+async fn present(c: &mut Connection) -> Result<BTreeMap<String, String>> {
     let rows =
         fetch(c, "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'", []).await.map_err(ours)?;
     rows.iter()
-        .map(|row| Ok((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?)))
+        .map(|row| Ok((row.get::<String>(0)?, row.get::<String>(1)?)))
         .filter(|one| one.as_ref().map_or(true, |(name, _)| name.starts_with(PREFIX)))
-        .collect::<std::result::Result<_, sqlx::Error>>()
+        .collect::<std::result::Result<_, Failure>>()
         .map_err(ours)
 }
 
 /// The catalogs that `migrate` was asked to install.
-pub(crate) async fn installed(c: &mut SqliteConnection) -> Result<Vec<String>> {
+pub(crate) async fn installed(c: &mut Connection) -> Result<Vec<String>> {
     let rows = fetch(c, "SELECT catalog FROM bothways_catalogs ORDER BY catalog", []).await.map_err(ours)?;
-    rows.iter().map(|row| row.try_get(0).map_err(ours)).collect()
+    rows.iter().map(|row| row.get(0).map_err(ours)).collect()
 }
 
 /// Makes the triggers of these catalogs what they should be, and removes ours that belong to none of them. Names the catalogs that had
 /// to be changed. Catalogs whose table is gone are skipped: whoever reads them says so.
 pub(crate) async fn put_right(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     catalogs: &[(&Catalog, Option<&TableFacts>)],
 ) -> Result<Vec<String>> {
     let mut there = present(c).await?;

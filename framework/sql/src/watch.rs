@@ -3,19 +3,19 @@
 //! The database's folder is watched for writes to the database's files; a write is followed by a few quick looks at `data_version`, which
 //! another connection's commit changes, because the log is written before the commit is visible. Only where something is captured that
 //! nobody has relayed is anybody woken: most commits are the engine's own. A slow look at `data_version` covers whatever the folder does
-//! not tell. The files themselves are never opened here: closing them would take SQLite's locks away. All of this is on a thread of its
-//! own: looks a fraction of a millisecond apart need no timer wheel, and an idle engine costs four looks a second.
+//! not tell. The files themselves are never opened here: closing them would take SQLite's locks away. The quick looks are on the thread
+//! that hears of the write, so that nobody has to be woken for them and the writing program is not interrupted by ever more tellings; all
+//! others are on a thread of their own. An idle engine costs four looks a second.
 
 use crate::connect::Database;
 use crate::error::ours;
-use crate::statement::fetch_optional;
-use crate::stored::get;
 use bothways_store::{Result, StoreError, StoreErrorKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use sqlx::SqliteConnection;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -28,34 +28,39 @@ const QUICK: Duration = Duration::from_millis(8);
 /// The first pause between quick looks; each is a quarter longer than the time passed, so that they get rarer.
 const STEP: Duration = Duration::from_micros(50);
 
-/// The pause between looks for what was heard just before something was seen.
-const EASY: Duration = Duration::from_millis(1);
+/// The pause before a look in no hurry.
+const SOON: Duration = Duration::from_micros(200);
+/// The pauses before further looks.
+const LATER: [Duration; 3] = [Duration::from_millis(1), Duration::from_millis(2), Duration::from_millis(5)];
+/// How late the folder may tell of a write of ours.
+const LATE: Duration = Duration::from_micros(100);
 
 /// The number of times that something captured was seen so far. Starts at 1, so that whoever asks first looks at what is there already.
 pub(crate) struct Watch {
     changes: watch::Receiver<u64>,
-    // Dropping it ends the thread's subscription to the folder; the thread itself ends with its last receiver.
+    // Dropping it ends the subscription to the folder; the thread itself ends when nobody waits any more.
     _folder: Option<RecommendedWatcher>,
 }
 
 impl Watch {
-    pub(crate) async fn start(database: &Database) -> Result<Self> {
-        let mut connection = database.connect().await?;
+    pub(crate) fn start(database: &Database) -> Result<Self> {
+        let connection = database.watcher()?;
+        let seen = version(&connection).map_err(ours)?;
+        let (publish, changes) = watch::channel(1);
+        let looker = Arc::new(Mutex::new(Looker { connection, publish, seen }));
         // One place is enough: what is heard while it is full is followed by the same looks.
         let (heard, hear) = sync_channel(1);
-        let folder = match listen(&database.path(), heard) {
+        let folder = match listen(&database.path(), database.own.clone(), looker.clone(), heard) {
             Ok(folder) => Some(folder),
             Err(error) => {
                 tracing::warn!(%error, "cannot watch the database's folder; looking every {UNWATCHED:?} instead");
                 None
             }
         };
-        let seen = version(&mut connection).await?;
-        let (publish, changes) = watch::channel(1);
-        let pause = if folder.is_some() { SLOW } else { UNWATCHED };
+        let rest = if folder.is_some() { SLOW } else { UNWATCHED };
         std::thread::Builder::new()
             .name("bothways-watch".to_owned())
-            .spawn(move || Thread { connection, hear, publish, seen }.run(pause))
+            .spawn(move || look_on(&looker, &hear, rest))
             .map_err(|error| StoreError {
                 kind: StoreErrorKind::Retry,
                 message: "cannot start a thread".to_owned(),
@@ -73,19 +78,54 @@ impl Watch {
     }
 }
 
-async fn version(connection: &mut SqliteConnection) -> Result<i64> {
-    let row = fetch_optional(connection, "PRAGMA data_version", []).await.map_err(ours)?;
-    row.map_or(Ok(0), |row| get(&row, 0))
+fn version(connection: &rusqlite::Connection) -> rusqlite::Result<i64> {
+    connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
 /// Whether something is captured that is not relayed; where that cannot be said, it may be so.
-async fn is_captured(connection: &mut SqliteConnection) -> bool {
-    let found = fetch_optional(connection, "SELECT 1 FROM bothways_changes LIMIT 1", []).await;
-    !matches!(found, Ok(None))
+fn is_captured(connection: &rusqlite::Connection) -> bool {
+    let asked = connection.prepare_cached("SELECT 1 FROM bothways_changes LIMIT 1");
+    asked.and_then(|mut asked| asked.exists([])).unwrap_or(true)
+}
+
+/// When this engine itself writes. SQLite has one writer at a time, so what is heard meanwhile is ours, or of a commit just before.
+pub(crate) struct OwnWrites {
+    start: Instant,
+    /// Nanoseconds after `start` when the last one ended; the largest number while one is open.
+    ended: AtomicU64,
+}
+
+impl OwnWrites {
+    pub(crate) fn new() -> Self {
+        Self { start: Instant::now(), ended: AtomicU64::new(0) }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.ended.store(u64::MAX, Ordering::Release);
+    }
+
+    pub(crate) fn end(&self) {
+        self.ended.store(self.now(), Ordering::Release);
+    }
+
+    /// Whether one is open, or was a moment ago: the folder tells a little late.
+    fn is_recent(&self) -> bool {
+        let ended = self.ended.load(Ordering::Acquire);
+        ended > 0 && self.now().saturating_sub(ended) < LATE.as_nanos() as u64
+    }
 }
 
 /// Watches the folder of `database` for writes to its files.
-fn listen(database: &Path, heard: SyncSender<()>) -> notify::Result<RecommendedWatcher> {
+fn listen(
+    database: &Path,
+    own: Arc<OwnWrites>,
+    looker: Arc<Mutex<Looker>>,
+    heard: SyncSender<()>,
+) -> notify::Result<RecommendedWatcher> {
     let file = database.file_name().unwrap_or_default();
     let names: Vec<OsString> = ["", "-wal", "-journal"]
         .into_iter()
@@ -95,88 +135,52 @@ fn listen(database: &Path, heard: SyncSender<()>) -> notify::Result<RecommendedW
             name
         })
         .collect();
-    let ours = move |path: &PathBuf| path.file_name().is_some_and(|name| names.iter().any(|n| n == name));
+    let meant = move |path: &PathBuf| path.file_name().is_some_and(|name| names.iter().any(|n| n == name));
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
         let is_write = match &event {
-            Ok(event) => !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(&ours),
+            Ok(event) => !matches!(event.kind, EventKind::Access(_)) && event.paths.iter().any(&meant),
             Err(_) => true,
         };
-        if is_write {
-            let _ = heard.try_send(());
+        if !is_write {
+            return;
         }
+        if own.is_recent() {
+            // In no hurry: a commit of ours is a dozen writes, and tellings that nobody listens to become one.
+            std::thread::sleep(SOON);
+        } else {
+            lock(&looker).look_quickly();
+        }
+        let _ = heard.try_send(());
     })?;
     let folder = database.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
 }
 
-struct Thread {
-    connection: SqliteConnection,
-    hear: Receiver<()>,
+/// Looks at the database and tells.
+struct Looker {
+    connection: rusqlite::Connection,
     publish: watch::Sender<u64>,
     seen: i64,
 }
 
-impl Thread {
-    fn run(mut self, pause: Duration) {
-        while self.publish.receiver_count() > 0 {
-            match self.hear.recv_timeout(pause) {
-                Ok(()) => self.follow(),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.look();
-                }
-                // The folder is not watched.
-                Err(RecvTimeoutError::Disconnected) => {
-                    std::thread::sleep(pause);
-                    self.look();
-                }
-            }
-        }
-    }
-
-    /// Follows writes that were heard until they are seen, and listens on for a while: what was heard before a look is mostly of the
-    /// commit it has seen, and looking for that again and again would take the time of those who act on it.
-    fn follow(&mut self) {
-        while self.look_quickly() {
-            let start = Instant::now();
-            loop {
-                match self.hear.recv_timeout(EASY) {
-                    Ok(()) => break,
-                    Err(_) => self.look(),
-                };
-                if start.elapsed() >= QUICK {
-                    return;
-                }
-            }
-        }
-    }
-
-    /// Looks until something is seen, and says whether that was so.
-    fn look_quickly(&mut self) -> bool {
-        let mut start = Instant::now();
-        loop {
-            // A write that is heard on the way is followed just as long.
-            if self.hear.try_recv().is_ok() {
-                start = Instant::now();
-            }
-            if self.look() {
-                return true;
-            }
-            if start.elapsed() >= QUICK {
-                return false;
-            }
+impl Looker {
+    /// Looks until something is seen, or for a while.
+    fn look_quickly(&mut self) {
+        let start = Instant::now();
+        while !self.look() && start.elapsed() < QUICK {
             std::thread::sleep(STEP.max(start.elapsed() / 4));
         }
     }
 
     /// True if something was committed since the last look.
     fn look(&mut self) -> bool {
-        match futures::executor::block_on(version(&mut self.connection)) {
+        match version(&self.connection) {
             Ok(now) if now == self.seen => false,
             Ok(now) => {
                 self.seen = now;
                 // After the version: whatever is committed later changes it again.
-                if futures::executor::block_on(is_captured(&mut self.connection)) {
+                if is_captured(&self.connection) {
                     self.publish.send_modify(|changes| *changes += 1);
                 }
                 true
@@ -189,4 +193,28 @@ impl Thread {
             }
         }
     }
+}
+
+/// Looks again after whatever was heard, ever more rarely, and now and then: what was heard before a look is mostly of the commit it has
+/// seen, or of one of ours, but not certainly all of it.
+fn look_on(looker: &Mutex<Looker>, hear: &Receiver<()>, rest: Duration) {
+    let mut pauses = [].iter();
+    loop {
+        let pause = *pauses.next().unwrap_or(&rest);
+        match hear.recv_timeout(pause) {
+            Ok(()) => pauses = LATER.iter(),
+            Err(RecvTimeoutError::Timeout) => {}
+            // The folder is not watched.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(pause),
+        }
+        let mut looker = lock(looker);
+        if looker.publish.receiver_count() == 0 {
+            return;
+        }
+        looker.look();
+    }
+}
+
+fn lock(looker: &Mutex<Looker>) -> MutexGuard<'_, Looker> {
+    looker.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,14 +1,14 @@
 //! The work rows that one transaction touches: read as a set, changed in memory, written as a set.
 
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::statement::{Arg, Bulk, Writes, columns_of, fetch, list};
 use crate::stored::{WORK, WORK_UPSERT, read_work, subject_columns, work_args};
+use crate::tuple::Tuple;
 use bothways_model::{PairId, Seq, Timestamp};
 use bothways_store::transition::WorkRow;
 use bothways_store::{Fact, PassMark, Result, Signal, Subject, WorkId, WorkWrite};
 use serde_json::json;
-use sqlx::SqliteConnection;
-use sqlx::sqlite::SqliteRow;
 use std::collections::{HashMap, HashSet};
 
 struct Slot {
@@ -34,7 +34,7 @@ impl WorkBook {
     /// Reads the rows of these subjects, as far as they are not here already. Must be called before they are written.
     pub(crate) async fn load_subjects(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         subjects: impl IntoIterator<Item = (PairId, Subject)>,
     ) -> Result<()> {
         let asked = self.asked.len();
@@ -65,7 +65,7 @@ impl WorkBook {
     }
 
     /// Takes in what the statement of [`WorkBook::want`] found.
-    pub(crate) fn take_rows(&mut self, rows: &[SqliteRow]) -> Result<()> {
+    pub(crate) fn take_rows(&mut self, rows: &[Tuple]) -> Result<()> {
         for row in rows {
             self.take_in(read_work(row)?);
         }
@@ -79,7 +79,7 @@ impl WorkBook {
     }
 
     /// Reads the rows of these numbers.
-    pub(crate) async fn load_ids(&mut self, c: &mut SqliteConnection, ids: &[WorkId]) -> Result<()> {
+    pub(crate) async fn load_ids(&mut self, c: &mut Connection, ids: &[WorkId]) -> Result<()> {
         let (sql, ids) = self.want_ids(ids.iter().copied());
         self.take_rows(&fetch(c, sql, [ids]).await.map_err(ours)?)
     }
@@ -202,7 +202,7 @@ impl WorkBook {
     }
 
     /// Writes what has changed, at once.
-    pub(crate) async fn finish(self, c: &mut SqliteConnection) -> Result<()> {
+    pub(crate) async fn finish(self, c: &mut Connection) -> Result<()> {
         let mut writes = Writes::new(c);
         self.flush(&mut writes).await?;
         writes.connection().await.map(drop).map_err(ours)

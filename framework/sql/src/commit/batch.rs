@@ -2,6 +2,7 @@
 
 use crate::brakes::BrakeBook;
 use crate::connect::Database;
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::relay::{ANY_MOVED, moved_rows};
 use crate::statement::{Joint, fetch, list};
@@ -14,7 +15,6 @@ use bothways_store::{
     BrakeName, Guard, History, IntentWrite, Judged, KeyWrite, Link, LocalBinding, Result, Signal, Subject,
     Unit, UnitOutcome, WorkWrite,
 };
-use sqlx::SqliteConnection;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub(super) struct Batch<'u> {
 impl<'u> Batch<'u> {
     pub(super) async fn load(
         database: &Database,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         now: Timestamp,
         units: &'u [Unit],
         refusal: Option<&'u str>,
@@ -137,11 +137,7 @@ impl<'u> Batch<'u> {
     }
 
     /// Finds out which live links hold these ids, as far as that is not known.
-    pub(super) async fn load_holders(
-        &mut self,
-        c: &mut SqliteConnection,
-        wanted: Vec<Identity>,
-    ) -> Result<()> {
+    pub(super) async fn load_holders(&mut self, c: &mut Connection, wanted: Vec<Identity>) -> Result<()> {
         let mut sides: HashMap<(PairId, &str), Vec<String>> = HashMap::new();
         for identity in wanted {
             if self.holders.contains_key(&identity) || !self.asked.insert(identity.clone()) {
@@ -185,7 +181,7 @@ impl<'u> Batch<'u> {
     /// which is remembered; `None` if it depends on what becomes of those others.
     pub(super) async fn check_brakes(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         unit: &'u Unit,
         before: &HashMap<&'u BrakeName, u64>,
     ) -> Result<Option<std::result::Result<Vec<Judged>, UnitOutcome>>> {

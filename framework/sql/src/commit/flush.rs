@@ -2,6 +2,7 @@
 
 use super::batch::{Batch, WorkStep, identities};
 use crate::connect::{DRAW, first_drawn};
+use crate::connection::Connection;
 use crate::error::ours;
 use crate::keys::write_keys;
 use crate::statement::{Arg, Bulk, Joint, Writes, list};
@@ -10,11 +11,10 @@ use crate::stored::{
 };
 use bothways_model::Seq;
 use bothways_store::{IntentWrite, Result};
-use sqlx::SqliteConnection;
 
 impl Batch<'_> {
     /// Writes everything.
-    pub(super) async fn flush(mut self, c: &mut SqliteConnection) -> Result<()> {
+    pub(super) async fn flush(mut self, c: &mut Connection) -> Result<()> {
         std::mem::take(&mut self.brakes).flush(c, self.now).await?;
         let mut to = Writes::new(c);
         self.flush_links(&mut to).await?;

@@ -1,13 +1,13 @@
 //! Row writes of many units at once: inserts and updates that set the same columns are one statement each.
 
 use super::wave::{RowDone, RowTask, Together};
+use crate::connection::Connection;
 use crate::error::Row;
 use crate::row_write::{delete, insert_many, update_many};
 use crate::statement::Arg;
 use crate::table::Table;
 use bothways_model::{LocalId, LocalRow, PairId, Record};
 use bothways_store::RowWrite;
-use sqlx::SqliteConnection;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ type Shapes = BTreeMap<(PairId, Vec<String>), Shape>;
 /// Carries all row writes out and reads the rows back, in the order of the tasks. The caller's savepoint undoes them if that fails or has
 /// to be done one by one.
 pub(super) async fn write_grouped(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     tables: &HashMap<PairId, Arc<Table>>,
     tasks: Vec<RowTask>,
 ) -> Result<Together<Vec<RowDone>>, Row> {

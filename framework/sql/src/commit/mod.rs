@@ -8,11 +8,9 @@ mod wave;
 
 use crate::connect::Database;
 use crate::error::{Row, theirs};
-use crate::statement::execute;
 use batch::Batch;
 use bothways_model::Timestamp;
 use bothways_store::{Result, StoreError, Unit, UnitOutcome};
-use sqlx::SqliteConnection;
 
 /// Why a batch could not be committed as it is.
 pub(crate) enum Trouble {
@@ -63,32 +61,15 @@ impl Database {
         if units.is_empty() {
             return Ok(Vec::new());
         }
-        let mut writer = self.hold().await;
-        let mut tx = writer.begin_durable().await?;
-        let done = async {
-            let mut batch = Batch::load(self, &mut tx, now, units, refusal).await?;
-            let outcomes = batch.run(&mut tx).await?;
-            batch.flush(&mut tx).await?;
-            Ok::<_, Trouble>(outcomes)
-        };
-        let outcomes = match done.await {
-            Ok(outcomes) => outcomes,
-            Err(trouble) => {
-                standing(&mut tx).await;
-                return Err(trouble);
-            }
-        };
+        let mut writer = self.writer().await?;
+        let mut tx = writer.begin().await?;
+        let mut batch = Batch::load(self, &mut tx, now, units, refusal).await?;
+        let outcomes = batch.run(&mut tx).await?;
+        batch.flush(&mut tx).await?;
         match tx.commit().await.map_err(theirs) {
             Ok(()) => Ok(outcomes),
             Err(Row::Refused(message)) => Err(Trouble::Spoiled(message)),
             Err(Row::Failed(error)) => Err(Trouble::Error(error)),
         }
     }
-}
-
-/// Makes sure that a transaction is open, so that the rollback that follows has something to roll back: a statement on a user's table
-/// may have ended ours, and sqlx counts.
-pub(crate) async fn standing(c: &mut SqliteConnection) {
-    // Outside a transaction a savepoint begins one; inside it goes with the rollback.
-    let _ = execute(c, "SAVEPOINT standing", []).await;
 }

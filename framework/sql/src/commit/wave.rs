@@ -4,6 +4,7 @@ use super::Trouble;
 use super::batch::{Batch, Identity, identities};
 use super::group::write_grouped;
 use crate::connect::{release, savepoint, undo};
+use crate::connection::Connection;
 use crate::error::Row;
 use crate::row_write::{delete, insert, update};
 use crate::rows::read_rows;
@@ -11,7 +12,6 @@ use crate::table::{Read, Table};
 use bothways_model::{LocalId, LocalRow, PairId};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{BrakeName, Judged, RowWrite, Unit, UnitOutcome};
-use sqlx::SqliteConnection;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -43,7 +43,7 @@ enum Step<'u> {
 
 impl<'u> Batch<'u> {
     /// Runs all units and says what became of each.
-    pub(super) async fn run(&mut self, c: &mut SqliteConnection) -> Result<Vec<UnitOutcome>, Trouble> {
+    pub(super) async fn run(&mut self, c: &mut Connection) -> Result<Vec<UnitOutcome>, Trouble> {
         let mut outcomes = Vec::with_capacity(self.units.len());
         for wave in self.waves() {
             if wave.len() > 1
@@ -120,7 +120,7 @@ impl<'u> Batch<'u> {
     }
 
     /// One unit, with a savepoint around its row write.
-    async fn run_one(&mut self, c: &mut SqliteConnection, unit: &'u Unit) -> Result<UnitOutcome, Trouble> {
+    async fn run_one(&mut self, c: &mut Connection, unit: &'u Unit) -> Result<UnitOutcome, Trouble> {
         let mut run = match self.start(unit) {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
@@ -198,7 +198,7 @@ impl<'u> Batch<'u> {
     /// All units of a wave, with few statements. Whatever is not plain sailing runs one by one instead.
     async fn run_together(
         &mut self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         wave: Range<usize>,
     ) -> Result<Together<Vec<UnitOutcome>>, Trouble> {
         let units = self.units.get(wave).unwrap_or_default();
@@ -275,7 +275,7 @@ impl<'u> Batch<'u> {
         if writes {
             savepoint(c).await?;
         }
-        let back = async |c: &mut SqliteConnection, why: &str| {
+        let back = async |c: &mut Connection, why: &str| {
             if writes {
                 undo(c).await.map_err(|_| Trouble::Spoiled(why.to_owned()))?;
             }
@@ -318,7 +318,7 @@ impl<'u> Batch<'u> {
     /// The rows of all running units of a wave that have a row part.
     async fn read_wave(
         &self,
-        c: &mut SqliteConnection,
+        c: &mut Connection,
         steps: &[Step<'u>],
     ) -> Result<HashMap<(PairId, LocalId), Read>, Trouble> {
         let mut wanted: HashMap<PairId, Vec<LocalId>> = HashMap::new();
@@ -340,7 +340,7 @@ impl<'u> Batch<'u> {
 
 /// Carries one row write out and reads the row back.
 async fn write_row(
-    c: &mut SqliteConnection,
+    c: &mut Connection,
     table: &Table,
     row: Option<LocalRow>,
     write: RowWrite,

@@ -3,9 +3,9 @@
 use super::{from_json, get, json, nanos, time};
 use crate::error::damaged;
 use crate::statement::Arg;
+use crate::tuple::Tuple;
 use bothways_model::{PairId, Timestamp};
 use bothways_store::{History, HistoryOp, HistoryRow, Side, StoreError};
-use sqlx::sqlite::SqliteRow;
 
 /// The columns after `id`, in the order of [`history_args`].
 pub(crate) const HISTORY: &str = "at, pair, link, local_id, remote_id, side, op, fields, rules, cause, pass";
@@ -34,7 +34,7 @@ pub(super) fn side(text: &str) -> Result<Side, StoreError> {
 }
 
 /// Reads a row of `id` and the columns of [`HISTORY`].
-pub(crate) fn read_history(row: &SqliteRow) -> Result<HistoryRow, StoreError> {
+pub(crate) fn read_history(row: &Tuple) -> Result<HistoryRow, StoreError> {
     let link = get::<Option<&str>>(row, 3)?.map(str::parse).transpose();
     let entry = History {
         pair: PairId(get(row, 2)?),

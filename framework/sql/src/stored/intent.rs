@@ -3,9 +3,9 @@
 use super::{from_json, get, json, nanos, time};
 use crate::error::damaged;
 use crate::statement::Arg;
+use crate::tuple::Tuple;
 use bothways_model::PairId;
 use bothways_store::{Intent, IntentState, StoreError};
-use sqlx::sqlite::SqliteRow;
 
 /// The columns, in the order of [`intent_args`].
 pub(crate) const INTENT: &str =
@@ -29,7 +29,7 @@ pub(crate) fn intent_args(intent: &Intent) -> Vec<Arg> {
 }
 
 /// Reads a row of the columns of [`INTENT`].
-pub(crate) fn read_intent(row: &SqliteRow) -> Result<Intent, StoreError> {
+pub(crate) fn read_intent(row: &Tuple) -> Result<Intent, StoreError> {
     Ok(Intent {
         link: get::<&str>(row, 0)?.parse().map_err(|_| damaged("an intent's link"))?,
         number: u32::try_from(get::<i64>(row, 1)?).map_err(|_| damaged("an intent's number"))?,

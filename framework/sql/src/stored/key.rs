@@ -3,9 +3,9 @@
 use super::history::side;
 use super::{from_json, get, json};
 use crate::statement::Arg;
+use crate::tuple::Tuple;
 use bothways_model::{PairId, Seq};
 use bothways_store::{Key, StoreError};
-use sqlx::sqlite::SqliteRow;
 
 /// The columns, in the order of [`key_args`].
 pub(crate) const KEY: &str = "pair, side, id, value, seen, content";
@@ -22,7 +22,7 @@ pub(crate) fn key_args(key: &Key) -> Vec<Arg> {
 }
 
 /// Reads a row of the columns of [`KEY`].
-pub(crate) fn read_key(row: &SqliteRow) -> Result<Key, StoreError> {
+pub(crate) fn read_key(row: &Tuple) -> Result<Key, StoreError> {
     let content = get::<Option<&str>>(row, 5)?.map(|text| from_json(text, "a match key's content"));
     Ok(Key {
         pair: PairId(get(row, 0)?),

@@ -3,9 +3,9 @@
 use super::{from_json, get, json, mode, nanos, time};
 use crate::error::damaged;
 use crate::statement::Arg;
+use crate::tuple::Tuple;
 use bothways_model::{LinkId, PairId, Seq};
 use bothways_store::{Lease, Link, LinkState, StoreError};
-use sqlx::sqlite::SqliteRow;
 
 /// The columns, in the order of [`link_args`].
 pub(crate) const LINK: &str = "id, pair, local_id, remote_id, account, mode, state, live, body, conflicts, choice, created_at, \
@@ -48,7 +48,7 @@ pub(crate) fn link_args(stored: &StoredLink) -> Vec<Arg> {
 }
 
 /// Reads a row of the columns of [`LINK`].
-pub(crate) fn read_link(row: &SqliteRow) -> Result<StoredLink, StoreError> {
+pub(crate) fn read_link(row: &Tuple) -> Result<StoredLink, StoreError> {
     let id: LinkId = get::<&str>(row, 0)?.parse().map_err(|_| damaged("a link's id"))?;
     let text = |index: usize| get::<Option<String>>(row, index);
     let lease = match (get::<Option<i64>>(row, 14)?, get::<Option<i64>>(row, 15)?) {

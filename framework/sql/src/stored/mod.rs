@@ -15,13 +15,12 @@ pub(crate) use pair::{PAIR, read_pair, scope_of_text, scope_text};
 pub(crate) use work::{WORK, WORK_UPSERT, read_work, subject_columns, work_args};
 
 use crate::error::damaged;
+use crate::tuple::{FromCell, Tuple};
 use bothways_model::{Mode, Timestamp};
 use bothways_store::StoreError;
 use chrono::DateTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::sqlite::{Sqlite, SqliteRow};
-use sqlx::{Decode, Row, Type};
 
 /// Nanoseconds since 1970. Times beyond the year 2262 are that year.
 pub(crate) fn nanos(at: Timestamp) -> i64 {
@@ -34,11 +33,8 @@ pub(crate) fn time(nanos: i64) -> Timestamp {
 }
 
 /// A column of one of our own rows.
-pub(crate) fn get<'r, T>(row: &'r SqliteRow, index: usize) -> Result<T, StoreError>
-where
-    T: Decode<'r, Sqlite> + Type<Sqlite>,
-{
-    row.try_get(index).map_err(|error| damaged(&error.to_string()))
+pub(crate) fn get<'r, T: FromCell<'r>>(row: &'r Tuple, index: usize) -> Result<T, StoreError> {
+    row.get(index).map_err(|what| damaged(&what))
 }
 
 /// JSON for a text column. Our own types always serialise.

@@ -1,16 +1,16 @@
 //! Pairs, and the scopes of pauses.
 
 use super::{from_json, get, mode, time};
+use crate::tuple::Tuple;
 use bothways_model::{PairId, Timestamp};
 use bothways_store::{Pair, PairSpec, PauseScope, StoreError};
-use sqlx::sqlite::SqliteRow;
 
 /// The columns.
 pub(crate) const PAIR: &str =
     "id, catalog, connection, resource, mapping, account, mode, approval, walked_at, passed_at, retired_at";
 
 /// Reads a row of the columns of [`PAIR`].
-pub(crate) fn read_pair(row: &SqliteRow) -> Result<Pair, StoreError> {
+pub(crate) fn read_pair(row: &Tuple) -> Result<Pair, StoreError> {
     let moment =
         |index: usize| Ok::<Option<Timestamp>, StoreError>(get::<Option<i64>>(row, index)?.map(time));
     let approval = get::<Option<&str>>(row, 7)?.map(|text| from_json(text, "an approval"));

@@ -3,10 +3,10 @@
 use super::{from_json, get, json, nanos, time};
 use crate::error::damaged;
 use crate::statement::Arg;
+use crate::tuple::Tuple;
 use bothways_model::{PairId, Seq};
 use bothways_store::transition::WorkRow;
 use bothways_store::{StoreError, Subject, Work, WorkId};
-use sqlx::sqlite::SqliteRow;
 
 /// The columns, in the order of [`work_args`].
 pub(crate) const WORK: &str = "id, pair, kind, subject, generation, taken, look, due, not_before, since, facts, attempts, tried_since, \
@@ -55,7 +55,7 @@ pub(crate) fn work_args(row: &WorkRow) -> Vec<Arg> {
 }
 
 /// Reads a row of the columns of [`WORK`].
-pub(crate) fn read_work(row: &SqliteRow) -> Result<WorkRow, StoreError> {
+pub(crate) fn read_work(row: &Tuple) -> Result<WorkRow, StoreError> {
     let moment = |index: usize| Ok::<_, StoreError>(get::<Option<i64>>(row, index)?.map(time));
     let text: String = get(row, 3)?;
     let subject = match get::<&str>(row, 2)? {
