@@ -1,6 +1,6 @@
 //! Webhooks: repeated, reordered, forged, late.
 
-use crate::harness::{Setup, World};
+use crate::harness::{Setup, World, record};
 use bothways_connector::Unverified;
 use bothways_engine::Received;
 use bothways_model::ConnectionName;
@@ -121,6 +121,27 @@ async fn p18_a_valid_body_five_minutes_off_is_refused_in_both_directions() {
     let header = format!("t={t},v1={}", sign(&world.secret, t, body.as_bytes()));
     let fresh = world.intake.receive(&stripe(), delivery(header, body.as_bytes())).await;
     assert_eq!(fresh, Received::Accepted { events: 1, new: 1 }, "nothing of the refused ones was stored");
+}
+
+/// Databases with sequences give a change its number before its transaction commits.
+#[tokio::test(start_paused = true)]
+async fn p15_a_change_that_commits_after_a_later_one_is_still_carried() {
+    let world = World::new(Setup::default()).await;
+    let [ann, bob] = ["ann", "bob"].map(|name| {
+        world.insert(&[("email", &format!("{name}@example.com")), ("name", name), ("phone", "1")])
+    });
+    world.settle().await;
+    let (ann_there, bob_there) = (world.link_of(&ann).await.remote_id, world.link_of(&bob).await.remote_id);
+    let phone = |id: &Option<bothways_model::RemoteId>| world.remote(id.as_ref().unwrap(), "phone");
+    let foreign = world.store.foreign();
+    let (ten, eleven) = (foreign.begin(), foreign.begin());
+    assert!(eleven.update("customers", &bob, record(&[("phone", "2")]), world.now()).unwrap());
+    world.settle().await;
+    assert_eq!((phone(&ann_there).as_deref(), phone(&bob_there).as_deref()), (Some("1"), Some("2")));
+    assert!(ten.update("customers", &ann, record(&[("phone", "2")]), world.now()).unwrap());
+    world.settle().await;
+    assert_eq!((phone(&ann_there).as_deref(), phone(&bob_there).as_deref()), (Some("2"), Some("2")));
+    world.assert_in_step().await;
 }
 
 #[tokio::test(start_paused = true)]
