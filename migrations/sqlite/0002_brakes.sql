@@ -29,3 +29,6 @@ CREATE INDEX bothways_charges_done ON bothways_charges (at) WHERE state IN ('don
 
 -- The full pass that signalled this work, if nobody else did.
 ALTER TABLE bothways_work ADD COLUMN pass TEXT;
+
+-- Who approved what a brake had withheld.
+ALTER TABLE bothways_history ADD COLUMN approved_by TEXT;

@@ -1,6 +1,6 @@
 // A real installation, as small as can be: a table, the shipped mappings, `bothways run`, and a sandbox Stripe in a process of its own.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -35,7 +35,22 @@ function once(program, args, env = {}) {
   return done.stdout;
 }
 
-export async function install() {
+// A copy of the shipped documents, with the lines of the mapping that `change` names replaced by others.
+function documents(folder, change) {
+  const copy = join(folder, "mappings");
+  mkdirSync(copy);
+  for (const name of readdirSync(join(root, "mappings")).filter((name) => name.endsWith(".yaml"))) {
+    let text = readFileSync(join(root, "mappings", name), "utf8");
+    for (const [line, other] of Object.entries(name === "stripe-customers.yaml" ? change : {})) {
+      if (!text.includes(line)) throw new Error(`${name} has no line \`${line}\``);
+      text = text.replace(line, other);
+    }
+    writeFileSync(join(copy, name), text);
+  }
+  return copy;
+}
+
+export async function install(change = {}) {
   const folder = mkdtempSync(join(tmpdir(), "bothways-installation-"));
   const file = join(folder, "app.db");
   const sql = (statement) => once("sqlite3", ["-cmd", ".timeout 5000", file, statement]).trim();
@@ -43,7 +58,7 @@ export async function install() {
   const sandbox = await start(process.env.BOTHWAYS_SANDBOX_BIN, ["--listen", "127.0.0.1:0"], {}, /(http:\S+)/);
   const stripe = sandbox.match[1];
   const env = { STRIPE_BASE_URL: stripe, STRIPE_API_KEY: "sk_test_page" };
-  const settings = ["--database", `sqlite://${file}`, "--mappings", join(root, "mappings")];
+  const settings = ["--database", `sqlite://${file}`, "--mappings", documents(folder, change)];
   once(process.env.BOTHWAYS_BIN, ["migrate", ...settings], env);
   const listen = ["--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"];
   const ready = /page +(http:\S+?)(\/login\S*)[\s\S]*token +(\S+)[\s\S]*\bready\b/;
@@ -62,6 +77,13 @@ export async function install() {
     // Deletes a customer as another program would.
     async remove(id) {
       await fetch(`${stripe}/v1/customers/${id}`, { method: "DELETE", headers: { Authorization: `Bearer ${env.STRIPE_API_KEY}` } });
+    },
+    // Has the sandbox answer lists with nothing in them, or as usual again.
+    async listNothing(nothing) {
+      const fault = { action: { kind: "empty_list" }, times: 0 };
+      const request = nothing ? { method: "POST", body: JSON.stringify([fault]) } : { method: "DELETE" };
+      const answer = await fetch(`${stripe}/_sandbox/faults`, request);
+      if (!answer.ok) throw new Error(await answer.text());
     },
     async stop() {
       await running.stop();

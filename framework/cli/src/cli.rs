@@ -87,7 +87,7 @@ pub(crate) struct Approve {
     /// A mapping (needed only if there are several), or a brake such as brake-1
     #[arg(value_name = "MAPPING|BRAKE")]
     pub(crate) what: Option<String>,
-    /// Only if the brake still withholds exactly this set, as `bothways brakes BRAKE` names it
+    /// For a brake: exactly this set, as `bothways brakes BRAKE` names it; refused if it is another one by now
     #[arg(long, value_name = "DIGEST")]
     pub(crate) set: Option<String>,
     /// How long what the brake withholds may be done, such as 1h, which is also usual

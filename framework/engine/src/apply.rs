@@ -266,6 +266,7 @@ pub(crate) fn entry(
         rules,
         cause,
         pass,
+        approved_by: None,
     }
 }
 

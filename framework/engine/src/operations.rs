@@ -162,6 +162,7 @@ impl Operations {
                 by: by.to_owned(),
                 at: self.engine.ports.clock.now(),
             };
+            self.engine.name_present_rows(&pair).await?;
             self.engine.store.approve(pair.id, &approval).await?;
         }
         self.audit(by, "approve", serde_json::json!({ "mapping": pair.mapping.name, "digest": pair.digest }))

@@ -6,7 +6,7 @@
 //!
 //! [`crate::walk`] and [`crate::catch_up`] hold the reading stages, [`crate::contact`] the matching.
 
-use crate::brakes::empty_side;
+use crate::brakes::{Named, empty_side};
 use crate::pairs::PairRuntime;
 use crate::reading::ReadError;
 use crate::{ConnectionState, Engine, EngineError};
@@ -441,9 +441,8 @@ impl<'p> Pass<'p> {
         if self.observe {
             // Approval goes on from here, after catching up.
             self.state.observed_at = Some(now);
-            let named = Cursor { name: named_name(pair), value: report.counts.handed_out.into() };
-            let page = PageCommit { cursor: Some(named), ..PageCommit::default() };
-            self.engine.store.commit_page(now, &page).await?;
+            let named = Named { creates: report.counts.handed_out, rows: report.counts.local };
+            self.engine.keep_named(pair, &named).await?;
             self.state.counts = observed_counts(self.state.counts);
             self.enter(Stage::CatchUp).await?;
             return Ok(report);
@@ -496,11 +495,6 @@ impl State {
                 None => true,
             }
     }
-}
-
-/// The name of the cursor that says how many creates the plan of a pair's first import named, as it was last observed (rule 60).
-pub(crate) fn named_name(pair: PairId) -> String {
-    format!("named/{pair}")
 }
 
 /// The name of a pass's cursor.

@@ -10,10 +10,12 @@ use crate::stored::{get, nanos, time};
 use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::{PairId, Timestamp};
-use bothways_store::transition::{ChargeRow, ChargeSettled, ChargeState, Ruling, SetDigest, Tally, settled};
+use bothways_store::transition::{
+    ChargeRow, ChargeSettled, ChargeState, Ruling, SetDigest, Tally, name_approver, settled,
+};
 use bothways_store::{
     AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeKind, BrakeName, Brakes, Charge,
-    ChargeKey, Judged, Result, Settlement, Signal, StoreError, Subject, Withheld, WithheldSet,
+    ChargeKey, History, Judged, Result, Settlement, Signal, StoreError, Subject, Withheld, WithheldSet,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,11 +99,13 @@ impl BrakeBook {
         c: &mut Connection,
         charges: impl Iterator<Item = &Charge> + Clone,
         settlements: impl Iterator<Item = &Settlement> + Clone,
+        history: impl Iterator<Item = &History>,
     ) -> Result<Self> {
         let mut book = Self::default();
         let mut wanted: BTreeMap<&BrakeName, (&Charge, Timestamp)> = BTreeMap::new();
         let mut keys: BTreeSet<String> =
             settlements.flat_map(|settlement| &settlement.keys).map(ChargeKey::to_string).collect();
+        keys.extend(history.flat_map(History::charge_keys).map(|key| key.to_string()));
         let settling = !keys.is_empty();
         for charge in charges {
             keys.insert(charge.key.to_string());
@@ -240,6 +244,17 @@ impl BrakeBook {
         self.dirty.insert(at);
     }
 
+    /// Names in history who approved what was withheld.
+    pub(crate) fn name_approvers(&self, history: &mut [History]) {
+        for entry in history {
+            let keys: Vec<ChargeKey> = entry.charge_keys().collect();
+            let rows = self.books.iter().flat_map(|(name, book)| {
+                keys.iter().filter_map(move |key| Some((name, book.tally.rows.get(key)?)))
+            });
+            name_approver(entry, rows);
+        }
+    }
+
     /// Carries a settlement out.
     pub(crate) fn settle(&mut self, settlement: &Settlement) {
         for key in &settlement.keys {
@@ -327,18 +342,27 @@ async fn set_of(c: &mut Connection, name: &BrakeName, now: Timestamp) -> Result<
     Ok((digest.finish(), keys))
 }
 
-/// Whom to look at for each of these keys.
+/// What to signal for each of these keys: the work that waits, so that it stays whose it is.
 async fn subjects(c: &mut Connection, keys: &[String]) -> Result<Vec<Subject>> {
     let rows = keys.iter().filter_map(|key| match ChargeKey::parse(key) {
         Some(ChargeKey::Row(id)) => Some(Subject::Local(id)),
         _ => None,
     });
     let mut all: Vec<Subject> = rows.collect();
-    let sql = "SELECT local_id, remote_id FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))";
+    let sql = "SELECT l.local_id, l.remote_id, EXISTS \
+               (SELECT 1 FROM bothways_work AS w WHERE w.pair = l.pair AND w.kind = 'local' AND w.subject = l.local_id), EXISTS \
+               (SELECT 1 FROM bothways_work AS w WHERE w.pair = l.pair AND w.kind = 'remote' AND w.subject = l.remote_id) \
+               FROM bothways_links AS l WHERE l.id IN (SELECT value FROM json_each(?))";
     for row in fetch(c, sql, [list(keys)]).await.map_err(ours)? {
         let local = get::<Option<String>>(&row, 0)?.map(|id| Subject::Local(id.into()));
         let remote = get::<Option<String>>(&row, 1)?.map(|id| Subject::Remote(id.into()));
-        all.extend(local.or(remote));
+        match (get(&row, 2)?, get(&row, 3)?) {
+            (false, false) => all.extend(local.or(remote)),
+            (of_row, of_record) => {
+                all.extend(local.filter(|_| of_row));
+                all.extend(remote.filter(|_| of_record));
+            }
+        }
     }
     Ok(all)
 }
@@ -442,7 +466,7 @@ impl Brakes for Sql {
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin().await?;
         let one = std::slice::from_ref(charge);
-        let mut book = BrakeBook::load(&mut tx, one.iter(), [].iter()).await?;
+        let mut book = BrakeBook::load(&mut tx, one.iter(), [].iter(), [].iter()).await?;
         let judged = book.judge(&mut tx, now, one, |_| 0).await?.pop();
         let judged = judged.ok_or_else(|| damaged("a charge"))?;
         book.record(now, charge, judged);

@@ -1,5 +1,6 @@
 //! History: every write with its before and after, enough to explain and to undo.
 
+use crate::ChargeKey;
 use bothways_model::{LinkId, LocalId, PairId, RemoteId, Timestamp, Value};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -117,6 +118,25 @@ pub struct History {
     pub cause: String,
     /// The full pass, or the carrying out of a plan, that it belongs to.
     pub pass: Option<String>,
+    /// Who approved it, if a brake had withheld it. Filled in by the store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<String>,
+}
+
+impl History {
+    /// Why, and who approved it, in words.
+    pub fn why(&self) -> String {
+        match &self.approved_by {
+            Some(by) => format!("{}; approved by {by}", self.cause),
+            None => self.cause.clone(),
+        }
+    }
+
+    /// What brakes know its link and its row by.
+    pub fn charge_keys(&self) -> impl Iterator<Item = ChargeKey> + use<> {
+        let row = self.local_id.clone().map(ChargeKey::Row);
+        self.link.map(ChargeKey::Link).into_iter().chain(row)
+    }
 }
 
 /// A stored entry.

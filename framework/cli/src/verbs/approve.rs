@@ -5,6 +5,7 @@ use crate::opened::{Opened, person};
 use crate::output::{Ended, Output, moment, talk};
 use crate::settings::Settings;
 use anyhow::{Context, bail};
+use bothways_engine::EngineError;
 use bothways_engine::stored::WithheldSet;
 use serde_json::json;
 
@@ -37,7 +38,7 @@ async fn plan(opened: &Opened, mapping: Option<&str>, out: Output) -> anyhow::Re
     Ok(Ended::Well)
 }
 
-/// Approves exactly what the brake withholds: the set that was named, or else the one that is there now.
+/// Approves exactly the set that is named, if the brake still withholds that.
 async fn lift(opened: &Opened, id: &str, args: &Approve, out: Output) -> anyhow::Result<Ended> {
     let expires = match &args.expires {
         Some(text) => {
@@ -48,8 +49,14 @@ async fn lift(opened: &Opened, id: &str, args: &Approve, out: Output) -> anyhow:
     };
     let brake = opened.operations.brake(id).await?;
     let digest = brake.set.context("the brake names no set")?;
-    if args.set.as_ref().is_some_and(|set| *set != digest) {
-        bail!("{id} withholds another set by now: look again (`bothways brakes {id}`)");
+    let Some(named) = &args.set else {
+        bail!(
+            "name what you have seen: `bothways brakes {id}` shows it, with the --set that approves exactly that"
+        );
+    };
+    if *named != digest {
+        let why = format!("{id} withholds another set by now: look again (`bothways brakes {id}`)");
+        return Err(EngineError::Refused(why).into());
     }
     let set = WithheldSet { count: brake.open, digest };
     let why = args.why.as_deref().unwrap_or_default();

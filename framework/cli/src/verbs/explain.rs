@@ -77,7 +77,7 @@ fn print(one: &Explanation, out: Output) -> anyhow::Result<()> {
             moment(row.at),
             format!("{} {}", entry.op.as_str(), entry.side.as_str()),
             changes(row),
-            entry.cause.clone(),
+            entry.why(),
             entry.rules.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
         ]
     });

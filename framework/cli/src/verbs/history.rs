@@ -42,7 +42,7 @@ pub(super) async fn run(settings: &Settings, args: &History, out: Output) -> any
                 id(entry.local_id.as_ref().map(|id| id.as_str())),
                 id(entry.remote_id.as_ref().map(|id| id.as_str())),
                 changes(row),
-                entry.cause.clone(),
+                entry.why(),
             ]
         });
         out.table(["no", "at (UTC)", "what", "side", "local", "remote", "fields", "why"], rows.collect())?;

@@ -45,19 +45,28 @@ async fn p12_a_mass_delete_is_seen_and_approved_as_the_set_it_is() {
     shop.sql("DELETE FROM customers WHERE id = 16").await;
     shop.run(&["sync"]).await.ended(1);
     let stale = shop.run(&["approve", &id, "--set", &set]).await;
-    assert_ne!(stale.code, 0, "{stale:?}");
-    assert_ne!(shop.run(&["approve", &id, "--expires", "40h"]).await.code, 0);
-    shop.run(&["approve", "brake-99"]).await.ended(1);
+    assert!(stale.code == 1 && stale.err.contains("another set"), "{stale:?}");
+    let unseen = shop.run(&["approve", &id]).await.ended(2);
+    assert!(unseen.err.contains("name what you have seen"), "{unseen:?}");
+    shop.run(&["approve", "brake-99", "--set", &set]).await.ended(1);
     shop.run(&["sync"]).await.ended(1);
     assert_eq!(left(&shop, 30), 30);
 
     let shown = shop.run(&["brakes", &id, "--format", "json"]).await.ended(1).json();
     let set = shown["brake"]["set"].as_str().expect("the set").to_owned();
+    shop.run(&["approve", &id, "--set", &set, "--expires", "40h"]).await.ended(1);
     shop.run(&["approve", &id, "--set", &set, "--expires", "1h", "--why", "they left"]).await.ended(0);
-    shop.run(&["sync"]).await.ended(0);
+    let synced = shop.run(&["sync"]).await.ended(0);
+    assert!(!synced.err.contains("is on"), "what is approved is nobody's worry: {synced:?}");
     assert_eq!(left(&shop, 30), 14, "exactly these");
     shop.run(&["brakes"]).await.ended(0);
     shop.run(&["status"]).await.ended(0);
+    let told = shop.run(&["history", "--op", "delete", "--format", "json"]).await.ended(0).json();
+    let by: Vec<_> =
+        told.as_array().expect("a list").iter().map(|row| &row["entry"]["approved_by"]).collect();
+    assert_eq!(by, vec![&json!("tester"); 16]);
+    let text = shop.run(&["history", "--op", "delete"]).await.ended(0);
+    assert!(text.out.contains("deleted locally; approved by tester"), "{text:?}");
 }
 
 #[tokio::test]

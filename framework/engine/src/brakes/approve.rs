@@ -201,7 +201,8 @@ impl Engine {
             let mut known = self.brakes_known.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::replace(&mut *known, on.iter().map(|brake| brake.id).collect())
         };
-        for brake in on.iter().filter(|brake| !known.contains(&brake.id)) {
+        let is_new = |brake: &&Brake| !known.contains(&brake.id) && brake.approved < brake.withheld;
+        for brake in on.iter().filter(is_new) {
             let (pair, kind, id) = (brake.name.pair, brake.name.kind.as_str(), brake.id.0);
             let why = why(brake);
             tracing::error!(pair = %pair, kind, "brake-{id} is on: {why}. See `bothways brakes brake-{id}`");
@@ -235,7 +236,7 @@ fn why(brake: &Brake) -> String {
         BrakeKind::Empty => format!("the {} side lists nothing although links exist", name.part),
         BrakeKind::Creates if name.part == FIRST_IMPORT => {
             format!(
-                "the first import creates more than its plan named when it was seen; {most} need no approval"
+                "the first import creates more than its plan named when it was approved; {most} need no approval"
             )
         }
         BrakeKind::Creates => {

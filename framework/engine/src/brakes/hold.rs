@@ -5,7 +5,6 @@ use super::charges::Braked;
 use super::table::RELOOK;
 use crate::apply::{Scene, settle};
 use crate::look::{Ended, Look};
-use crate::pass::named_name;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalId, Timestamp};
 use bothways_store::{
@@ -67,9 +66,8 @@ impl Look {
         if since > walked {
             return Ok(self.braked().create(row));
         }
-        let named = self.engine.store.cursor(&named_name(self.pair.id)).await;
-        let named = named.map_err(|error| self.store_trouble(&error))?.and_then(|named| named.as_u64());
-        Ok(named.map(|named| self.braked().first_create(row, named, walked)))
+        let named = self.engine.named(self.pair.id).await.map_err(|error| self.store_trouble(&error))?;
+        Ok(named.map(|named| self.braked().first_create(row, named.creates, walked)))
     }
 
     /// Remembers what was said to a unit's charges.

@@ -7,8 +7,10 @@
 mod approve;
 mod charges;
 mod hold;
+mod named;
 pub(crate) mod table;
 
 pub use approve::{BrakeRecord, BrakeStatus};
 pub(crate) use charges::{blanks, empty_side};
 pub(crate) use hold::Holds;
+pub(crate) use named::Named;

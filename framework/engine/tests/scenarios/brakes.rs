@@ -4,7 +4,7 @@ use crate::harness::{Setup, World};
 use bothways_engine::stored::WithheldSet;
 use bothways_engine::{BrakeRecord, BrakeStatus, EngineError, PassOptions, PassReport, Settings};
 use bothways_model::{LocalId, RemoteId};
-use bothways_store::{LinkState, Operator, Pairs};
+use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator, Pairs, Side};
 use serde_json::json;
 use std::time::Duration;
 
@@ -61,6 +61,20 @@ pub(super) async fn records(world: &World, brake: &BrakeStatus) -> Vec<BrakeReco
     world.ops.brake_records(&brake.id, None, 1000).await.unwrap()
 }
 
+/// Who approved what of this kind was done on this side, oldest first; nobody, where it was done without.
+pub(super) async fn approvers(world: &World, op: HistoryOp, side: Side) -> Vec<Option<String>> {
+    let filter = HistoryFilter { op: Some(op), ..HistoryFilter::default() };
+    let told = world.ops.history(&filter, None, 1000).await.unwrap();
+    let of_side = told.into_iter().rev().filter(|row| row.entry.side == side);
+    of_side.map(|row| row.entry.approved_by).collect()
+}
+
+/// So many that nobody approved, then so many that ann did.
+pub(super) fn then_ann(without: usize, approved: usize) -> Vec<Option<String>> {
+    let ann = std::iter::repeat_n(Some("ann".to_owned()), approved);
+    std::iter::repeat_n(None, without).chain(ann).collect()
+}
+
 pub(super) async fn held(world: &World) -> u64 {
     world.store.counts(world.pair()).await.unwrap().held
 }
@@ -109,10 +123,12 @@ async fn p12_a_mass_delete_waits_for_one_approval_that_names_it() {
         ("ann", &json!(250), &json!("they asked us to"))
     );
     world.assert_in_step().await;
-    // What was approved does not count: an ordinary delete goes.
+    assert_eq!(approvers(&world, HistoryOp::Delete, Side::Remote).await, then_ann(0, 250));
+    // What was approved does not count: an ordinary delete goes, by nobody's approval.
     world.delete(&stay[1]);
     world.settle().await;
     assert_eq!(world.customers().len(), 749);
+    assert_eq!(approvers(&world, HistoryOp::Delete, Side::Remote).await.last(), Some(&None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -326,6 +342,7 @@ async fn a_mass_delete_at_the_service_does_not_empty_the_table() {
     approve(&world, &on).await;
     world.settle().await;
     assert_eq!(world.rows().await.len(), 30);
+    assert_eq!(approvers(&world, HistoryOp::Delete, Side::Local).await, then_ann(0, 20));
 }
 
 #[tokio::test(start_paused = true)]

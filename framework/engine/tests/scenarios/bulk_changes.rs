@@ -1,10 +1,10 @@
 //! Brakes on what is changed or created in bulk: fields emptied, storms, creates, a side that lists nothing (rules 57 to 60).
 
-use super::brakes::{HOUR, approve, brake, held, linked, pass, rows, wait};
+use super::brakes::{HOUR, approve, approvers, brake, held, linked, pass, rows, then_ann, wait};
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_model::{RemoteId, Value};
-use bothways_store::Intake;
+use bothways_store::{HistoryOp, Intake, Side};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -73,6 +73,8 @@ async fn a_field_emptied_at_the_service_does_not_empty_the_table() {
     approve(&world, &on).await;
     world.settle().await;
     assert_eq!(emptied_here(&world).await, 30);
+    let updates = approvers(&world, HistoryOp::Update, Side::Local).await;
+    assert_eq!(updates, then_ann(30, 20), "30 names, 10 of them with a phone, then the other phones");
     world.assert_in_step().await;
 }
 
@@ -111,6 +113,7 @@ async fn a_full_pass_that_would_change_a_third_is_withheld() {
     approve(&world, &on).await;
     world.settle().await;
     assert_eq!(named_here(&world, "Stormed").await, 40);
+    assert_eq!(approvers(&world, HistoryOp::Update, Side::Local).await, then_ann(60, 10));
     world.assert_in_step().await;
 }
 
@@ -161,6 +164,7 @@ async fn creates_beyond_the_limit_wait_for_an_approval() {
     world.settle().await;
     assert_eq!(world.customers().len(), 29);
     assert!(world.ops.brakes().await.unwrap().is_empty());
+    assert_eq!(approvers(&world, HistoryOp::Create, Side::Remote).await, then_ann(20, 9));
     world.assert_in_step().await;
 }
 
@@ -175,10 +179,10 @@ async fn a_first_import_creates_what_its_plan_named() {
     assert!(world.ops.brakes().await.unwrap().is_empty());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_first_import_that_grew_since_its_plan_was_seen_is_withheld() {
+/// A world that nobody has approved yet and that has seen what it would do with so many rows.
+async fn observing(count: usize) -> World {
     let mut world = World::stopped(Setup { walked: false, approved: false, ..with("") }).await;
-    for n in 0..5 {
+    for n in 0..count {
         world.insert(&[("email", &format!("p{n}@example.com"))]);
     }
     world.start().await;
@@ -187,6 +191,23 @@ async fn a_first_import_that_grew_since_its_plan_was_seen_is_withheld() {
         cursor.is_some_and(|state| !state["observed_at"].is_null())
     };
     world.until("the plan", HOUR, seen).await;
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_come_before_the_approval_are_in_its_plan() {
+    let world = observing(0).await;
+    for n in 0..40 {
+        world.insert(&[("email", &format!("p{n}@example.com"))]);
+    }
+    world.ops.approve(None, "ann").await.unwrap();
+    world.until("all of them", HOUR, async |w: &World| w.customers().len() == 40).await;
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_import_that_grew_since_its_plan_was_seen_is_withheld() {
+    let mut world = observing(5).await;
     world.kill();
     world.ops.approve(None, "ann").await.unwrap();
     for n in 5..40 {

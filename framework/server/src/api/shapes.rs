@@ -52,6 +52,8 @@ pub(crate) struct HistoryEntry {
     pub(crate) cause: String,
     /// The full pass it belongs to.
     pub(crate) pass: Option<String>,
+    /// Who approved it, if a brake had withheld it.
+    pub(crate) approved_by: Option<String>,
 }
 
 /// A field before and after; null where it was empty, absent where it was not known.
@@ -87,6 +89,7 @@ pub(crate) fn history_entry(app: &App, row: HistoryRow) -> HistoryEntry {
         rules: entry.rules,
         cause: entry.cause,
         pass: entry.pass,
+        approved_by: entry.approved_by,
     }
 }
 

@@ -14,6 +14,7 @@ use askama::Template;
 use axum::Extension;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
+use bothways_engine::BrakeStatus;
 use bothways_model::LocalId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,6 +48,7 @@ struct DemoPage {
     hint: Option<String>,
     refusal: Option<String>,
     paused: bool,
+    brakes: Vec<BrakeStatus>,
     panes: [Pane; 2],
     history: Vec<Line>,
 }
@@ -109,6 +111,7 @@ async fn demo_page(visit: &Visit, refusal: Option<Problem>) -> Result<Response, 
         hint: beside.hint(),
         refusal: refusal.map(|problem| problem.detail),
         paused,
+        brakes: visit.app.operations.brakes().await?,
         panes: [here, there],
         history: page_of(&visit.app, query).await?.entries.into_iter().map(Line::from).collect(),
         shell: visit.shell(&format!("{catalog} and {}", beside.title()), "demo").await,

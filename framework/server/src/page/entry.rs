@@ -20,6 +20,7 @@ pub(super) struct Line {
     pub(super) remote: Option<String>,
     pub(super) changes: Vec<Change>,
     pub(super) cause: String,
+    pub(super) approved_by: Option<String>,
 }
 
 /// One changed field.
@@ -82,6 +83,7 @@ impl From<HistoryEntry> for Line {
             remote: entry.remote_id,
             changes: changes.collect(),
             cause: entry.cause,
+            approved_by: entry.approved_by,
         }
     }
 }

@@ -14,6 +14,8 @@ pub(super) struct Shell {
     pub(super) csrf: String,
     /// Items that wait for a person.
     pub(super) waiting: usize,
+    /// How much brakes withhold that nobody has approved.
+    pub(super) withheld: u64,
     /// Whether there is a demo page.
     pub(super) demo: bool,
     /// Whether nobody has to log in.
@@ -32,10 +34,12 @@ impl Shell {
     pub(super) async fn of(app: &App, caller: &Caller, title: &str, active: &'static str) -> Self {
         // A page that reports that the database fails must not fail for it.
         let waiting = app.operations.parked(None, None, COUNTED).await.map_or(0, |items| items.len());
+        let brakes = app.operations.brakes().await.unwrap_or_default();
         Self {
             active,
             csrf: caller.csrf.clone().unwrap_or_default(),
             waiting,
+            withheld: brakes.iter().map(|brake| brake.open).sum(),
             demo: app.beside.is_some(),
             open: app.settings.open,
             known: true,
@@ -51,6 +55,7 @@ impl Shell {
             active: "",
             csrf: String::new(),
             waiting: 0,
+            withheld: 0,
             demo: false,
             open: false,
             known: false,

@@ -64,6 +64,31 @@ async fn brakes_are_listed_shown_and_approved_as_a_set() {
 }
 
 #[tokio::test]
+async fn p11_a_side_that_lists_nothing_is_told_on_every_page() {
+    let world = World::new().await;
+    let pair = world.pair().await;
+    let brake = BrakeName { pair, kind: BrakeKind::Empty, part: "remote".into() };
+    let now = world.clock.now();
+    let what = "go on with a full pass".to_owned();
+    let charge =
+        Charge { brake, key: ChargeKey::Pass, what, limit: Limit::flat(0), since: now, ripening: None };
+    world.store.charge(now, &charge).await.unwrap();
+    let browser = world.browser().await;
+    let status = browser.page("/status").await;
+    assert!(
+        status.contains("was stopped:</strong> the remote side lists nothing although links exist"),
+        "{status}"
+    );
+    let other = browser.page("/history").await;
+    assert!(
+        other.contains("<span class=\"count\">1<span class=\"hidden\"> withheld</span></span>"),
+        "{other}"
+    );
+    let page = browser.page("/brakes/brake-1").await;
+    assert!(page.contains("Go on although it lists nothing"), "{page}");
+}
+
+#[tokio::test]
 async fn only_who_may_approve_lifts_a_brake() {
     let world = braked().await;
     let id =

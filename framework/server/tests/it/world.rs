@@ -251,6 +251,7 @@ impl World {
             rules: vec![9],
             cause: cause.into(),
             pass: None,
+            approved_by: None,
         };
         let unit = Unit { history: vec![entry], ..Unit::new(Guard::Free) };
         self.store.commit(self.clock.now(), &[unit]).await.unwrap();

@@ -91,7 +91,8 @@ impl<'u> Batch<'u> {
         let tables = database.tables_of(c, wanted).await?;
         let charges = units.iter().flat_map(|unit| &unit.charges);
         let settlements = units.iter().filter_map(|unit| unit.settlement.as_ref());
-        let brakes = BrakeBook::load(c, charges, settlements).await?;
+        let history = units.iter().flat_map(|unit| &unit.history);
+        let brakes = BrakeBook::load(c, charges, settlements, history).await?;
         let mut batch = Self {
             now,
             units,
@@ -233,7 +234,9 @@ impl<'u> Batch<'u> {
             }
             self.intents.push(write);
         }
-        self.history.extend(effects.history);
+        let mut history = effects.history;
+        self.brakes.name_approvers(&mut history);
+        self.history.extend(history);
         self.work.extend(effects.work.iter().cloned().map(WorkStep::Write));
         self.work.extend(effects.signals.into_iter().map(WorkStep::Signal));
         self.keys.extend(effects.keys);

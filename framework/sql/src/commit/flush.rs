@@ -21,7 +21,7 @@ impl Batch<'_> {
         self.flush_intents(&mut to).await?;
         let rows = self.history.iter().map(|entry| history_args(self.now, entry)).collect();
         let head = format!("INSERT INTO bothways_history ({HISTORY}) VALUES");
-        to.bulk(&Bulk { head: &head, width: 11, tail: "" }, rows).await.map_err(ours)?;
+        to.bulk(&Bulk { head: &head, width: 12, tail: "" }, rows).await.map_err(ours)?;
         write_keys(&mut to, &self.keys).await?;
         self.flush_work(&mut to).await?;
         to.connection().await.map(drop).map_err(ours)

@@ -8,7 +8,8 @@ use bothways_model::{PairId, Timestamp};
 use bothways_store::{History, HistoryOp, HistoryRow, Side, StoreError};
 
 /// The columns after `id`, in the order of [`history_args`].
-pub(crate) const HISTORY: &str = "at, pair, link, local_id, remote_id, side, op, fields, rules, cause, pass";
+pub(crate) const HISTORY: &str =
+    "at, pair, link, local_id, remote_id, side, op, fields, rules, cause, pass, approved_by";
 
 pub(crate) fn history_args(at: Timestamp, entry: &History) -> Vec<Arg> {
     vec![
@@ -23,6 +24,7 @@ pub(crate) fn history_args(at: Timestamp, entry: &History) -> Vec<Arg> {
         json(&entry.rules).into(),
         entry.cause.as_str().into(),
         entry.pass.as_deref().into(),
+        entry.approved_by.as_deref().into(),
     ]
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn read_history(row: &Tuple) -> Result<HistoryRow, StoreError> {
         rules: from_json(get(row, 9)?, "a history entry's rules")?,
         cause: get(row, 10)?,
         pass: get(row, 11)?,
+        approved_by: get(row, 12)?,
     };
     Ok(HistoryRow { id: get(row, 0)?, at: time(get(row, 1)?), entry })
 }

@@ -6,9 +6,9 @@ use super::kit::{
     write,
 };
 use crate::{
-    AuditEntry, BrakeApproval, BrakeApproved, BrakeKind, BrakeName, Charge, ChargeKey, Fact, Judged, Limit,
-    Link, LinkState, LocalBinding, PageCommit, ParkReason, Parked, PassMark, Ripening, Settlement, Store,
-    Unit, UnitOutcome, WorkWrite,
+    AuditEntry, BrakeApproval, BrakeApproved, BrakeKind, BrakeName, Charge, ChargeKey, Fact, HistoryFilter,
+    HistoryOp, Judged, Limit, Link, LinkState, LocalBinding, PageCommit, ParkReason, Parked, PassMark,
+    Ripening, Settlement, Store, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{LocalId, PairId};
 use chrono::TimeDelta;
@@ -370,7 +370,7 @@ pub async fn the_pass_behind_a_signal_is_known(bench: &dyn Bench) {
 pub async fn what_a_pass_found_stays_its_own(bench: &dyn Bench) {
     let store = bench.store();
     let pair = pair(store).await;
-    let link = linked(store, pair, 1, None, Some("cus_1")).await;
+    let link = linked(store, pair, 1, Some(&"1".into()), Some("cus_1")).await;
     let found = async |second, approved| {
         let mark = PassMark { began: at(second), approved };
         let signals = vec![remote(pair, "cus_1")];
@@ -393,4 +393,59 @@ pub async fn what_a_pass_found_stays_its_own(bench: &dyn Bench) {
     let approval = BrakeApproval { brake, set, by: "ann".into(), until: at(60) };
     assert_eq!(store.approve_withheld(at(21), &approval, &audit()).await.unwrap(), BrakeApproved::Yes);
     assert_eq!(of().await, Some(first));
+    assert!(
+        store.work_of(pair, Some(&"1".into()), None).await.unwrap().iter().all(|w| w.pass == Some(first))
+    );
+}
+
+/// What happened because somebody approved it says so: in the unit that passes the brake, and later in the same look; nothing else does.
+pub async fn history_names_who_approved(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let all = four(store, pair).await;
+    let braked = |n: usize| {
+        let mut unit = all[n].1.clone();
+        unit.charges = vec![charge(pair, &all[n].0, BrakeKind::Deletes, 0)];
+        unit
+    };
+    for n in 0..2 {
+        assert!(matches!(commit(store, braked(n)).await, UnitOutcome::Withheld { .. }));
+    }
+    let brake = store.brakes(at(20)).await.unwrap()[0].id;
+    let set = store.withheld_set(brake, at(20)).await.unwrap().unwrap();
+    let approval = BrakeApproval { brake, set, by: "ann".into(), until: at(60) };
+    assert_eq!(store.approve_withheld(at(20), &approval, &audit()).await.unwrap(), BrakeApproved::Yes);
+    let tells = |link: &Link, op| super::row_part::history(pair, link.id, op);
+    // The first passes its brake and tells of it at once.
+    let mut now = braked(0);
+    now.history = vec![tells(&all[0].0, HistoryOp::Delete), tells(&all[0].0, HistoryOp::Unlink)];
+    // The second tells of it when its call is over, the third was never withheld.
+    done(commit(store, braked(1)).await);
+    let mut later = all[1].1.clone();
+    later.intents.clear();
+    later.history = vec![tells(&all[1].0, HistoryOp::Delete), tells(&all[1].0, HistoryOp::Update)];
+    later.settlement = settlement(&all[1].0, &[name(pair, BrakeKind::Deletes)], true);
+    let mut other = all[2].1.clone();
+    other.history = vec![tells(&all[2].0, HistoryOp::Delete)];
+    for unit in [now, later.clone(), other] {
+        done(commit(store, unit).await);
+    }
+    // The approval is used up: whatever is told of this link from here on is another matter.
+    later.settlement = None;
+    done(commit(store, later).await);
+    let told = store.history(&HistoryFilter::default(), None, 99).await.unwrap();
+    let by = told.iter().rev().map(|row| (row.entry.op, row.entry.approved_by.as_deref()));
+    let (delete, update) = (HistoryOp::Delete, HistoryOp::Update);
+    assert_eq!(
+        by.collect::<Vec<_>>(),
+        [
+            (delete, Some("ann")),
+            (HistoryOp::Unlink, None),
+            (delete, Some("ann")),
+            (update, None),
+            (delete, None),
+            (delete, None),
+            (update, None)
+        ]
+    );
 }

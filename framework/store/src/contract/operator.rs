@@ -43,6 +43,7 @@ pub async fn pages_through_history(bench: &dyn Bench) {
         fields: [("name".to_owned(), FieldChange { before: None, after: Some(text("Ada")) })].into(),
         rules: vec![10, 21],
         cause: format!("c{n}"),
+        approved_by: None,
         pass: (n == 3).then(|| "p".into()),
     };
     unit.history = (0..5).map(entry).collect();
@@ -117,6 +118,7 @@ pub async fn erases_a_person(bench: &dyn Bench) {
         fields: [("name".to_owned(), FieldChange { before: None, after: Some(text("Ada")) })].into(),
         rules: vec![10],
         cause: "only the local side changed".into(),
+        approved_by: None,
         pass: None,
     };
     let key = |id: &str, value: &str| {

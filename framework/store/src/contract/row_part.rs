@@ -11,7 +11,7 @@ use crate::{
 };
 use bothways_model::{LinkId, LocalId, PairId, Record, Value};
 
-fn history(pair: PairId, link: LinkId, op: HistoryOp) -> History {
+pub(super) fn history(pair: PairId, link: LinkId, op: HistoryOp) -> History {
     History {
         pair,
         link: Some(link),
@@ -23,6 +23,7 @@ fn history(pair: PairId, link: LinkId, op: HistoryOp) -> History {
         rules: vec![21],
         cause: "test".into(),
         pass: None,
+        approved_by: None,
     }
 }
 

@@ -2,10 +2,12 @@
 
 use super::MemoryStore;
 use super::state::{Op, State};
-use crate::transition::{ChargeRow, ChargeSettled, ChargeState, Ruling, SetDigest, Tally, settled};
+use crate::transition::{
+    ChargeRow, ChargeSettled, ChargeState, Ruling, SetDigest, Tally, name_approver, settled,
+};
 use crate::{
     AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeKind, BrakeName, Brakes, Charge,
-    ChargeKey, Judged, Link, LinkState, Result, Settlement, Signal, Subject, Withheld, WithheldSet,
+    ChargeKey, History, Judged, Link, LinkState, Result, Settlement, Signal, Subject, Withheld, WithheldSet,
 };
 use async_trait::async_trait;
 use bothways_model::{LinkId, Timestamp};
@@ -53,6 +55,16 @@ impl State {
             }
             _ => self.maybe_off(&charge.brake),
         }
+    }
+
+    /// Names in history who approved what was withheld.
+    pub(super) fn name_approver(&self, entry: &mut History) {
+        let keys: Vec<String> = entry.charge_keys().map(|key| key.to_string()).collect();
+        let rows = self
+            .charges
+            .iter()
+            .flat_map(|(name, rows)| keys.iter().filter_map(move |key| Some((name, rows.get(key)?))));
+        name_approver(entry, rows);
     }
 
     /// Carries a settlement out.
@@ -170,15 +182,20 @@ impl State {
         digest.finish()
     }
 
-    fn subject_of(&self, key: &ChargeKey) -> Option<Subject> {
+    /// What to signal for a key: the work that waits, so that it stays whose it is.
+    fn subjects_of_key(&self, key: &ChargeKey) -> Vec<Subject> {
         match key {
             ChargeKey::Link(id) => {
-                let link = self.links.get(id)?;
-                let remote = link.remote_id.clone().map(Subject::Remote);
-                link.local_id.clone().map(Subject::Local).or(remote)
+                let Some(link) = self.links.get(id) else { return Vec::new() };
+                let local = link.local_id.clone().map(Subject::Local);
+                let all: Vec<Subject> =
+                    local.into_iter().chain(link.remote_id.clone().map(Subject::Remote)).collect();
+                let waits = |subject: &&Subject| self.work_at(link.pair, subject).is_some();
+                let waiting: Vec<Subject> = all.iter().filter(waits).cloned().collect();
+                if waiting.is_empty() { all.into_iter().take(1).collect() } else { waiting }
             }
-            ChargeKey::Row(id) => Some(Subject::Local(id.clone())),
-            ChargeKey::Pass => None,
+            ChargeKey::Row(id) => vec![Subject::Local(id.clone())],
+            ChargeKey::Pass => Vec::new(),
         }
     }
 
@@ -280,7 +297,7 @@ impl Brakes for MemoryStore {
                     keys.extend(ChargeKey::parse(key));
                 }
             }
-            for subject in keys.iter().filter_map(|key| s.subject_of(key)).collect::<Vec<_>>() {
+            for subject in keys.iter().flat_map(|key| s.subjects_of_key(key)).collect::<Vec<_>>() {
                 s.signal_approved(&Signal { pair: name.pair, subject, look: true, not_before: None }, now);
             }
             s.audit.push(audit.clone());

@@ -136,7 +136,10 @@ impl State {
             self.put_link(link);
         }
         effects.intents.iter().for_each(|write| self.write_intent(write));
-        effects.history.into_iter().for_each(|entry| self.add_history(now, entry));
+        for mut entry in effects.history {
+            self.name_approver(&mut entry);
+            self.add_history(now, entry);
+        }
         for write in effects.work.iter() {
             if let Some(mut row) = self.work.get(&write.id()).cloned() {
                 if row.write(write, now) {

@@ -1,6 +1,6 @@
 //! Judging charges: what every store does with the numbers it has read (rules 56 to 63).
 
-use crate::{BrakeKind, Charge, ChargeKey, Judged, Settlement, WithheldSet};
+use crate::{BrakeKind, BrakeName, Charge, ChargeKey, History, HistoryOp, Judged, Settlement, WithheldSet};
 use bothways_model::Timestamp;
 use bothways_model::planted::{self, Bug};
 use sha2::{Digest, Sha256};
@@ -171,6 +171,29 @@ impl Tally {
     }
 }
 
+/// Names in an entry of history who approved it: `rows` are those of its link or row, by brake.
+pub fn name_approver<'r>(entry: &mut History, rows: impl Iterator<Item = (&'r BrakeName, &'r ChargeRow)>) {
+    let used = |row: &ChargeRow| row.state == ChargeState::Spent && row.approved_until.is_some();
+    let mut all = rows.filter(|(name, row)| used(row) && is_about(name, entry));
+    entry.approved_by = all.find_map(|(_, row)| row.approved_by.clone());
+}
+
+/// Whether an entry tells of something that this brake is about.
+fn is_about(brake: &BrakeName, entry: &History) -> bool {
+    brake.pair == entry.pair
+        && match brake.kind {
+            BrakeKind::Deletes => entry.op == HistoryOp::Delete,
+            BrakeKind::Creates => entry.op == HistoryOp::Create,
+            BrakeKind::Updates => entry.op == HistoryOp::Update,
+            BrakeKind::Blanking => brake.part.split_once('/').is_some_and(|(side, field)| {
+                entry.op == HistoryOp::Update
+                    && entry.side.as_str() == side
+                    && entry.fields.contains_key(field)
+            }),
+            BrakeKind::Empty => false,
+        }
+}
+
 /// What the end of a look does to a row: `None` leaves it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settled {
@@ -215,7 +238,7 @@ impl SetDigest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{BrakeName, Limit, Ripening};
+    use crate::{Limit, Ripening};
     use bothways_model::{LocalId, PairId};
     use chrono::TimeDelta;
 

@@ -8,7 +8,9 @@ mod rekey;
 mod unit;
 mod work;
 
-pub use brake::{ChargeRow, ChargeState, Ruling, SetDigest, Settled as ChargeSettled, Tally, settled};
+pub use brake::{
+    ChargeRow, ChargeState, Ruling, SetDigest, Settled as ChargeSettled, Tally, name_approver, settled,
+};
 pub use rekey::displaced;
 pub use unit::{Effects, Run};
 pub use work::{WorkRow, deferred};

@@ -139,6 +139,7 @@ async fn fill(store: &MemoryStore, engine: &Arc<Engine>) {
         rules: vec![10],
         cause: "a person".into(),
         pass: None,
+        approved_by: None,
     };
     let claim = Unit::new(Guard::Claim(Box::new(link)));
     let past = Unit { history: vec![entry], ..Unit::new(Guard::Free) };
