@@ -32,6 +32,10 @@ const BUSY: Duration = Duration::from_secs(5);
 const ROWS: usize = 256;
 /// Prepared statements that a connection keeps.
 const STATEMENTS: usize = 128;
+/// A log of so many bytes is begun anew at the next chance; SQLite itself does so from 4 MB on, if it can.
+const LONG_LOG: u64 = 16 * 1024 * 1024;
+/// How long that waits for whoever reads.
+const READERS_END: Duration = Duration::from_millis(100);
 /// The writer's page cache: KiB, negative as SQLite wants it.
 const WRITER_CACHE: i64 = -1_500;
 /// Connections that only read.
@@ -43,6 +47,27 @@ struct Writer {
     /// Whether its commits reach the disk before they return; `None` while that is being changed.
     durable: Option<bool>,
     own: Arc<OwnWrites>,
+    log: Log,
+}
+
+/// The write-ahead log, as a file to look at, never to open.
+struct Log {
+    path: PathBuf,
+    /// Durable commits since its size was looked at.
+    commits: u32,
+}
+
+impl Log {
+    /// Whether it has grown beyond what SQLite's own checkpoints leave. They copy it, but begin it anew only at a moment when nobody reads,
+    /// and in a first full pass somebody always does; a long log costs memory for its index, and time for every commit.
+    fn is_long(&mut self) -> bool {
+        self.commits += 1;
+        if self.commits < 16 {
+            return false;
+        }
+        self.commits = 0;
+        std::fs::metadata(&self.path).is_ok_and(|log| log.len() > LONG_LOG)
+    }
 }
 
 /// The writer, held.
@@ -62,10 +87,10 @@ impl Held<'_> {
 
     /// Begins a transaction, as durable as the writer was asked for.
     pub(crate) async fn begin(&mut self) -> Result<Writing<'_>> {
-        let Writer { connection, durable, own } = &mut *self.0;
+        let Writer { connection, durable, own, log } = &mut *self.0;
         connection.begin(BUSY).await.map_err(ours)?;
         own.begin();
-        Ok(Writing { connection, durable: *durable != Some(false), own })
+        Ok(Writing { connection, durable: *durable != Some(false), own, log })
     }
 }
 
@@ -87,12 +112,17 @@ pub(crate) struct Writing<'h> {
     connection: &'h mut Connection,
     durable: bool,
     own: &'h OwnWrites,
+    log: &'h mut Log,
 }
 
 impl Writing<'_> {
     /// Commits.
     pub(crate) async fn commit(self) -> std::result::Result<(), Failure> {
-        self.connection.commit(self.durable).await
+        self.connection.commit(self.durable).await?;
+        if self.durable && self.log.is_long() {
+            self.connection.restart_log(READERS_END, BUSY);
+        }
+        Ok(())
     }
 }
 
@@ -154,12 +184,13 @@ impl Database {
         let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-500");
         let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
         let own = Arc::new(OwnWrites::new());
+        let log = Log { path: format!("{}-wal", options.get_filename().display()).into(), commits: 0 };
         let database = Self {
             catalogs,
             own: own.clone(),
             readers: pool.connect_lazy_with(reading),
             options,
-            writer: Mutex::new(Writer { connection: writer, durable: Some(true), own }),
+            writer: Mutex::new(Writer { connection: writer, durable: Some(true), own, log }),
             tables: RwLock::default(),
             catalog_of: std::sync::Mutex::default(),
             checked: AtomicI64::new(-1),

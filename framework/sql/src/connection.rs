@@ -92,6 +92,20 @@ impl Connection {
         if durable { in_place(commit) } else { commit() }
     }
 
+    /// Copies the log into the database and has the next write begin it anew, if whoever reads an older state ends in time.
+    pub(crate) fn restart_log(&mut self, readers: Duration, patience: Duration) {
+        let Connection::Writing(c) = self else { return };
+        let done = in_place(|| {
+            c.busy_timeout(readers)?;
+            let done = write(c, "PRAGMA wal_checkpoint(RESTART)", &[], Wanted::All);
+            c.busy_timeout(patience)?;
+            done
+        });
+        if let Err(error) = done {
+            tracing::debug!(error = %error.words(), "the log goes on");
+        }
+    }
+
     /// Undoes what is not committed.
     pub(crate) fn roll_back(&mut self) {
         if self.in_transaction()

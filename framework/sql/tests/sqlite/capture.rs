@@ -1,9 +1,10 @@
 //! Capture of whatever plain SQL does, and triggers that stay what they should be (rules 29, 36).
 
 use crate::foreign::{Program, at, pair};
+use bothways_model::{Record, Value};
 use bothways_sql::Sql;
 use bothways_store::contract::catalogs;
-use bothways_store::{Capture, Fact, PairSpec, Pairs, Subject, WorkQueue};
+use bothways_store::{Capture, Fact, PairSpec, Pairs, Rows, Subject, WorkQueue};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, SqliteConnection};
 use std::time::{Duration, Instant};
@@ -253,4 +254,28 @@ async fn p15_on_sqlite_numbers_are_in_the_order_of_commits() {
             assert_eq!(work[0].facts.iter().map(Fact::change).collect::<Vec<_>>(), [number]);
         }
     }
+}
+
+/// Somebody who reads an old state keeps the log from beginning anew; afterwards it does not go on growing.
+#[tokio::test]
+async fn a_long_log_is_begun_anew_when_readers_let_it() {
+    let program = Program::new().await;
+    let log = format!("{}-wal", program.url.trim_start_matches("sqlite://"));
+    let size = || std::fs::metadata(&log).unwrap().len();
+    let long = "x".repeat(100_000);
+    let one = Record::from_iter([("name", Value::Text(long))]);
+    let mut reader = another(&program).await;
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM customers").execute(&mut reader).await.unwrap();
+    while size() < 20_000_000 {
+        program.store.insert_row("customers", &one).await.unwrap();
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
+    for _ in 0..20 {
+        program.store.insert_row("customers", &one).await.unwrap();
+    }
+    let grown = size();
+    for _ in 0..60 {
+        program.store.insert_row("customers", &one).await.unwrap();
+    }
+    assert_eq!(size(), grown, "what follows is written from the log's beginning");
 }
