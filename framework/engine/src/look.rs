@@ -70,15 +70,15 @@ impl Engine {
 impl Look {
     async fn finish(&mut self, mut unit: Unit) {
         // What is withheld is left out of the next try, so this ends.
-        while let Some(judged) = self.finish_with(&unit).await {
-            unit = self.without_withheld(&unit, &judged);
+        while let Some((rest, judged)) = self.finish_with(unit).await {
+            unit = self.without_withheld(rest, &judged);
         }
         self.engine.tell();
     }
 
-    /// Commits a look's last unit. Returns what brakes said, if they withheld it.
-    async fn finish_with(&self, unit: &Unit) -> Option<Vec<Judged>> {
-        let mut unit = unit.clone();
+    /// Commits a look's last unit. If brakes withheld it, returns it with what they said.
+    async fn finish_with(&self, mut unit: Unit) -> Option<(Unit, Vec<Judged>)> {
+        let charged = (!unit.charges.is_empty()).then(|| unit.clone());
         unit.settlement = self.settlement(&unit.work);
         if unit.settle.is_some() {
             let message = format!("the table `{}` refused the change", self.pair.mapping.catalog.table);
@@ -93,7 +93,7 @@ impl Look {
             Ok(UnitOutcome::RowRefused { .. }) => {
                 tracing::info!(pair = %self.pair.id, "parked: the table refused the change")
             }
-            Ok(UnitOutcome::Withheld { charges }) => return Some(charges),
+            Ok(UnitOutcome::Withheld { charges }) => return charged.map(|unit| (unit, charges)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 let mut unit = self.unit();
                 unit.work = self.again_at(self.now, None, None, true);

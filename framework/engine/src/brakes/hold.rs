@@ -112,27 +112,24 @@ impl Look {
         Box::new(unit)
     }
 
-    /// A final unit without what was withheld of it.
-    pub(crate) fn without_withheld(&mut self, unit: &Unit, judged: &[Judged]) -> Unit {
+    /// A final unit without what was withheld of it. What the service has confirmed stands (rule 43).
+    pub(crate) fn without_withheld(&mut self, unit: Unit, judged: &[Judged]) -> Unit {
         self.note_holds(&unit.charges, judged);
-        let fields_only = unit
-            .charges
-            .iter()
-            .zip(judged)
-            .all(|(charge, judged)| judged.is_free() || charge.brake.kind == BrakeKind::Blanking);
-        let Some(mut scene) = self.holds.scene.clone().filter(|_| fields_only) else { return *self.held() };
-        scene.held.clone_from(&self.holds.fields);
-        let mut rest = unit.clone();
-        rest.charges = unit
-            .charges
-            .iter()
-            .zip(judged)
-            .filter(|(_, judged)| judged.is_free())
-            .map(|(charge, _)| charge.clone())
-            .collect();
-        rest.settle = Some(settle(scene));
-        rest.work = self.held_work();
-        rest
+        let free = |(_, judged): &(&Charge, &Judged)| judged.is_free();
+        let charged = || unit.charges.iter().zip(judged);
+        let fields_only =
+            charged().filter(|one| !free(one)).all(|(c, _)| c.brake.kind == BrakeKind::Blanking);
+        let charges = charged().filter(free).map(|(charge, _)| charge.clone()).collect();
+        let work = self.held_work();
+        if let Some(mut scene) = self.holds.scene.clone().filter(|_| fields_only) {
+            scene.held.clone_from(&self.holds.fields);
+            return Unit { charges, settle: Some(settle(scene)), work, ..unit };
+        }
+        if unit.intents.is_empty() {
+            return *self.held();
+        }
+        let Unit { confirm, intents, history, .. } = unit;
+        Unit { confirm, intents, history, work, ..self.unit() }
     }
 
     /// What the end of this look says of what was withheld before. A look that ends early, for want of an answer say, says nothing.

@@ -89,9 +89,11 @@ pub async fn the_limit_counts_this_batch(bench: &dyn Bench) {
     let mut other = units[3].clone();
     other.charges[0].brake.part = "other".into();
     done(commit(store, other).await);
-    // The same thing is counted once, however often it is tried.
+    // The same thing is counted once, however often it is tried, also when the brake has come on since.
     let mut again = all[0].1.clone();
     again.intents.clear();
+    again.charges = vec![charge(pair, &all[0].0, BrakeKind::Updates, 2)];
+    done(commit(store, again.clone()).await);
     again.charges = vec![charge(pair, &all[0].0, BrakeKind::Blanking, 1)];
     done(commit(store, again.clone()).await);
     done(commit(store, again).await);

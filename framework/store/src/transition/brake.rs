@@ -92,10 +92,6 @@ pub enum Ruling {
 }
 
 impl Tally {
-    fn counts_already(&self, row: &ChargeRow, charge: &Charge) -> bool {
-        row.state.is_open() || (row.state == ChargeState::Done && row.at >= charge.since)
-    }
-
     /// Judges one charge. `more` is how many others of this transaction will be counted before it; `live` the number of live links,
     /// if it is known: for deletes, together with those that the deletes which count have closed. A share is one of what there was, or
     /// the limit would sink with every delete that kept to it.
@@ -104,6 +100,11 @@ impl Tally {
         if row.is_some_and(|row| row.is_approved(now)) {
             return Ruling::Is(Judged::Approved);
         }
+        // Once each, however often it is tried, and whatever has come on since. Not deletes: the row may have been back.
+        let done = row.is_some_and(|row| row.state == ChargeState::Done && row.at >= charge.since);
+        if done && charge.ripening.is_none() {
+            return Ruling::Is(Judged::Free);
+        }
         if let Some(ripening) = charge.ripening {
             let known = row.filter(|row| row.state.is_open()).map_or(ripening.since, |row| row.at);
             if known + ripening.wait > now {
@@ -111,7 +112,7 @@ impl Tally {
             }
         }
         let known =
-            row.is_some_and(|row| self.counts_already(row, charge)) || self.coming_too.contains(&charge.key);
+            done || row.is_some_and(|row| row.state.is_open()) || self.coming_too.contains(&charge.key);
         let counted = self.done + self.open + self.coming + more + u64::from(!known);
         if !self.on && counted <= charge.limit.at_least() {
             return Ruling::Is(Judged::Free);
