@@ -165,6 +165,9 @@ pub enum IntentWrite {
 pub struct Unit {
     /// What must hold.
     pub guard: Guard,
+    /// A claim is lost as well if a closed link has one of its ids: whoever saw a record before its link was closed does not bring it
+    /// back (rule 34).
+    pub only_new: bool,
     /// What brakes are about in it. If one of them withholds its charge, nothing else of the unit has any effect.
     pub charges: Vec<Charge>,
     /// Intents opened and closed.
@@ -197,6 +200,7 @@ impl Unit {
     pub fn new(guard: Guard) -> Self {
         Self {
             guard,
+            only_new: false,
             charges: Vec::new(),
             intents: Vec::new(),
             confirm: None,
@@ -224,7 +228,7 @@ pub enum UnitOutcome {
     },
     /// The token is stale: no effect.
     Stale,
-    /// Another live link has the local or the remote id: no effect.
+    /// Another live link has the local or the remote id, or a closed one where the claim is only for what is new: no effect.
     ClaimLost,
     /// [`Settled::abort`], or a claim or a new intent for a row whose id a captured delete or key change names that is not relayed
     /// yet or came in since the row was taken: no effect.

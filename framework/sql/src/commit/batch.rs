@@ -42,6 +42,8 @@ pub(super) struct Batch<'u> {
     pub(super) dirty: Vec<LinkId>,
     /// Rows that may be others than their links know them as.
     pub(super) moved: HashSet<(PairId, LocalId)>,
+    /// Ids that a closed link has, as far as claims of what is new ask.
+    closed: HashSet<Identity>,
     holders: HashMap<Identity, LinkId>,
     asked: HashSet<Identity>,
     pub(super) brakes: BrakeBook,
@@ -102,6 +104,7 @@ impl<'u> Batch<'u> {
             stored,
             dirty: Vec::new(),
             moved,
+            closed: HashSet::new(),
             holders: HashMap::new(),
             asked: HashSet::new(),
             brakes,
@@ -118,6 +121,7 @@ impl<'u> Batch<'u> {
         }
         let wanted = units.iter().flat_map(|unit| batch.wanted(unit)).collect();
         batch.load_holders(c, wanted).await?;
+        batch.load_closed(c).await?;
         Ok(batch)
     }
 
@@ -135,6 +139,42 @@ impl<'u> Batch<'u> {
             }
         }
         wanted
+    }
+
+    /// Finds out which ids of claims of what is new a closed link has.
+    async fn load_closed(&mut self, c: &mut Connection) -> Result<()> {
+        let mut sides: HashMap<(PairId, &str), Vec<&str>> = HashMap::new();
+        for unit in self.units.iter().filter(|unit| unit.only_new) {
+            let Guard::Claim(link) = &unit.guard else { continue };
+            if let Some(id) = &link.local_id {
+                sides.entry((link.pair, "local_id")).or_default().push(id.as_str());
+            }
+            if let Some(id) = &link.remote_id {
+                sides.entry((link.pair, "remote_id")).or_default().push(id.as_str());
+            }
+        }
+        for ((pair, column), ids) in sides {
+            let sql = format!(
+                "SELECT {column} FROM bothways_links WHERE live = 0 AND pair = ? AND {column} IN (SELECT value FROM json_each(?))"
+            );
+            for row in fetch(c, sql, [pair.0.into(), list(&ids)]).await.map_err(ours)? {
+                let id: String = get(&row, 0)?;
+                let subject = match column {
+                    "local_id" => Subject::Local(id.into()),
+                    _ => Subject::Remote(id.into()),
+                };
+                self.closed.insert((pair, subject));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a claim of what is new has an id of a closed link.
+    pub(super) fn was_linked(&self, unit: &Unit) -> bool {
+        match &unit.guard {
+            Guard::Claim(link) if unit.only_new => ids(link).any(|id| self.closed.contains(&id)),
+            _ => false,
+        }
     }
 
     /// Finds out which live links hold these ids, as far as that is not known.
@@ -220,6 +260,9 @@ impl<'u> Batch<'u> {
             for identity in identities(&link) {
                 self.holders.insert(identity, id);
             }
+            if !link.state.is_live() {
+                self.closed.extend(ids(&link));
+            }
             if !self.dirty.contains(&id) {
                 self.dirty.push(id);
             }
@@ -270,7 +313,11 @@ pub(super) fn identities(link: &Link) -> Vec<Identity> {
     if !link.state.is_live() {
         return Vec::new();
     }
+    ids(link).collect()
+}
+
+fn ids(link: &Link) -> impl Iterator<Item = Identity> {
     let local = link.local_id.clone().map(Subject::Local);
     let remote = link.remote_id.clone().map(Subject::Remote);
-    local.into_iter().chain(remote).map(|subject| (link.pair, subject)).collect()
+    local.into_iter().chain(remote).map(|subject| (link.pair, subject))
 }

@@ -133,7 +133,7 @@ impl<'u> Batch<'u> {
         if let Some(link) = run.link() {
             let wanted = identities(link);
             self.load_holders(c, wanted).await?;
-            if run.link().is_some_and(|link| self.rival(link).is_some()) {
+            if run.link().is_some_and(|link| self.rival(link).is_some()) || self.was_linked(unit) {
                 return Ok(UnitOutcome::ClaimLost);
             }
         }
@@ -224,6 +224,10 @@ impl<'u> Batch<'u> {
             };
             for charge in unit.charges.iter().filter(|charge| self.brakes.is_new(charge)) {
                 *charged.entry(&charge.brake).or_default() += 1;
+            }
+            if self.was_linked(unit) {
+                steps.push(Step::Over(UnitOutcome::ClaimLost));
+                continue;
             }
             if let Some(link) = run.link() {
                 match self.rival(link) {

@@ -191,3 +191,31 @@ pub async fn waits_until_the_id_is_nobody_elses(bench: &dyn Bench) {
     assert_eq!(take(store, pair, 61).await.len(), 1);
     done(commit(store, claim().await).await);
 }
+
+/// Whoever saw a record before its link was closed does not bring it back, by either side, in the same batch or later (rule 34).
+pub async fn of_what_is_new_are_lost_to_closed_links(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let first = linked(store, pair, 1, Some(&"1".into()), Some("cus_1")).await;
+    let taken = look_at(store, &first, 20).await;
+    let mut closing = unit(&taken);
+    let mut closed = first.clone();
+    closed.state = LinkState::Unlinked;
+    closing.confirm = Some(write(&closed, LocalBinding::Keep));
+    let claim = async |n: u128, local: Option<&str>, remote: Option<&str>| {
+        let local = local.map(LocalId::from);
+        let link = new_link(store, pair, n, local.as_ref(), remote).await;
+        Unit { only_new: true, ..Unit::new(Guard::Claim(Box::new(link))) }
+    };
+    let together = [closing, claim(2, None, Some("cus_1")).await, claim(3, Some("3"), Some("cus_3")).await];
+    let outcomes = store.commit(at(21), &together).await.unwrap();
+    assert!(matches!(outcomes[0], UnitOutcome::Done { .. }));
+    assert_eq!(outcomes[1], UnitOutcome::ClaimLost);
+    assert!(matches!(outcomes[2], UnitOutcome::Done { .. }));
+    for (local, remote) in [(Some("1"), None), (None, Some("cus_1")), (Some("4"), Some("cus_1"))] {
+        let unit = claim(4, local, remote).await;
+        assert_eq!(commit(store, unit).await, UnitOutcome::ClaimLost, "{local:?} {remote:?}");
+    }
+    assert!(store.link(link_id(4)).await.unwrap().is_none());
+    done(try_claim(store, pair, 5, Some("1"), Some("cus_1")).await);
+}

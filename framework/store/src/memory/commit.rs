@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::transition::{Effects, Run};
-use crate::{IntentWrite, KeyWrite, Result, RowWrite, Unit, UnitOutcome};
+use crate::{Guard, IntentWrite, KeyWrite, Result, RowWrite, Unit, UnitOutcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
 
@@ -23,7 +23,8 @@ impl State {
         if !judged.iter().all(|judged| judged.is_free()) {
             return Ok(UnitOutcome::Withheld { charges: judged });
         }
-        if run.link().is_some_and(|link| self.is_taken(link)) {
+        let only_new = unit.only_new && matches!(unit.guard, Guard::Claim(_));
+        if run.link().is_some_and(|link| self.is_taken(link) || (only_new && self.was_linked(link))) {
             return Ok(UnitOutcome::ClaimLost);
         }
         let moved = run.link().and_then(|link| Some((link.pair, link.local_id.as_ref()?)));

@@ -208,6 +208,13 @@ impl State {
                 || link.remote_id.as_ref().is_some_and(|id| other(self.link_of_remote(link.pair, id))))
     }
 
+    /// Whether another link, live or closed, has one of this link's ids.
+    pub(super) fn was_linked(&self, link: &Link) -> bool {
+        let other = |l: Option<&Link>| l.is_some_and(|l| l.id != link.id);
+        link.local_id.as_ref().is_some_and(|id| other(self.link_of_local(link.pair, id)))
+            || link.remote_id.as_ref().is_some_and(|id| other(self.link_of_remote(link.pair, id)))
+    }
+
     pub(super) fn put_work(&mut self, row: WorkRow) {
         self.touch();
         let id = row.work.id;
