@@ -75,12 +75,11 @@ impl Account {
         &mut self,
         params: Params,
         cause: &Cause,
-        lower_case_email: bool,
         tools: &mut Tools<'_>,
     ) -> Result<Written, ApiError> {
         let (id, prefix) = (tools.ids.make("cus_", 14), tools.ids.invoice_prefix());
         let mut customer = customer_fields::blank(&id, tools.now.timestamp(), &prefix);
-        customer_fields::apply(&mut customer, Reader::new(params), lower_case_email)?;
+        customer_fields::apply(&mut customer, Reader::new(params))?;
         let text = self.customers.insert(id, &customer, tools.now);
         self.emit("customer.created", text.clone(), None, cause, tools);
         Ok(Written { text, changed: true })
@@ -91,13 +90,12 @@ impl Account {
         id: &str,
         params: Params,
         cause: &Cause,
-        lower_case_email: bool,
         tools: &mut Tools<'_>,
     ) -> Result<Written, ApiError> {
         let old = self.customers.live(id).cloned().ok_or_else(|| ApiError::missing("customer", id))?;
         let before = to_map(&old);
         let mut after = before.clone();
-        customer_fields::apply(&mut after, Reader::new(params), lower_case_email)?;
+        customer_fields::apply(&mut after, Reader::new(params))?;
         let Some(previous) = previous_attributes(&before, &after) else {
             return Ok(Written { text: old, changed: false });
         };

@@ -52,11 +52,7 @@ pub(crate) fn blank(id: &str, created: i64, invoice_prefix: &str) -> Map<String,
 
 /// Applies the parameters of a create or an update. Metadata and `invoice_settings` merge; `address` and `shipping` are
 /// replaced as a whole, and the parts of them that are not given become null.
-pub(crate) fn apply(
-    customer: &mut Map<String, Value>,
-    mut reader: Reader,
-    lower_case_email: bool,
-) -> Result<(), ApiError> {
+pub(crate) fn apply(customer: &mut Map<String, Value>, mut reader: Reader) -> Result<(), ApiError> {
     for (name, max) in [("name", 256), ("description", 350), ("phone", 20)] {
         set_text(customer, &mut reader, name, max)?;
     }
@@ -65,7 +61,6 @@ pub(crate) fn apply(
         if let Some(text) = &email {
             check_email(text)?;
         }
-        let email = if lower_case_email { email.map(|e| e.to_lowercase()) } else { email };
         customer.insert("email".into(), email.into());
     }
     if let Some(balance) = reader.integer("balance")? {
@@ -252,7 +247,7 @@ mod tests {
     use crate::form::Params;
 
     fn change(customer: &mut Map<String, Value>, form: &str) -> Result<(), ApiError> {
-        apply(customer, Reader::new(Params::decode(form)?), false)
+        apply(customer, Reader::new(Params::decode(form)?))
     }
 
     fn customer(form: &str) -> Map<String, Value> {

@@ -73,7 +73,7 @@ impl Stripe {
     pub fn dashboard_create(&mut self, fields: &Value, now: Timestamp) -> Result<Value, Refused> {
         let params = Params::from_json(fields);
         let (account, mut tools) = self.tools(now);
-        let written = account.create_customer(params, &Cause::default(), false, &mut tools)?;
+        let written = account.create_customer(params, &Cause::default(), &mut tools)?;
         Ok(Value::Object(to_map(&written.text)))
     }
 
@@ -81,7 +81,7 @@ impl Stripe {
     pub fn dashboard_update(&mut self, id: &str, fields: &Value, now: Timestamp) -> Result<Value, Refused> {
         let params = Params::from_json(fields);
         let (account, mut tools) = self.tools(now);
-        let written = account.update_customer(id, params, &Cause::default(), false, &mut tools)?;
+        let written = account.update_customer(id, params, &Cause::default(), &mut tools)?;
         Ok(Value::Object(to_map(&written.text)))
     }
 

@@ -55,8 +55,11 @@ pub enum Action {
     TruncatedBody,
     /// 200 with an HTML page, not executed.
     HtmlBody,
-    /// The remote lower-cases emails, as an account setting would.
-    LowerCasesEmail,
+    /// The remote lower-cases a parameter that it is sent, as an account setting would.
+    LowerCases {
+        /// The parameter, such as `email`.
+        field: String,
+    },
     /// An automation of the account sets a parameter of the customer after each write of the API.
     Automation {
         /// A parameter, such as `description`.
@@ -131,7 +134,7 @@ impl Action {
         "slow_answer",
         "truncated_body",
         "html_body",
-        "lower_cases_email",
+        "lower_cases",
         "automation",
         "stale_list",
         "empty_list",
@@ -165,7 +168,7 @@ impl Action {
             Action::SlowAnswer { .. } => "slow_answer",
             Action::TruncatedBody => "truncated_body",
             Action::HtmlBody => "html_body",
-            Action::LowerCasesEmail => "lower_cases_email",
+            Action::LowerCases { .. } => "lower_cases",
             Action::Automation { .. } => "automation",
             Action::StaleList { .. } => "stale_list",
             Action::EmptyList => "empty_list",
@@ -199,7 +202,7 @@ impl Action {
             | Action::SlowAnswer { .. }
             | Action::TruncatedBody
             | Action::HtmlBody => Scope::Answer,
-            Action::LowerCasesEmail
+            Action::LowerCases { .. }
             | Action::Automation { .. }
             | Action::StaleList { .. }
             | Action::EmptyList
@@ -222,7 +225,7 @@ impl Action {
             Action::StaleList { .. } => seen.is_list && seen.path == "/v1/customers",
             Action::EmptyList | Action::PageSkipped => seen.is_list,
             Action::PageRepeated => seen.is_list && seen.has_cursor,
-            Action::LowerCasesEmail | Action::Automation { .. } => seen.method == Method::Post,
+            Action::LowerCases { .. } | Action::Automation { .. } => seen.method == Method::Post,
             Action::SavedError500 { .. } => seen.method == Method::Post,
             _ => true,
         }
@@ -437,7 +440,7 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault::next(Action::Unavailable503));
         faults.add(Fault::next(Action::LockTimeout429));
-        faults.add(Fault::always(Action::LowerCasesEmail));
+        faults.add(Fault::always(Action::LowerCases { field: "email".into() }));
         let first = faults.draw(&post("/v1/customers"));
         assert_eq!((first.answer, first.shapes.len()), (Some(Action::Unavailable503), 1));
         let second = faults.draw(&post("/v1/customers"));

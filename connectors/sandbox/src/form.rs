@@ -21,6 +21,16 @@ pub(crate) enum Param {
 pub(crate) struct Params(pub(crate) Vec<(String, Param)>);
 
 impl Params {
+    /// Lower-cases a text. False if that changes nothing.
+    pub(crate) fn lower(&mut self, name: &str) -> bool {
+        let given = self.0.iter_mut().find(|(given, _)| given == name);
+        let Some((_, Param::Text(text))) = given else { return false };
+        let lower = text.to_lowercase();
+        let changes = lower != *text;
+        *text = lower;
+        changes
+    }
+
     /// Reads a query string or a form body.
     pub(crate) fn decode(text: &str) -> Result<Self, ApiError> {
         let mut params = Self::default();

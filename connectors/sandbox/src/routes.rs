@@ -6,7 +6,7 @@ use crate::customers::to_map;
 use crate::errors::ApiError;
 use crate::events::Cause;
 use crate::faults::{Action, Faults};
-use crate::form::{Param, Params};
+use crate::form::Params;
 use crate::list::{Page, Slip};
 use crate::params::Reader;
 use crate::stripe::Stripe;
@@ -99,30 +99,29 @@ impl Stripe {
     fn write_customer(
         &mut self,
         id: Option<&str>,
-        params: Params,
+        mut params: Params,
         shapes: &[Action],
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Reply, ApiError> {
-        let lower_cases = shapes.contains(&Action::LowerCasesEmail);
-        let given = params.get("email").cloned();
+        let lowered = shapes
+            .iter()
+            .filter(|shape| matches!(shape, Action::LowerCases { field } if params.lower(field)))
+            .count();
         let (account, mut tools) = self.tools(now);
         let written = match id {
-            None => account.create_customer(params, cause, lower_cases, &mut tools)?,
-            Some(id) => account.update_customer(id, params, cause, lower_cases, &mut tools)?,
+            None => account.create_customer(params, cause, &mut tools)?,
+            Some(id) => account.update_customer(id, params, cause, &mut tools)?,
         };
-        if lower_cases
-            && let Some(Param::Text(email)) = given
-            && email != email.to_lowercase()
-        {
-            self.faults.count("lower_cases_email");
+        for _ in 0..lowered {
+            self.faults.count("lower_cases");
         }
         let id = to_map(&written.text).get("id").and_then(Value::as_str).map(str::to_owned);
         for shape in shapes {
             if let (Action::Automation { field, value }, Some(id)) = (shape, &id) {
                 let params = Params::from_json(&json!({ field: value }));
                 let (account, mut tools) = self.tools(now);
-                let set = account.update_customer(id, params, &Cause::default(), false, &mut tools);
+                let set = account.update_customer(id, params, &Cause::default(), &mut tools);
                 if set.is_ok_and(|set| set.changed) {
                     self.faults.count("automation");
                 }

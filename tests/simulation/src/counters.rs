@@ -42,7 +42,7 @@ pub const KINDS: &[&str] = &[
     "html_body",
     "hidden_field",
     "other_account",
-    "lower_cases_email",
+    "lower_cases",
     "automation",
     // Lists and feeds.
     "stale_list",
@@ -63,6 +63,9 @@ pub const KINDS: &[&str] = &[
     "delivery_delayed",
     "delivery_to_nobody",
     "secret_rolled",
+    // Brakes.
+    "brake_withheld",
+    "brake_approved",
     // Users.
     "edited_while_down",
     "same_email",

@@ -138,6 +138,12 @@ impl Executor {
         frozen.0 = frozen.0.max(until);
     }
 
+    /// Whether the process is not scheduled now.
+    pub(crate) fn is_frozen(&self, pid: Pid) -> bool {
+        let inner = lock(&self.inner);
+        inner.frozen.get(&pid).is_some_and(|(until, _)| *until > inner.now)
+    }
+
     /// Frees what dead processes held. Their ports are dead by then, so nothing comes of any `Drop`.
     fn bury(&self) {
         let buried: Vec<Task> = {

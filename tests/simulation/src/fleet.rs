@@ -15,7 +15,7 @@ use bothways_model::ConnectionName;
 use bothways_queue::MemoryQueue;
 use futures::future::{Either, select};
 use futures::pin_mut;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -99,7 +99,12 @@ impl Fleet {
 
     /// One of them.
     pub(crate) fn one(&self) -> Option<Running> {
-        let up = self.up();
+        self.one_of(|_| true)
+    }
+
+    /// One of those that are wanted.
+    pub(crate) fn one_of(&self, wanted: impl Fn(&Running) -> bool) -> Option<Running> {
+        let up: Vec<Running> = self.up().into_iter().filter(wanted).collect();
         let index = usize::try_from(self.sim.draw(|dice| dice.below(up.len() as u64))).unwrap_or(0);
         up.into_iter().nth(index)
     }
@@ -257,7 +262,11 @@ impl Fleet {
             tasks: Arc::new(SimTasks(process.clone())),
             http: Arc::new(SimHttp(process.clone())),
         };
-        let store = Arc::new(SimStore { process: process.clone(), backing: self.sim.table.store() });
+        let store = Arc::new(SimStore {
+            process: process.clone(),
+            backing: self.sim.table.store(),
+            seen: AtomicI64::new(0),
+        });
         let queue = Arc::new(SimQueue { process: process.clone(), hub: self.hub.clone() });
         let loaded = [Loaded { mapping: self.mapping.clone(), connection, connector }];
         let engine = Engine::open(store, queue, ports, &loaded, &[], self.sim.plan.settings)

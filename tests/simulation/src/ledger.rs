@@ -1,10 +1,10 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
 use crate::executor::Pid;
-use bothways_model::{LocalRow, Value};
+use bothways_model::{LinkId, LocalRow, Value};
 use bothways_store::Side;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The mapped fields: label, which is also the column, and the service's name.
 pub(crate) const FIELDS: [(&str, &str); 4] =
@@ -87,18 +87,26 @@ pub(crate) struct Ledger {
     pub(crate) records: BTreeMap<String, Thing>,
     pub(crate) changes: Vec<Change>,
     pub(crate) gone: Vec<Gone>,
-    /// Which rows have had a local id, in order.
-    pub(crate) holders: BTreeMap<String, Vec<u64>>,
+    /// Which rows were born with a local id, in order.
+    births: BTreeMap<String, Vec<u64>>,
+    /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
+    /// rows say later that they belong together is the engine's opinion; this is what it was told.
+    ties: BTreeMap<LinkId, BTreeSet<u64>>,
     /// Change number at the last read of a record by a process.
     seen: BTreeMap<(Pid, String), u64>,
-    /// Key changes by users.
-    pub(crate) rekeys: u64,
+    /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
+    delivered: Vec<(String, usize, String)>,
     /// Requests of engines that changed a record.
     pub(crate) engine_writes: u64,
     /// Effective commits of engines to rows.
     pub(crate) engine_row_writes: u64,
     /// Edits by users and the service that touched mapped fields, creates and deletes included.
     pub(crate) edits: u64,
+}
+
+/// Whether a value is a name that users write otherwise: see [`crate::users`].
+fn is_lowered(value: &str) -> bool {
+    value.strip_prefix('n').and_then(|rest| rest.parse().ok()).is_some_and(crate::users::is_a_proud_name)
 }
 
 fn text(value: Option<&Value>) -> Option<String> {
@@ -136,15 +144,86 @@ impl Ledger {
 
     /// A row's key was changed.
     pub(crate) fn rekey(&mut self, moves: &[(String, String)]) {
-        self.rekeys += 1;
         let taken: Vec<(String, Option<Thing>)> =
             moves.iter().map(|(old, new)| (new.clone(), self.rows.remove(old))).collect();
         for (id, thing) in taken {
             if let Some(thing) = thing {
-                self.holders.entry(id.clone()).or_default().push(thing.entity);
                 self.rows.insert(id, thing);
             }
         }
+    }
+
+    /// The number of the last thing that happened.
+    pub(crate) fn last(&self) -> u64 {
+        self.seq
+    }
+
+    /// A link was claimed for the row that has this id now.
+    pub(crate) fn tie(&mut self, link: LinkId, id: &str) {
+        if let Some(row) = self.rows.get(id) {
+            self.ties.entry(link).or_default().insert(row.entity);
+        }
+    }
+
+    /// The rows that a link was claimed for or that were made for it, and whoever came back in their place: born with the id of one
+    /// that was deleted, and the same by its match value (rule 30).
+    pub(crate) fn rows_of(&self, link: LinkId) -> BTreeSet<u64> {
+        let mut rows = self.ties.get(&link).cloned().unwrap_or_default();
+        let mut news: Vec<u64> = rows.iter().copied().collect();
+        while let Some(entity) = news.pop() {
+            if let Some(back) = self.come_back(entity)
+                && rows.insert(back)
+            {
+                news.push(back);
+            }
+        }
+        rows
+    }
+
+    /// Only the rows that the link was claimed for.
+    pub(crate) fn claimed_by(&self, link: LinkId) -> impl Iterator<Item = u64> {
+        self.ties.get(&link).into_iter().flatten().copied()
+    }
+
+    fn come_back(&self, entity: u64) -> Option<u64> {
+        let gone = self.gone.iter().find(|gone| gone.side == Side::Local && gone.thing.entity == entity)?;
+        let next = self.births.get(&gone.id)?.iter().copied().find(|born| *born > entity)?;
+        let emails = |entity: u64| {
+            let of = self.changes.iter().filter(move |c| c.entity == entity && c.field == 0);
+            of.filter_map(|change| change.after.as_deref()).map(|email| email.trim().to_lowercase())
+        };
+        let before: BTreeSet<String> = emails(entity).collect();
+        let is_same = emails(next).any(|email| before.contains(&email))
+            || (self.cells_at_birth(next) == gone.thing.cells && gone.thing.cells[0].is_none());
+        is_same.then_some(next)
+    }
+
+    fn cells_at_birth(&self, entity: u64) -> Cells {
+        let mut cells = Cells::default();
+        let at = self.changes.iter().find(|c| c.entity == entity).map(|c| c.at);
+        for change in self.changes.iter().filter(|c| c.entity == entity && Some(c.at) == at) {
+            cells[change.field].clone_from(&change.after);
+        }
+        cells
+    }
+
+    /// A form that the service took for this record.
+    pub(crate) fn note_delivered(&mut self, id: &str, form: &str) {
+        for (name, value) in form.split('&').filter_map(|pair| pair.split_once('=')) {
+            if let Some(field) = FIELDS.iter().position(|(_, remote)| *remote == name) {
+                self.delivered.push((id.to_owned(), field, value.replace("%40", "@")));
+            }
+        }
+    }
+
+    /// Whether a value arrived in one of these records although nobody has seen it there.
+    pub(crate) fn was_delivered(&self, field: usize, value: &str, to: impl Fn(&str) -> bool) -> bool {
+        self.delivered.iter().any(|(id, of, what)| *of == field && what == value && to(id))
+    }
+
+    /// A living row by its number.
+    pub(crate) fn row(&self, entity: u64) -> Option<&Thing> {
+        self.rows.values().find(|thing| thing.entity == entity)
     }
 
     /// The rows as they are now; whatever changed, `who` did it.
@@ -199,7 +278,7 @@ impl Ledger {
                     let seq = self.next();
                     let entity = self.entities;
                     if side == Side::Local {
-                        self.holders.entry(id.clone()).or_default().push(entity);
+                        self.births.entry(id.clone()).or_default().push(entity);
                     }
                     let mut thing = Thing {
                         entity,
@@ -238,9 +317,10 @@ impl Ledger {
                 continue;
             }
             let seq = self.next();
-            // What an automation sets while it answers an engine's request is the service's own doing.
+            // What an automation sets or the service makes of what it is sent, in answer to an engine, is its own doing.
             let who = match &after {
                 Some(value) if value.starts_with("auto") => Who::Service,
+                Some(value) if side == Side::Remote && who.is_engine() && is_lowered(value) => Who::Service,
                 _ => who,
             };
             if who == Who::Service {

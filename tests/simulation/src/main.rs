@@ -37,6 +37,9 @@ struct Arguments {
     /// With `--crash-points`: only this point.
     #[arg(long)]
     point: Option<u64>,
+    /// Every seed twice, which must be the same run; else 1 of 100.
+    #[arg(long)]
+    twice: bool,
     /// Tell what happens.
     #[arg(long)]
     trace: bool,
@@ -107,7 +110,7 @@ fn work(arguments: &Arguments, next: &AtomicU64, end: Instant, tally: &Mutex<Tal
         if seed >= arguments.from.saturating_add(arguments.seeds) || Instant::now() >= end {
             return;
         }
-        let outcome = run(seed, options);
+        let outcome = run(seed, options, arguments.twice);
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.seeds += 1;
         tally.steps += outcome.steps;
@@ -125,10 +128,10 @@ fn work(arguments: &Arguments, next: &AtomicU64, end: Instant, tally: &Mutex<Tal
     }
 }
 
-/// One seed; one of a hundred twice, which must be the same.
-fn run(seed: u64, options: Options) -> Outcome {
+/// One seed; some of them twice, which must be the same.
+fn run(seed: u64, options: Options, twice: bool) -> Outcome {
     let mut outcome = guarded(seed, options);
-    if seed % 100 == 7 && !options.trace {
+    if (twice || seed % 100 == 7) && !options.trace {
         let again = guarded(seed, options);
         if again.trace_hash != outcome.trace_hash {
             outcome.violations.push(format!(

@@ -142,7 +142,18 @@ fn serve(
     });
     if let Some(records) = records {
         let at = sim.executor.now();
-        sim.ledger().observe_records(&records, Who::Engine(process.pid), at, seen);
+        let mut ledger = sim.ledger();
+        let last = ledger.last();
+        ledger.observe_records(&records, Who::Engine(process.pid), at, seen);
+        if fault == Some(RequestFault::Automation) {
+            // What an automation replaced at once has been there all the same.
+            let made =
+                ledger.records.iter().find(|(_, record)| record.born_seq > last).map(|(id, _)| id.clone());
+            if let Some(id) = record_of(request).or(made) {
+                ledger.note_delivered(&id, &String::from_utf8_lossy(&request.body));
+            }
+        }
+        drop(ledger);
         sim.deliveries.notify_one();
     } else if let Some(id) = record_of(request).filter(|_| status == 200) {
         sim.ledger().note_seen(process.pid, &id);
@@ -240,7 +251,7 @@ fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
         RequestFault::HiddenField => {
             Some(Action::HiddenField { field: dice.one_of(["email", "name", "phone", "description"]).into() })
         }
-        RequestFault::LowerCases => Some(Action::LowerCasesEmail),
+        RequestFault::LowerCases => Some(Action::LowerCases { field: "name".into() }),
         RequestFault::Automation => {
             let field = dice.one_of(["description", "phone"]);
             Some(Action::Automation {

@@ -7,7 +7,7 @@ use crate::network::catch_up;
 use crate::sim::Sim;
 use bothways_connector::Unverified;
 use bothways_connector_sandbox::Delivery;
-use bothways_engine::stored::{DeleteChoice, PauseScope};
+use bothways_engine::stored::{DeleteChoice, PauseScope, WithheldSet};
 use bothways_engine::{EngineError, KeepText, Received, Resolution};
 use bothways_model::ConnectionName;
 use chrono::TimeDelta;
@@ -106,7 +106,9 @@ pub(crate) fn ask<F>(fleet: &Fleet, what: F)
 where
     F: FnOnce(Running) -> BoxFuture<'static, Result<(), EngineError>>,
 {
-    let Some(running) = fleet.one() else { return };
+    // Nobody waits for an answer of a process that is not scheduled.
+    let awake = |running: &Running| !fleet.sim.executor.is_frozen(running.process.pid);
+    let Some(running) = fleet.one_of(awake) else { return };
     let sim = fleet.sim.clone();
     let pid = running.process.pid;
     let asked = what(running);
@@ -126,7 +128,8 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
         // Whatever is paused is resumed some day; for good when everything else is quiet.
         ask(&fleet, |running| Box::pin(resume_all(running)));
         if sim.is_calm() {
-            if sim.executor.now() > sim.calm_since() + 120_000_000 {
+            // Whoever was frozen may still hear that something is wrong, and pause.
+            if sim.executor.now() > sim.calm_since() + 600_000_000 {
                 return;
             }
             continue;
@@ -134,7 +137,8 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
         if !sim.plan.operators {
             continue;
         }
-        match dice.below(8) {
+        match dice.below(9) {
+            8 if sim.plan.approves => ask(&fleet, |running| Box::pin(approve_all(running))),
             0 => {
                 sim.count("operator_paused");
                 let scope = match dice.below(3) {
@@ -188,6 +192,18 @@ pub(crate) async fn replay_all(running: Running) -> Result<(), EngineError> {
         if item.id.parse::<i64>().is_ok() && item.reason != "ambiguous" {
             running.ops.replay(&item.id, "the simulator").await?;
         }
+    }
+    Ok(())
+}
+
+/// Approves whatever brakes withhold.
+pub(crate) async fn approve_all(running: Running) -> Result<(), EngineError> {
+    for brake in running.ops.brakes().await? {
+        let shown = running.ops.brake(&brake.id).await?;
+        let Some(digest) = shown.set.filter(|_| shown.open > 0) else { continue };
+        let set = WithheldSet { count: shown.open, digest };
+        running.ops.approve_brake(&brake.id, &set, None, "seen", "the simulator").await?;
+        running.process.sim.count("brake_approved");
     }
     Ok(())
 }

@@ -155,6 +155,10 @@ pub(crate) struct Plan {
     /// Key changes, id reuse and the like among local edits, in a million.
     pub(crate) oddities: u32,
     pub(crate) operators: bool,
+    /// Somebody approves what brakes withhold.
+    pub(crate) approves: bool,
+    /// The mapping's `safety`.
+    safety: &'static str,
     /// A worker that died is down for at most so long.
     pub(crate) down_for: Duration,
 }
@@ -219,7 +223,18 @@ impl Plan {
             oddities: dice.one_of([0, 0, 50_000, 150_000]),
             operators: dice.below(3) == 0,
             down_for: Duration::from_secs(300),
+            approves: true,
+            safety: "",
         };
+        plan.approves = dice.below(4) > 0;
+        plan.safety = dice.one_of([
+            "",
+            "",
+            "deletes: 2",
+            "deletes: 5, blanking: 2",
+            "blanking: 1",
+            "creates: 5, updates: 3",
+        ]);
         let edits = u32::try_from(dice.scale(6, 100)).unwrap_or(100);
         plan.pause = plan.active / edits;
         plan.mapping = plan.document(feed, reconcile);
@@ -243,6 +258,8 @@ impl Plan {
         plan.active = Duration::ZERO;
         plan.before = 0;
         plan.operators = false;
+        plan.approves = true;
+        plan.safety = "";
         plan.down_for = Duration::from_secs(5);
         plan.mapping = plan.document("never", "never");
         plan
@@ -281,6 +298,9 @@ fields:
             "deletes: {{ from_remote: {}, from_local: {}, confirm: irreversible, against_update: {against} }}",
             self.from_remote, self.from_local
         );
+        if !self.safety.is_empty() {
+            let _ = writeln!(text, "safety: {{ {} }}", self.safety);
+        }
         let _ = writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}");
         text
     }
@@ -288,7 +308,7 @@ fields:
     /// In one line.
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{} worker(s){}, webhooks {}, winner {}, phone {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, active {:?}, weather {:?}",
+            "{} worker(s){}, webhooks {}, winner {}, phone {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, safety {:?}, active {:?}, weather {:?}",
             self.workers,
             if self.sqlite { " on SQLite" } else { "" },
             self.webhooks,
@@ -300,6 +320,7 @@ fields:
             self.create_record,
             if self.update_wins { "update_wins" } else { "delete_wins" },
             if self.blind { ", blind" } else { "" },
+            (self.safety, self.approves),
             self.active,
             self.weather
         )

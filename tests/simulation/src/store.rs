@@ -1,26 +1,28 @@
 //! The store as one process sees it: every call is a point before and a point after its effect, and may fail in between.
 
-use crate::ledger::Who;
+use crate::ledger::{Ledger, Who};
 use crate::process::{Kind, Process};
 use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Seq, Timestamp};
 use bothways_store::{
     ApiToken, Approval, AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeName, Brakes, Capture,
-    Charge, ChargeKey, Delivery, Erased, Group, HistoryFilter, HistoryRow, Intake, Intent, Judged, KeyWrite,
-    Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
+    Charge, ChargeKey, Delivery, Erased, Group, Guard, HistoryFilter, HistoryRow, Intake, Intent, Judged,
+    KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
     ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError, StoreErrorKind,
     Take, Taken, Unit, UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::Poll;
 
 /// One process's store.
 pub(crate) struct SimStore {
     pub(crate) process: Arc<Process>,
     pub(crate) backing: Backing,
+    /// The last captured change that this process was woken for, where the store does not say so itself.
+    pub(crate) seen: AtomicI64,
 }
 
 impl SimStore {
@@ -31,6 +33,18 @@ impl SimStore {
         kind: Kind,
         call: impl Future<Output = Result<T>> + Send,
     ) -> Result<T> {
+        self.call_and_note(before, after, kind, call, |_, _, _| ()).await
+    }
+
+    /// `note` enters into the ledger what the call did; it gets the number of the last thing that happened before.
+    async fn call_and_note<T>(
+        &self,
+        before: &'static str,
+        after: &'static str,
+        kind: Kind,
+        call: impl Future<Output = Result<T>> + Send,
+        note: impl FnOnce(&mut Ledger, u64, &T) + Send,
+    ) -> Result<T> {
         self.process.at(before, kind).await;
         if let Some(error) = self.trouble(kind) {
             return Err(error);
@@ -40,10 +54,19 @@ impl SimStore {
         let result = self.backing.run(call).unwrap_or_else(|| {
             Err(StoreError::new(StoreErrorKind::Broken, format!("the store waits in `{before}`")))
         });
+        if matches!(kind, Kind::Commit | Kind::Write) {
+            sim.table.stamp(sim.machine_time());
+        }
         if kind == Kind::Commit {
             let rows = sim.table.rows();
             let now = sim.executor.now();
-            let changed = sim.ledger().observe_rows(&rows, Who::Engine(self.process.pid), now);
+            let mut ledger = sim.ledger();
+            let last = ledger.last();
+            let changed = ledger.observe_rows(&rows, Who::Engine(self.process.pid), now);
+            if let Ok(done) = &result {
+                note(&mut ledger, last, done);
+            }
+            drop(ledger);
             if changed {
                 sim.say(|| format!("process {} writes rows", self.process.pid));
             }
@@ -63,6 +86,16 @@ impl SimStore {
             ));
         }
         result
+    }
+
+    async fn commit_units(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
+        let call = self.backing.store.commit(now, units);
+        let note = |ledger: &mut Ledger, last: u64, outcomes: &Vec<UnitOutcome>| {
+            for (unit, outcome) in units.iter().zip(outcomes) {
+                tie(ledger, last, unit, outcome);
+            }
+        };
+        self.call_and_note("commit", "commit, after", Kind::Commit, call, note).await
     }
 
     /// Why the database does not carry a call out.
@@ -95,10 +128,32 @@ impl SimStore {
     }
 }
 
+/// Enters which row a unit tied its link to, if it did: one that it claimed, or that it made.
+fn tie(ledger: &mut Ledger, last: u64, unit: &Unit, outcome: &UnitOutcome) {
+    let claim = match &unit.guard {
+        Guard::Claim(link) => Some(&**link),
+        Guard::Token { .. } | Guard::Free => None,
+    };
+    let after = match outcome {
+        UnitOutcome::Done { link, .. } => link.as_deref(),
+        UnitOutcome::RowRefused { .. } => None,
+        _ => return,
+    };
+    let Some(link) = after.or(claim) else { return };
+    let Some(id) = &link.local_id else { return };
+    let made = ledger.rows.get(id.as_str()).is_some_and(|row| row.born_seq > last);
+    if claim.is_some() || made {
+        ledger.tie(link.id, id.as_str());
+    }
+}
+
 macro_rules! forward {
-    ($trait:ident { $( $kind:ident $name:ident( $($arg:ident : $ty:ty),* ) -> $out:ty; )* }) => {
+    ($trait:ident { $( $kind:ident $name:ident( $($arg:ident : $ty:ty),* ) -> $out:ty; )* } $($commit:ident)?) => {
         #[async_trait]
         impl $trait for SimStore {
+            $(async fn $commit(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
+                self.commit_units(now, units).await
+            })?
             $(
                 async fn $name(&self $(, $arg: $ty)*) -> Result<$out> {
                     let call = self.backing.store.$name($($arg),*);
@@ -122,8 +177,12 @@ impl Capture for SimStore {
     async fn changed(&self) {
         self.process.alive().await;
         if self.backing.runtime.is_some() {
-            // A real file is watched in real time; here somebody looks now and then.
-            self.process.sim.executor.sleep(Duration::from_millis(100)).await;
+            let table = &self.process.sim.table;
+            std::future::poll_fn(|context| match table.captured(&self.seen, context.waker()) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+            .await;
         } else {
             self.backing.store.changed().await;
         }
@@ -162,11 +221,10 @@ forward!(Links {
     Read links_of_local(pair: PairId, ids: &[LocalId]) -> Vec<Option<Link>>;
     Write lease(id: LinkId, now: Timestamp, until: Timestamp) -> Option<Taken>;
     Write end_leases(now: Timestamp) -> u64;
-    Commit commit(now: Timestamp, units: &[Unit]) -> Vec<UnitOutcome>;
     Read intents(link: LinkId, limit: usize) -> Vec<Intent>;
     Read creates_in_flight(pair: PairId, limit: usize) -> Vec<Intent>;
     Read draw(count: u32) -> Seq;
-});
+} commit);
 
 forward!(Keys {
     Read groups_of(pair: PairId, values: &[String]) -> Vec<Group>;

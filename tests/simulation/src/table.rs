@@ -8,7 +8,9 @@ use futures::FutureExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions};
 use std::future::Future;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -31,6 +33,12 @@ pub(crate) trait Table: Send + Sync {
     fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool;
     /// A store for one more process.
     fn store(&self) -> Backing;
+    /// What was captured since the last call was captured now.
+    fn stamp(&self, _at: Timestamp) {}
+    /// Waits until more is captured than was `seen`. Only for a store that would watch its file in real time.
+    fn captured(&self, _seen: &AtomicI64, _waker: &Waker) -> bool {
+        true
+    }
 }
 
 /// A store, and how a call of it is carried out within one step.
@@ -98,6 +106,9 @@ pub(crate) struct InSqlite {
     runtime: Arc<Runtime>,
     sql: Sql,
     user: Mutex<SqliteConnection>,
+    /// The last captured change whose time is that of the run: triggers know the real one only.
+    stamped: AtomicI64,
+    waiting: Mutex<Vec<Waker>>,
     _folder: TempDir,
 }
 
@@ -130,14 +141,27 @@ impl InSqlite {
                 Ok::<_, String>((sql, user))
             })
             .map_err(|error| format!("SQLite: {error}"))?;
-        Ok(Self { runtime: Arc::new(runtime), sql, user: Mutex::new(user), _folder: folder })
+        let (user, stamped, waiting) = (Mutex::new(user), AtomicI64::new(0), Mutex::default());
+        Ok(Self { runtime: Arc::new(runtime), sql, user, stamped, waiting, _folder: folder })
     }
 
     /// Carries statements out; how many rows the last changed, `None` if one is refused.
-    fn execute(&self, statements: &str) -> Option<u64> {
+    fn execute(&self, statements: &str, at: Timestamp) -> Option<u64> {
+        let done = self.run(statements);
+        self.stamp(at);
+        done
+    }
+
+    fn run(&self, statements: &str) -> Option<u64> {
         let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
         let done = sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&mut *user);
         self.runtime.block_on(done).ok().map(|done| done.rows_affected())
+    }
+
+    fn number(&self, question: &'static str) -> Option<i64> {
+        let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = sqlx::query_scalar::<_, Option<i64>>(question).fetch_one(&mut *user);
+        self.runtime.block_on(asked).ok().flatten()
     }
 }
 
@@ -156,50 +180,69 @@ impl Table for InSqlite {
         page.map(|page| page.rows).unwrap_or_default()
     }
 
-    fn insert(&self, fields: Record, _at: Timestamp) -> Option<LocalId> {
+    fn insert(&self, fields: Record, at: Timestamp) -> Option<LocalId> {
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let values: Vec<String> = fields.iter().map(|(_, value)| literal(value)).collect();
         let statement =
             format!("INSERT INTO customers ({}) VALUES ({})", names.join(", "), values.join(", "));
-        self.execute(&statement)?;
+        self.execute(&statement, at)?;
         let named = fields.get("id").map(|value| LocalId(value.to_text()));
-        named.or_else(|| {
-            let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
-            let last = sqlx::query_scalar::<_, i64>("SELECT max(id) FROM customers").fetch_one(&mut *user);
-            self.runtime.block_on(last).ok().map(|id| LocalId(id.to_string()))
-        })
+        named.or_else(|| self.number("SELECT max(id) FROM customers").map(|id| LocalId(id.to_string())))
     }
 
-    fn update(&self, id: &LocalId, fields: Record, _at: Timestamp) -> bool {
+    fn update(&self, id: &LocalId, fields: Record, at: Timestamp) -> bool {
         let sets: Vec<String> =
             fields.iter().map(|(name, value)| format!("{name} = {}", literal(value))).collect();
         let statement = format!("UPDATE customers SET {} WHERE id = {}", sets.join(", "), id.as_str());
-        self.execute(&statement).is_some_and(|changed| changed > 0)
+        self.execute(&statement, at).is_some_and(|changed| changed > 0)
     }
 
-    fn delete(&self, id: &LocalId, _at: Timestamp) -> bool {
-        self.execute(&format!("DELETE FROM customers WHERE id = {}", id.as_str()))
+    fn delete(&self, id: &LocalId, at: Timestamp) -> bool {
+        self.execute(&format!("DELETE FROM customers WHERE id = {}", id.as_str()), at)
             .is_some_and(|changed| changed > 0)
     }
 
-    fn rekey(&self, old: &LocalId, new: &LocalId, _at: Timestamp) -> bool {
+    fn rekey(&self, old: &LocalId, new: &LocalId, at: Timestamp) -> bool {
         let statement = format!("UPDATE customers SET id = {} WHERE id = {}", new.as_str(), old.as_str());
-        self.execute(&statement).is_some_and(|changed| changed > 0)
+        self.execute(&statement, at).is_some_and(|changed| changed > 0)
     }
 
-    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, _at: Timestamp) -> bool {
+    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool {
         let (a, b, spare) = (a.as_str(), b.as_str(), spare.as_str());
-        let done = self.execute(&format!(
+        let swap = format!(
             "BEGIN IMMEDIATE; UPDATE customers SET id = {spare} WHERE id = {a}; UPDATE customers SET id = {a} WHERE id = {b};
              UPDATE customers SET id = {b} WHERE id = {spare}; COMMIT"
-        ));
+        );
+        let done = self.execute(&swap, at);
         if done.is_none() {
-            self.execute("ROLLBACK");
+            self.run("ROLLBACK");
         }
         done.is_some()
     }
 
     fn store(&self) -> Backing {
         Backing { store: Arc::new(self.sql.clone()), runtime: Some(self.runtime.clone()) }
+    }
+
+    fn stamp(&self, at: Timestamp) {
+        let Some(last) = self.number("SELECT max(id) FROM bothways_changes") else { return };
+        let stamped = self.stamped.swap(last, Ordering::Relaxed);
+        if stamped < last {
+            let at = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            self.run(&format!("UPDATE bothways_changes SET at = '{at}' WHERE id > {stamped}"));
+            let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+
+    fn captured(&self, seen: &AtomicI64, waker: &Waker) -> bool {
+        let stamped = self.stamped.load(Ordering::Relaxed);
+        if seen.swap(stamped, Ordering::Relaxed) != stamped {
+            return true;
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|other| !other.will_wake(waker));
+        waiting.push(waker.clone());
+        false
     }
 }

@@ -9,6 +9,11 @@ use serde_json::{Map, Value as Json, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Whether the name of this number is written in a way that a service may have its own mind about.
+pub(crate) fn is_a_proud_name(number: u64) -> bool {
+    number.is_multiple_of(7)
+}
+
 /// Both groups of users, and what they have thought of so far.
 pub(crate) struct Users {
     sim: Arc<Sim>,
@@ -41,6 +46,7 @@ impl Users {
         let number = self.number();
         match field {
             0 => format!("u{number}@example.com"),
+            1 if is_a_proud_name(number) => format!("N{number}"),
             field => format!("{}{number}", &FIELDS[field].0[..1]),
         }
     }

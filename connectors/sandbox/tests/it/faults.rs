@@ -118,7 +118,7 @@ fn answers_can_be_slow_cut_or_not_json_at_all() {
 #[test]
 fn the_remote_normalises_and_automates() {
     let mut c = Caller::new();
-    c.stripe.inject(Fault::always(Action::LowerCasesEmail));
+    c.stripe.inject(Fault::always(Action::LowerCases { field: "email".into() }));
     let field = "description".to_owned();
     c.stripe.inject(Fault::next(Action::Automation { field, value: json!("VIP") }).on(Post, "/v1/customers"));
     let made = c.post("/v1/customers", "email=Ann%40X.io&description=plain");
@@ -129,7 +129,7 @@ fn the_remote_normalises_and_automates() {
     assert_eq!(newest.json["data"][0]["request"]["id"], Value::Null);
     assert_eq!(newest.json["data"][0]["data"]["previous_attributes"], json!({"description": "plain"}));
     c.post(&format!("/v1/customers/{id}"), "email=ann%40x.io");
-    assert_eq!((c.stripe.fired()["lower_cases_email"], c.stripe.fired()["automation"]), (1, 1));
+    assert_eq!((c.stripe.fired()["lower_cases"], c.stripe.fired()["automation"]), (1, 1));
     assert_eq!(c.stripe.counts().effective_writes, 1);
 }
 

@@ -36,7 +36,7 @@ async fn p10_a_remote_that_lower_cases_is_written_once_and_passes_write_nothing(
     setup.mapping =
         setup.mapping.replace("email: { remote: $.email, normalize: [trim, lower] }", "email: $.email");
     let world = World::new(setup).await;
-    world.fault(Fault::always(Action::LowerCasesEmail));
+    world.fault(Fault::always(Action::LowerCases { field: "email".into() }));
     let row = world.insert(&[("email", "Ann@X.IO"), ("name", "Ann")]);
     world.settle().await;
     let link = world.link_of(&row).await;

@@ -3,8 +3,9 @@
 use super::Snapshot;
 use crate::ledger::{Ledger, cells_of_record, cells_of_row};
 use crate::plan::Plan;
-use bothways_model::Value;
-use bothways_store::{HistoryOp, Link, LinkState, ParkReason, Subject, Work};
+use bothways_model::{LocalRow, Value};
+use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
+use std::collections::BTreeMap;
 
 /// What is not in step and does not show why. Empty when the two sides have converged.
 pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
@@ -23,7 +24,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
     let stopped =
         (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some();
     for work in &snapshot.parked {
-        if work.due.is_some() {
+        if work.due.is_some() && work.held.is_none() {
             findings.push(format!("parked work about {:?} is due", work.subject));
         }
         let about_a_group = matches!(work.subject, Subject::Group(_));
@@ -31,6 +32,9 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
     }
     for link in snapshot.live_links() {
         findings.extend(judge.link(link).filter(|_| !(stopped && judge.is_half(link))));
+    }
+    if !stopped {
+        findings.extend(judge.counterparts());
     }
     for id in snapshot.rows.keys().filter(|_| !stopped) {
         if !snapshot.live_links().any(|link| link.local_id.as_ref().is_some_and(|local| local.0 == *id)) {
@@ -74,9 +78,9 @@ impl Judge<'_> {
         !(row && record)
     }
 
-    /// Whether a limit holds the link's work back.
+    /// Whether a brake withholds the delete of one of the link's sides.
     fn is_held(&self, link: &Link) -> bool {
-        self.snapshot.held_links.contains(&link.id)
+        self.snapshot.is_withheld(link.id, BrakeKind::Deletes)
     }
 
     fn link(&self, link: &Link) -> Option<String> {
@@ -89,6 +93,10 @@ impl Judge<'_> {
             format!("link {} (row {local}, record {remote}, {})", link.id, link.state.as_str())
         };
         match (link.state, row, record) {
+            // The row's id is another person's, and the delete of the one before is held back.
+            (LinkState::Linked, Some(row), Some(_)) if self.is_held(link) && self.is_anothers(link, row) => {
+                None
+            }
             (LinkState::Linked, Some(_), Some(_)) => {
                 self.fields(link).map(|why| format!("{}: {why}", named()))
             }
@@ -103,6 +111,12 @@ impl Judge<'_> {
         }
     }
 
+    /// Whether a row is not the one that the link was made for.
+    fn is_anothers(&self, link: &Link, row: &LocalRow) -> bool {
+        let entity = self.ledger.rows.get(row.id.as_str()).map(|thing| thing.entity);
+        entity.is_some_and(|entity| !self.ledger.rows_of(link.id).contains(&entity))
+    }
+
     /// The first field of a link that is not in step and does not show why.
     fn fields(&self, link: &Link) -> Option<String> {
         let row = self.snapshot.rows.get(link.local_id.as_ref()?.as_str())?;
@@ -112,6 +126,11 @@ impl Judge<'_> {
             let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
             let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
             if field.same(&local, &remote) {
+                continue;
+            }
+            let held = self.snapshot.is_blanking_withheld(link.id, &field.label)
+                || self.snapshot.is_withheld(link.id, BrakeKind::Updates);
+            if held {
                 continue;
             }
             let conflict = link.body.conflicts.get(&field.label);
@@ -189,6 +208,34 @@ impl Judge<'_> {
         }
     }
 
+    /// Rows and records without a link of which one on each side has the same match value: they are the same, whatever the mapping says
+    /// about creating them.
+    fn counterparts(&self) -> Vec<String> {
+        let mut groups: BTreeMap<String, [Vec<(&str, bool)>; 2]> = BTreeMap::new();
+        let rows = self.snapshot.rows.iter().map(|(id, row)| {
+            let linked = |link: &Link| link.local_id.as_ref().is_some_and(|local| local.0 == *id);
+            (0, id, cells_of_row(row), self.snapshot.links.iter().any(linked))
+        });
+        let records = self.snapshot.records.iter().map(|(id, record)| {
+            let linked = |link: &Link| link.remote_id.as_ref().is_some_and(|remote| remote.0 == *id);
+            (1, id, cells_of_record(record), self.snapshot.links.iter().any(linked))
+        });
+        for (side, id, cells, linked) in rows.chain(records) {
+            let email = cells[0].as_ref().map(|email| email.trim().to_lowercase()).unwrap_or_default();
+            if !email.is_empty() {
+                groups.entry(email).or_default()[side].push((id, linked));
+            }
+        }
+        let same =
+            |(email, sides): (&String, &[Vec<(&str, bool)>; 2])| match sides.each_ref().map(Vec::as_slice) {
+                [[(row, false)], [(record, false)]] if !self.group_is_parked(Some(email)) => {
+                    Some(format!("row {row} and record {record} are the same ({email}) and have no link"))
+                }
+                _ => None,
+            };
+        groups.iter().filter_map(same).collect()
+    }
+
     fn group_is_parked(&self, email: Option<&String>) -> bool {
         let Some(email) = email else { return false };
         let email = email.trim().to_lowercase();
@@ -203,14 +250,21 @@ impl Judge<'_> {
         let email = cells_of_row(row)[0].clone();
         let parked =
             self.snapshot.parked.iter().any(|w| matches!(&w.subject, Subject::Local(local) if local.0 == id));
-        let closed =
-            self.snapshot.links.iter().any(|link| {
-                !link.state.is_live() && link.local_id.as_ref().is_some_and(|local| local.0 == id)
-            });
-        if parked || closed || self.group_is_parked(email.as_ref()) || self.plan.create_record == "ignore" {
+        let entity = self.ledger.rows.get(id).map(|thing| thing.entity);
+        let closed = self.snapshot.links.iter().any(|link| {
+            !link.state.is_live()
+                && link.local_id.as_ref().is_some_and(|local| local.0 == id)
+                && entity.is_some_and(|entity| self.ledger.rows_of(link.id).contains(&entity))
+        });
+        let held = self.snapshot.is_create_withheld(id);
+        if parked
+            || closed
+            || held
+            || self.group_is_parked(email.as_ref())
+            || self.plan.create_record == "ignore"
+        {
             return None;
         }
-        let entity = self.ledger.rows.get(id).map(|thing| thing.entity);
         Some(format!("row {id} (entity {entity:?}, email {email:?}) has no link and nothing says why"))
     }
 

@@ -18,14 +18,15 @@ use crate::sim::Sim;
 use bothways_mapping::Mapping;
 use bothways_model::{LinkId, LocalRow, PairId};
 use bothways_store::{
-    HistoryFilter, HistoryRow, Intent, Link, LinkFilter, Pair, PairCounts, ParkedFilter, Subject, Work,
+    BrakeKind, BrakeName, ChargeKey, HistoryFilter, HistoryRow, Intent, Link, LinkFilter, Pair, PairCounts,
+    ParkedFilter, Subject, Withheld, Work, WorkId,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What work says that is held back for a moment only.
-const PASSING: [&str; 2] = ["a delete waits for earlier changes", "paused"];
+/// What work says that a brake holds back.
+const BY_A_BRAKE: &str = "withheld by the brake";
 
 /// Both sides and everything stored, as they are at one moment.
 pub(crate) struct Snapshot {
@@ -37,9 +38,9 @@ pub(crate) struct Snapshot {
     pub(crate) counts: PairCounts,
     pub(crate) pair: Option<Pair>,
     pub(crate) history: Vec<HistoryRow>,
-    /// Links whose work a limit holds back.
-    pub(crate) held_links: BTreeSet<LinkId>,
-    /// How much work that is.
+    /// What brakes withhold, and nobody has approved.
+    pub(crate) withheld: Vec<(BrakeName, Withheld)>,
+    /// How much work waits for that.
     pub(crate) held_work: u64,
 }
 
@@ -51,6 +52,7 @@ impl Snapshot {
     pub(crate) fn take(sim: &Sim, mapping: &Arc<Mapping>, with_history: bool) -> Result<Self, String> {
         let backing = sim.table.store();
         let store = backing.store.clone();
+        let now = sim.machine_time();
         let read = async {
             let pair = store.pairs().await?.into_iter().next();
             let id = pair.as_ref().map_or(PairId(0), |pair| pair.id);
@@ -61,20 +63,26 @@ impl Snapshot {
                 true => store.history(&HistoryFilter::default(), None, 1_000_000).await?,
                 false => Vec::new(),
             };
-            let mut held = BTreeSet::new();
-            let mut held_work = 0;
-            for link in links.iter().filter(|link| counts.held > 0 && link.state.is_live()) {
-                let work = store.work_of(link.pair, link.local_id.as_ref(), link.remote_id.as_ref()).await?;
-                let by_a_brake = |held: &String| !PASSING.contains(&held.as_str());
-                let count = work.iter().filter(|work| work.held.as_ref().is_some_and(by_a_brake)).count();
-                if count > 0 {
-                    held.insert(link.id);
-                    held_work += count as u64;
-                }
+            let mut withheld = Vec::new();
+            for brake in store.brakes(now).await? {
+                let some = store.withheld(brake.id, None, 10_000).await?;
+                let open = some.into_iter().filter(|one| one.approved_until.is_none_or(|until| until <= now));
+                withheld.extend(open.map(|one| (brake.name.clone(), one)));
             }
-            Ok::<_, bothways_store::StoreError>((pair, links, parked, counts, history, held, held_work))
+            let mut held_work = BTreeSet::new();
+            for (_, one) in withheld.iter().filter(|_| counts.held > 0) {
+                let row = match &one.key {
+                    ChargeKey::Row(row) => Some(row),
+                    _ => one.local_id.as_ref(),
+                };
+                let work = store.work_of(id, row, one.remote_id.as_ref()).await?;
+                let held = |work: &&Work| work.held.as_ref().is_some_and(|held| held.starts_with(BY_A_BRAKE));
+                held_work.extend(work.iter().filter(held).map(|work| work.id));
+            }
+            let held_work = held_work.len() as u64;
+            Ok::<_, bothways_store::StoreError>((pair, links, parked, counts, history, withheld, held_work))
         };
-        let (pair, links, parked, counts, history, held_links, held_work) = backing
+        let (pair, links, parked, counts, history, withheld, held_work) = backing
             .run(read)
             .ok_or_else(|| "the store waits".to_owned())?
             .map_err(|error| format!("the store cannot be read: {error}"))?;
@@ -91,7 +99,7 @@ impl Snapshot {
             counts,
             pair,
             history,
-            held_links,
+            withheld,
             held_work,
         })
     }
@@ -102,17 +110,37 @@ impl Snapshot {
         backing.run(backing.store.intents(link.id, 1000)).and_then(Result::ok).unwrap_or_default()
     }
 
-    /// Every local id that a link is known to have had. A link moves with its row's key, and history says where it was.
-    pub(crate) fn ids_of(&self, link: &Link) -> BTreeSet<String> {
-        let now = [&link.local_id, &link.body.former_local].into_iter().flatten();
-        let then = self.history.iter().filter(|h| h.entry.link == Some(link.id));
-        now.chain(then.filter_map(|h| h.entry.local_id.as_ref())).map(|id| id.0.clone()).collect()
+    /// All work there is, for whoever reads the story.
+    pub(crate) fn all_work(sim: &Sim) -> Vec<Work> {
+        const MANY: i64 = 10_000;
+        let backing = sim.table.store();
+        let work = |id| backing.run(backing.store.work(WorkId(id))).and_then(Result::ok).flatten();
+        (1..MANY).filter_map(work).collect()
     }
 
     /// Groups of which a person has to choose.
     pub(crate) fn parked_groups(&self) -> BTreeSet<Subject> {
         let subjects = self.parked.iter().map(|work| &work.subject);
         subjects.filter(|subject| matches!(subject, Subject::Group(_))).cloned().collect()
+    }
+
+    /// Whether a brake withholds this kind of thing from a link.
+    pub(crate) fn is_withheld(&self, link: LinkId, kind: BrakeKind) -> bool {
+        self.withheld.iter().any(|(brake, one)| brake.kind == kind && one.key == ChargeKey::Link(link))
+    }
+
+    /// Whether a brake withholds the blanking of this field of a link, on either side.
+    pub(crate) fn is_blanking_withheld(&self, link: LinkId, label: &str) -> bool {
+        self.withheld.iter().any(|(brake, one)| {
+            brake.kind == BrakeKind::Blanking
+                && one.key == ChargeKey::Link(link)
+                && brake.part.split_once('/').is_some_and(|(_, field)| field == label)
+        })
+    }
+
+    /// Whether a brake withholds the creation of a row's record.
+    pub(crate) fn is_create_withheld(&self, row: &str) -> bool {
+        self.withheld.iter().any(|(_, one)| matches!(&one.key, ChargeKey::Row(id) if id.as_str() == row))
     }
 
     pub(crate) fn live_links(&self) -> impl Iterator<Item = &Link> {

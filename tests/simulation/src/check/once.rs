@@ -1,7 +1,7 @@
 //! One record per row (invariant 5): links are a bijection, and nothing was made twice.
 
 use super::Snapshot;
-use crate::ledger::{Ledger, Who};
+use crate::ledger::Ledger;
 use std::collections::BTreeMap;
 
 /// What there is more than once.
@@ -34,8 +34,6 @@ pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
     }
     // One live record of ours for each row that lives.
     let mut made: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
-    // A closed link names the id that its row had then; where keys move about, that says little.
-    let keys_moved = ledger.rekeys > 0;
     for (id, thing) in ledger.records.iter().filter(|(_, thing)| thing.born_by.is_engine()) {
         let Some(link) =
             thing.stamp.as_ref().and_then(|stamp| snapshot.links.iter().find(|l| l.id.to_string() == *stamp))
@@ -43,12 +41,8 @@ pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
             findings.push(format!("record {id} was created for a link that nobody knows"));
             continue;
         };
-        let local = link.local_id.as_ref().or(link.body.former_local.as_ref());
-        let row = local
-            .and_then(|local| ledger.rows.get(local.as_str()))
-            .filter(|row| !keys_moved && row.born_seq < thing.born_seq);
-        if let Some(row) = row {
-            made.entry(row.entity).or_default().push(id);
+        for row in ledger.claimed_by(link.id).filter(|row| ledger.row(*row).is_some()) {
+            made.entry(row).or_default().push(id);
         }
     }
     for (row, ids) in made.iter().filter(|(_, ids)| ids.len() > 1) {
@@ -61,14 +55,18 @@ pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
 
 /// Rows that engines made of one record which still lives.
 fn rows_made_twice(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
-    let mut made: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut made: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for link in &snapshot.links {
-        let (Some(local), Some(remote)) = (&link.local_id, &link.remote_id) else { continue };
-        let row = ledger.rows.get(local.as_str()).filter(|row| matches!(row.born_by, Who::Engine(_)));
-        if row.is_some() && ledger.records.contains_key(remote.as_str()) {
-            made.entry(remote.as_str()).or_default().push(local.as_str());
-        }
+        let Some(remote) = link.remote_id.as_ref().filter(|id| ledger.records.contains_key(id.as_str()))
+        else {
+            continue;
+        };
+        let of_engines = |row: &u64| ledger.row(*row).is_some_and(|row| row.born_by.is_engine());
+        let rows = ledger.claimed_by(link.id).filter(of_engines).map(|row| row.to_string());
+        made.entry(remote.as_str()).or_default().extend(rows);
     }
     let twice = made.into_iter().filter(|(_, rows)| rows.len() > 1);
-    twice.map(|(record, rows)| format!("rows {} were all made of record {record}", rows.join(", "))).collect()
+    twice
+        .map(|(record, rows)| format!("rows (entities {}) were all made of record {record}", rows.join(", ")))
+        .collect()
 }

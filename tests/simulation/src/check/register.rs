@@ -39,17 +39,18 @@ fn alike(field: usize, a: Option<&str>, b: Option<&str>) -> bool {
     }
 }
 
+/// Whether a value is another, as a service stores it that has its own mind about spelling.
+fn arrived(field: usize, sent: Option<&str>, stored: Option<&str>) -> bool {
+    alike(field, sent, stored) || (field == 1 && sent.map(str::to_lowercase) == stored.map(str::to_lowercase))
+}
+
 impl<'j> Judge<'j> {
     fn new(plan: &'j Plan, snapshot: &'j Snapshot, ledger: &'j Ledger) -> Self {
         let mut groups = Groups::default();
         let mut of_link = BTreeMap::new();
         for link in &snapshot.links {
             let remote = link.remote_id.as_ref().map(|id| (Side::Remote, id.0.clone()));
-            let ids = snapshot.ids_of(link);
-            let holders = ids
-                .iter()
-                .flat_map(|id| ledger.holders.get(id).into_iter().flatten())
-                .map(|entity| (Side::Local, entity.to_string()));
+            let rows = ledger.rows_of(link.id).into_iter().map(|row| (Side::Local, row.to_string()));
             // What was created for it, although nobody could tell it so.
             let stamp = link.id.to_string();
             let made = ledger.records.iter();
@@ -60,7 +61,7 @@ impl<'j> Judge<'j> {
                 .map(|gone| (&gone.id, &gone.thing));
             let made = made.chain(lost).filter(|(_, thing)| thing.stamp.as_ref() == Some(&stamp));
             let made = made.map(|(id, _)| (Side::Remote, id.clone()));
-            let nodes: Vec<Node> = holders.chain(remote).chain(made).collect();
+            let nodes: Vec<Node> = rows.chain(remote).chain(made).collect();
             for pair in nodes.windows(2) {
                 groups.join(&pair[0], &pair[1]);
             }
@@ -185,9 +186,11 @@ impl<'j> Judge<'j> {
         {
             return Some("an older value came back");
         }
-        let reached = there
-            .iter()
-            .any(|o| alike(field, o.after.as_deref(), value) && written_there.is_none_or(|w| o.seq < w.seq));
+        let delivered = self.was_delivered(component, field, value);
+        let reached = delivered
+            || there.iter().any(|o| {
+                arrived(field, value, o.after.as_deref()) && written_there.is_none_or(|w| o.seq < w.seq)
+            });
         // Superseded by a later write of its own side (invariant 2).
         let superseded = self
             .family(component, field)
@@ -196,6 +199,12 @@ impl<'j> Judge<'j> {
             return None;
         }
         Some("a user's value was lost and history does not name it")
+    }
+
+    /// Whether a value arrived in a record of this component, though it was replaced before anybody saw it.
+    fn was_delivered(&self, component: Option<usize>, field: usize, value: Option<&str>) -> bool {
+        let tied = |id: &str| self.component.get(&(Side::Remote, id.to_owned())).copied() == component;
+        component.is_some() && value.is_some_and(|value| self.ledger.was_delivered(field, value, tied))
     }
 
     /// Whether history names this value as one that was there before.
@@ -232,11 +241,12 @@ impl<'j> Judge<'j> {
                 continue;
             }
             let component = self.component_of(written);
+            let delivered = self.was_delivered(component, field, written.after.as_deref());
             let reached = self
                 .family(component, field)
-                .any(|o| o.side != gone.side && alike(field, o.after.as_deref(), written.after.as_deref()));
+                .any(|o| o.side != gone.side && arrived(field, written.after.as_deref(), o.after.as_deref()));
             let was_null = written.after.is_none();
-            if !reached && !was_null {
+            if !reached && !delivered && !was_null {
                 findings.push(format!(
                     "update_wins: {} {} was deleted at {:.3} with {} = {:?}, which the other side never had",
                     gone.side.as_str(),
