@@ -1,6 +1,6 @@
 //! Adoption: an unlinked row and an unlinked record that are one, by their match values or by name (rule 27).
 
-use crate::apply::{Scene, entry, settle};
+use crate::apply::{Scene, again, entry, settle};
 use crate::create::new_link;
 use crate::look::{Ended, Look};
 use crate::{ConnectionState, Purpose, read};
@@ -89,7 +89,7 @@ impl Look {
                     unit.work = self.park(ParkReason::Duplicate, why, "remote-id-taken");
                     return Ok(Some(unit));
                 }
-                self.adopt(row.clone(), observed).await.map(Some)
+                Ok(Some(self.adoption_of(row, &observed, false)))
             }
             Outcome::Failed(failure) => Err(self.failed(&failure).await),
             _ => {
@@ -105,21 +105,30 @@ impl Look {
     pub(crate) async fn adopt(&mut self, row: LocalRow, observed: Observed) -> Result<Unit, Ended> {
         let holder =
             self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&observed.id)).await;
-        if matches!(&holder, Ok(links) if links.iter().flatten().any(|l| l.state.is_live())) {
-            // Somebody linked it meanwhile: linked candidates count (rule 27).
+        // A create of ours made it, even if its answer never came (rule 25).
+        let made_for = self.link_of_stamp(&observed).await?;
+        if made_for.is_some() || matches!(&holder, Ok(links) if links.iter().flatten().next().is_some()) {
+            // It has a link, perhaps since a moment ago, or had one: linked candidates count (rule 27).
             let mapping = &self.pair.mapping;
             let value = mapping.match_key(&mapping.read_local(&row.fields)).unwrap_or_default();
             let group =
                 self.group(self.key(Side::Remote, observed.id.as_str(), Some(value.clone())), &value).await?;
-            return self.ambiguous(&group, &value).await;
+            let mut unit = self.ambiguous(&group, &value).await?;
+            unit.signals.extend(made_for.iter().flat_map(|link| again(link, true)));
+            return Ok(unit);
         }
-        let seen = read::remote(&self.pair, &observed);
+        Ok(self.adoption_of(&row, &observed, true))
+    }
+
+    /// `only_new`: not if one of them had a link before. Where the row names its record nobody else is meant.
+    fn adoption_of(&self, row: &LocalRow, observed: &Observed, only_new: bool) -> Unit {
+        let seen = read::remote(&self.pair, observed);
         let account = self.engine.connection_state(&self.pair.connection);
         let id = LinkId(self.engine.ports.random.uuid(self.now));
-        let mut unit =
-            adoption(self.scene(&seen), &self.pair, &account, id, self.taken.token, &row, &observed);
+        let mut unit = adoption(self.scene(&seen), &self.pair, &account, id, self.taken.token, row, observed);
+        unit.only_new = only_new;
         unit.work = self.done();
-        Ok(unit)
+        unit
     }
 
     pub(crate) async fn adopt_row(&mut self, id: LocalId, observed: Observed) -> Result<Unit, Ended> {
@@ -185,6 +194,7 @@ pub(crate) fn adoption(
     link.local_id = Some(row.id.clone());
     link.remote_id = Some(observed.id.clone());
     let mut unit = Unit::new(Guard::Claim(Box::new(link.clone())));
+    unit.only_new = true;
     let why = "the match fields are equal and unique".to_owned();
     unit.history.push(entry(
         &link,

@@ -6,9 +6,10 @@
 use crate::ConnectionState;
 use crate::adopt::ambiguous_entry;
 use crate::apply::{entry, settle};
+use crate::contact::is_awaited;
 use crate::decide::local_value;
 use crate::look::{Ended, Look};
-use crate::push::{Sent, close, key_of};
+use crate::push::{Sent, altered_history, close, key_of};
 use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
@@ -323,19 +324,27 @@ impl Look {
         }
     }
 
-    /// A record that carries the stamp of a link of ours belongs to that link (rules 25, 26).
-    async fn stamped(&self, observed: &Observed) -> Result<Option<Unit>, Ended> {
+    /// The link of ours whose stamp a record carries; a stamp we do not know is somebody else's (rule 22).
+    pub(crate) async fn link_of_stamp(&self, observed: &Observed) -> Result<Option<Link>, Ended> {
         let Some(stamp) = self.pair.mapping.stamp_of(&observed.body).and_then(|s| s.parse::<LinkId>().ok())
         else {
             return Ok(None);
         };
-        let link = match self.engine.store.link(stamp).await {
-            Ok(link) => link,
-            Err(error) => return Err(self.store_trouble(&error)),
-        };
-        let Some(link) = link.filter(|l| l.pair == self.pair.id) else { return Ok(None) };
+        match self.engine.store.link(stamp).await {
+            Ok(link) => Ok(link.filter(|link| link.pair == self.pair.id)),
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    /// A record that carries the stamp of a link of ours belongs to that link (rules 25, 26).
+    async fn stamped(&self, observed: &Observed) -> Result<Option<Unit>, Ended> {
+        let Some(link) = self.link_of_stamp(observed).await? else { return Ok(None) };
         let mut unit = self.nothing();
         match (&link.remote_id, &link.local_id) {
+            // Its create was given up, and the row gone, before it arrived.
+            (None, None) if !link.state.is_live() && link.body.former_local.is_some() => {
+                return self.take_orphan(link, observed).await.map(Some);
+            }
             // It was linked between the take and this look: what was just seen belongs to a look under its lease.
             (Some(same), _) if *same == observed.id && link.state.is_live() => {
                 unit.signals.extend(crate::apply::again(&link, true));
@@ -367,16 +376,7 @@ impl Look {
             Ok(intents) => intents,
             Err(error) => return Err(self.store_trouble(&error)),
         };
-        Ok(intents.iter().any(|intent| {
-            !intent.fields.is_empty()
-                && intent.fields.iter().all(|sent| {
-                    let field = self.pair.mapping.field(&sent.field);
-                    fields
-                        .get(&sent.field)
-                        .zip(field)
-                        .is_some_and(|(value, field)| field.same(value, &sent.sent))
-                })
-        }))
+        Ok(intents.iter().any(|intent| is_awaited(&self.pair.mapping, intent, fields)))
     }
 
     /// Creates the remote record of a row: claim (if the link is new) and intent in one commit, then the call.
@@ -425,6 +425,7 @@ impl Look {
         let intent = self.intent(&link, WriteKind::Create, None, &prepared, sent.clone(), key);
         link.body.created_by_us = true;
         let mut open = if claim { Unit::new(Guard::Claim(Box::new(link.clone()))) } else { self.unit() };
+        open.only_new = claim;
         if claim {
             // The claim re-checks: nothing is sent for a row that went or changed meanwhile (rule 27).
             let expect: Record = mapping
@@ -490,6 +491,8 @@ impl Look {
         created_bases(&mut link, sent, seen.as_ref().map(|s| &s.fields));
         unit.intents.push(close(link.id, number, IntentState::Confirmed, "created"));
         unit.history.push(created_history(&link, sent, "a new row"));
+        let shown = seen.as_ref().map(|seen| &seen.fields);
+        unit.history.extend(altered_history(&self.pair.mapping, &link, sent, shown));
         let value = seen.as_ref().and_then(|s| self.pair.mapping.match_key(&s.fields));
         unit.keys.push(self.key(Side::Remote, id.as_str(), value));
         unit.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Remote, id: id.0 });
@@ -540,6 +543,7 @@ pub(crate) fn insertion(
     let history =
         entry(&link, Side::Local, HistoryOp::Create, fields, vec![27], "a new remote record".into(), pass);
     let mut unit = Unit::new(Guard::Claim(Box::new(link.clone())));
+    unit.only_new = true;
     unit.lease = LeaseAction::Release;
     unit.keys.push(KeyWrite::Linked { pair: pair.id, side: Side::Remote, id: observed.id.0.clone() });
     unit.settle = Some(Arc::new(move |_, _| Settled {

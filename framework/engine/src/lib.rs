@@ -34,6 +34,7 @@ mod look;
 mod match_keys;
 mod mistakes;
 mod operations;
+mod orphan;
 mod pairs;
 mod pass;
 mod pauses;

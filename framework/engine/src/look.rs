@@ -96,7 +96,7 @@ impl Look {
             Ok(UnitOutcome::Withheld { charges }) => return charged.map(|unit| (unit, charges)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 let mut unit = self.unit();
-                unit.work = self.again_at(self.now, None, None, true);
+                unit.work = self.again_soon();
                 if let Err(error) = self.engine.commits.commit(unit).await {
                     tracing::error!(pair = %self.pair.id, error = %error, "could not requeue work");
                 }
@@ -143,6 +143,12 @@ impl Look {
             .iter()
             .map(|w| WorkWrite::Again { id: w.id, due, attempt: attempt.clone(), held: held.clone(), look })
             .collect()
+    }
+
+    /// What the look was about changed under it: once more in a moment, which is not an attempt.
+    pub(crate) fn again_soon(&self) -> Vec<WorkWrite> {
+        let due = self.engine.ports.clock.now() + chrono::TimeDelta::milliseconds(100);
+        self.again_at(due, None, None, true)
     }
 
     /// The work waits for a person. Only one row of a folded group is parked; the others are done.
@@ -305,10 +311,19 @@ impl Look {
         }
     }
 
-    /// A link that is over: a live row under a tombstone is shown as detached, everything else is ignored (rule 34).
+    /// A link that is over: a live row under a tombstone is shown as detached, everything else is ignored (rule 34). Where its row is
+    /// deleted, the row's id is free for another record (rule 30).
     fn closed(&self, mut link: Link) -> Unit {
         let mut unit = self.unit();
         unit.work = self.done();
+        if let (Some(GoneLocal::Deleted), reused) = self.local_side(&link)
+            && link.local_id.is_some()
+        {
+            link.body.former_local.clone_from(&link.local_id);
+            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Set(None) });
+            unit.signals.extend(self.next_of_id(reused));
+            return unit;
+        }
         let live = self.taken.row.as_ref().is_some_and(|row| row.deleted_at.is_none());
         if live && link.state == LinkState::Tombstone && link.local_id.is_some() {
             link.state = LinkState::Detached;
@@ -339,14 +354,14 @@ impl Look {
         Some(Signal { pair: self.pair.id, subject, look: true, not_before: None })
     }
 
-    /// A row that came back after a captured delete is the same record only if its match fields (without match: all outgoing
-    /// fields) still equal the local base (rule 30).
+    /// A row that came back after a captured delete is the same record only if its match fields (without a match value: all outgoing
+    /// fields) still equal the local base (rule 30). Blank match values never match.
     fn is_same_record(&self, link: &Link, row: &LocalRow) -> bool {
         if planted::is(Bug::ReusedIdTakenForSame) || planted::is(Bug::DeleteThoughRowIsBack) {
             return planted::is(Bug::ReusedIdTakenForSame);
         }
         let mapping = &self.pair.mapping;
-        let by_match = !mapping.identity.matching.is_empty();
+        let by_match = mapping.match_key(&mapping.read_local(&row.fields)).is_some();
         mapping
             .fields
             .iter()

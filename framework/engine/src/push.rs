@@ -9,14 +9,14 @@ use crate::mistakes;
 use crate::read::{self, Seen};
 use crate::{Purpose, SendError, flap};
 use bothways_connector::{FieldWrites, Operation, Outcome, StoredRequest, WriteKind};
-use bothways_mapping::Field;
+use bothways_mapping::{Field, Mapping};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{
-    ErrorClass, Failure, Idempotency, LinkId, LocalRow, Observed, PairId, RemoteId, Timestamp, Value,
+    ErrorClass, Failure, Idempotency, LinkId, LocalRow, Observed, PairId, Record, RemoteId, Timestamp, Value,
 };
 use bothways_store::{
-    BrakeKind, FieldBase, FieldChange, HistoryOp, Intent, IntentState, IntentWrite, Judged, LateEcho,
-    LeaseAction, Link, LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
+    BrakeKind, FieldBase, FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, Judged,
+    LateEcho, LeaseAction, Link, LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
@@ -371,7 +371,7 @@ impl Look {
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 // The lease goes with it, so that the next look need not wait for its end.
                 let mut unit = self.unit();
-                unit.work = self.again_at(self.now, None, None, true);
+                unit.work = self.again_soon();
                 Err(Box::new(unit))
             }
             // Stale: the final unit will be stale too, and change nothing.
@@ -464,6 +464,26 @@ fn sent_value(field: &Field, source: &bothways_model::Record, fallback: Option<&
 pub(crate) fn close(link: LinkId, number: u32, state: IntentState, outcome: &str) -> IntentWrite {
     let outcome: String = outcome.chars().take(300).collect();
     IntentWrite::Close { link, number, state, outcome }
+}
+
+/// The history entry of what the service stored otherwise than it was sent (rule 15); `None` if there is nothing of the kind.
+pub(crate) fn altered_history(
+    mapping: &Mapping,
+    link: &Link,
+    sent: &[SentField],
+    shown: Option<&Record>,
+) -> Option<History> {
+    let shown = shown?;
+    let altered: BTreeMap<String, FieldChange> = sent
+        .iter()
+        .filter_map(|sent| {
+            let (field, stored) = (mapping.field(&sent.field)?, shown.get(&sent.field)?);
+            let change = FieldChange { before: Some(sent.sent.clone()), after: Some(stored.clone()) };
+            (!field.same(stored, &sent.sent)).then(|| (sent.field.clone(), change))
+        })
+        .collect();
+    let why = "the service stored another value than was sent".to_owned();
+    (!altered.is_empty()).then(|| entry(link, Side::Remote, HistoryOp::Altered, altered, vec![15], why, None))
 }
 
 /// Values of an abandoned uncertain write that may still arrive (rule 24).

@@ -8,7 +8,7 @@ use crate::apply::{again, entry};
 use crate::calls::prepare;
 use crate::decide::{GoneLocal, local_value};
 use crate::look::{Ended, Look};
-use crate::push::{Sent, close, key_is_kept, late_echoes};
+use crate::push::{Sent, altered_history, close, key_is_kept, late_echoes};
 use crate::read;
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
@@ -108,10 +108,12 @@ impl Look {
         });
         if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
             return match self.replay(&link, &intent).await? {
-                Sent::Record(_) | Sent::Written(_) => {
-                    // Confirmed under its own key; the look that follows reads what it brought about.
-                    self.carried_out(link, &intent, None, "confirmed when sent again").await
+                // Confirmed under its own key; the look that follows reads what has become of it.
+                Sent::Record(observed) => {
+                    let shown = read::remote(&self.pair, &observed).fields;
+                    self.carried_out(link, &intent, Some(&shown), "confirmed when sent again").await
                 }
+                Sent::Written(_) => self.carried_out(link, &intent, None, "confirmed when sent again").await,
                 other => self.after_replay(link, &intent, other).await,
             };
         }
@@ -151,6 +153,7 @@ impl Look {
     ) -> Result<Link, Ended> {
         let mut unit = self.unit();
         unit.history.push(self.confirm_sent(&mut link, &intent.fields, shown, how));
+        unit.history.extend(altered_history(&self.pair.mapping, &link, &intent.fields, shown));
         unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, how));
         unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
         self.commit_and_go_on(unit).await
@@ -271,8 +274,8 @@ impl Look {
             let value = field.and_then(|field| local_value(field, &row.fields));
             field.zip(value).is_some_and(|(field, value)| mapping.same(field, value, &sent.local))
         };
-        let mut told =
-            create.fields.iter().filter(|sent| matching.is_empty() || matching.contains(&sent.field));
+        let by_match = mapping.match_key(&mapping.read_local(&row.fields)).is_some();
+        let mut told = create.fields.iter().filter(|sent| !by_match || matching.contains(&sent.field));
         self.deleted().is_some() && !told.all(same)
     }
 
@@ -412,6 +415,7 @@ impl Look {
         let mut unit = self.unit();
         unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, why));
         unit.history.push(crate::create::created_history(&link, &intent.fields, why));
+        unit.history.extend(altered_history(&self.pair.mapping, &link, &intent.fields, shown.as_ref()));
         unit.signals.extend(again(&link, true));
         unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
         self.commit_and_go_on(unit).await

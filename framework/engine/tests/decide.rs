@@ -142,7 +142,10 @@ fn after(case: &Case, action: &Action) -> Case {
 fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
     let action = of(mapping, LinkState::Linked, case);
     let context = format!("{winner} {direction} {case:?} -> {action:?}");
-    let Case { local, remote, base_local, base_remote } = case;
+    let Case { local, remote, .. } = case;
+    // Both sides were alike when a base was known, so that one says what the other was.
+    let base_local = &case.base_local.clone().or(case.base_remote.clone());
+    let base_remote = &case.base_remote.clone().or(case.base_local.clone());
     let known = base_local.is_some() && base_remote.is_some();
     let local_changed = known && local.is_some() && local != base_local;
     let remote_changed = known && remote.is_some() && remote != base_remote;
@@ -173,6 +176,9 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
     }
     if known && local.is_some() && remote.is_some() {
         match (local_changed, remote_changed, direction) {
+            (false, false, _) if case.base_local.is_some() != case.base_remote.is_some() => {
+                assert!(matches!(action, Action::None | Action::Agree), "{context}")
+            }
             (false, false, _) => assert_eq!(action, Action::None, "{context}"),
             (true, false, "both" | "out") if local != remote => assert_eq!(action, Action::Push, "{context}"),
             (false, true, "both" | "in") if local != remote => assert_eq!(action, Action::Pull, "{context}"),

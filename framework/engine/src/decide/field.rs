@@ -51,7 +51,10 @@ pub fn classify<'a>(
     let Four { local, remote, base_local, base_remote } = *four;
     let has = |value: Option<&Value>| value.is_some_and(|v| !v.is_null());
     let Some(local) = local else { return FieldState::Unseen };
-    let (Some(base_local), Some(base_remote)) = (base_local, base_remote) else {
+    let half = base_local.is_some() != base_remote.is_some();
+    // An answer that did not show what was sent leaves one base unknown: both sides were alike then, so the other says what it was.
+    let (Some(base_local), Some(base_remote)) = (base_local.or(base_remote), base_remote.or(base_local))
+    else {
         return match remote {
             Some(remote) if same(local, remote) => FieldState::Agree,
             // Below this line both sides are known or the remote one is absent, and they differ.
@@ -72,11 +75,12 @@ pub fn classify<'a>(
         };
     };
     match (local_changed, !same(remote, base_remote)) {
-        (false, false) => FieldState::InStep,
+        (false, false) if !half => FieldState::InStep,
         _ if same(local, remote) => FieldState::Agree,
         (true, false) => FieldState::LocalOnly,
         (_, true) if late.any(|value| same(value, remote)) => FieldState::LateEcho,
         (false, true) => FieldState::RemoteOnly,
         (true, true) => FieldState::Both { first_contact: false },
+        (false, false) => FieldState::InStep,
     }
 }

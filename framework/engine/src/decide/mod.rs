@@ -56,7 +56,7 @@ pub fn local_value<'a>(field: &Field, row: &'a Record) -> Option<&'a Value> {
 /// Whether any mapped field of the row differs from its known base, or has none (rule 38).
 pub fn local_changed(mapping: &Mapping, row: &Record, body: &LinkBody) -> bool {
     mapping.fields.iter().any(|field| {
-        let base = body.base.get(&field.label).and_then(|b| b.local.as_ref());
+        let base = body.base.get(&field.label).and_then(|b| b.local.as_ref().or(b.remote.as_ref()));
         match (local_value(field, row), base) {
             (Some(value), Some(base)) => !mapping.same(field, value, base),
             _ => true,
@@ -68,7 +68,7 @@ pub fn local_changed(mapping: &Mapping, row: &Record, body: &LinkBody) -> bool {
 /// unchanged here.
 pub fn remote_changed(mapping: &Mapping, record: &Record, body: &LinkBody) -> bool {
     mapping.fields.iter().any(|field| {
-        let base = body.base.get(&field.label).and_then(|b| b.remote.as_ref());
+        let base = body.base.get(&field.label).and_then(|b| b.remote.as_ref().or(b.local.as_ref()));
         match (record.get(&field.label), base) {
             (Some(value), Some(base)) => !mapping.same(field, value, base),
             (None, _) => false,

@@ -342,3 +342,48 @@ async fn p31_an_id_that_is_reused_while_its_create_is_uncertain_brings_the_old_r
     assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
     world.assert_in_step().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_an_uncertain_create_is_not_adopted_by_another_row_that_matches_it_by_now() {
+    let mut world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    let ann = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world
+        .until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1)
+        .await;
+    world.kill();
+    let id = bothways_model::RemoteId(world.customers()[0]["id"].as_str().unwrap().to_owned());
+    world.remote_update(&id, json!({ "email": "bob@example.com" }));
+    let bob = world.insert(&[("email", "bob@example.com"), ("name", "Bob")]);
+    // Bob is looked at long before Ann's lease is over.
+    world.restart().await;
+    world.settle().await;
+    assert_eq!(world.link_of(&ann).await.remote_id, Some(id));
+    assert!(world.links().await.iter().all(|link| link.local_id.as_ref() != Some(&bob)));
+    let parked = world.parked().await;
+    assert_eq!(parked.len(), 1, "{parked:#?}");
+    assert_eq!(parked[0].parked.as_ref().unwrap().reason, ParkReason::Ambiguous);
+    assert_eq!(world.local(&ann, "email").await.as_deref(), Some("bob@example.com"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn p31_a_create_that_arrives_after_it_was_given_up_does_not_leave_its_record_alone() {
+    let mut world = World::new(Setup::default()).await;
+    let late = Action::LateRequest { delay_ms: Some(600_000) };
+    world.fault(Fault::next(late).on(Method::Post, "/v1/customers"));
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world
+        .until("the late request", Duration::from_secs(60), async |w: &World| w.fired("late_request") == 1)
+        .await;
+    world.kill();
+    world.delete(&row);
+    world.restart().await;
+    world.settle().await;
+    assert!(world.customers().is_empty() && world.parked().await.is_empty());
+    world.until("the customer", Duration::from_secs(1200), async |w: &World| !w.customers().is_empty()).await;
+    world.settle().await;
+    let parked = world.parked().await;
+    assert_eq!(parked.len(), 1, "{parked:#?}");
+    assert_eq!(parked[0].parked.as_ref().unwrap().reason, ParkReason::Delete, "from_local: manual");
+    assert!(world.rows().await.is_empty(), "the row does not return");
+}

@@ -190,3 +190,17 @@ async fn p26_keys_that_are_swapped_or_reused_during_a_look_write_no_row_that_is_
         assert_eq!(world.remote(&of_a, "email").as_deref(), Some("a@example.com"));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn p25_two_people_without_a_match_value_are_not_the_same() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("name", "Ann")]);
+    world.settle().await;
+    let ann = world.link_of(&row).await.remote_id.unwrap();
+    world.delete(&row);
+    world.insert(&[("id", row.as_str()), ("name", "Bob")]);
+    world.settle().await;
+    assert_eq!(world.remote(&ann, "name").as_deref(), Some("Ann"), "Ann's record is not updated");
+    let bob = world.link_of(&row).await.remote_id.expect("Bob has a record of his own");
+    assert_eq!(world.remote(&bob, "name").as_deref(), Some("Bob"));
+}

@@ -229,3 +229,24 @@ async fn a_row_that_comes_back_while_its_delete_is_decided_is_not_deleted() {
     assert_eq!(world.link_of(&row).await.remote_id, Some(id));
     world.assert_in_step().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn p25_an_id_whose_link_was_closed_is_free_for_another_person() {
+    for policies in ["from_remote: unlink", "from_local: unlink"] {
+        let setup =
+            Setup::with(&format!("deletes: {{ {policies} }}\nsync: {{ feed: never, reconcile: never }}"));
+        let world = World::new(setup).await;
+        let (row, ann) = linked(&world).await;
+        if policies.contains("remote") {
+            world.remote_delete(&ann);
+            world.settle().await;
+            assert_eq!(world.link_of(&row).await.state, LinkState::Unlinked);
+        }
+        world.delete(&row);
+        world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+        world.settle().await;
+        let link = world.link_of(&row).await;
+        assert_eq!(link.state, LinkState::Linked, "{policies}");
+        assert_ne!(link.remote_id, Some(ann));
+    }
+}

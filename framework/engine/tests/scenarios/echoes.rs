@@ -3,7 +3,7 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_model::Method;
-use bothways_store::ParkReason;
+use bothways_store::{HistoryFilter, HistoryOp, Operator as _, ParkReason};
 use serde_json::json;
 use std::time::Duration;
 
@@ -159,4 +159,35 @@ async fn an_engine_write_is_no_change_of_its_own() {
     world.settle().await;
     world.assert_in_step().await;
     assert_eq!(world.writes(), 0, "an inbound create is never sent back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_shows_what_the_service_made_of_what_it_was_sent() {
+    for fault in [None, Some(Action::LostAnswer), Some(Action::LostRequest)] {
+        let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+        world.fault(Fault::always(Action::LowerCases { field: "name".into() }));
+        let lose =
+            |w: &World| fault.iter().for_each(|f| w.fault(Fault::next(f.clone()).on(Method::Post, "/v1")));
+        lose(&world);
+        let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+        world.settle().await;
+        let lost = fault == Some(Action::LostAnswer);
+        // Whether the service altered it or somebody else, nobody can tell where the answer was lost.
+        let kept = if lost { "ann" } else { "Ann" };
+        assert_eq!(world.local(&row, "name").await.as_deref(), Some(kept), "{fault:?}");
+        let altered = async |w: &World| {
+            let filter = HistoryFilter { op: Some(HistoryOp::Altered), ..HistoryFilter::default() };
+            w.store.history(&filter, None, 100).await.unwrap().len()
+        };
+        let created = altered(&world).await;
+        assert_eq!(created, usize::from(!lost), "{fault:?}");
+        lose(&world);
+        world.update(&row, &[("name", "Beth")]);
+        world.settle().await;
+        assert_eq!(
+            altered(&world).await,
+            created + usize::from(fault != Some(Action::LostAnswer)),
+            "{fault:?}"
+        );
+    }
 }

@@ -221,3 +221,22 @@ async fn a_lost_answer_is_resolved_field_by_field() {
     assert!(named("name", "Remote"), "what was overwritten unseen is named: {history:#?}");
     assert!(named("phone", "3") || world.local(&row, "phone").await.as_deref() == Some("3"), "{history:#?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_the_answer_to_our_write_did_not_show_is_no_first_contact() {
+    let setup = Setup::with("conflicts: { winner: remote }\nsync: { feed: never, reconcile: never }");
+    let world = World::new(setup).await;
+    world.fault(Fault::next(Action::HiddenField { field: "name".into() }).on(Method::Post, "/v1/customers"));
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world
+        .until("the customer", Duration::from_secs(10), async |w: &World| {
+            w.links().await.iter().any(|link| link.remote_id.is_some())
+        })
+        .await;
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    world.update(&row, &[("name", "Beth")]);
+    world.settle().await;
+    assert_eq!(world.local(&row, "name").await.as_deref(), Some("Beth"), "what we sent is not a remote edit");
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Beth"));
+    world.assert_in_step().await;
+}

@@ -1,0 +1,57 @@
+//! Records that a create of ours made after it was given up: a request may leave long after it was decided, when the machine sleeps
+//! in between (rule 41).
+
+use crate::apply::{again, entry};
+use crate::create::created_bases;
+use crate::look::{Ended, Look};
+use bothways_model::Observed;
+use bothways_store::{
+    FieldChange, Guard, HistoryOp, Intent, Link, LinkState, LinkWrite, LocalBinding, Side, Unit, UnitOutcome,
+};
+use chrono::TimeDelta;
+
+impl Look {
+    /// The record belongs to its link although that was closed, since its row was deleted before (rules 23, 25): the link is opened
+    /// again, and what becomes of the record is decided as if it had been there all along.
+    pub(crate) async fn take_orphan(&self, link: Link, observed: &Observed) -> Result<Unit, Ended> {
+        let store = &self.engine.store;
+        let now = self.engine.ports.clock.now();
+        let create = match store.intents(link.id, 100).await {
+            Ok(intents) => intents.into_iter().find(|intent| intent.kind == Intent::CREATE),
+            Err(error) => return Err(self.store_trouble(&error)),
+        };
+        let Some(create) = create else { return Ok(self.nothing()) };
+        let taken = match store.lease(link.id, now, now + TimeDelta::seconds(30)).await {
+            Ok(taken) => taken,
+            Err(error) => return Err(self.store_trouble(&error)),
+        };
+        let Some((token, mut link)) = taken.and_then(|taken| Some((taken.token, taken.link?))) else {
+            let mut unit = self.unit();
+            unit.work = self.again_soon();
+            return Err(Box::new(unit));
+        };
+        // What we know of it is what we sent; the rest is a remote change.
+        let sent = create.fields.iter().map(|field| (field.field.clone(), field.sent.clone())).collect();
+        created_bases(&mut link, &create.fields, Some(&sent));
+        link.remote_id = Some(observed.id.clone());
+        link.state = LinkState::Linked;
+        link.body.note = Some("created after its row was deleted".into());
+        let change =
+            |sent: &bothways_store::SentField| FieldChange { before: None, after: Some(sent.sent.clone()) };
+        let fields = create.fields.iter().map(|sent| (sent.field.clone(), change(sent))).collect();
+        let why = "an earlier create arrived after it was given up".to_owned();
+        let mut unit = Unit::new(Guard::Token { link: link.id, token });
+        unit.history.push(entry(&link, Side::Remote, HistoryOp::Create, fields, vec![23, 25], why, None));
+        unit.signals.extend(again(&link, true));
+        unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        match self.engine.commits.commit(unit).await {
+            Ok(UnitOutcome::Done { .. }) => Ok(self.nothing()),
+            Ok(_) => {
+                let mut unit = self.unit();
+                unit.work = self.again_soon();
+                Err(Box::new(unit))
+            }
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+}
