@@ -442,6 +442,7 @@ impl Look {
             }));
             open.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Local, id: row.id.0.clone() });
             open.charges.extend(self.create_charge(&row.id).await?);
+            open.work = self.deletes_before();
         } else {
             open.confirm = Some(LinkWrite { link: link.clone(), local: LocalBinding::Keep });
         }

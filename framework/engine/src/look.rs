@@ -130,6 +130,13 @@ impl Look {
             .collect()
     }
 
+    /// The captured deletes that are known when a link is claimed are those of whoever had the row's id before (rule 30).
+    pub(crate) fn deletes_before(&self) -> Vec<WorkWrite> {
+        let told = self.taken.work.iter().filter(|w| !w.facts.is_empty());
+        told.map(|w| WorkWrite::Dealt { id: w.id, facts: w.facts.iter().map(Fact::change).collect() })
+            .collect()
+    }
+
     /// The work is tried again at `due`.
     pub(crate) fn again_at(
         &self,

@@ -394,6 +394,10 @@ impl<'p> Pass<'p> {
             self.state.watermark = None;
             return self.enter(Stage::Remote { page: None }).await;
         }
+        if refused && on_the_way {
+            // Not from the refused page for ever: the next pass begins at the top.
+            self.engine.store.drop_cursor(&cursor_name(self.pair.id)).await?;
+        }
         self.engine.after_read_error(&self.pair, &error).await;
         Err(error.into())
     }

@@ -121,6 +121,13 @@ pub enum WorkWrite {
         /// Why.
         parked: Parked,
     },
+    /// Facts are dealt with; the work itself goes on as it is.
+    Dealt {
+        /// The row.
+        id: WorkId,
+        /// Their change numbers.
+        facts: Vec<i64>,
+    },
 }
 
 /// What happens to the lease at the end of the unit.

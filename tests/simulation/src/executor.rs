@@ -59,6 +59,8 @@ struct Inner {
     dead: BTreeSet<Pid>,
     /// Frozen until then, with the tasks that would have run.
     frozen: BTreeMap<Pid, (u64, Vec<Arc<TaskWaker>>)>,
+    /// When a process was last frozen, its end.
+    thawed: BTreeMap<Pid, u64>,
 }
 
 /// What one step did.
@@ -142,6 +144,17 @@ impl Executor {
     pub(crate) fn is_frozen(&self, pid: Pid) -> bool {
         let inner = lock(&self.inner);
         inner.frozen.get(&pid).is_some_and(|(until, _)| *until > inner.now)
+    }
+
+    /// When the process was last frozen, its end; 0 if it never was.
+    pub(crate) fn thawed_at(&self, pid: Pid) -> u64 {
+        lock(&self.inner).thawed.get(&pid).copied().unwrap_or(0)
+    }
+
+    /// Whether some process that is not dead is not scheduled now.
+    pub(crate) fn is_anyone_frozen(&self) -> bool {
+        let inner = lock(&self.inner);
+        inner.frozen.values().any(|(until, _)| *until > inner.now)
     }
 
     /// Frees what dead processes held. Their ports are dead by then, so nothing comes of any `Drop`.
@@ -236,7 +249,8 @@ impl Executor {
             let thawed: Vec<Pid> =
                 inner.frozen.iter().filter(|(_, (until, _))| *until <= now).map(|(pid, _)| *pid).collect();
             for pid in thawed {
-                if let Some((_, held)) = inner.frozen.remove(&pid) {
+                if let Some((until, held)) = inner.frozen.remove(&pid) {
+                    inner.thawed.insert(pid, until);
                     lock(&self.ready).extend(held.into_iter().map(|waker| (waker.id, waker)));
                 }
             }

@@ -76,6 +76,8 @@ pub(crate) struct Gone {
     pub(crate) id: String,
     pub(crate) thing: Thing,
     pub(crate) who: Who,
+    /// When the process that did it was last frozen, its end: what it had decided before may go out after (rule 41).
+    pub(crate) woke: u64,
 }
 
 /// Everything that happened.
@@ -207,6 +209,11 @@ impl Ledger {
         cells
     }
 
+    /// The process that made records go since `last` was frozen until then.
+    pub(crate) fn note_woken(&mut self, last: u64, woke: u64) {
+        self.gone.iter_mut().rev().take_while(|gone| gone.seq > last).for_each(|gone| gone.woke = woke);
+    }
+
     /// A form that the service took for this record.
     pub(crate) fn note_delivered(&mut self, id: &str, form: &str) {
         for (name, value) in form.split('&').filter_map(|pair| pair.split_once('=')) {
@@ -267,7 +274,7 @@ impl Ledger {
         for id in lost {
             if let Some(thing) = things.remove(&id) {
                 let seq = self.next();
-                self.gone.push(Gone { seq, at, side, id, thing, who });
+                self.gone.push(Gone { seq, at, side, id, thing, who, woke: 0 });
             }
         }
         for (id, (cells, stamp)) in now {

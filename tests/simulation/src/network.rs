@@ -145,6 +145,7 @@ fn serve(
         let mut ledger = sim.ledger();
         let last = ledger.last();
         ledger.observe_records(&records, Who::Engine(process.pid), at, seen);
+        ledger.note_woken(last, sim.executor.thawed_at(process.pid));
         if fault == Some(RequestFault::Automation) {
             // What an automation replaced at once has been there all the same.
             let made =

@@ -269,7 +269,9 @@ impl Run {
                 let stripe = self.sim.stripe();
                 (stripe.open_deliveries(), stripe.late_requests())
             };
-            if open.is_empty() && late == 0 && (asked > 1 || deliveries == 0) {
+            // Whoever is frozen has something to do yet when it wakes.
+            let awake = !self.sim.executor.is_anyone_frozen();
+            if open.is_empty() && late == 0 && awake && (asked > 1 || deliveries == 0) {
                 calm += 1;
                 if calm >= 3 && !self.approve_withheld() {
                     return true;

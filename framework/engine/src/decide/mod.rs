@@ -98,7 +98,10 @@ fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<T
                 .filter(|l| l.field == field.label && l.until > sight.now)
                 .map(|l| &l.value);
             let state = classify(&four, |a, b| mapping.same(field, a, b), late);
-            (four, state)
+            // It had a value when it was last seen, though bases are not known yet: absent is unknown (rule 17).
+            let seen = sight.body.conflicts.get(&field.label).and_then(|conflict| conflict.remote.as_ref());
+            let hidden = four.remote.is_none() && seen.is_some_and(|value| !value.is_null());
+            (four, if hidden { FieldState::Unseen } else { state })
         })
         .collect();
     let units = unit_conflicts(mapping, &states);

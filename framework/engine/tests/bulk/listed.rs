@@ -324,4 +324,15 @@ async fn a_refused_page_cursor_begins_the_walk_again() {
     assert_eq!(report.counts.restarts, 1);
     assert_eq!((report.counts.remote, report.counts.created), (3000, 3000), "{:?}", report.counts);
     assert_eq!(listed.world.rows().await.len(), 3000);
+    // Refused again and again, the pass fails; the next one does not go on from the refused page.
+    let refuse = |progress: &bothways_engine::PassProgress| {
+        if progress.counts.remote > 0 {
+            *listed.service.refuse.lock().unwrap() = Some(ErrorClass::Missing);
+        }
+    };
+    let failed = engine.pass(listed.world.pair(), PassOptions::default(), &refuse).await;
+    assert!(failed.is_err(), "{failed:?}");
+    *listed.service.refuse.lock().unwrap() = Some(ErrorClass::Missing);
+    let report = engine.pass(listed.world.pair(), PassOptions::default(), &|_| ()).await.unwrap();
+    assert_eq!(report.counts.remote, 3000);
 }

@@ -32,6 +32,23 @@ async fn one_404_is_no_delete() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hidden_field_in_conflict_at_first_contact_is_not_empty() {
+    let mut world = World::new(Setup::default()).await;
+    world.kill();
+    let id = world.remote_create(json!({ "email": "ann@example.com", "name": "Anna" }));
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.restart().await;
+    world.settle().await;
+    assert!(world.link_of(&row).await.body.conflicts.contains_key("name"), "manual is the default");
+    world.fault(Fault::next(Action::HiddenField { field: "name".into() }).on(Method::Get, "/v1/customers"));
+    world.update(&row, &[("name", "Annie")]);
+    world.settle().await;
+    assert_eq!(world.fired("hidden_field"), 1);
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Anna"), "nobody chose");
+    assert!(world.link_of(&row).await.body.conflicts.contains_key("name"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn p40_a_field_that_a_permission_hides_blanks_nothing_and_pauses_the_mapping() {
     let world = World::new(Setup::with(BOTH)).await;
     let (row, id) = linked(&world).await;

@@ -192,6 +192,26 @@ async fn p26_keys_that_are_swapped_or_reused_during_a_look_write_no_row_that_is_
 }
 
 #[tokio::test(start_paused = true)]
+async fn p25_a_delete_from_before_a_create_says_nothing_about_the_row_that_was_created() {
+    let setup = Setup::with("deletes: { from_local: delete, confirm: irreversible }");
+    let mut world = World::new(setup).await;
+    world.kill();
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.delete(&row);
+    world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    world.restart().await;
+    world
+        .until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1)
+        .await;
+    world.update(&row, &[("email", "rob@example.com")]);
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.stripe().counts().effective_creates, 1);
+    assert_eq!(world.customers().len(), 1, "{:#?}", world.customers());
+}
+
+#[tokio::test(start_paused = true)]
 async fn p25_two_people_without_a_match_value_are_not_the_same() {
     let world = World::new(Setup::default()).await;
     let row = world.insert(&[("name", "Ann")]);

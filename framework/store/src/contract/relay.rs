@@ -2,9 +2,9 @@
 
 use super::Bench;
 use super::kit::{
-    at, commit, customer, link_id, linked, local, pair, relay, remote, spec, take, take_one, text, unit,
+    at, commit, customer, done, link_id, linked, local, pair, relay, remote, spec, take, take_one, text, unit,
 };
-use crate::{Fact, KeyWrite, Side, Store, Subject, WorkWrite};
+use crate::{Fact, KeyWrite, LeaseAction, Side, Store, Subject, Work, WorkWrite};
 use bothways_model::{LocalId, PairId, Record};
 
 async fn insert(bench: &dyn Bench, name: &str) -> LocalId {
@@ -97,6 +97,30 @@ pub async fn facts_survive_signals(bench: &dyn Bench) {
     commit(store, finish).await;
     let left = store.work(work).await.unwrap().unwrap();
     assert_eq!((left.facts.len(), left.due), (0, Some(at(10))));
+}
+
+/// A fact can be dealt with while everything else of the work goes on.
+pub async fn facts_can_be_dealt_with_on_the_way(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let id = insert(bench, "ada").await;
+    linked(store, pair, 1, Some(&id), Some("cus_1")).await;
+    bench.delete("customers", &id).await;
+    relay(store, 0).await;
+    let taken = take_one(store, pair, 1).await;
+    let work = taken.work[0].id;
+    let before = store.work(work).await.unwrap().unwrap();
+    let facts = before.facts.iter().map(Fact::change).collect();
+    let mut part = unit(&taken);
+    part.lease = LeaseAction::Renew(at(100));
+    part.work = vec![WorkWrite::Dealt { id: work, facts }];
+    done(commit(store, part).await);
+    let after = store.work(work).await.unwrap().unwrap();
+    assert_eq!(after, Work { facts: Vec::new(), ..before });
+    let mut finish = unit(&taken);
+    finish.work = vec![WorkWrite::Done { id: work, generation: after.generation, facts: vec![] }];
+    done(commit(store, finish).await);
+    assert_eq!(store.work(work).await.unwrap(), None);
 }
 
 /// One key change: the link follows, and so does work under the old key.

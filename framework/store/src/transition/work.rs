@@ -131,6 +131,7 @@ impl WorkRow {
                 self.park(parked.clone());
                 self.work.due = newer.then_some(now);
             }
+            WorkWrite::Dealt { facts, .. } => self.work.facts.retain(|f| !facts.contains(&f.change())),
         }
         true
     }
@@ -190,7 +191,10 @@ impl WorkWrite {
     /// The row it is about.
     pub fn id(&self) -> WorkId {
         match self {
-            WorkWrite::Done { id, .. } | WorkWrite::Again { id, .. } | WorkWrite::Park { id, .. } => *id,
+            WorkWrite::Done { id, .. }
+            | WorkWrite::Again { id, .. }
+            | WorkWrite::Park { id, .. }
+            | WorkWrite::Dealt { id, .. } => *id,
         }
     }
 }

@@ -100,6 +100,8 @@ impl Judge<'_> {
             (LinkState::Linked, Some(_), Some(_)) => {
                 self.fields(link).map(|why| format!("{}: {why}", named()))
             }
+            // Nothing is left to wait for; a full pass tells where no event did.
+            (LinkState::Linked, None, None) => Some(format!("{}: both sides are gone", named())),
             // Beside a delete that waits for a person.
             (LinkState::Linked, _, _) if parked.is_some() || self.is_held(link) => None,
             (LinkState::Linked, _, _) => Some(format!("{}: a side is gone and nothing says so", named())),

@@ -237,7 +237,8 @@ impl<'j> Judge<'j> {
             }
             let Some(written) = self.by_seq.get(seq) else { continue };
             // The race between the look and the delete: a service without conditional deletes cannot rule it out.
-            if gone.side == Side::Remote && (self.plan.blind || written.at + 120_000_000 > gone.at) {
+            let raced = written.at + 120_000_000 > gone.at || gone.woke > written.at;
+            if gone.side == Side::Remote && (self.plan.blind || raced) {
                 continue;
             }
             let component = self.component_of(written);
