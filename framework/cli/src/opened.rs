@@ -7,6 +7,7 @@ use crate::engine_lock::EngineLock;
 use crate::environment::Variables;
 use crate::output::talk;
 use crate::ports::{TokioTasks, tokio_ports};
+use crate::scratch::InFiles;
 use crate::settings::Settings;
 use anyhow::bail;
 use bothways_diagnose::{Checked, summary};
@@ -149,6 +150,7 @@ impl Opened {
         let ports = tokio_ports(Arc::new(http_port(&connections)?), &tasks);
         let loaded = runnable(&project, &connections);
         let engine = Engine::open(store.clone(), queue, ports, &loaded, &catalogs(&project), pace).await?;
+        engine.set_scratches(Arc::new(InFiles));
         Ok(Self { operations: Operations::new(engine), store, connections, project, tasks, _lock: None })
     }
 
@@ -205,7 +207,7 @@ impl Opened {
     pub(crate) fn pairs(&self, mapping: Option<&str>) -> Result<Vec<Arc<PairRuntime>>, EngineError> {
         match mapping {
             Some(name) => Ok(vec![self.operations.pair(Some(name))?]),
-            None => Ok(self.engine().pairs().cloned().collect()),
+            None => Ok(self.engine().pairs().collect()),
         }
     }
 

@@ -56,7 +56,7 @@ impl Operations {
         let mut reasons = Vec::new();
         for stored in self.engine.store.pairs().await? {
             let name = &stored.spec.connection;
-            let trouble = if !self.engine.pairs.contains_key(&stored.id) {
+            let trouble = if self.engine.pairs.get(&stored.id).is_none() {
                 format!(
                     "mapping `{}` is not loaded: its document or the variables of connection `{name}` are missing",
                     stored.spec.mapping

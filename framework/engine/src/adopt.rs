@@ -89,7 +89,7 @@ impl Look {
                     unit.work = self.park(ParkReason::Duplicate, why, "remote-id-taken");
                     return Ok(Some(unit));
                 }
-                Ok(Some(self.adoption_of(row, &observed, false)))
+                self.adoption_of(row, &observed, false).map(Some)
             }
             Outcome::Failed(failure) => Err(self.failed(&failure).await),
             _ => {
@@ -117,18 +117,21 @@ impl Look {
             unit.signals.extend(made_for.iter().flat_map(|link| again(link, true)));
             return Ok(unit);
         }
-        Ok(self.adoption_of(&row, &observed, true))
+        self.adoption_of(&row, &observed, true)
     }
 
     /// `only_new`: not if one of them had a link before. Where the row names its record nobody else is meant.
-    fn adoption_of(&self, row: &LocalRow, observed: &Observed, only_new: bool) -> Unit {
+    fn adoption_of(&self, row: &LocalRow, observed: &Observed, only_new: bool) -> Result<Unit, Ended> {
         let seen = read::remote(&self.pair, observed);
+        self.permit_adoption(row, &seen, &observed.id)?;
         let account = self.engine.connection_state(&self.pair.connection);
         let id = LinkId(self.engine.ports.random.uuid(self.now));
-        let mut unit = adoption(self.scene(&seen), &self.pair, &account, id, self.taken.token, row, observed);
+        let mut scene = self.scene(&seen);
+        scene.only_on = self.only_on(row, true);
+        let mut unit = adoption(scene, &self.pair, &account, id, self.taken.token, row, observed);
         unit.only_new = only_new;
         unit.work = self.done();
-        unit
+        Ok(unit)
     }
 
     pub(crate) async fn adopt_row(&mut self, id: LocalId, observed: Observed) -> Result<Unit, Ended> {

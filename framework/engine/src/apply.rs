@@ -41,6 +41,15 @@ pub(crate) struct Scene {
     pub held: BTreeSet<String>,
     /// Labels of the fields that may be emptied, if that was asked of the brakes; any other has to be asked first.
     pub may_empty: Option<BTreeSet<String>>,
+    /// The row that a saved plan was compared with: on any other nothing is done.
+    pub only_on: Option<OnlyOn>,
+}
+
+/// A row, and whether another one in its place undoes the whole commit.
+#[derive(Clone)]
+pub(crate) struct OnlyOn {
+    pub row: LocalRow,
+    pub or_abort: bool,
 }
 
 /// Makes the row part.
@@ -58,6 +67,9 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
         if moved {
             return Settled { abort: true, ..Settled::default() };
         }
+    }
+    if let Some(only) = scene.only_on.as_ref().filter(|only| only.row.fields != row.fields) {
+        return Settled { abort: only.or_abort, signals: again(link, true), ..Settled::default() };
     }
     let mut link = link.clone();
     note_local_changes(scene, row, &mut link);

@@ -1,7 +1,7 @@
 //! Connections: whose account the credentials mean, and whether it is safe to use them (rule 28).
 
 use crate::circuit::{Admission, Circuit};
-use crate::pairs::Loaded;
+use crate::pairs::{Loaded, PairRuntime};
 use crate::{Engine, EngineError, Purpose, SendError};
 use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
@@ -159,22 +159,13 @@ impl Engine {
         id: Option<AccountId>,
         mode: Mode,
     ) -> Result<ConnectionState, EngineError> {
-        for pair in self.pairs.values().filter(|p| p.connection == *name) {
-            let stored = pair.stored();
-            let other_account = matches!((&stored.account, &id), (Some(old), Some(new)) if old != new);
-            let other_mode = stored.mode != Mode::Unknown && mode != Mode::Unknown && stored.mode != mode;
-            let other = other_account || (stored.account.is_some() && other_mode);
-            if other && !planted::is(Bug::AccountNotCompared) {
-                return Ok(ConnectionState::Blocked(format!(
-                    "connection `{name}`: these credentials mean {} account `{}`, but mapping `{}` has links to {} account `{}`; \
-                     nothing is read or written until the credentials are those of that account",
-                    mode.as_str(),
-                    id.as_ref().map_or("unknown", AccountId::as_str),
-                    pair.mapping.name,
-                    stored.mode.as_str(),
-                    stored.account.as_ref().map_or("unknown", AccountId::as_str),
-                )));
+        for pair in self.pairs().filter(|p| p.connection == *name) {
+            if let Some(why) = other_account(name, &pair, id.as_ref(), mode)
+                && !planted::is(Bug::AccountNotCompared)
+            {
+                return Ok(ConnectionState::Blocked(why));
             }
+            let stored = pair.stored();
             if let (None, Some(id)) = (&stored.account, &id) {
                 self.store.set_account(pair.id, id, mode).await?;
             }
@@ -182,4 +173,27 @@ impl Engine {
         self.refresh_pairs().await?;
         Ok(ConnectionState::Ready { account: id, mode })
     }
+}
+
+/// Why credentials that mean this account must not be used for a pair, if they must not (rule 28).
+pub(crate) fn other_account(
+    name: &ConnectionName,
+    pair: &PairRuntime,
+    id: Option<&AccountId>,
+    mode: Mode,
+) -> Option<String> {
+    let stored = pair.stored();
+    let other_account = matches!((&stored.account, id), (Some(old), Some(new)) if old != new);
+    let other_mode = stored.mode != Mode::Unknown && mode != Mode::Unknown && stored.mode != mode;
+    (other_account || (stored.account.is_some() && other_mode)).then(|| {
+        format!(
+            "connection `{name}`: these credentials mean {} account `{}`, but mapping `{}` has links to {} account `{}`; \
+             nothing is read or written until the credentials are those of that account",
+            mode.as_str(),
+            id.map_or("unknown", AccountId::as_str),
+            pair.mapping.name,
+            stored.mode.as_str(),
+            stored.account.as_ref().map_or("unknown", AccountId::as_str),
+        )
+    })
 }

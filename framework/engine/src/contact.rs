@@ -277,6 +277,7 @@ impl Pass<'_> {
                     expect: None,
                     held: BTreeSet::new(),
                     may_empty: None,
+                    only_on: None,
                 };
                 let row = LocalRow { id: local.clone(), fields: Record::new(), deleted_at: None };
                 let mut unit = adoption(scene, &self.pair, &account, id, token, &row, &bare(remote));

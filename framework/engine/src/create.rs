@@ -9,6 +9,7 @@ use crate::apply::{entry, settle};
 use crate::contact::is_awaited;
 use crate::decide::local_value;
 use crate::look::{Ended, Look};
+use crate::plan::items;
 use crate::push::{Sent, altered_history, close, key_of};
 use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome, WriteKind};
@@ -108,7 +109,8 @@ pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<R
 
 impl Look {
     pub(crate) async fn unlinked(&mut self) -> Result<Unit, Ended> {
-        let subject = self.taken.work.first().map(|w| w.subject.clone());
+        let ordered = self.order.as_ref().and_then(|order| order.subject.clone());
+        let subject = ordered.or_else(|| self.taken.work.first().map(|w| w.subject.clone()));
         match subject {
             Some(Subject::Local(id)) => match self.taken.row.clone() {
                 Some(row) if row.deleted_at.is_none() => self.unlinked_row(row).await,
@@ -220,15 +222,11 @@ impl Look {
         }
     }
 
-    pub(crate) fn store_trouble(&self, error: &bothways_store::StoreError) -> Ended {
-        tracing::warn!(pair = %self.pair.id, error = %error, "the store failed during a look");
-        let mut unit = self.unit();
-        unit.work = self.again_at(self.now + TimeDelta::seconds(1), None, None, true);
-        Box::new(unit)
-    }
-
     /// One entry for the whole group, nothing linked (rule 27).
     pub(crate) async fn ambiguous(&self, group: &Group, value: &str) -> Result<Unit, Ended> {
+        if self.order.is_some() {
+            return Err(self.stale("there is more than one candidate by now".into()));
+        }
         let parked = ambiguous_entry(group, self.now);
         match self.engine.store.park_group(self.pair.id, value, &parked).await {
             Ok(()) => Ok(self.nothing()),
@@ -266,6 +264,7 @@ impl Look {
         }
         let seen = read::remote(&self.pair, &observed);
         if !new && self.awaits_create(&seen.fields).await? {
+            self.note_failure("it may be what a create under way brings", true);
             let mut unit = self.unit();
             let wait = TimeDelta::from_std(self.pair.timeout()).unwrap_or(TimeDelta::seconds(30));
             unit.work = self.again_at(self.now + wait.min(TimeDelta::seconds(2)), None, None, true);
@@ -298,6 +297,7 @@ impl Look {
                 Ok(unit)
             }
             CreatePolicy::Create => {
+                self.permit(|| items::create_local(&mapping, &observed.id, &seen))?;
                 let account = self.engine.connection_state(&self.pair.connection);
                 let link = LinkId(self.engine.ports.random.uuid(self.now));
                 match insertion(
@@ -387,6 +387,7 @@ impl Look {
         claim: bool,
     ) -> Result<Unit, Ended> {
         let mapping = self.pair.mapping.clone();
+        self.permit(|| items::create_remote(&mapping, &row.id, &row.fields))?;
         let mut body = match mapping.new_remote(&row.fields) {
             Ok(body) => body,
             Err(refusals) => {

@@ -27,6 +27,7 @@ impl Look {
         link.body.missing_since = None;
         let gone_keys = self.dropped_keys(&link, gone == GoneLocal::Deleted && !reused, false);
         let decision = self.decision(&link, LocalSight::Gone(gone), Some(&seen));
+        self.permit_decision(&link, &decision)?;
         let digest = decision.digest();
         let mut unit = match decision.record {
             RecordAction::Close { state, why } => {
@@ -150,6 +151,7 @@ impl Look {
         if self.engine.store.drained(*change).await.unwrap_or(false) {
             return Ok(());
         }
+        self.note_failure("a delete waits for earlier changes", true);
         let mut unit = self.unit();
         let due = self.now + TimeDelta::milliseconds(200);
         unit.work = self.again_at(due, None, Some("a delete waits for earlier changes".into()), true);

@@ -2,17 +2,18 @@
 
 use crate::commits::Commits;
 use crate::connections::Connections;
-use crate::pairs::{Loaded, PairRuntime};
+use crate::pairs::{Loaded, PairRuntime, PairSet};
 use crate::pauses::Pauses;
 use crate::readers::Readers;
+use crate::scratch::{InMemory, Scratches};
 use crate::{EngineError, Ports, Settings};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
-use bothways_store::{BrakeId, Store};
+use bothways_store::{BrakeId, Pair, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::{Notify, watch};
 
 /// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
@@ -21,7 +22,10 @@ pub struct Engine {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
-    pub(crate) pairs: BTreeMap<PairId, Arc<PairRuntime>>,
+    pub(crate) pairs: PairSet,
+    /// What the pairs were made of.
+    loaded: BTreeMap<PairId, Loaded>,
+    scratches: OnceLock<Arc<dyn Scratches>>,
     pub(crate) catalogs: BTreeMap<String, Arc<Catalog>>,
     pub(crate) connections: Connections,
     /// Trouble of readers, by name, for `status`.
@@ -59,8 +63,10 @@ impl Engine {
         settings: Settings,
     ) -> Result<Arc<Self>, EngineError> {
         let mut pairs = BTreeMap::new();
+        let mut documents = BTreeMap::new();
         for one in loaded {
             let pair = PairRuntime::open(&*store, one).await?;
+            documents.insert(pair.id, one.clone());
             pairs.insert(pair.id, Arc::new(pair));
         }
         let mapped = pairs.values().map(|p: &Arc<PairRuntime>| p.mapping.catalog.clone());
@@ -73,7 +79,9 @@ impl Engine {
             queue,
             ports,
             settings,
-            pairs,
+            pairs: PairSet::new(pairs),
+            loaded: documents,
+            scratches: OnceLock::new(),
             commits,
             catalogs,
             troubles: Mutex::default(),
@@ -89,19 +97,52 @@ impl Engine {
     }
 
     /// The loaded pairs, by number.
-    pub fn pairs(&self) -> impl Iterator<Item = &Arc<PairRuntime>> {
-        self.pairs.values()
+    pub fn pairs(&self) -> impl Iterator<Item = Arc<PairRuntime>> {
+        self.pairs.now().values().cloned().collect::<Vec<_>>().into_iter()
     }
 
-    /// Reads the stored pairs again: approvals, accounts and walks may have been written by another process.
+    /// The pair as it is by now: it is another one once a change of its mapping was approved.
+    pub(crate) fn current(&self, pair: &Arc<PairRuntime>) -> Arc<PairRuntime> {
+        self.pairs.get(&pair.id).unwrap_or_else(|| pair.clone())
+    }
+
+    /// What a pair was made of: its mapping as it is written, approved or not.
+    pub(crate) fn written(&self, pair: PairId) -> Result<&Loaded, EngineError> {
+        self.loaded.get(&pair).ok_or_else(|| EngineError::NotFound(format!("pair {pair}")))
+    }
+
+    /// Where plans keep what they have to remember; in memory unless told, once.
+    pub fn set_scratches(&self, scratches: Arc<dyn Scratches>) {
+        // A second one changes nothing.
+        let _ = self.scratches.set(scratches);
+    }
+
+    pub(crate) fn scratches(&self) -> Arc<dyn Scratches> {
+        self.scratches.get().cloned().unwrap_or_else(|| Arc::new(InMemory))
+    }
+
+    /// Reads the stored pairs again: approvals, accounts and walks may have been written by another process. A change of a mapping that
+    /// was approved meanwhile holds from here on.
     ///
     /// # Errors
     /// The store fails.
     pub async fn refresh_pairs(&self) -> Result<(), EngineError> {
         for stored in self.store.pairs().await? {
-            if let Some(pair) = self.pairs.get(&stored.id) {
-                pair.refresh(stored);
+            let Some(pair) = self.pairs.get(&stored.id) else { continue };
+            let digest = |stored: &Pair| stored.approval.as_ref().map(|approval| approval.digest.clone());
+            if digest(&stored) != digest(&pair.stored()) {
+                let renewed = PairRuntime::approved(stored.clone(), self.written(stored.id)?)?;
+                if renewed.held() != pair.held() {
+                    self.pairs.put(Arc::new(renewed));
+                    if let Err(error) = self.reconsider(stored.id).await {
+                        // Not for good before all of it is looked at again.
+                        self.pairs.put(pair);
+                        return Err(error);
+                    }
+                    continue;
+                }
             }
+            pair.refresh(stored);
         }
         Ok(())
     }
@@ -150,6 +191,7 @@ impl Engine {
     /// The pairs of `connection` whose work may be taken now: loaded, approved, walked, not paused (rules 27, 61, 64).
     pub(crate) fn workable(&self, connection: &ConnectionName) -> Vec<PairId> {
         self.pairs
+            .now()
             .values()
             .filter(|pair| pair.connection == *connection && pair.is_approved())
             .filter(|pair| pair.is_walked() || planted::is(Bug::CreateBeforeWalk))

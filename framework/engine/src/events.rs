@@ -73,14 +73,14 @@ impl Engine {
         };
         if planted::is(Bug::EventPayloadIsTheRecord) {
             let objects = hints.iter().map(|hint| hint.subject.object.as_ref());
-            self.apply_all(runtime, objects.zip(&links)).await;
+            self.apply_all(&runtime, objects.zip(&links)).await;
         }
         let wanted = |(hint, link): (&Hint<'_>, Option<bothways_store::Link>)| {
             let seen = hint.subject.object.as_ref().filter(|_| hint.subject.effect == EventEffect::Upsert);
             match (link, seen) {
                 // A closed link answers for the record; late events revive nothing (rule 34).
                 (Some(link), _) if !link.state.is_live() => planted::is(Bug::TombstoneRevived),
-                (Some(link), Some(seen)) => !quiet::remote(runtime, &link, seen),
+                (Some(link), Some(seen)) => !quiet::remote(&runtime, &link, seen),
                 (None, Some(seen)) => !seen.gone && runtime.mapping.remote_in_scope(&seen.body),
                 (_, None) => true,
             }
@@ -90,8 +90,7 @@ impl Engine {
 
     /// The loaded pairs of a connection's resource.
     fn pairs_of(&self, connection: &ConnectionName, resource: &str) -> impl Iterator<Item = PairId> {
-        self.pairs
-            .values()
+        self.pairs()
             .filter(move |pair| pair.connection == *connection && pair.mapping.remote.resource == resource)
             .map(|pair| pair.id)
     }

@@ -6,8 +6,9 @@ use crate::{EngineError, PairRuntime, Purpose, read};
 use bothways_connector::{Operation, Outcome};
 use bothways_mapping::mapping::Winner;
 use bothways_model::{LocalId, LocalRow, RemoteId, Value};
-use bothways_store::{HistoryFilter, HistoryRow, Intent, Link, Work};
+use bothways_store::{HistoryFilter, HistoryOp, HistoryRow, Intent, Link, Side, Work};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// One record of one mapping, explained.
 #[derive(Clone, Debug, Serialize)]
@@ -26,14 +27,27 @@ pub struct Explanation {
     pub remote: String,
     /// What would happen to the records as wholes if they were looked at now.
     pub record: Option<RecordAction>,
+    /// The file and line that decides about the records as wholes, if it is not the fields'.
+    pub record_line: Option<String>,
     /// Field by field: both sides, both bases, what would be done, why, and the line that says so.
     pub fields: Vec<ExplainedField>,
     /// Remote writes, newest first.
     pub intents: Vec<ExplainedIntent>,
     /// Signals and parked work.
     pub work: Vec<Work>,
-    /// What was written, newest first.
-    pub history: Vec<HistoryRow>,
+    /// What was decided and written, newest first.
+    pub history: Vec<ExplainedWrite>,
+}
+
+/// One entry of the history, explained.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedWrite {
+    /// The entry.
+    #[serde(flatten)]
+    pub row: HistoryRow,
+    /// For each of its fields the file and line that decides, as the mapping is written now; for a delete or a closed link the line
+    /// of the policy, under the empty name.
+    pub lines: BTreeMap<String, String>,
 }
 
 /// One field, explained.
@@ -61,6 +75,8 @@ pub struct ExplainedIntent {
     pub state: &'static str,
     /// When it was committed, RFC 3339.
     pub at: String,
+    /// When it was last sent, RFC 3339.
+    pub sent_at: String,
     /// What became of it.
     pub outcome: Option<String>,
 }
@@ -73,8 +89,8 @@ impl Operations {
     /// Nobody knows the id; the store fails.
     pub async fn explain(&self, mapping: Option<&str>, id: &str) -> Result<Vec<Explanation>, EngineError> {
         let mut found = Vec::new();
-        for pair in self.engine.pairs.values().filter(|p| mapping.is_none_or(|m| p.mapping.name == m)) {
-            if let Some(explanation) = self.explain_in(pair, id).await? {
+        for pair in self.engine.pairs().filter(|p| mapping.is_none_or(|m| p.mapping.name == m)) {
+            if let Some(explanation) = self.explain_in(&pair, id).await? {
                 found.push(explanation);
             }
         }
@@ -132,12 +148,18 @@ impl Operations {
             document: pair.mapping.source.to_string(),
             local_id: row.as_ref().map(|r| r.id.0.clone()),
             remote_id: remote_id.map(|id| id.0),
+            record_line: record.as_ref().and_then(|action| record_line(pair, action)),
             record,
             fields,
             remote: shown,
             intents: intents.iter().map(explain_intent).collect(),
             work,
-            history: store.history(&filter, None, 50).await?,
+            history: store
+                .history(&filter, None, 50)
+                .await?
+                .into_iter()
+                .map(|row| explain_write(pair, row))
+                .collect(),
             link,
         }))
     }
@@ -193,18 +215,51 @@ fn decide_now(
         now,
     });
     let fields = decision.verdicts.into_iter().map(|verdict| {
-        let line = match mapping.field(&verdict.label) {
-            Some(field) if verdict.rule == 11 || verdict.rule == 12 => match &field.winner_source {
-                Some(source) => source.to_string(),
-                None if field.winner != Winner::Manual => mapping.said_at("/conflicts/winner").to_string(),
-                None => field.source.to_string(),
-            },
-            Some(field) => field.source.to_string(),
-            None => mapping.source.to_string(),
-        };
+        let line = field_line(pair, &verdict.label, verdict.rule == 11 || verdict.rule == 12);
         ExplainedField { verdict, line }
     });
     (Some(decision.record), fields.collect())
+}
+
+/// The line that decides about a field: the winner's if a conflict was decided by it, else the field's.
+fn field_line(pair: &PairRuntime, label: &str, by_winner: bool) -> String {
+    let mapping = &pair.mapping;
+    match mapping.field(label) {
+        Some(field) if by_winner => match &field.winner_source {
+            Some(source) => source.to_string(),
+            None if field.winner != Winner::Manual => mapping.said_at("/conflicts/winner").to_string(),
+            None => field.source.to_string(),
+        },
+        Some(field) => field.source.to_string(),
+        None => mapping.source.to_string(),
+    }
+}
+
+/// The line of the policy that decides about the records as wholes.
+fn record_line(pair: &PairRuntime, action: &RecordAction) -> Option<String> {
+    let said = |pointer: &str| Some(pair.mapping.said_at(pointer).to_string());
+    match action {
+        RecordAction::Merge | RecordAction::Missing => None,
+        RecordAction::DeleteRemote | RecordAction::Leave => said("/deletes/from_local"),
+        RecordAction::DeleteLocal | RecordAction::ArchiveLocal | RecordAction::Recreate => {
+            said("/deletes/from_remote")
+        }
+        RecordAction::Close { .. } | RecordAction::AskDelete { .. } => said("/deletes"),
+    }
+}
+
+fn explain_write(pair: &PairRuntime, row: HistoryRow) -> ExplainedWrite {
+    let by_winner = row.entry.rules.iter().any(|rule| matches!(rule, 11 | 12));
+    let of_fields = |label: &String| (label.clone(), field_line(pair, label, by_winner));
+    let of_records = |pointer: &str| [(String::new(), pair.mapping.said_at(pointer).to_string())].into();
+    let lines = match (row.entry.op, row.entry.side) {
+        (HistoryOp::Delete, Side::Remote) => of_records("/deletes/from_local"),
+        (HistoryOp::Delete, Side::Local) => of_records("/deletes/from_remote"),
+        (HistoryOp::Unlink, _) => of_records("/deletes"),
+        (HistoryOp::Link, _) => of_records("/identity/match"),
+        _ => row.entry.fields.keys().map(of_fields).collect(),
+    };
+    ExplainedWrite { row, lines }
 }
 
 fn explain_intent(intent: &Intent) -> ExplainedIntent {
@@ -221,6 +276,7 @@ fn explain_intent(intent: &Intent) -> ExplainedIntent {
         fields: intent.fields.iter().map(|f| f.field.clone()).collect(),
         state: intent.state.as_str(),
         at: intent.at.to_rfc3339(),
+        sent_at: intent.sent_at.to_rfc3339(),
         outcome: intent.outcome.clone(),
     }
 }

@@ -143,11 +143,9 @@ impl Engine {
 
     /// Pairs whose changes come by the feed: approved, with a resource that has events.
     pub(crate) fn fed_pairs(&self, connection: &ConnectionName) -> Vec<Arc<PairRuntime>> {
-        self.pairs
-            .values()
+        self.pairs()
             .filter(|pair| pair.connection == *connection && pair.is_approved())
             .filter(|pair| pair.capabilities().feed && pair.mapping.sync.feed.is_some())
-            .cloned()
             .collect()
     }
 

@@ -24,6 +24,7 @@ impl Look {
             (None, gone) => LocalSight::Gone(gone.unwrap_or(GoneLocal::Unexplained)),
         };
         let decision = self.decision(&link, local, None);
+        self.permit_decision(&link, &decision)?;
         let digest = decision.digest();
         let already_detached = link.state == LinkState::Detached && link.body.delete_choice.is_none();
         let gone_keys = self.dropped_keys(&link, row.is_none(), true);

@@ -8,8 +8,10 @@
 mod access;
 mod adopt;
 mod apply;
+mod approve;
 mod brakes;
 mod calls;
+mod carry;
 mod catch_up;
 mod circuit;
 mod commits;
@@ -34,6 +36,7 @@ mod look;
 mod match_keys;
 mod mistakes;
 mod operations;
+mod order;
 mod orphan;
 mod pairs;
 mod pass;
@@ -49,7 +52,9 @@ mod reading;
 mod records;
 mod retry;
 mod revert;
+mod scratch;
 mod settings;
+mod terms;
 mod uncertain;
 mod unfinished;
 mod unmet;
@@ -58,25 +63,32 @@ mod work;
 
 pub use bothways_connector::Unverified;
 pub use brakes::{BrakeRecord, BrakeStatus};
+pub use carry::{ApplyItem, ApplyOutcome, ApplyReport, OpenPlan};
 pub use connections::ConnectionState;
 pub use drift::DriftReport;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use explain::{ExplainedField, ExplainedIntent, Explanation, show_value};
+pub use explain::{ExplainedField, ExplainedIntent, ExplainedWrite, Explanation, show_value};
 pub use feed::PollReport;
 pub use intake::{Intake, Received};
 pub use items::{ConflictView, Item};
 pub use operations::{KeepText, Operations, PairStatus, Resolution};
 pub use pairs::{Loaded, PairRuntime, spec_of};
 pub use pass::{PassCounts, PassOptions, PassProgress, PassReport, PassStage, Progress};
+pub use plan::file::{
+    PlanFileError, PlanHead, PlanWriter, PlannedField, PlannedItem, VerifiedPlan, verify_plan,
+};
 pub use plan::{
-    Installed, NotInstalled, PlanAction, PlanItem, PlanReads, PlanSource, PlanTotals, ReadOnly, plan,
+    Installed, NotInstalled, PlanAccount, PlanAction, PlanItem, PlanReads, PlanSaver, PlanSink, PlanSource,
+    PlanTotals, ReadOnly, plan, plan_into,
 };
 pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
 pub use records::{RecordLink, Records};
 pub use retry::RetryPolicy;
 pub use revert::{RevertField, RevertItem, RevertOutcome, RevertTarget, RevertTotals};
+pub use scratch::{Scratch, Scratches};
 pub use settings::Settings;
+pub use terms::HeldChange;
 
 /// What the store remembers, for those who may not import the store: the server above all.
 pub mod stored {

@@ -9,6 +9,7 @@ use crate::decide::{
     Action, Decision, GoneLocal, LocalSight, RemoteRecord, RemoteSight, Sight, decide, local_changed,
     local_value,
 };
+use crate::order::Order;
 use crate::pairs::PairRuntime;
 use crate::read::Seen;
 use crate::retry::{self, Next};
@@ -31,7 +32,14 @@ pub(crate) struct Look {
     pub(crate) taken: Taken,
     pub(crate) now: Timestamp,
     pub(crate) holds: Holds,
+    /// The item of a saved plan that it carries out; without one it does whatever is to be done.
+    pub(crate) order: Option<Arc<Order>>,
 }
+
+/// Why a link is closed whose row left the scope.
+pub(crate) const LEFT_HERE: &str = "the row left the scope (`only`)";
+/// Why a link is closed whose record left the scope.
+pub(crate) const LEFT_THERE: &str = "the remote record left the scope (`only`)";
 
 /// The unit that ends a look early. Boxed, since it travels as an error.
 pub(crate) type Ended = Box<Unit>;
@@ -39,11 +47,22 @@ pub(crate) type Ended = Box<Unit>;
 impl Engine {
     /// Looks at one taken record, to the end.
     pub(crate) async fn look(self: Arc<Self>, pair: Arc<PairRuntime>, taken: Taken) {
+        self.look_under(pair, taken, None).await;
+    }
+
+    /// The same, doing only what an order allows.
+    pub(crate) async fn look_under(
+        self: Arc<Self>,
+        pair: Arc<PairRuntime>,
+        taken: Taken,
+        order: Option<Arc<Order>>,
+    ) {
         let now = self.ports.clock.now();
-        let mut look = Look { engine: self.clone(), pair, taken, now, holds: Holds::default() };
+        let mut look = Look { engine: self.clone(), pair, taken, now, holds: Holds::default(), order };
         let unit = match look.taken.link.clone() {
             // A pause takes effect before the next remote call (rule 64).
             link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => {
+                look.note_failure("paused", false);
                 let mut unit = look.unit();
                 unit.work =
                     look.again_at(now + chrono::TimeDelta::seconds(5), None, Some("paused".into()), false);
@@ -84,17 +103,21 @@ impl Look {
             let message = format!("the table `{}` refused the change", self.pair.mapping.catalog.table);
             unit.work_if_refused = self.parking(ParkReason::Error, message, "row-refused");
         }
+        self.name_order(&mut unit);
         match self.engine.commits.commit(unit).await {
             Ok(UnitOutcome::Done { .. }) => {}
             Ok(UnitOutcome::Stale) => {
+                self.note_failure("another worker took over", true);
                 tracing::info!(pair = %self.pair.id, "another worker took over this record")
             }
             // What was confirmed stands; the refused row write waits for a person.
             Ok(UnitOutcome::RowRefused { .. }) => {
+                self.note_failure("the table refused the change", false);
                 tracing::info!(pair = %self.pair.id, "parked: the table refused the change")
             }
             Ok(UnitOutcome::Withheld { charges }) => return charged.map(|unit| (unit, charges)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
+                drop(self.stale("it moved in this moment".into()));
                 let mut unit = self.unit();
                 unit.work = self.again_soon();
                 if let Err(error) = self.engine.commits.commit(unit).await {
@@ -103,6 +126,7 @@ impl Look {
                 self.engine.nudge().await;
             }
             Err(error) => {
+                self.note_failure("the database failed", true);
                 tracing::error!(pair = %self.pair.id, error = %error, "a look could not be committed")
             }
         }
@@ -166,7 +190,9 @@ impl Look {
         digest: &str,
     ) -> Vec<WorkWrite> {
         tracing::info!(pair = %self.pair.id, reason = reason.as_str(), "parked");
-        self.parking(reason, message.into(), digest)
+        let message = message.into();
+        self.note_failure(&message, false);
+        self.parking(reason, message, digest)
     }
 
     fn parking(&self, reason: ParkReason, message: String, digest: &str) -> Vec<WorkWrite> {
@@ -196,6 +222,15 @@ impl Look {
         self.after(next, failure.to_string(), asked).await
     }
 
+    /// The unit after the store failed.
+    pub(crate) fn store_trouble(&self, error: &bothways_store::StoreError) -> Ended {
+        tracing::warn!(pair = %self.pair.id, error = %error, "the store failed during a look");
+        self.note_failure("the database failed", true);
+        let mut unit = self.unit();
+        unit.work = self.again_at(self.now + chrono::TimeDelta::seconds(1), None, None, true);
+        Box::new(unit)
+    }
+
     /// The unit after a call without an answer.
     pub(crate) async fn silent(&self, error: &SendError) -> Ended {
         self.after(retry::after_silence(error), error.to_string(), None).await
@@ -212,6 +247,7 @@ impl Look {
         let wait = retry::backoff(policy, attempts, asked, &*self.engine.ports.random);
         let due = self.engine.ports.clock.now() + wait;
         let mut unit = self.unit();
+        self.note_failure(&error, matches!(next, Next::Attempt | Next::Outage | Next::LookAgain));
         unit.work = match next {
             Next::Attempt if retry::is_exhausted(policy, attempts + 1, since, self.now) => self.park(
                 ParkReason::Error,
@@ -267,12 +303,8 @@ impl Look {
         let row = self.taken.row.clone().filter(|_| gone.is_none());
         if let Some(row) = &row {
             if !self.pair.mapping.local_in_scope(&row.fields) {
-                return Ok(self.close(
-                    link,
-                    LinkState::Unlinked,
-                    "the row left the scope (`only`)".into(),
-                    false,
-                ));
+                self.permit_leaving(&link, LEFT_HERE)?;
+                return Ok(self.close(link, LinkState::Unlinked, LEFT_HERE.into(), false));
             }
             if self.is_quiet(&link, row) {
                 let mut unit = self.unit();
@@ -305,8 +337,9 @@ impl Look {
         if let Some(body) = &seen.body
             && !self.pair.mapping.remote_in_scope(body)
         {
-            let why = "the remote record left the scope (`only`)".to_owned();
-            let mut unit = self.close(link, LinkState::Unlinked, why, gone == Some(GoneLocal::Deleted));
+            self.permit_leaving(&link, LEFT_THERE)?;
+            let deleted = gone == Some(GoneLocal::Deleted);
+            let mut unit = self.close(link, LinkState::Unlinked, LEFT_THERE.into(), deleted);
             unit.signals.extend(self.next_of_id(reused));
             return Ok(unit);
         }
@@ -443,14 +476,15 @@ impl Look {
         link.body.observed = self.taken.token;
         link.body.delete_choice = None;
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
+        self.permit_decision(&link, &decision)?;
         let flapping: Vec<String> =
             decision.verdicts.iter().filter(|v| self.flaps(&link, v)).map(|v| v.label.clone()).collect();
         let (writes, mut refused) = self.writes_of(&decision, &row, &flapping);
         refused.extend(seen.refusals.iter().cloned());
         let digest = decision.digest();
-        let link_id = link.id;
+        let (link_id, pushes) = (link.id, !writes.is_empty());
         let (link, seen, mut unit) =
-            if writes.is_empty() { (link, seen, self.unit()) } else { self.push(link, seen, writes).await? };
+            if pushes { self.push(link, seen, writes).await? } else { (link, seen, self.unit()) };
         let link_quiet = decision.is_quiet() && unit.confirm.is_none() && link.state == LinkState::Linked;
         let nothing_new = link_quiet
             && decision.verdicts.iter().all(|v| v.action == Action::None)
@@ -474,6 +508,8 @@ impl Look {
             unit.charges.extend(pulls.take(1).filter_map(|_| braked.update(link_id)));
             scene.held.clone_from(held);
             scene.may_empty = Some(emptied);
+            // What was confirmed stands, whatever becomes of the row.
+            scene.only_on = self.only_on(&row, !pushes);
             self.holds.scene = Some(scene.clone());
             unit.settle = Some(settle(scene));
             unit.keys.extend(self.moved_keys(&row, &seen, &decision));
@@ -507,6 +543,7 @@ impl Look {
             expect: None,
             held: BTreeSet::new(),
             may_empty: None,
+            only_on: None,
         }
     }
 

@@ -157,6 +157,7 @@ impl Engine {
             expect: None,
             held: std::collections::BTreeSet::new(),
             may_empty: None,
+            only_on: None,
         }));
         let _ = self.commits.commit(unit).await;
     }

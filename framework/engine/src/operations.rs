@@ -5,8 +5,8 @@ use crate::items::conflict_digest;
 use crate::{ConnectionState, DriftReport, Engine, EngineError, PairRuntime};
 use bothways_model::{LinkId, LocalId, RemoteId, Value};
 use bothways_store::{
-    Approval, AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState,
-    LinkWrite, LocalBinding, PairCounts, Pause, PauseScope, Signal, Subject, Unit, UnitOutcome, WorkId,
+    AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState, LinkWrite,
+    LocalBinding, PairCounts, Pause, PauseScope, Signal, Subject, Unit, UnitOutcome, WorkId,
 };
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -39,6 +39,10 @@ pub struct PairStatus {
     pub approved_by: Option<String>,
     /// Whether the mapping is still the one that was approved.
     pub approval_is_current: bool,
+    /// What of the mapping is held until a change is approved, in words; empty if nothing is (rule 62).
+    pub held: Vec<String>,
+    /// Why the mapping stands still until then, if it does.
+    pub stopped: Option<String>,
     /// When its first complete walk ended, RFC 3339.
     pub walked_at: Option<String>,
     /// When its last full pass ended.
@@ -92,12 +96,10 @@ impl Operations {
     /// None of that name is loaded, or several without a name.
     pub fn pair(&self, mapping: Option<&str>) -> Result<Arc<PairRuntime>, EngineError> {
         match mapping {
-            Some(name) => {
-                self.engine.pairs.values().find(|p| p.mapping.name == name).cloned().ok_or_else(|| {
-                    EngineError::NotFound(format!("mapping `{name}` (is its connection configured?)"))
-                })
-            }
-            None => match self.engine.pairs.values().collect::<Vec<_>>().as_slice() {
+            Some(name) => self.engine.pairs().find(|p| p.mapping.name == name).ok_or_else(|| {
+                EngineError::NotFound(format!("mapping `{name}` (is its connection configured?)"))
+            }),
+            None => match self.engine.pairs().collect::<Vec<_>>().as_slice() {
                 [one] => Ok(Arc::clone(one)),
                 [] => Err(EngineError::NotFound("mapping loaded".into())),
                 many => Err(EngineError::Refused(format!(
@@ -116,7 +118,7 @@ impl Operations {
         self.engine.refresh_pairs().await?;
         let pauses = self.engine.store.pauses().await?;
         let mut all = Vec::new();
-        for pair in self.engine.pairs.values() {
+        for pair in self.engine.pairs() {
             let stored = pair.stored();
             let paused = pauses.iter().find(|p| match &p.scope {
                 PauseScope::All => true,
@@ -131,6 +133,8 @@ impl Operations {
                 resource: stored.spec.resource,
                 account: stored.account.map(|a| a.0),
                 mode: stored.mode.as_str().to_owned(),
+                held: pair.held().map(|change| change.differs.clone()).unwrap_or_default(),
+                stopped: pair.stopped().map(str::to_owned),
                 approval_is_current: stored.approval.as_ref().is_some_and(|a| a.digest == pair.digest),
                 approved_by: stored.approval.map(|a| a.by),
                 walked_at: stored.walked_at.map(|t| t.to_rfc3339()),
@@ -146,32 +150,6 @@ impl Operations {
             });
         }
         Ok(all)
-    }
-
-    /// Approves a mapping's plan (rule 61).
-    ///
-    /// # Errors
-    /// No such mapping; the store fails.
-    pub async fn approve(&self, mapping: Option<&str>, by: &str) -> Result<(), EngineError> {
-        let pair = self.pair(mapping)?;
-        self.engine.refresh_pairs().await?;
-        // The same again approves nothing new: it must not cover what a later full pass finds (rule 58).
-        if pair.stored().approval.is_none_or(|approval| approval.digest != pair.digest) {
-            let approval = Approval {
-                digest: pair.digest.clone(),
-                by: by.to_owned(),
-                at: self.engine.ports.clock.now(),
-            };
-            self.engine.name_present_rows(&pair).await?;
-            self.engine.store.approve(pair.id, &approval).await?;
-        }
-        self.audit(by, "approve", serde_json::json!({ "mapping": pair.mapping.name, "digest": pair.digest }))
-            .await?;
-        self.engine.refresh_pairs().await?;
-        self.engine.wake_schedules();
-        self.engine.nudge().await;
-        self.engine.tell();
-        Ok(())
     }
 
     /// Carries a person's decision out. `digest` is what the person was shown; it is refused if something moved since (rule 11).
@@ -395,7 +373,7 @@ impl Operations {
                 return Err(EngineError::NotFound(format!("link `{id}`")));
             };
             let guard = Guard::Token { link: id, token: taken.token };
-            let pair = self.engine.pairs.get(&link.pair).cloned();
+            let pair = self.engine.pairs.get(&link.pair);
             let edited = match &pair {
                 Some(pair) => edit(&mut link, &pair.mapping),
                 None => Err(EngineError::NotFound("mapping loaded for this link".into())),

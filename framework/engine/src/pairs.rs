@@ -1,11 +1,13 @@
 //! The pairs this process has loaded: stored pair, mapping, connector, resource.
 
 use crate::EngineError;
+use crate::terms::{HeldChange, Terms};
 use bothways_connector::{Connector, Resource, ResourceQuery};
 use bothways_mapping::Mapping;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Capabilities, ConnectionName, PairId};
-use bothways_store::{Pair, PairSpec, Store};
+use bothways_store::{Approval, Pair, PairSpec, Store};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -26,7 +28,7 @@ pub struct Loaded {
 pub struct PairRuntime {
     /// Its number.
     pub id: PairId,
-    /// The mapping.
+    /// The mapping: as it was approved, while a change of it is held (rule 62).
     pub mapping: Arc<Mapping>,
     /// The connection's name.
     pub connection: ConnectionName,
@@ -34,33 +36,61 @@ pub struct PairRuntime {
     pub connector: Arc<dyn Connector>,
     /// The resource.
     pub resource: Arc<dyn Resource>,
-    /// The digest of what an approval covers (rule 62).
+    /// The digest of what an approval of the mapping as it is written would cover (rule 62).
     pub digest: String,
+    /// The digest of all of the mapping that matters, whatever an approval covers.
+    pub mapping_digest: String,
+    pub(crate) terms: Terms,
+    held: Option<HeldChange>,
     stored: RwLock<Pair>,
     /// Labels that were absent from reads in a row, and how often (rule 17).
     absent: Mutex<BTreeMap<String, u32>>,
 }
 
 impl PairRuntime {
-    /// Finds or makes the stored pair of a mapping and binds its resource.
+    /// Finds or makes the stored pair of a mapping and binds its resource. Where what was approved is something else, the pair goes on
+    /// as it was approved.
     ///
     /// # Errors
     /// The store fails, or the connector has no such resource.
     pub(crate) async fn open(store: &dyn Store, loaded: &Loaded) -> Result<Self, EngineError> {
         let spec = spec_of(&loaded.mapping, &loaded.connection);
         let stored = store.ensure_pair(&spec).await?;
-        Self::bind(stored, loaded)
+        Self::approved(stored, loaded)
     }
 
-    /// Binds a pair that is stored, or (for a plan before anything is installed) one that is not.
+    /// Binds a stored pair to the mapping as it was approved.
+    pub(crate) fn approved(stored: Pair, loaded: &Loaded) -> Result<Self, EngineError> {
+        let (mapping, held) = match &stored.approval {
+            Some(approval) => approved_form(approval, &loaded.mapping),
+            None => (loaded.mapping.clone(), None),
+        };
+        if let Some(change) = &held {
+            let name = &loaded.mapping.name;
+            tracing::warn!(
+                mapping = name,
+                differs = change.differs.join("; "),
+                stopped = change.stopped,
+                "the mapping changed since its plan was approved: the change is held until it is (`bothways plan {name}`)"
+            );
+        }
+        let form = Loaded { mapping, ..loaded.clone() };
+        Ok(Self { held, ..Self::bind_form(stored, &form, &loaded.mapping)? })
+    }
+
+    /// Binds a pair to a mapping as it is written, approved or not: for a plan. The pair may be one that is not stored.
     ///
     /// # Errors
     /// The connector has no such resource.
     pub fn bind(stored: Pair, loaded: &Loaded) -> Result<Self, EngineError> {
+        Self::bind_form(stored, loaded, &loaded.mapping)
+    }
+
+    fn bind_form(stored: Pair, loaded: &Loaded, written: &Mapping) -> Result<Self, EngineError> {
         let mapping = loaded.mapping.clone();
         let read = mapping.fields.iter().filter_map(|f| f.read.singular().cloned());
-        let written = mapping.fields.iter().filter_map(|f| f.write.clone());
-        let paths = read.chain(written).chain(mapping.identity.stamp.clone()).collect();
+        let outgoing = mapping.fields.iter().filter_map(|f| f.write.clone());
+        let paths = read.chain(outgoing).chain(mapping.identity.stamp.clone()).collect();
         let query = ResourceQuery {
             name: mapping.remote.resource.clone(),
             params: mapping.remote.params.clone(),
@@ -68,9 +98,13 @@ impl PairRuntime {
             stamp: mapping.identity.stamp.clone(),
         };
         let resource = loaded.connector.resource(&query)?;
+        let terms = Terms::of(written);
         Ok(Self {
             id: stored.id,
-            digest: digest_of(&mapping),
+            digest: terms.digest(),
+            mapping_digest: mapping_digest(written),
+            terms,
+            held: None,
             mapping,
             connection: loaded.connection.clone(),
             connector: loaded.connector.clone(),
@@ -78,6 +112,16 @@ impl PairRuntime {
             stored: RwLock::new(stored),
             absent: Mutex::default(),
         })
+    }
+
+    /// The change of the mapping that waits for its approval (rule 62).
+    pub fn held(&self) -> Option<&HeldChange> {
+        self.held.as_ref()
+    }
+
+    /// Why nothing of this pair is done until a change is approved, if so.
+    pub(crate) fn stopped(&self) -> Option<&str> {
+        self.held.as_ref().and_then(|change| change.stopped.as_deref())
     }
 
     /// The stored pair as last read.
@@ -166,19 +210,60 @@ pub fn spec_of(mapping: &Mapping, connection: &ConnectionName) -> PairSpec {
     }
 }
 
-/// The digest of key, match, scope, directions and deletes (rule 62).
-fn digest_of(mapping: &Mapping) -> String {
-    let directions: Vec<_> =
-        mapping.fields.iter().map(|f| (&f.label, &f.local, f.direction, f.immutable)).collect();
+/// The mapping as it was approved, and what is held of it.
+fn approved_form(approval: &Approval, written: &Arc<Mapping>) -> (Arc<Mapping>, Option<HeldChange>) {
+    let terms = approval.terms.as_ref().and_then(|terms| Terms::deserialize(terms).ok());
+    match terms {
+        Some(terms) => {
+            let (mapping, held) = terms.hold(written);
+            (if held.is_some() { Arc::new(mapping) } else { written.clone() }, held)
+        }
+        None if approval.digest == Terms::of(written).digest() => (written.clone(), None),
+        None => {
+            let stopped = Some("what was approved is not known".to_owned());
+            (written.clone(), Some(HeldChange { differs: Vec::new(), stopped }))
+        }
+    }
+}
+
+/// The digest of everything that decides what happens to records; where it is written does not matter.
+fn mapping_digest(mapping: &Mapping) -> String {
+    let Mapping { name, catalog, remote, connector, on_create, conflicts, fields, .. } = mapping;
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|f| (&f.label, &f.lens, &f.normalize, &f.default, f.required, f.winner, f.unit))
+        .collect();
     let text = format!(
-        "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
-        mapping.catalog.key,
-        mapping.identity,
-        mapping.only,
-        directions,
-        mapping.creates,
-        mapping.deletes,
-        mapping.catalog.deleted_at,
+        "{} {name} {:?} {remote:?} {} {on_create:?} {conflicts:?} {fields:?}",
+        Terms::of(mapping).digest(),
+        catalog.fields,
+        connector.name
     );
     hex::encode(&Sha256::digest(text.as_bytes())[..12])
+}
+
+/// The pairs of an engine, by number. One is replaced as a whole when what is approved of it changes; whoever works on it meanwhile
+/// goes on with the one it has.
+pub(crate) struct PairSet(RwLock<Arc<BTreeMap<PairId, Arc<PairRuntime>>>>);
+
+impl PairSet {
+    pub(crate) fn new(pairs: BTreeMap<PairId, Arc<PairRuntime>>) -> Self {
+        Self(RwLock::new(Arc::new(pairs)))
+    }
+
+    /// All of them as they are now.
+    pub(crate) fn now(&self) -> Arc<BTreeMap<PairId, Arc<PairRuntime>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn get(&self, id: &PairId) -> Option<Arc<PairRuntime>> {
+        self.now().get(id).cloned()
+    }
+
+    pub(crate) fn put(&self, pair: Arc<PairRuntime>) {
+        let mut pairs = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = BTreeMap::clone(&pairs);
+        changed.insert(pair.id, pair);
+        *pairs = Arc::new(changed);
+    }
 }

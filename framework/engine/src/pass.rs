@@ -184,8 +184,7 @@ impl Engine {
         options: PassOptions,
         progress: Progress<'_>,
     ) -> Result<PassReport, EngineError> {
-        let runtime =
-            self.pairs.get(&pair).cloned().ok_or_else(|| EngineError::NotFound(format!("pair {pair}")))?;
+        let runtime = self.pairs.get(&pair).ok_or_else(|| EngineError::NotFound(format!("pair {pair}")))?;
         let passing = self.readers.passing(pair);
         let _one_at_a_time = passing.lock().await;
         self.pass_alone(&runtime, options, progress).await
@@ -198,7 +197,7 @@ impl Engine {
         options: PassOptions,
         progress: Progress<'_>,
     ) -> Result<PassReport, EngineError> {
-        self.check_passable(pair, options).await?;
+        let pair = &self.check_passable(pair, options).await?;
         let reader = format!("pass/{}", pair.id);
         let result = self.pass_with_patience(pair, options, progress).await;
         match &result {
@@ -238,7 +237,12 @@ impl Engine {
         }
     }
 
-    async fn check_passable(&self, pair: &PairRuntime, options: PassOptions) -> Result<(), EngineError> {
+    /// The pair as it is by now, if a pass may run.
+    async fn check_passable(
+        &self,
+        pair: &Arc<PairRuntime>,
+        options: PassOptions,
+    ) -> Result<Arc<PairRuntime>, EngineError> {
         if self.connection_state(&pair.connection) == ConnectionState::Unknown {
             self.check_account(&pair.connection).await?;
         }
@@ -247,13 +251,20 @@ impl Engine {
         }
         self.refresh_pauses().await?;
         self.refresh_pairs().await?;
+        let pair = self.current(pair);
+        if let Some(why) = pair.stopped() {
+            return Err(EngineError::Refused(format!(
+                "mapping `{0}` changed so that it cannot go on as it was approved ({why}): see `bothways plan {0}`",
+                pair.mapping.name
+            )));
+        }
         if !options.observe && !pair.is_approved() {
             return Err(EngineError::Refused(format!(
                 "the plan of mapping `{0}` is not approved: see it with `bothways plan {0}`, approve it with `bothways approve {0}`",
                 pair.mapping.name
             )));
         }
-        Ok(())
+        Ok(pair)
     }
 }
 
@@ -508,6 +519,7 @@ pub(crate) fn cursor_name(pair: PairId) -> String {
 
 /// A digest of all that decides what is read from a record.
 fn reading_digest(pair: &PairRuntime) -> String {
-    let text = format!("{} {:?} {:?}", pair.digest, pair.mapping.fields, pair.mapping.connector.name);
+    let terms = crate::terms::Terms::of(&pair.mapping).digest();
+    let text = format!("{terms} {:?} {:?}", pair.mapping.fields, pair.mapping.connector.name);
     hex::encode(&Sha256::digest(text.as_bytes())[..12])
 }

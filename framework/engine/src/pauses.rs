@@ -33,7 +33,8 @@ impl Engine {
         if planted::is(Bug::PauseIgnored) {
             return false;
         }
-        self.pauses.has(&PauseScope::All)
+        pair.stopped().is_some()
+            || self.pauses.has(&PauseScope::All)
             || self.pauses.has(&PauseScope::Connection(pair.connection.clone()))
             || self.pauses.has(&PauseScope::Pair(pair.id))
             || link.is_some_and(|link| self.pauses.has(&PauseScope::Link(link)))

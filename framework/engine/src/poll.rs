@@ -57,12 +57,13 @@ impl Engine {
     }
 
     /// Polls a pair again and again, until the engine stops.
-    pub(crate) async fn poll_loop(self: Arc<Self>, pair: Arc<PairRuntime>) {
+    pub(crate) async fn poll_loop(self: Arc<Self>, mut pair: Arc<PairRuntime>) {
         let Some(interval) = pair.mapping.sync.poll.filter(|_| pair.capabilities().since) else { return };
         let name = format!("poll/{}", pair.id);
         let mut deep_at: Option<Timestamp> = None;
         let mut recent = Recent::new();
         while !self.is_stopping() {
+            pair = self.current(&pair);
             if !pair.is_approved() || self.is_paused(&pair, None) {
                 self.pause_for(interval.min(self.settings.sweep)).await;
                 continue;

@@ -349,6 +349,7 @@ impl Look {
     async fn commit_braked(&mut self, mut unit: Unit, intent: Intent) -> Result<Option<Vec<Judged>>, Ended> {
         if self.engine.is_paused(&self.pair, Some(intent.link)) {
             // A pause takes effect before the next remote call (rule 64).
+            self.note_failure("paused", false);
             let mut unit = self.unit();
             unit.work = self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
             return Err(Box::new(unit));
@@ -356,6 +357,7 @@ impl Look {
         if !planted::is(Bug::NoIntentBeforeCall) {
             unit.intents.push(IntentWrite::Open(Box::new(intent)));
         }
+        self.name_order(&mut unit);
         let now = self.engine.ports.clock.now();
         unit.lease =
             LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
@@ -369,14 +371,19 @@ impl Look {
             }
             Ok(UnitOutcome::Withheld { charges }) => Ok(Some(charges)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
+                drop(self.stale("it moved in this moment".into()));
                 // The lease goes with it, so that the next look need not wait for its end.
                 let mut unit = self.unit();
                 unit.work = self.again_soon();
                 Err(Box::new(unit))
             }
             // Stale: the final unit will be stale too, and change nothing.
-            Ok(_) => Err(Box::new(self.unit())),
+            Ok(_) => {
+                self.note_failure("another worker took over", true);
+                Err(Box::new(self.unit()))
+            }
             Err(error) => {
+                self.note_failure("the database failed", true);
                 tracing::error!(pair = %self.pair.id, error = %error, "an intent could not be committed; nothing was sent");
                 let mut unit = self.unit();
                 unit.work =

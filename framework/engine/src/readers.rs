@@ -69,7 +69,7 @@ impl Engine {
         if has_feed {
             tasks.spawn("feed", Box::pin(self.clone().feed_loop(connection.clone())));
         }
-        for pair in self.pairs.values().filter(|pair| pair.connection == *connection) {
+        for pair in self.pairs().filter(|pair| pair.connection == *connection) {
             tasks.spawn("poll", Box::pin(self.clone().poll_loop(pair.clone())));
             tasks.spawn("passes", Box::pin(self.clone().schedule_loop(pair.clone())));
         }
@@ -78,7 +78,7 @@ impl Engine {
     /// Asks for a full pass of every pair of a catalog: its triggers were repaired (rule 36). Insists, since nothing else would ask
     /// again.
     pub(crate) async fn request_pass(&self, catalog: &str) {
-        for pair in self.pairs.values().filter(|pair| pair.mapping.catalog.name == catalog) {
+        for pair in self.pairs().filter(|pair| pair.mapping.catalog.name == catalog) {
             while let Err(error) = self.want_pass(pair.id).await {
                 tracing::warn!(pair = %pair.id, error = %error, "a full pass could not be asked for; trying again");
                 self.pause_for(Duration::from_secs(1)).await;
@@ -111,11 +111,12 @@ impl Engine {
     }
 
     /// Runs a pair's passes when they are due, until the engine stops.
-    async fn schedule_loop(self: Arc<Self>, pair: Arc<PairRuntime>) {
+    async fn schedule_loop(self: Arc<Self>, mut pair: Arc<PairRuntime>) {
         let mut observed = false;
         let mut failures = 0;
         let passing = self.readers.passing(pair.id);
         while !self.is_stopping() {
+            pair = self.current(&pair);
             // What another pass serves is not due any more when that ends.
             let one_at_a_time = passing.lock().await;
             let wait = match self.next_pass(&pair, observed).await {
@@ -197,7 +198,7 @@ impl Engine {
 
     /// A pair was approved: its first pass need not wait for the sweep.
     pub(crate) fn wake_schedules(&self) {
-        self.pairs.keys().for_each(|pair| self.readers.wake(*pair));
+        self.pairs().for_each(|pair| self.readers.wake(pair.id));
     }
 }
 

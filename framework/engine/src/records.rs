@@ -170,7 +170,7 @@ impl Records {
         let mut of_row = self.links_of(catalog, std::slice::from_ref(id)).await?;
         let mut links = of_row.pop().unwrap_or_default();
         for link in &mut links {
-            let Some(pair) = self.engine.pairs.values().find(|p| p.mapping.name == link.mapping) else {
+            let Some(pair) = self.engine.pairs().find(|p| p.mapping.name == link.mapping) else {
                 continue;
             };
             let remote = link.remote_id.clone().map(Into::into);
@@ -192,7 +192,7 @@ impl Records {
     ) -> Result<Vec<Vec<RecordLink>>, EngineError> {
         self.catalog(catalog)?;
         let mut all: Vec<Vec<RecordLink>> = ids.iter().map(|_| Vec::new()).collect();
-        for pair in self.engine.pairs.values().filter(|p| p.mapping.catalog.name == catalog) {
+        for pair in self.engine.pairs().filter(|p| p.mapping.catalog.name == catalog) {
             let links = self.engine.store.links_of_local(pair.id, ids).await?;
             for (slot, link) in all.iter_mut().zip(links) {
                 let Some(link) = link else { continue };

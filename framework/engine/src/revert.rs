@@ -305,8 +305,7 @@ impl Revert<'_> {
     }
 
     async fn undo(&self, row: &HistoryRow, pending: &mut Record) -> Result<Judged, EngineError> {
-        let Some(pair) = self.operations.engine.pairs().find(|pair| pair.id == row.entry.pair).cloned()
-        else {
+        let Some(pair) = self.operations.engine.pairs().find(|pair| pair.id == row.entry.pair) else {
             return Ok(Judged::whole(RevertOutcome::Refused, "its mapping is not loaded"));
         };
         let Some(link) = row.entry.link else {

@@ -57,6 +57,7 @@ impl Look {
         let now = self.engine.ports.clock.now();
         unit.lease =
             LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
+        self.name_order(&mut unit);
         match self.engine.commits.commit(unit).await {
             Ok(UnitOutcome::Done { link: Some(link), .. }) => {
                 self.taken.link = Some((*link).clone());

@@ -16,7 +16,7 @@ const BITS: usize = 1 << 22;
 /// Links read as one set.
 const SET: usize = 200;
 
-/// What a walk has met.
+/// What a walk has met: of a full pass, or of a plan.
 pub(crate) struct Met {
     salt: String,
     bits: Vec<u64>,
@@ -37,7 +37,7 @@ impl Met {
         }
     }
 
-    fn has(&self, id: &RemoteId) -> bool {
+    pub(crate) fn has(&self, id: &RemoteId) -> bool {
         self.places(id)
             .into_iter()
             .all(|place| self.bits.get(place / 64).is_some_and(|word| word & (1 << (place % 64)) != 0))

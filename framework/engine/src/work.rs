@@ -241,7 +241,7 @@ impl Engine {
         }
         for one in taken {
             let pair = one.link.as_ref().map(|l| l.pair).or(one.work.first().map(|w| w.pair));
-            let Some(pair) = pair.and_then(|id| self.pairs.get(&id)).cloned() else { continue };
+            let Some(pair) = pair.and_then(|id| self.pairs.get(&id)) else { continue };
             busy.fetch_add(1, Ordering::AcqRel);
             let (engine, busy, freed) = (self.clone(), busy.clone(), freed.clone());
             self.ports.tasks.spawn(

@@ -4,10 +4,10 @@ use crate::Sql;
 use crate::connection::Connection;
 use crate::erasure::erase;
 use crate::error::{damaged, ours, refused};
-use crate::statement::{Arg, execute, fetch};
+use crate::statement::{Arg, execute, fetch, fetch_optional};
 use crate::stored::{HISTORY, from_json, get, nanos, read_history, time};
 use async_trait::async_trait;
-use bothways_model::{LocalId, PairId, RemoteId, Timestamp};
+use bothways_model::{LocalId, PairId, RemoteId, Secret, Timestamp};
 use bothways_store::{ApiToken, AuditEntry, Erased, HistoryFilter, HistoryRow, Operator, Result, TokenScope};
 use chrono::{DurationRound, TimeDelta};
 
@@ -125,6 +125,14 @@ impl Operator for Sql {
     ) -> Result<Erased> {
         let mut writer = self.database.writer().await?;
         erase(&mut writer, pair, local, remote).await
+    }
+
+    async fn secret(&self) -> Result<Secret> {
+        let mut c = self.database.reader().await?;
+        let sql = "SELECT value FROM bothways_secrets WHERE name = 'installation'";
+        let row = fetch_optional(&mut c, sql, []).await.map_err(ours)?;
+        let row = row.ok_or_else(|| damaged("the installation's secret"))?;
+        Ok(Secret::new(get::<String>(&row, 0)?))
     }
 
     async fn touch_token(&self, hash: &str, at: Timestamp) -> Result<()> {

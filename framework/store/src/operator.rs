@@ -2,7 +2,7 @@
 
 use crate::{HistoryFilter, HistoryRow, Result};
 use async_trait::async_trait;
-use bothways_model::{ConnectionName, LinkId, LocalId, PairId, RemoteId, Timestamp};
+use bothways_model::{ConnectionName, LinkId, LocalId, PairId, RemoteId, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What is paused (rule 64).
@@ -115,6 +115,9 @@ pub trait Operator: Send + Sync {
     async fn tokens(&self) -> Result<Vec<ApiToken>>;
     /// Revokes a token by name. False if there is none that is not revoked.
     async fn revoke_token(&self, name: &str, at: Timestamp) -> Result<bool>;
+    /// The installation's own secret: what tells whether a value is still the one somebody saw, without keeping the value. Made once,
+    /// when the database is set up.
+    async fn secret(&self) -> Result<Secret>;
     /// Notes that a token was used.
     async fn touch_token(&self, hash: &str, at: Timestamp) -> Result<()>;
     /// Erases what is remembered of a row, a remote record, or both, beyond their ids (S28): values in history and in closed links,

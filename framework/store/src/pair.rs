@@ -27,6 +27,9 @@ pub struct Approval {
     pub by: String,
     /// When.
     pub at: Timestamp,
+    /// What the digest is of, in the engine's own form: the mapping goes on by it while a change waits (rule 62).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terms: Option<serde_json::Value>,
 }
 
 /// A stored pair.

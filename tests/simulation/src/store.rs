@@ -4,7 +4,9 @@ use crate::ledger::{Ledger, Who};
 use crate::process::{Kind, Process};
 use crate::table::Backing;
 use async_trait::async_trait;
-use bothways_model::{AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Seq, Timestamp};
+use bothways_model::{
+    AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Secret, Seq, Timestamp,
+};
 use bothways_store::{
     ApiToken, Approval, AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeName, Brakes, Capture,
     Charge, ChargeKey, Delivery, Erased, Group, Guard, HistoryFilter, HistoryRow, Intake, Intent, Judged,
@@ -275,6 +277,7 @@ forward!(Operator {
     Read audits(limit: usize) -> Vec<AuditEntry>;
     Read history(filter: &HistoryFilter, before: Option<i64>, limit: usize) -> Vec<HistoryRow>;
     Read add_token(token: &ApiToken) -> ();
+    Read secret() -> Secret;
     Read tokens() -> Vec<ApiToken>;
     Read revoke_token(name: &str, at: Timestamp) -> bool;
     Read touch_token(hash: &str, at: Timestamp) -> ();

@@ -8,6 +8,7 @@ use crate::settings::Settings;
 use bothways_engine::decide::{Action, RecordAction};
 use bothways_engine::{Explanation, show_value};
 use bothways_store::Work;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn run(settings: &Settings, args: &Record, out: Output) -> anyhow::Result<Ended> {
     let opened = Opened::open(settings).await?;
@@ -37,7 +38,8 @@ fn print(one: &Explanation, out: Output) -> anyhow::Result<()> {
         None => out.line("no link")?,
     }
     if let Some(action) = &one.record {
-        out.line(&format!("now: {}", record_words(action)))?;
+        let line = one.record_line.as_ref().map(|line| format!(" ({line})")).unwrap_or_default();
+        out.line(&format!("now: {}{line}", record_words(action)))?;
     }
     out.line("")?;
     let rows = one.fields.iter().map(|field| {
@@ -63,26 +65,35 @@ fn print(one: &Explanation, out: Output) -> anyhow::Result<()> {
         [
             intent.number.to_string(),
             moment_of(&intent.at),
+            moment_of(&intent.sent_at),
             intent.call.clone(),
             intent.fields.join(", "),
             intent.state.to_owned(),
             intent.outcome.clone().unwrap_or_default(),
         ]
     });
-    out.table(["no", "at (UTC)", "call", "fields", "state", "outcome"], rows.collect())?;
+    out.table(["no", "committed (UTC)", "sent (UTC)", "call", "fields", "state", "outcome"], rows.collect())?;
     section(out, "written, newest first")?;
-    let rows = one.history.iter().map(|row| {
-        let entry = &row.entry;
+    let rows = one.history.iter().map(|write| {
+        let (row, entry) = (&write.row, &write.row.entry);
         [
+            row.id.to_string(),
             moment(row.at),
             format!("{} {}", entry.op.as_str(), entry.side.as_str()),
             changes(row),
             entry.why(),
             entry.rules.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+            lines(&write.lines),
         ]
     });
-    out.table(["at (UTC)", "what", "fields", "why", "rules"], rows.collect())?;
+    out.table(["no", "at (UTC)", "what", "fields", "why", "rules", "decided by"], rows.collect())?;
     out.line("")
+}
+
+/// The lines that decided, each once.
+fn lines(of_fields: &BTreeMap<String, String>) -> String {
+    let all: BTreeSet<&str> = of_fields.values().map(String::as_str).collect();
+    all.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 fn section(out: Output, title: &str) -> anyhow::Result<()> {

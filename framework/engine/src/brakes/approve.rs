@@ -207,7 +207,7 @@ impl Engine {
             let why = why(brake);
             tracing::error!(pair = %pair, kind, "brake-{id} is on: {why}. See `bothways brakes brake-{id}`");
         }
-        for pair in self.pairs.values() {
+        for pair in self.pairs() {
             for kind in BrakeKind::ALL {
                 let of_kind = on.iter().filter(|brake| brake.name.pair == pair.id && brake.name.kind == kind);
                 let withheld: u64 = of_kind.map(|brake| brake.withheld).sum();

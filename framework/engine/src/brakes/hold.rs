@@ -60,6 +60,10 @@ impl Look {
     /// The charge of a create. What was known by the end of the pair's first walk is its first import's, and counts against the plan
     /// that was seen of that; nothing is charged if none was.
     pub(crate) async fn create_charge(&self, row: &LocalId) -> Result<Option<Charge>, Ended> {
+        if self.order.is_some() {
+            // A saved plan names each of its creates.
+            return Ok(None);
+        }
         let since = self.taken.work.iter().map(|work| work.since).min();
         let walked = self.pair.stored().walked_at;
         let (Some(since), Some(walked)) = (since, walked) else { return Ok(self.braked().create(row)) };
@@ -90,6 +94,7 @@ impl Look {
             {
                 self.holds.fields.insert(field.to_owned());
             }
+            self.note_failure(&why, matches!(judged, Judged::Early(_)));
             let sooner = self.holds.until.as_ref().is_none_or(|(known, _)| until > *known);
             if sooner {
                 self.holds.until = Some((until, why));

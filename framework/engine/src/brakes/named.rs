@@ -38,6 +38,15 @@ impl Engine {
         let come = rows.saturating_sub(seen.rows);
         self.keep_named(pair.id, &Named { creates: seen.creates.saturating_add(come), rows }).await
     }
+
+    /// The same where the very plan was seen.
+    pub(crate) async fn name_creates(&self, pair: &PairRuntime, creates: u64) -> Result<(), EngineError> {
+        if pair.is_walked() {
+            return Ok(());
+        }
+        let rows = self.store.count_rows(&pair.mapping.catalog.name).await?;
+        self.keep_named(pair.id, &Named { creates, rows }).await
+    }
 }
 
 fn name(pair: PairId) -> String {

@@ -5,18 +5,26 @@
 //! functions decide as in a run. Items are streamed; what has to be remembered goes into a scratch table of match keys that the
 //! caller supplies and throws away.
 
+pub(crate) mod file;
 mod gate;
+pub(crate) mod items;
 mod reads;
+mod saving;
 mod survey;
 
 pub use gate::ReadOnly;
 pub use reads::{Installed, NotInstalled, PlanReads};
+pub use saving::PlanSaver;
 
+use crate::connections::other_account;
 use crate::decide::Verdict;
 use crate::pairs::PairRuntime;
-use crate::{Clock, EngineError};
+use crate::reading::ReadError;
+use crate::{Clock, EngineError, read};
+use bothways_connector::Outcome;
+use bothways_model::{AccountId, Mode};
 use bothways_store::Keys;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// What a plan is made from.
@@ -35,7 +43,7 @@ pub struct PlanSource {
 }
 
 /// What would happen to a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanAction {
     /// Row and record are linked; fields that differ are listed.
@@ -60,6 +68,24 @@ pub enum PlanAction {
     Ask,
 }
 
+impl PlanAction {
+    /// In words, for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PlanAction::Link => "link",
+            PlanAction::CreateLocal => "create row",
+            PlanAction::CreateRemote => "create remote",
+            PlanAction::Update => "update",
+            PlanAction::Ambiguous => "ambiguous",
+            PlanAction::DeleteLocal => "delete row",
+            PlanAction::ArchiveLocal => "archive row",
+            PlanAction::DeleteRemote => "delete remote",
+            PlanAction::Close => "close link",
+            PlanAction::Ask => "ask",
+        }
+    }
+}
+
 /// One thing that would happen.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlanItem {
@@ -76,7 +102,7 @@ pub struct PlanItem {
 }
 
 /// Sums over all items.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanTotals {
     /// Remote records read.
     pub remote: u64,
@@ -122,13 +148,72 @@ pub struct PlanTotals {
     pub digest: String,
 }
 
+/// Whose account a plan is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlanAccount {
+    /// The account; `None` where the service does not say.
+    pub id: Option<AccountId>,
+    /// Live or test.
+    pub mode: Mode,
+}
+
+/// What takes a plan in as it is made.
+pub trait PlanSink: Send {
+    /// Told before any item whose account it is about.
+    fn begin(&mut self, account: &PlanAccount);
+    /// An item that is not "nothing".
+    fn item(&mut self, item: PlanItem);
+}
+
+/// A plan without a beginning.
+struct Items<'s>(&'s mut (dyn FnMut(PlanItem) + Send));
+
+impl PlanSink for Items<'_> {
+    fn begin(&mut self, _: &PlanAccount) {}
+
+    fn item(&mut self, item: PlanItem) {
+        (self.0)(item);
+    }
+}
+
 /// Makes a plan: hands every item that is not "nothing" to `sink` as it is found, and returns the totals.
 ///
 /// # Errors
-/// The service or a store failed; items handed over until then are not a whole plan.
+/// The credentials mean another account than the pair's (rule 28): no record was read. The service or a store failed; items handed
+/// over until then are not a whole plan.
 pub async fn plan(
     source: &PlanSource,
     sink: &mut (dyn FnMut(PlanItem) + Send),
 ) -> Result<PlanTotals, EngineError> {
-    survey::Survey::new(source, sink).run().await
+    plan_into(source, &mut Items(sink)).await
+}
+
+/// Makes a plan into a sink that wants to know whose account it is about.
+///
+/// # Errors
+/// As for [`plan`].
+pub async fn plan_into(source: &PlanSource, sink: &mut dyn PlanSink) -> Result<PlanTotals, EngineError> {
+    let before = source.remote.sent();
+    sink.begin(&account(source).await?);
+    let mut hand_over = |item| sink.item(item);
+    let mut totals = survey::Survey::new(source, &mut hand_over).run().await?;
+    totals.asked = source.remote.sent() - before;
+    Ok(totals)
+}
+
+/// Asks whose account the credentials mean, before any record is read (rule 28).
+async fn account(source: &PlanSource) -> Result<PlanAccount, EngineError> {
+    let pair = &source.pair;
+    if pair.connector.account().is_none() {
+        return Ok(PlanAccount { id: None, mode: Mode::Unknown });
+    }
+    let start = || pair.connector.account().ok_or_else(|| read::unexpected("an account"));
+    let outcome = source.remote.read(&pair.connection, pair.timeout(), start).await?;
+    let Outcome::Account { id, mode } = outcome else {
+        return Err(ReadError::Failed(read::unexpected("an account")).into());
+    };
+    match other_account(&pair.connection, pair, id.as_ref(), mode) {
+        Some(why) => Err(EngineError::Refused(why)),
+        None => Ok(PlanAccount { id, mode }),
+    }
 }

@@ -1,21 +1,21 @@
 //! The survey behind a plan: the walks and the matching of a full pass, with nothing at their end but items.
 
-use super::{PlanAction, PlanItem, PlanSource, PlanTotals};
+use super::{PlanAction, PlanItem, PlanSource, PlanTotals, items};
 use crate::EngineError;
 use crate::adopt::ambiguous_entry;
 use crate::contact::{Judged, Kept, judge};
-use crate::create::new_row;
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+    Action, Decision, GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, decide,
     local_changed,
 };
+use crate::look::{LEFT_HERE, LEFT_THERE};
 use crate::quiet;
 use crate::read::{self, Seen};
 use crate::reading::ReadError;
+use crate::unmet::Met;
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
-use bothways_mapping::mapping::CreatePolicy;
-use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq, Value};
-use bothways_store::{FieldBase, Group, Key, KeyWrite, Link, LinkBody, LinkState, Side};
+use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq};
+use bothways_store::{Group, Key, KeyWrite, Link, LinkBody, LinkState, Side};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -42,32 +42,38 @@ pub(super) struct Survey<'p> {
     digest: Sha256,
     /// Rows seen whose link is in state `linked`.
     linked_rows: u64,
+    /// What the remote walk has met, once it is known not to have met all that are linked.
+    met: Option<Met>,
 }
 
 impl<'p> Survey<'p> {
     pub(super) fn new(source: &'p PlanSource, sink: &'p mut (dyn FnMut(PlanItem) + Send)) -> Self {
-        Self { source, sink, totals: PlanTotals::default(), digest: Sha256::new(), linked_rows: 0 }
+        // Approving a plan approves what the mapping says, so that belongs to it (rule 62).
+        let digest = Sha256::new_with_prefix(source.pair.digest.as_bytes());
+        Self { source, sink, totals: PlanTotals::default(), digest, linked_rows: 0, met: None }
     }
 
     pub(super) async fn run(mut self) -> Result<PlanTotals, EngineError> {
-        let before = self.source.remote.sent();
         if self.source.pair.capabilities().list {
             self.walk_remote().await?;
         }
         self.walk_local().await?;
         self.find_gone_rows().await?;
         self.match_up().await?;
-        self.totals.asked = self.source.remote.sent() - before;
         self.totals.digest = hex::encode(self.digest.finalize());
         Ok(self.totals)
     }
 
     async fn walk_remote(&mut self) -> Result<(), EngineError> {
         let mut page: Option<PageCursor> = None;
+        let mut met = Met::new(&self.source.clock.now().to_rfc3339());
         loop {
-            let found = self.list(page.as_ref()).await?;
-            self.take_remote(found.items).await?;
+            let found = Self::list(self.source, page.as_ref()).await?;
+            self.take_remote(found.items, &mut met).await?;
             if found.next.is_none() {
+                // A side that lists nothing at all stops a full pass (rule 59): it would ask about none.
+                let linked = self.source.reads.count_linked(self.source.pair.id).await?;
+                self.met = (linked > met.linked && self.totals.remote > 0).then_some(met);
                 return Ok(());
             }
             if found.next == page {
@@ -79,26 +85,26 @@ impl<'p> Survey<'p> {
         }
     }
 
-    async fn list(&self, page: Option<&PageCursor>) -> Result<Page, EngineError> {
-        let pair = &self.source.pair;
+    async fn list(source: &PlanSource, page: Option<&PageCursor>) -> Result<Page, EngineError> {
+        let pair = &source.pair;
         let start = || pair.resource.start(Operation::List { page: page.cloned() });
-        match self.source.remote.read(&pair.connection, pair.timeout(), start).await? {
+        match source.remote.read(&pair.connection, pair.timeout(), start).await? {
             Outcome::Page(page) => Ok(page),
             _ => Err(ReadError::Failed(read::unexpected("a list")).into()),
         }
     }
 
-    async fn get(&self, id: &RemoteId) -> Result<Option<Observed>, EngineError> {
-        let pair = &self.source.pair;
+    async fn get(source: &PlanSource, id: &RemoteId) -> Result<Option<Observed>, EngineError> {
+        let pair = &source.pair;
         let start = || pair.resource.start(Operation::Get { id: id.clone() });
-        match self.source.remote.read(&pair.connection, pair.timeout(), start).await? {
+        match source.remote.read(&pair.connection, pair.timeout(), start).await? {
             Outcome::Record(record) => Ok((!record.gone).then_some(record)),
             Outcome::Missing => Ok(None),
             _ => Err(ReadError::Failed(read::unexpected("a read")).into()),
         }
     }
 
-    async fn take_remote(&mut self, items: Vec<Observed>) -> Result<(), EngineError> {
+    async fn take_remote(&mut self, items: Vec<Observed>, all: &mut Met) -> Result<(), EngineError> {
         let pair = self.source.pair.clone();
         let ids: Vec<RemoteId> = items.iter().map(|item| item.id.clone()).collect();
         let links = self.source.reads.links_of_remote(pair.id, &ids).await?;
@@ -106,6 +112,8 @@ impl<'p> Survey<'p> {
         let mut met = BTreeSet::new();
         for (item, link) in items.iter().zip(links).filter(|(item, _)| met.insert(item.id.clone())) {
             self.totals.remote += 1;
+            all.note(&item.id);
+            all.linked += u64::from(link.as_ref().is_some_and(|link| link.state == LinkState::Linked));
             let seen = read::remote(&pair, item);
             let value = pair.mapping.match_key(&seen.fields);
             let kept = match link {
@@ -121,7 +129,7 @@ impl<'p> Survey<'p> {
                     self.totals.out_of_scope += 1;
                     continue;
                 }
-                None if self.is_stamped(item).await? => Scratch::Linked,
+                None if Self::is_stamped(self.source, item).await? => Scratch::Linked,
                 None => Scratch::Record(Kept::of(&seen)),
             };
             keys.push(self.key(Side::Remote, item.id.as_str(), value, &kept));
@@ -130,11 +138,11 @@ impl<'p> Survey<'p> {
     }
 
     /// A record of a create of ours whose answer never came belongs to its link (rule 25).
-    async fn is_stamped(&self, item: &Observed) -> Result<bool, EngineError> {
-        let stamp = self.source.pair.mapping.stamp_of(&item.body).and_then(|s| s.parse::<LinkId>().ok());
+    async fn is_stamped(source: &PlanSource, item: &Observed) -> Result<bool, EngineError> {
+        let stamp = source.pair.mapping.stamp_of(&item.body).and_then(|s| s.parse::<LinkId>().ok());
         let Some(stamp) = stamp else { return Ok(false) };
-        let link = self.source.reads.link(stamp).await?;
-        Ok(link.is_some_and(|link| link.pair == self.source.pair.id))
+        let link = source.reads.link(stamp).await?;
+        Ok(link.is_some_and(|link| link.pair == source.pair.id))
     }
 
     async fn linked_differs(&mut self, link: &Link, seen: &Seen) -> Result<(), EngineError> {
@@ -197,17 +205,23 @@ impl<'p> Survey<'p> {
         Ok(self.source.scratch.write_keys(&keys).await?)
     }
 
-    /// A linked row that differs, or is archived. The remote walk has told of every record that differs, so only the others are
-    /// left.
+    /// A linked row that differs, is archived, or whose record was not listed. The remote walk has told of every listed record that
+    /// differs, so only the others are left.
     async fn look_at_linked(&mut self, link: &Link, row: &LocalRow) -> Result<(), EngineError> {
         let pair = self.source.pair.clone();
-        let changed = row.deleted_at.is_some() || local_changed(&pair.mapping, &row.fields, &link.body);
-        let Some(id) = link.remote_id.as_ref().filter(|_| changed && link.state == LinkState::Linked) else {
+        let changed = row.deleted_at.is_some()
+            || !pair.mapping.local_in_scope(&row.fields)
+            || local_changed(&pair.mapping, &row.fields, &link.body);
+        let Some(id) = link.remote_id.as_ref().filter(|_| link.state == LinkState::Linked) else {
             return Ok(());
         };
-        match self.get(id).await? {
-            Some(record) if quiet::remote(&pair, link, &record) => {
-                self.totals.in_step = self.totals.in_step.saturating_sub(1);
+        let unmet = self.met.as_ref().is_some_and(|met| !met.has(id));
+        if !changed && !unmet {
+            return Ok(());
+        }
+        match Self::get(self.source, id).await? {
+            Some(record) if unmet || quiet::remote(&pair, link, &record) => {
+                self.totals.in_step = self.totals.in_step.saturating_sub(u64::from(!unmet));
                 let seen = read::remote(&pair, &record);
                 self.decide_linked(link, row, Some(&seen));
             }
@@ -236,7 +250,7 @@ impl<'p> Survey<'p> {
                 }
                 let captured = source.reads.is_deleted(pair.id, local).await?;
                 let gone = if captured { GoneLocal::Deleted } else { GoneLocal::Unexplained };
-                let seen = self.get(remote).await?.map(|record| read::remote(&pair, &record));
+                let seen = Self::get(self.source, remote).await?.map(|record| read::remote(&pair, &record));
                 let decision = self.decision(LocalSight::Gone(gone), seen.as_ref(), &link.body, link.state);
                 self.linked_item(Some(local), remote, decision);
             }
@@ -249,8 +263,24 @@ impl<'p> Survey<'p> {
             Some(_) => LocalSight::Gone(GoneLocal::Archived),
             None => LocalSight::Row(row),
         };
+        if let Some(why) = self.leaves_scope(row, seen) {
+            return self.item(items::leaving(&row.id, &remote, why));
+        }
         let decision = self.decision(local, seen, &link.body, link.state);
         self.linked_item(Some(&row.id), &remote, decision);
+    }
+
+    /// Records leaving the scope are unlinked, never deleted.
+    fn leaves_scope(&self, row: &LocalRow, seen: Option<&Seen>) -> Option<&'static str> {
+        let mapping = &self.source.pair.mapping;
+        let body = seen.and_then(|seen| seen.body.as_ref());
+        if row.deleted_at.is_none() && !mapping.local_in_scope(&row.fields) {
+            Some(LEFT_HERE)
+        } else if body.is_some_and(|body| !mapping.remote_in_scope(body)) {
+            Some(LEFT_THERE)
+        } else {
+            None
+        }
     }
 
     fn decision(
@@ -271,33 +301,11 @@ impl<'p> Survey<'p> {
     }
 
     fn linked_item(&mut self, local: Option<&LocalId>, remote: &RemoteId, decision: Decision) {
-        let (action, why) = match decision.record {
-            RecordAction::Merge if decision.is_quiet() => {
-                self.totals.in_step += 1;
-                return;
-            }
-            RecordAction::Leave => return,
-            RecordAction::Merge => (PlanAction::Update, String::new()),
-            RecordAction::DeleteRemote => (PlanAction::DeleteRemote, "deleted locally".to_owned()),
-            RecordAction::DeleteLocal => (PlanAction::DeleteLocal, "deleted remotely".to_owned()),
-            RecordAction::ArchiveLocal => (PlanAction::ArchiveLocal, "deleted remotely".to_owned()),
-            RecordAction::Recreate => {
-                (PlanAction::CreateRemote, "deleted remotely: created again".to_owned())
-            }
-            RecordAction::Close { why, .. } => (PlanAction::Close, why),
-            RecordAction::AskDelete { why, .. } => (PlanAction::Ask, why),
-            RecordAction::Missing => {
-                (PlanAction::Ask, "the row is missing and no delete was captured".to_owned())
-            }
-        };
-        let fields = telling(decision.verdicts);
-        self.item(PlanItem {
-            action,
-            local: local.map(|id| id.0.clone()),
-            remote: Some(remote.0.clone()),
-            fields,
-            why,
-        });
+        if decision.record == RecordAction::Merge && decision.is_quiet() {
+            self.totals.in_step += 1;
+        } else if let Some(item) = items::linked(local, remote, &decision) {
+            self.item(item);
+        }
     }
 
     async fn match_up(&mut self) -> Result<(), EngineError> {
@@ -323,7 +331,7 @@ impl<'p> Survey<'p> {
             Judged::Row(local) => self.create_remote(local),
             Judged::Ambiguous => {
                 let why = ambiguous_entry(&group, self.source.clock.now()).message;
-                self.item(PlanItem { why, ..bare(PlanAction::Ambiguous, None, None) });
+                self.item(PlanItem { why, ..items::bare(PlanAction::Ambiguous, None, None) });
             }
         }
     }
@@ -337,56 +345,22 @@ impl<'p> Survey<'p> {
         let seen = kept.into_seen();
         let body = LinkBody::default();
         let decision = self.decision(LocalSight::Row(&row), Some(&seen), &body, LinkState::Linked);
-        let fields = telling(decision.verdicts);
-        self.totals.link_differing += u64::from(!fields.is_empty());
-        let why = "the match fields are equal and unique".to_owned();
-        let item = bare(PlanAction::Link, Some(&local.id), Some(&remote.id));
-        self.item(PlanItem { fields, why, ..item });
+        let item = items::link(&local.id, &remote.id, &decision);
+        self.totals.link_differing += u64::from(!item.fields.is_empty());
+        self.item(item);
     }
 
     fn create_local(&mut self, remote: &Key) {
         let Some(Scratch::Record(kept)) = scratch(remote) else { return };
-        let seen = kept.into_seen();
         let mapping = &self.source.pair.mapping;
-        let made = new_row(mapping, &seen, &RemoteId(remote.id.clone()));
-        let (action, why) = match (mapping.creates.from_remote, made) {
-            (CreatePolicy::Ignore, _) => return,
-            (CreatePolicy::Manual, _) => {
-                (PlanAction::Ask, "a new record; creating its row is left to a person".to_owned())
-            }
-            (CreatePolicy::Create, Err(why)) => (PlanAction::Ask, why),
-            (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateLocal, "a new record".to_owned()),
-        };
-        let comes = mapping.fields.iter().filter(|field| field.direction.comes_in());
-        let fields = comes
-            .filter_map(|field| seen.fields.get(&field.label).map(|value| (field, value)))
-            .map(|(field, value)| created(&field.label, Action::Pull, None, Some(value), "a new record"))
-            .collect();
-        self.item(PlanItem { fields, why, ..bare(action, None, Some(&remote.id)) });
+        let item = items::create_local(mapping, &RemoteId(remote.id.clone()), &kept.into_seen());
+        item.into_iter().for_each(|item| self.item(item));
     }
 
     fn create_remote(&mut self, local: &Key) {
         let Some(Scratch::Row(row)) = scratch(local) else { return };
-        let mapping = &self.source.pair.mapping;
-        let (action, why) = match (mapping.creates.from_local, mapping.new_remote(&row)) {
-            (CreatePolicy::Ignore, _) => return,
-            (CreatePolicy::Manual, _) => {
-                (PlanAction::Ask, "a new row; creating it remotely is left to a person".to_owned())
-            }
-            (CreatePolicy::Create, Err(refusals)) => {
-                let refusals: Vec<String> =
-                    refusals.into_iter().map(|(label, why)| format!("field `{label}`: {why}")).collect();
-                (PlanAction::Ask, refusals.join("; "))
-            }
-            (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateRemote, "a new row".to_owned()),
-        };
-        let goes = mapping.fields.iter().filter(|field| field.direction.goes_out());
-        let fields = goes
-            .filter_map(|field| row.get(field.local_name()).map(|value| (field, value)))
-            .filter(|(_, value)| !value.is_null())
-            .map(|(field, value)| created(&field.label, Action::Push, Some(value), None, "a new row"))
-            .collect();
-        self.item(PlanItem { fields, why, ..bare(action, Some(&local.id), None) });
+        let item = items::create_remote(&self.source.pair.mapping, &LocalId(local.id.clone()), &row);
+        item.into_iter().for_each(|item| self.item(item));
     }
 
     fn item(&mut self, item: PlanItem) {
@@ -454,33 +428,4 @@ fn marked(mut group: Group) -> Group {
         member.linked = matches!(scratch(&member.key), Some(Scratch::Linked));
     }
     group
-}
-
-/// Verdicts that say something to a person: what travels, conflicts or is refused.
-fn telling(verdicts: Vec<Verdict>) -> Vec<Verdict> {
-    let quiet =
-        |v: &Verdict| matches!(v.action, Action::None | Action::Agree | Action::Accept | Action::Unseen);
-    verdicts.into_iter().filter(|verdict| !quiet(verdict)).collect()
-}
-
-fn created(label: &str, action: Action, local: Option<&Value>, remote: Option<&Value>, why: &str) -> Verdict {
-    Verdict {
-        label: label.to_owned(),
-        action,
-        local: local.cloned(),
-        remote: remote.cloned(),
-        base: FieldBase::default(),
-        rule: 27,
-        why: why.to_owned(),
-    }
-}
-
-fn bare(action: PlanAction, local: Option<&String>, remote: Option<&String>) -> PlanItem {
-    PlanItem {
-        action,
-        local: local.cloned(),
-        remote: remote.cloned(),
-        fields: Vec::new(),
-        why: String::new(),
-    }
 }

@@ -6,6 +6,7 @@
 mod harness;
 
 mod alone;
+mod applies;
 mod first_contact;
 mod gaps;
 mod intake;

@@ -10,7 +10,10 @@ use ports::{TestHttp, TestRandom, TestTasks};
 
 use bothways_connector::{Connector, Unverified};
 use bothways_connector_sandbox::{Config, Fault, Stripe};
-use bothways_engine::{Clock, Engine, Intake, Loaded, Operations, Ports, Received, Settings};
+use bothways_engine::{
+    Clock, Engine, Intake, Loaded, Operations, PlanAccount, PlanItem, PlanSink, PlanTotals, Ports, Received,
+    Settings,
+};
 use bothways_mapping::{Mapping, SourceFile};
 use bothways_model::{
     Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Timestamp, Value,
@@ -112,6 +115,18 @@ pub struct World {
     random: Arc<TestRandom>,
     deliveries: Option<AbortHandle>,
     hold_webhooks: Arc<Mutex<bool>>,
+}
+
+/// Takes a plan in.
+#[derive(Default)]
+struct Items(Vec<PlanItem>);
+
+impl PlanSink for Items {
+    fn begin(&mut self, _: &PlanAccount) {}
+
+    fn item(&mut self, item: PlanItem) {
+        self.0.push(item);
+    }
 }
 
 /// The checked mapping.
@@ -242,6 +257,15 @@ impl World {
 
     /// Starts a new incarnation on the same store.
     pub async fn restart(&mut self) {
+        self.reopen().await;
+        self.engine.start();
+        if self.setup.webhooks {
+            self.deliver();
+        }
+    }
+
+    /// A new incarnation on the same store that does nothing by itself.
+    pub async fn reopen(&mut self) {
         self.tasks = Arc::new(TestTasks::default());
         let (engine, intake) = build(
             &self.setup,
@@ -257,18 +281,26 @@ impl World {
         self.ops = Operations::new(engine.clone());
         self.engine = engine;
         self.intake = intake;
-        self.engine.start();
-        if self.setup.webhooks {
-            self.deliver();
-        }
+    }
+
+    /// The documents change while nothing runs: the next start reads this mapping.
+    pub fn change_mapping(&mut self, text: &str) {
+        self.setup.mapping = text.to_owned();
+        self.mapping = load(&self.setup);
     }
 
     /// Starts a new incarnation with these policy lines instead of the present ones.
     pub async fn remap(&mut self, policies: &str) {
         self.kill();
-        self.setup.mapping = mapping(policies);
-        self.mapping = load(&self.setup);
+        self.change_mapping(&mapping(policies));
         self.restart().await;
+    }
+
+    /// The plan of the mapping as it is written.
+    pub async fn plan(&self) -> (PlanTotals, Vec<PlanItem>) {
+        let mut items = Items::default();
+        let totals = self.ops.plan(None, &mut items).await.unwrap();
+        (totals, items.0)
     }
 
     /// The engine's ports, for what is built beside it.

@@ -122,7 +122,8 @@ async fn an_approved_change_may_be_a_storm() {
     let mut world = linked(deaf(), 100).await;
     drift(&world, 90, "Wanted").await;
     world.remap(&format!("{QUIET}\ncreates: {{ from_local: ignore }}")).await;
-    world.ops.approve(None, "ann").await.unwrap();
+    let (totals, _) = world.plan().await;
+    world.ops.approve_plan(None, &totals.digest, "ann").await.unwrap();
     pass(&world).await.unwrap();
     // Another pass meanwhile does not make it its own.
     pass(&world).await.unwrap();

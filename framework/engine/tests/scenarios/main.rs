@@ -14,6 +14,7 @@ mod crashes;
 mod creates;
 mod deletes;
 mod echoes;
+mod held;
 mod merges;
 mod operators;
 mod reverts;

@@ -78,6 +78,13 @@ pub async fn pages_through_history(bench: &dyn Bench) {
     assert_eq!(list(HistoryFilter::default(), None, 1).await[0].entry, nulled);
 }
 
+/// The installation's secret stays what it is.
+pub async fn keeps_a_secret(bench: &dyn Bench) {
+    let secret = bench.store().secret().await.unwrap();
+    assert!(!secret.expose().is_empty());
+    assert!(bench.store().secret().await.unwrap() == secret);
+}
+
 /// Made, used, revoked.
 pub async fn keeps_tokens(bench: &dyn Bench) {
     let store = bench.store();

@@ -20,7 +20,8 @@ pub async fn are_durable(bench: &dyn Bench) {
     assert_eq!((again.id, again.spec.mapping.as_str()), (first.id, "renamed"));
     let other = store.ensure_pair(&PairSpec { resource: "other".into(), ..renamed }).await.unwrap();
     assert_ne!(other.id, first.id);
-    let approval = Approval { digest: "d".into(), by: "ada".into(), at: at(3) };
+    let terms = Some(serde_json::json!({ "key": "id" }));
+    let approval = Approval { digest: "d".into(), by: "ada".into(), at: at(3), terms };
     store.approve(first.id, &approval).await.unwrap();
     store.set_walked(first.id, at(4)).await.unwrap();
     store.set_passed(first.id, at(5)).await.unwrap();

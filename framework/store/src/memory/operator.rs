@@ -5,7 +5,7 @@ use crate::{
     ApiToken, AuditEntry, History, HistoryFilter, HistoryRow, Operator, Result, StoreError, StoreErrorKind,
 };
 use async_trait::async_trait;
-use bothways_model::{LocalId, PairId, RemoteId, Timestamp};
+use bothways_model::{LocalId, PairId, RemoteId, Secret, Timestamp};
 use chrono::{DurationRound, TimeDelta};
 
 #[async_trait]
@@ -66,6 +66,10 @@ impl Operator for MemoryStore {
             }
             Ok(any)
         })
+    }
+
+    async fn secret(&self) -> Result<Secret> {
+        Ok(Secret::new("of an installation in memory"))
     }
 
     async fn touch_token(&self, hash: &str, at: Timestamp) -> Result<()> {
