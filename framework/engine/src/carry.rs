@@ -6,7 +6,7 @@
 use crate::operations::Operations;
 use crate::order::{Order, Part, Ruling};
 use crate::plan::PlanAction;
-use crate::plan::file::{PlanFileError, PlannedItem, PlannedItems, VerifiedPlan, verify_plan};
+use crate::plan::file::{PlanFileError, PlannedField, PlannedItem, PlannedItems, VerifiedPlan, verify_plan};
 use crate::{ConnectionState, Engine, EngineError, PairRuntime, PassOptions, retry};
 use bothways_model::{LocalId, LocalRow, RemoteId};
 use bothways_store::{HistoryFilter, Link, StoreErrorKind, Subject, Taken};
@@ -208,7 +208,9 @@ struct Carrier<'p> {
 
 impl Carrier<'_> {
     async fn carry(&self, item: &PlannedItem) -> Result<(ApplyOutcome, String), EngineError> {
-        if matches!(item.action, PlanAction::Ask | PlanAction::Ambiguous) {
+        let asks = |field: &PlannedField| matches!(field.action.as_str(), "conflict" | "refuse");
+        let only_asks = item.action == PlanAction::Update && item.fields.iter().all(asks);
+        if only_asks || matches!(item.action, PlanAction::Ask | PlanAction::Ambiguous) {
             return Ok((ApplyOutcome::Left, "a person decides".into()));
         }
         let mut tries = 0;

@@ -4,7 +4,7 @@
 //! with what the plan says; if it is anything else, the look ends without an effect and the item is stale.
 
 use crate::apply::OnlyOn;
-use crate::decide::{Decision, LocalSight, RemoteRecord, RemoteSight, Sight, decide};
+use crate::decide::{Action, Decision, LocalSight, RemoteRecord, RemoteSight, Sight, Verdict, decide};
 use crate::look::{Ended, Look};
 use crate::plan::file::{PlanKey, PlannedItem};
 use crate::plan::{PlanAction, PlanItem, items};
@@ -77,6 +77,18 @@ impl Order {
         }
     }
 
+    /// What would happen now instead.
+    fn moved(&self, now: &PlanItem) -> String {
+        let other = now.fields.iter().filter(|verdict| !self.key.plans(&self.item, verdict));
+        let other: Vec<&str> = other.map(|verdict| verdict.label.as_str()).collect();
+        match (now.action == self.item.action, other.as_slice()) {
+            (true, []) => "it would do less by now".to_owned(),
+            (true, other) => format!("other values by now: {}", other.join(", ")),
+            (false, []) => format!("now it would be: {}", now.action.as_str()),
+            (false, other) => format!("now it would be: {} of {}", now.action.as_str(), other.join(", ")),
+        }
+    }
+
     fn allows(&self, now: &PlanItem) -> bool {
         match self.part {
             Part::Whole => self.key.is(&self.item, now),
@@ -94,6 +106,11 @@ impl Order {
     }
 }
 
+/// Whether a field is written on either side.
+fn travels(verdict: &Verdict) -> bool {
+    !matches!(verdict.action, Action::Conflict { .. } | Action::Refuse)
+}
+
 impl Look {
     /// Whether this look may carry out what it has decided. Without an order it may; under one, only if the plan says the same.
     ///
@@ -104,14 +121,13 @@ impl Look {
         match now() {
             None => Ok(()),
             Some(now) if order.allows(&now) => {
-                order.rule(Ruling::Allowed);
+                // What is left to a person alone is nothing to do.
+                if now.action != PlanAction::Update || now.fields.iter().any(travels) {
+                    order.rule(Ruling::Allowed);
+                }
                 Ok(())
             }
-            Some(now) => {
-                let fields: Vec<&str> = now.fields.iter().map(|field| field.label.as_str()).collect();
-                let of = if fields.is_empty() { String::new() } else { format!(" of {}", fields.join(", ")) };
-                Err(self.stale(format!("now it would be: {}{of}", now.action.as_str())))
-            }
+            Some(now) => Err(self.stale(order.moved(&now))),
         }
     }
 

@@ -67,7 +67,7 @@ impl PairRuntime {
         };
         if let Some(change) = &held {
             let name = &loaded.mapping.name;
-            tracing::warn!(
+            tracing::info!(
                 mapping = name,
                 differs = change.differs.join("; "),
                 stopped = change.stopped,

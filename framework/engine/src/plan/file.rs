@@ -155,10 +155,13 @@ impl PlanKey {
 
     /// Whether all that would happen to fields was planned; something planned may be done already.
     pub(crate) fn covers(&self, planned: &PlannedItem, now: &PlanItem) -> bool {
-        now.fields.iter().all(|verdict| {
-            let hash = self.hash(verdict);
-            planned.fields.iter().any(|field| field.hash == hash)
-        })
+        now.fields.iter().all(|verdict| self.plans(planned, verdict))
+    }
+
+    /// Whether exactly this was to happen to a field.
+    pub(crate) fn plans(&self, planned: &PlannedItem, verdict: &Verdict) -> bool {
+        let hash = self.hash(verdict);
+        planned.fields.iter().any(|field| field.hash == hash)
     }
 }
 

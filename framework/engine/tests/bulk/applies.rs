@@ -259,3 +259,18 @@ async fn brakes_hold_for_saved_plans_too_and_creates_are_named_by_them() {
     assert_eq!(world.customers().len(), 1);
     assert!(world.ops.brakes().await.unwrap().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_to_a_person_is_not_called_done() {
+    let world = World::stopped(meeting()).await;
+    world.insert(&[("name", "Ada"), ("email", "ada@example.com")]);
+    world.remote_create(json!({ "name": "Ada L.", "email": "ada@example.com" }));
+    let file = saved(&world, false).await;
+    let (report, _) = apply(&world, &file).await.unwrap();
+    assert_eq!(report.done, 1, "they are linked");
+    let (report, _) = apply(&world, &file).await.unwrap();
+    assert_eq!((report.done, report.already), (0, 1));
+    let file = saved(&world, false).await;
+    let (report, items) = apply(&world, &file).await.unwrap();
+    assert_eq!((report.items, report.left), (1, 1), "the names differ still: {items:?}");
+}
