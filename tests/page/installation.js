@@ -38,7 +38,7 @@ function once(program, args, env = {}) {
 // A copy of the shipped documents, with the lines of the mapping that `change` names replaced by others.
 function documents(folder, change) {
   const copy = join(folder, "mappings");
-  mkdirSync(copy);
+  mkdirSync(copy, { recursive: true });
   for (const name of readdirSync(join(root, "mappings")).filter((name) => name.endsWith(".yaml"))) {
     let text = readFileSync(join(root, "mappings", name), "utf8");
     for (const [line, other] of Object.entries(name === "stripe-customers.yaml" ? change : {})) {
@@ -62,7 +62,7 @@ export async function install(change = {}) {
   once(process.env.BOTHWAYS_BIN, ["migrate", ...settings], env);
   const listen = ["--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"];
   const ready = /page +(http:\S+?)(\/login\S*)[\s\S]*token +(\S+)[\s\S]*\bready\b/;
-  const running = await start(process.env.BOTHWAYS_BIN, ["run", ...settings, ...listen], env, ready);
+  let running = await start(process.env.BOTHWAYS_BIN, ["run", ...settings, ...listen], env, ready);
   const [, base, login, token] = running.match;
   return {
     base,
@@ -78,12 +78,26 @@ export async function install(change = {}) {
     async remove(id) {
       await fetch(`${stripe}/v1/customers/${id}`, { method: "DELETE", headers: { Authorization: `Bearer ${env.STRIPE_API_KEY}` } });
     },
+    // Changes a customer as another program would.
+    async update(id, fields) {
+      const headers = { Authorization: `Bearer ${env.STRIPE_API_KEY}` };
+      await fetch(`${stripe}/v1/customers/${id}`, { method: "POST", headers, body: new URLSearchParams(fields) });
+    },
     // Has the sandbox answer lists with nothing in them, or as usual again.
     async listNothing(nothing) {
       const fault = { action: { kind: "empty_list" }, times: 0 };
       const request = nothing ? { method: "POST", body: JSON.stringify([fault]) } : { method: "DELETE" };
       const answer = await fetch(`${stripe}/_sandbox/faults`, request);
       if (!answer.ok) throw new Error(await answer.text());
+    },
+    // Stops it, changes the mapping, starts it again at the same address. Returns where one logs in.
+    async remap(change) {
+      await running.stop();
+      documents(folder, change);
+      const same = ["--listen", new URL(base).host, "--hooks-listen", "127.0.0.1:0"];
+      const again = /page +http:\S+?(\/login\S*)[\s\S]*\bready\b/;
+      running = await start(process.env.BOTHWAYS_BIN, ["run", ...settings, ...same], env, again);
+      return running.match[1];
     },
     async stop() {
       await running.stop();

@@ -88,8 +88,11 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     }
     if let Some(schema_of) = endpoint.body {
         let schema = schema_of(generator);
+        described["requestBody"] = json!({ "required": !endpoint.optional, "content": { "application/json": { "schema": schema } } });
+    }
+    if let Some(media) = endpoint.media {
         described["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            json!({ "required": true, "content": { media: { "schema": { "type": "string" } } } });
     }
     let (tag, scope) = match endpoint.access {
         Access::Public => ("public", None),

@@ -22,6 +22,10 @@ pub(crate) struct Endpoint {
     pub(crate) summary: &'static str,
     pub(crate) query: Option<SchemaOf>,
     pub(crate) body: Option<SchemaOf>,
+    /// Its body may be left out.
+    pub(crate) optional: bool,
+    /// The media type of a body that is no JSON.
+    pub(crate) media: Option<&'static str>,
     pub(crate) status: u16,
     pub(crate) answer: Answer,
 }
@@ -41,7 +45,18 @@ impl Endpoint {
     pub(crate) fn new(method: Method, path: &'static str, access: Access, summary: &'static str) -> Self {
         let answer =
             if matches!(access, Access::Page(_)) { Answer::Other("text/html") } else { Answer::Empty };
-        Self { method, path, access, summary, query: None, body: None, status: 200, answer }
+        Self {
+            method,
+            path,
+            access,
+            summary,
+            query: None,
+            body: None,
+            optional: false,
+            media: None,
+            status: 200,
+            answer,
+        }
     }
 
     /// Its query parameters are the properties of `T`.
@@ -53,6 +68,18 @@ impl Endpoint {
     /// Its body is a `T`.
     pub(crate) fn body<T: JsonSchema>(mut self) -> Self {
         self.body = Some(SchemaGenerator::subschema_for::<T>);
+        self
+    }
+
+    /// Its body is a `T` and may be left out.
+    pub(crate) fn optional_body<T: JsonSchema>(mut self) -> Self {
+        self.optional = true;
+        self.body::<T>()
+    }
+
+    /// Its body is of this media type.
+    pub(crate) fn takes(mut self, media: &'static str) -> Self {
+        self.media = Some(media);
         self
     }
 

@@ -19,8 +19,10 @@ describe("brakes", () => {
     const people = Array.from({ length: PEOPLE }, (_, n) => `('Person ${n}', 'p${n}@example.com')`);
     own.sql(`insert into customers(name, email) values ${people.join(", ")}`);
     page = await open(browser, own.login, { base: own.base });
+    await page.waitForURL("**/records/customers");
     await goto("/status");
-    await page.getByRole("button", { name: "Approve" }).click();
+    await page.getByRole("link", { name: "Plan and approve" }).click();
+    await page.getByRole("button", { name: "Approve this" }).click();
     await eventually(async () => assert.equal((await own.customers()).length, PEOPLE));
   });
   after(async () => {

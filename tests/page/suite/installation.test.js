@@ -66,7 +66,15 @@ describe("an installation of one's own", () => {
     await card.locator(".chip", { hasText: "observing" }).waitFor();
     await picture(page, "observing");
     assert.deepEqual(await own.customers(), []);
-    await card.getByRole("button", { name: "Approve" }).click();
+    await card.getByRole("link", { name: "Plan and approve" }).click();
+    // What it would do is shown before anybody can let it.
+    const row = page.locator("table.plan tbody tr", { hasText: "create remote" });
+    await row.waitFor();
+    assert.match(await row.innerText(), /ada@example\.com/);
+    assert.match(await page.locator(".numbers").innerText(), /records to create there/i);
+    await picture(page, "plan");
+    await page.getByRole("button", { name: "Approve this" }).click();
+    await page.waitForURL("**/status");
     await card.locator(".chip", { hasText: "running" }).waitFor();
     await goto("/records/customers");
     await page.locator("tbody tr", { hasText: "ada@example.com" }).locator(".chip.ok").waitFor();

@@ -14,6 +14,8 @@ use std::time::Duration;
 pub(crate) const BODY: usize = 1024 * 1024;
 /// How long a request of the main listener may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long one may take that compares both sides in full, or works through a whole pass.
+const LONG: Duration = Duration::from_secs(15 * 60);
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                    frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -47,13 +49,20 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
             1,
         ));
     };
-    tokio::time::timeout(PATIENCE, next.run(request)).await.map_err(|_| {
+    let path = request.uri().path();
+    let is_long = ["/plan", "/approve", "/apply", "/revert"].iter().any(|end| path.ends_with(end));
+    tokio::time::timeout(if is_long { LONG } else { PATIENCE }, next.run(request)).await.map_err(|_| {
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took too long", 1)
     })
 }
 
 /// Reads a whole body, never more than [`BODY`] bytes of it; says 413 before reading if it announces more. Compressed bodies are refused.
 pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
+    read_up_to(BODY, headers, body).await
+}
+
+/// The same with another limit.
+pub(crate) async fn read_up_to(most: usize, headers: &HeaderMap, body: Body) -> Result<Bytes, Problem> {
     if headers.get(header::CONTENT_ENCODING).is_some_and(|e| e != "identity") {
         return Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -65,14 +74,16 @@ pub(crate) async fn read_body(headers: &HeaderMap, body: Body) -> Result<Bytes, 
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "too_large",
-            format!("a body may have at most {BODY} bytes"),
+            format!("a body may have at most {most} bytes"),
         )
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > BODY as u64) {
+    if announced.is_some_and(|length| length > most as u64) {
         return Err(too_large());
     }
-    axum::body::to_bytes(body, BODY).await.map_err(|error| {
+    let read = tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, most)).await;
+    let read = read.map_err(|_| Problem::malformed("the body did not come"))?;
+    read.map_err(|error| {
         let limited = error.source().is_some_and(|source| source.to_string().contains("length limit"));
         if limited { too_large() } else { Problem::malformed("the body was cut off") }
     })

@@ -8,7 +8,7 @@ mod throttle;
 mod tokens;
 
 pub(crate) use guard::{Access, Fields, admit, peer, refuse};
-pub(crate) use limits::{limit, protect, read_body};
+pub(crate) use limits::{limit, protect, read_body, read_up_to};
 pub(crate) use names::{Names, check_names, origin_of};
 pub(crate) use sessions::{Sessions, clear_cookie, cookie, set_cookie};
 pub(crate) use throttle::Throttle;

@@ -25,6 +25,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
+/// A JSON body that may be left out.
+pub(crate) struct MaybeJson<T>(pub(crate) Option<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read_body(&parts.headers, body).await?;
+        let typed = parts.headers.contains_key(header::CONTENT_TYPE);
+        if (typed || !bytes.is_empty()) && !is_json(&parts.headers) {
+            return Err(not_json());
+        }
+        if bytes.is_empty() {
+            return Ok(Self(None));
+        }
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|error| Problem::malformed(format!("the body is not what is expected: {error}")))?;
+        Ok(Self(Some(value)))
+    }
+}
+
 /// A request that may come without a body, but not with one that is no JSON.
 pub(crate) struct NoBody;
 

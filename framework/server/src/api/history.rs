@@ -1,16 +1,15 @@
-//! What was written, and why a record is as it is.
+//! What was written.
 
-use super::extract::{Path, Query};
+use super::extract::Query;
 use super::shapes::{HistoryEntry, history_entry};
 use crate::access::Access;
 use crate::app::App;
 use crate::problem::Problem;
-use crate::routes::{Answer, Endpoint, Routes};
+use crate::routes::{Endpoint, Routes};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Method;
 use bothways_engine::stored::{HistoryFilter, HistoryOp, TokenScope};
-use bothways_engine::{EngineError, Explanation};
 use bothways_model::{LinkId, LocalId, RemoteId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -18,24 +17,12 @@ use serde::{Deserialize, Serialize};
 const READ: Access = Access::Api(TokenScope::Read);
 
 pub(super) fn routes(routes: Routes) -> Routes {
-    routes
-        .add(
-            Endpoint::new(Method::GET, "/api/history", READ, "What was written, newest first")
-                .query::<HistoryQuery>()
-                .answers::<HistoryPage>(200),
-            history,
-        )
-        .add(
-            Endpoint::new(
-                Method::GET,
-                "/api/explain/{catalog}/{id}",
-                READ,
-                "Why a record is as it is, by its local or remote id, for each mapping of the catalog that knows it; \
-                 reads the other side",
-            )
-            .sends(200, Answer::Other("application/json")),
-            explain,
-        )
+    routes.add(
+        Endpoint::new(Method::GET, "/api/history", READ, "What was written, newest first")
+            .query::<HistoryQuery>()
+            .answers::<HistoryPage>(200),
+        history,
+    )
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
@@ -94,34 +81,4 @@ pub(crate) async fn page_of(app: &App, query: HistoryQuery) -> Result<HistoryPag
     let next = (rows.len() == limit).then(|| rows.last().map(|row| row.id)).flatten();
     let entries = rows.into_iter().map(|row| history_entry(app, row)).collect();
     Ok(HistoryPage { entries, next })
-}
-
-async fn explain(
-    State(app): State<App>,
-    Path((catalog, id)): Path<(String, String)>,
-) -> Result<Json<Vec<Explanation>>, Problem> {
-    Ok(Json(explanations(&app, &catalog, &id).await?))
-}
-
-/// Explains a record in each mapping of its catalog.
-pub(crate) async fn explanations(app: &App, catalog: &str, id: &str) -> Result<Vec<Explanation>, Problem> {
-    app.records.catalog(catalog)?;
-    let engine = app.operations.engine();
-    let mappings: Vec<String> = engine
-        .pairs()
-        .filter(|pair| pair.mapping.catalog.name == catalog)
-        .map(|pair| pair.mapping.name.clone())
-        .collect();
-    let mut all = Vec::new();
-    for mapping in mappings {
-        match app.operations.explain(Some(&mapping), id).await {
-            Ok(explained) => all.extend(explained),
-            Err(EngineError::NotFound(_)) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    if all.is_empty() {
-        return Err(Problem::not_found(format!("record `{id}` in a mapping of catalog `{catalog}`")));
-    }
-    Ok(all)
 }

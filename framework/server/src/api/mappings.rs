@@ -18,7 +18,6 @@ use std::collections::BTreeMap;
 
 const READ: Access = Access::Api(TokenScope::Read);
 const OPERATE: Access = Access::Api(TokenScope::Operate);
-const APPROVE: Access = Access::Api(TokenScope::Approve);
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let post = |path, access, summary| Endpoint::new(Method::POST, path, access, summary);
@@ -31,11 +30,6 @@ pub(super) fn routes(routes: Routes) -> Routes {
             Endpoint::new(Method::GET, "/api/mappings", READ, "How each mapping stands")
                 .answers::<Mappings>(200),
             mappings,
-        )
-        .add(
-            post("/api/mappings/{name}/approve", APPROVE, "Approves what a mapping would do")
-                .sends(204, Answer::Empty),
-            approve,
         )
         .add(
             post("/api/mappings/{name}/pause", OPERATE, "Pauses a mapping")
@@ -112,6 +106,10 @@ struct MappingBody {
     approved_by: Option<String>,
     /// Whether it is still what was approved.
     approval_is_current: bool,
+    /// What is held of it until a change is approved, in words.
+    held: Vec<String>,
+    /// Why it stands still until then, if it does.
+    stopped: Option<String>,
     /// When its first complete walk ended, RFC 3339.
     walked_at: Option<String>,
     /// When its last full pass ended.
@@ -175,6 +173,8 @@ impl From<PairStatus> for MappingBody {
             mode: status.mode,
             approved_by: status.approved_by,
             approval_is_current: status.approval_is_current,
+            held: status.held,
+            stopped: status.stopped,
             walked_at: status.walked_at,
             passed_at: status.passed_at,
             paused: status.paused,
@@ -218,16 +218,6 @@ async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
         brakes: super::brakes::all(&app).await?,
         mappings: all(&app).await?,
     }))
-}
-
-async fn approve(
-    State(app): State<App>,
-    Extension(caller): Extension<Caller>,
-    Path(name): Path<String>,
-    _: NoBody,
-) -> Result<StatusCode, Problem> {
-    app.operations.approve(Some(&name), &caller.name).await?;
-    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Why a mapping is paused.

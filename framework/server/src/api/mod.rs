@@ -2,18 +2,23 @@
 
 mod brakes;
 mod catalogs;
+mod explain;
 mod extract;
 mod health;
 mod history;
 mod mappings;
 mod parked;
+mod plans;
 mod revert;
 mod shapes;
 
+pub(crate) use explain::{explanations, word};
 pub(crate) use extract::{Path, Query};
 pub(crate) use health::healthy;
-pub(crate) use history::{HistoryQuery, explanations, page_of};
+pub(crate) use history::{HistoryQuery, page_of};
 pub(crate) use mappings::request_pass;
+pub(crate) use plans::{apply_plan_of, totals_in_words};
+pub(crate) use revert::{FieldBody as RevertFieldBody, ItemBody as RevertItemBody, RevertBody, reverted};
 pub(crate) use shapes::{HistoryEntry, history_entry};
 
 use crate::routes::Routes;
@@ -25,7 +30,9 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = parked::routes(routes);
     let routes = brakes::routes(routes);
     let routes = history::routes(routes);
+    let routes = explain::routes(routes);
     let routes = revert::routes(routes);
+    let routes = plans::routes(routes);
     let routes = crate::live::routes(routes);
     health::routes(routes)
 }

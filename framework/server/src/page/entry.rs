@@ -21,6 +21,8 @@ pub(super) struct Line {
     pub(super) changes: Vec<Change>,
     pub(super) cause: String,
     pub(super) approved_by: Option<String>,
+    /// Where it can be put back, if it can be asked for.
+    pub(super) undo: Option<String>,
 }
 
 /// One changed field.
@@ -71,6 +73,13 @@ impl From<HistoryEntry> for Line {
             before: change.before.as_ref().filter(|b| !b.is_null()).map(plain),
             after: change.after.as_ref().map(plain),
         });
+        let undoable = matches!((entry.op, outward), ("update", _) | ("create", false));
+        let undo = entry.local_id.as_ref().filter(|_| undoable).map(|id| {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            query.append_pair("record", id).append_pair("mapping", &entry.mapping);
+            query.append_pair("entry", &entry.id.to_string());
+            format!("/revert?{}", query.finish())
+        });
         let subject = entry.local_id.as_ref().map(|id| format!("{here} {id}")).unwrap_or_default();
         Self {
             id: entry.id,
@@ -84,6 +93,7 @@ impl From<HistoryEntry> for Line {
             changes: changes.collect(),
             cause: entry.cause,
             approved_by: entry.approved_by,
+            undo,
         }
     }
 }

@@ -9,10 +9,12 @@ mod fields;
 mod login;
 mod past;
 mod places;
+mod plan;
 mod record;
 mod records;
 mod shell;
 mod status;
+mod undo;
 mod waiting;
 
 use crate::access::{Access, Caller};
@@ -40,6 +42,8 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = past::routes(routes);
     let routes = status::routes(routes);
     let routes = brakes::routes(routes);
+    let routes = plan::routes(routes);
+    let routes = undo::routes(routes);
     let routes = demo::routes(routes);
     let routes = login::routes(routes);
     assets::routes(routes)

@@ -24,6 +24,7 @@ struct HistoryPage {
     mapping: String,
     op: String,
     local_id: String,
+    pass: Option<String>,
     filtered: bool,
     entries: Vec<Line>,
     next_url: Option<String>,
@@ -37,6 +38,7 @@ async fn list(visit: Visit, Query(query): Query<HistoryQuery>) -> Response {
 async fn history_page(visit: &Visit, query: HistoryQuery) -> Result<Response, Problem> {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let (mapping, op, local_id) = (text(&query.mapping), text(&query.op), text(&query.local_id));
+    let pass = query.pass.clone().filter(|pass| !pass.is_empty());
     let page = page_of(&visit.app, query).await?;
     let older = |before: i64| {
         let mut pairs = url::form_urlencoded::Serializer::new(String::new());
@@ -45,6 +47,9 @@ async fn history_page(visit: &Visit, query: HistoryQuery) -> Result<Response, Pr
                 pairs.append_pair(name, value);
             }
         }
+        if let Some(pass) = &pass {
+            pairs.append_pair("pass", pass);
+        }
         pairs.append_pair("before", &before.to_string());
         format!("/history?{}", pairs.finish())
     };
@@ -52,11 +57,12 @@ async fn history_page(visit: &Visit, query: HistoryQuery) -> Result<Response, Pr
         shell: visit.shell("History", "history").await,
         mappings: visit.app.operations.engine().pairs().map(|p| p.mapping.name.clone()).collect(),
         ops: HistoryOp::ALL.iter().map(|op| op.as_str().to_owned()).collect(),
-        filtered: !(mapping.is_empty() && op.is_empty() && local_id.is_empty()),
+        filtered: pass.is_some() || !(mapping.is_empty() && op.is_empty() && local_id.is_empty()),
         next_url: page.next.map(older),
         entries: page.entries.into_iter().map(Line::from).collect(),
         mapping,
         op,
         local_id,
+        pass,
     }))
 }

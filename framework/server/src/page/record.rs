@@ -14,6 +14,7 @@ use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use bothways_engine::{EngineError, Explanation, show_value};
 use bothways_model::{Catalog, FieldType, LocalId, LocalRow};
+use std::collections::BTreeSet;
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let one = "/records/{catalog}/{id}";
@@ -154,8 +155,21 @@ struct Explained {
     remote_id: Option<String>,
     remote: String,
     would: Option<String>,
+    would_line: Option<String>,
+    link: Option<String>,
     fields: Vec<ExplainedField>,
     intents: Vec<Intent>,
+    decisions: Vec<Decision>,
+}
+
+/// One entry of the history with the lines that decided.
+struct Decision {
+    at: String,
+    what: String,
+    fields: String,
+    why: String,
+    rules: String,
+    lines: String,
 }
 
 struct ExplainedField {
@@ -163,6 +177,7 @@ struct ExplainedField {
     local: String,
     remote: String,
     base: String,
+    base_remote: String,
     action: String,
     why: String,
     rule: u16,
@@ -176,6 +191,7 @@ struct Intent {
     fields: String,
     state: &'static str,
     at: String,
+    sent_at: String,
     outcome: Option<String>,
 }
 
@@ -208,6 +224,7 @@ impl From<Explanation> for Explained {
                 local: show_value(verdict.local.as_ref()),
                 remote: show_value(verdict.remote.as_ref()),
                 base: show_value(verdict.base.local.as_ref()),
+                base_remote: show_value(verdict.base.remote.as_ref()),
                 action: word(&verdict.action),
                 label: verdict.label,
                 why: verdict.why,
@@ -221,10 +238,27 @@ impl From<Explanation> for Explained {
             call: intent.call,
             fields: intent.fields.join(", "),
             at: intent.at,
+            sent_at: intent.sent_at,
             outcome: intent.outcome.filter(|outcome| outcome != intent.state),
             state: intent.state,
         });
+        let decisions = explanation.history.into_iter().map(|write| {
+            let entry = write.row.entry;
+            let lines: BTreeSet<String> = write.lines.into_values().collect();
+            Decision {
+                at: write.row.at.to_rfc3339(),
+                what: format!("{} {}", entry.op.as_str(), entry.side.as_str()),
+                fields: entry.fields.keys().cloned().collect::<Vec<_>>().join(", "),
+                why: entry.cause,
+                rules: entry.rules.iter().map(u16::to_string).collect::<Vec<_>>().join(", "),
+                lines: lines.into_iter().collect::<Vec<_>>().join(", "),
+            }
+        });
+        let link = explanation.link.map(|link| format!("{} {}", link.id, link.state.as_str()));
         Self {
+            link,
+            would_line: explanation.record_line,
+            decisions: decisions.collect(),
             mapping: explanation.mapping,
             document: explanation.document,
             remote_id: explanation.remote_id,
@@ -244,12 +278,8 @@ fn sentence(action: &impl serde::Serialize) -> String {
     }
 }
 
-/// The name of what would be done, without its values: they stand beside it.
+/// The name of what would be done, for people.
 fn word(action: &impl serde::Serialize) -> String {
-    let name = match serde_json::to_value(action) {
-        Ok(serde_json::Value::String(name)) => name,
-        Ok(serde_json::Value::Object(object)) => object.keys().next().cloned().unwrap_or_default(),
-        _ => String::new(),
-    };
+    let name = crate::api::word(action);
     if name == "none" { "nothing".into() } else { name.replace('_', " ") }
 }

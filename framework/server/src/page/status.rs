@@ -1,6 +1,6 @@
-//! How each mapping stands, with approve, pause and resume.
+//! How each mapping stands, with pause and resume.
 
-use super::{APPROVE, OPERATE, READ, Shell, Visit, render_as};
+use super::{OPERATE, READ, Shell, Visit, render_as};
 use crate::api::{Path, request_pass};
 use crate::problem::Problem;
 use crate::routes::{Endpoint, Routes};
@@ -14,7 +14,6 @@ pub(super) fn routes(routes: Routes) -> Routes {
     let post = |path, access, summary| Endpoint::new(Method::POST, path, access, summary);
     routes
         .add(Endpoint::new(Method::GET, "/status", READ, "How everything stands"), show)
-        .add(post("/status/{mapping}/approve", APPROVE, "Approves what a mapping would do"), approve)
         .add(post("/status/{mapping}/pause", OPERATE, "Pauses a mapping"), pause)
         .add(post("/status/{mapping}/resume", OPERATE, "Resumes a mapping"), resume)
         .add(post("/status/{mapping}/sync", OPERATE, "Asks for a full pass"), sync)
@@ -36,6 +35,8 @@ struct Shown {
     tone: &'static str,
     live_mode: bool,
     observing: bool,
+    held: Vec<String>,
+    stopped: Option<String>,
     /// Whether a full pass can be asked for.
     passes: bool,
     paused: Option<String>,
@@ -86,6 +87,8 @@ impl From<PairStatus> for Shown {
             ("paused", "wait")
         } else if status.approved_by.is_none() {
             ("observing", "wait")
+        } else if status.stopped.is_some() {
+            ("stopped by a change", "bad")
         } else if !status.approval_is_current {
             ("changed since approved", "wait")
         } else if status.walked_at.is_none() {
@@ -122,6 +125,8 @@ impl From<PairStatus> for Shown {
             word,
             tone,
             observing,
+            held: status.held,
+            stopped: status.stopped,
             passes: status.approved_by.is_some() && status.paused.is_none() && status.blocked.is_none(),
             paused: status.paused,
             blocked: status.blocked,
@@ -138,11 +143,6 @@ impl From<PairStatus> for Shown {
             numbers,
         }
     }
-}
-
-async fn approve(visit: Visit, Path(mapping): Path<String>) -> Response {
-    let done = visit.app.operations.approve(Some(&mapping), &visit.caller.name).await;
-    finish(visit, done).await
 }
 
 async fn pause(visit: Visit, Path(mapping): Path<String>) -> Response {
