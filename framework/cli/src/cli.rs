@@ -34,9 +34,11 @@ pub(crate) enum Verb {
     /// Print or write the JSON Schemas that let an editor complete the documents
     Schema(Schema),
     /// Say what would happen on both sides, field by field, without writing anything
-    Plan(OneMapping),
+    Plan(Plan),
     /// Let a mapping carry out what its plan says, or let happen what a brake withholds
     Approve(Approve),
+    /// Carry a saved plan out: exactly that, and nothing that has changed since
+    Apply(Apply),
     /// Say what brakes withhold
     Brakes(Brakes),
     /// Bring both sides in step now, by one complete pass over each
@@ -87,6 +89,9 @@ pub(crate) struct Approve {
     /// A mapping (needed only if there are several), or a brake such as brake-1
     #[arg(value_name = "MAPPING|BRAKE")]
     pub(crate) what: Option<String>,
+    /// For a mapping: the digest that `plan` printed; refused if it would do anything else by now. A changed mapping is approved by it alone
+    #[arg(long, value_name = "DIGEST", conflicts_with = "set")]
+    pub(crate) digest: Option<String>,
     /// For a brake: exactly this set, as `bothways brakes BRAKE` names it; refused if it is another one by now
     #[arg(long, value_name = "DIGEST")]
     pub(crate) set: Option<String>,
@@ -140,6 +145,26 @@ pub(crate) enum DocumentKind {
     Mapping,
     /// Any of the three
     Bothways,
+}
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Only this mapping
+    pub(crate) mapping: Option<String>,
+    /// Save the plan of one mapping in this file, for `apply`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Let the file show values of records, not only hashes of them
+    #[arg(long, requires = "out")]
+    pub(crate) values: bool,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct Apply {
+    /// The file that `plan --out` saved
+    pub(crate) file: PathBuf,
 }
 
 /// Verbs that work on one mapping or on all.

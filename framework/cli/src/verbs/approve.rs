@@ -12,6 +12,9 @@ use serde_json::json;
 pub(super) async fn run(settings: &Settings, args: &Approve, out: Output) -> anyhow::Result<Ended> {
     let opened = Opened::open(settings).await?;
     match args.what.as_deref().filter(|what| what.starts_with("brake-")) {
+        Some(_) if args.digest.is_some() => {
+            bail!("--digest is of a mapping's plan; a brake is approved by --set")
+        }
         Some(brake) => lift(&opened, brake, args, out).await,
         None => {
             if args.set.is_some() || args.expires.is_some() || args.why.is_some() {
@@ -19,15 +22,18 @@ pub(super) async fn run(settings: &Settings, args: &Approve, out: Output) -> any
                     "--set, --expires and --why are about a brake: name it, such as brake-1 (`bothways brakes`)"
                 );
             }
-            plan(&opened, args.what.as_deref(), out).await
+            plan(&opened, args, out).await
         }
     }
 }
 
-async fn plan(opened: &Opened, mapping: Option<&str>, out: Output) -> anyhow::Result<Ended> {
-    let pair = opened.operations.pair(mapping)?;
+async fn plan(opened: &Opened, args: &Approve, out: Output) -> anyhow::Result<Ended> {
+    let pair = opened.operations.pair(args.what.as_deref())?;
     let name = pair.mapping.name.as_str();
-    opened.operations.approve(Some(name), &person()).await?;
+    match &args.digest {
+        Some(digest) => opened.operations.approve_plan(Some(name), digest, &person()).await?,
+        None => opened.operations.approve(Some(name), &person()).await?,
+    }
     if out.is_json() {
         out.json(&json!({ "mapping": name, "digest": pair.digest }))?;
     } else {

@@ -14,6 +14,7 @@ use crate::private_folder::PrivateFolder;
 use crate::signals::Signals;
 use anyhow::{Context as _, bail};
 use bothways_connector_sandbox::{Config, Running as SandboxRunning, Sandbox, Stripe, serve};
+use bothways_engine::{PlanAccount, PlanItem, PlanSink};
 use bothways_mapping::{Project, SourceFile};
 use bothways_model::{Record, Value};
 use bothways_server::Server;
@@ -74,7 +75,14 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Ended> {
     let opened = open(project, &database, &stripe).await?;
     seed(&*opened.store, &stripe.running).await?;
     for pair in opened.engine().pairs() {
-        opened.operations.approve(Some(&pair.mapping.name), "demo").await?;
+        let name = Some(pair.mapping.name.as_str());
+        if pair.held().is_some() {
+            // A demo of another version left this database.
+            let totals = opened.operations.plan(name, &mut Unseen).await?;
+            opened.operations.approve_plan(name, &totals.digest, "demo").await?;
+        } else {
+            opened.operations.approve(name, "demo").await?;
+        }
     }
     let beside = Arc::new(BesideSandbox::new(stripe.running.sandbox().clone()));
     let serving =
@@ -87,6 +95,15 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Ended> {
     running.stop().await;
     stripe.running.stop().await;
     Ok(Ended::Well)
+}
+
+/// A plan that nobody looks at.
+struct Unseen;
+
+impl PlanSink for Unseen {
+    fn begin(&mut self, _: &PlanAccount) {}
+
+    fn item(&mut self, _: PlanItem) {}
 }
 
 fn documents() -> anyhow::Result<Project> {

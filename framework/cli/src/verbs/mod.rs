@@ -1,5 +1,6 @@
 //! One file per verb.
 
+mod apply;
 mod approve;
 mod brakes;
 mod completions;
@@ -39,6 +40,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Schema(args) => schema::run(&settings, &args, out),
         Verb::Plan(args) => plan::run(&settings, &args, out).await,
         Verb::Approve(args) => approve::run(&settings, &args, out).await,
+        Verb::Apply(args) => apply::run(&settings, &args, out).await,
         Verb::Brakes(args) => brakes::run(&settings, &args, out).await,
         Verb::Sync(args) => sync::run(&settings, &args, out).await,
         Verb::Explain(args) => explain::run(&settings, &args, out).await,

@@ -1,40 +1,48 @@
 //! `plan`: what would happen on both sides, field by field, without writing anything anywhere. It works before anything is installed.
 
 use super::explain::action_word;
-use crate::cli::OneMapping;
+use crate::cli::Plan;
 use crate::connections::Connections;
 use crate::database::{Database, State};
-use crate::opened::{catalogs, connect, http_port, read_project, runnable};
+use crate::opened::{catalogs, connect, http_port, person, read_project, runnable};
 use crate::output::{Ended, Output, talk};
 use crate::ports::{TokioTasks, tokio_ports};
-use crate::private_folder::PrivateFolder;
+use crate::scratch::InFiles;
 use crate::settings::Settings;
-use anyhow::Context;
+use anyhow::{Context, bail};
 use bothways_engine::decide::Verdict;
 use bothways_engine::{
-    EngineError, Installed, Loaded, NotInstalled, PairRuntime, PlanAction, PlanItem, PlanReads, PlanSource,
-    PlanTotals, ReadOnly, RetryPolicy, plan, show_value, spec_of,
+    EngineError, Installed, Loaded, NotInstalled, PairRuntime, PlanAccount, PlanAction, PlanItem, PlanReads,
+    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, RetryPolicy, Scratches, plan_into, show_value,
+    spec_of,
 };
 use bothways_mapping::Project;
-use bothways_model::{Mode, PairId};
+use bothways_model::{Mode, PairId, Secret};
 use bothways_sql::Sql;
-use bothways_store::{Keys, MemoryStore, Pair, Store};
+use bothways_store::{MemoryStore, Pair, Store};
 use serde_json::json;
+use std::fs::{File, OpenOptions};
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The number of a pair that is not stored: no link and no work can be its.
 const NO_PAIR: PairId = PairId(-1);
 
-pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> anyhow::Result<Ended> {
+pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow::Result<Ended> {
     let (project, _) = read_project(settings)?;
     let connections = connect(&project)?;
     let wanted = wanted(&project, &connections, args.mapping.as_deref())?;
+    if args.out.is_some() && wanted.len() != 1 {
+        let names: Vec<&str> = wanted.iter().map(|loaded| loaded.mapping.name.as_str()).collect();
+        bail!("--out saves the plan of one mapping: name it ({})", names.join(", "));
+    }
     let database = Database::parse(&settings.database)?;
     let database = OpenDatabase::open(&database, &project).await?;
     let ports = tokio_ports(Arc::new(http_port(&connections)?), &TokioTasks::default());
     let mut waits = false;
     for loaded in &wanted {
-        let scratch = Scratch::new().await?;
+        let scratch = InFiles.scratch().await?;
         let source = PlanSource {
             pair: Arc::new(PairRuntime::bind(database.pair(loaded).await?, loaded)?),
             reads: database.reads(loaded),
@@ -43,22 +51,117 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
             clock: ports.clock.clone(),
         };
         let name = &loaded.mapping.name;
-        let mut printed = Ok(());
-        let totals = plan(&source, &mut |item| {
-            if printed.is_ok() {
-                printed = print(name, &item, out);
+        let mut printer = Printer { name, out, saver: None, printed: Ok(()) };
+        let saved = match &args.out {
+            Some(file) => {
+                let salt = format!("{:032x}", rand::random::<u128>());
+                let secret = database.secret().await?;
+                if secret.is_none() && !args.values {
+                    bail!(
+                        "without values a plan file holds hashes keyed by this database's secret, and nothing is installed yet: \
+                         `bothways migrate` first, or say --values and keep the file to yourself"
+                    );
+                }
+                let (saved, writer) = Saved::begin(file)?;
+                printer.saver = Some(PlanSaver::new(writer, &source, &person(), args.values, secret, salt));
+                Some(saved)
             }
-        })
-        .await?;
-        printed?;
+            None => None,
+        };
+        let totals = plan_into(&source, &mut printer).await?;
+        printer.printed?;
+        if let (Some(saved), Some(saver)) = (saved, printer.saver) {
+            saved.end(saver, &totals)?;
+        }
         waits |= totals.conflicts + totals.ambiguous + totals.ask + totals.unreadable > 0;
         if out.is_json() {
             out.json_line(&json!({ "mapping": name, "totals": totals }))?;
         } else {
             sum_up(name, &totals, out)?;
+            say_how(name, &source.pair, &totals);
         }
     }
     Ok(Ended::waiting_if(waits || !connections.left_out.is_empty()))
+}
+
+/// How to approve what is not approved.
+fn say_how(name: &str, pair: &PairRuntime, totals: &PlanTotals) {
+    let approve = format!("`bothways approve {name} --digest {}`", totals.digest);
+    match pair.stored().approval {
+        Some(approval) if approval.digest == pair.digest => {}
+        Some(_) => talk(format!("{name} has changed since it was approved; {approve} approves the change")),
+        None => talk(format!("{name} is not approved; {approve} approves this")),
+    }
+}
+
+/// Prints items as they come, and saves them if a file is wanted.
+struct Printer<'p> {
+    name: &'p str,
+    out: Output,
+    saver: Option<PlanSaver<BufWriter<File>>>,
+    printed: anyhow::Result<()>,
+}
+
+impl PlanSink for Printer<'_> {
+    fn begin(&mut self, account: &PlanAccount) {
+        if let Some(saver) = &mut self.saver {
+            saver.begin(account);
+        }
+    }
+
+    fn item(&mut self, item: PlanItem) {
+        if self.printed.is_ok() {
+            self.printed = print(self.name, &item, self.out);
+        }
+        if let Some(saver) = &mut self.saver {
+            saver.item(item);
+        }
+    }
+}
+
+/// A plan file being made: it gets its name when it is whole, and only its owner can read it.
+struct Saved {
+    part: PathBuf,
+    file: PathBuf,
+}
+
+impl Saved {
+    fn begin(file: &Path) -> anyhow::Result<(Self, BufWriter<File>)> {
+        let mut part = file.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        // One that was left by somebody else may not be his alone.
+        let _ = std::fs::remove_file(&part);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        let writer = options.open(&part).with_context(|| format!("the file {}", part.display()))?;
+        Ok((Self { part, file: file.to_owned() }, BufWriter::new(writer)))
+    }
+
+    fn end(self, saver: PlanSaver<BufWriter<File>>, totals: &PlanTotals) -> anyhow::Result<()> {
+        let name = self.file.display().to_string();
+        let writer = saver.end(totals).with_context(|| format!("the file {name}"))?;
+        let file = writer
+            .into_inner()
+            .map_err(|error| error.into_error())
+            .with_context(|| format!("the file {name}"))?;
+        file.sync_all().with_context(|| format!("the file {name}"))?;
+        std::fs::rename(&self.part, &self.file).with_context(|| format!("the file {name}"))?;
+        talk(format!("saved: `bothways apply {name}` carries out exactly this"));
+        Ok(())
+    }
+}
+
+impl Drop for Saved {
+    /// What was not finished is no plan.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.part);
+    }
 }
 
 /// The mappings to plan; those that cannot run are named.
@@ -130,6 +233,14 @@ impl OpenDatabase {
         }))
     }
 
+    /// The installation's secret, if anything is installed.
+    async fn secret(&self) -> anyhow::Result<Option<Secret>> {
+        match &self.installed {
+            Some(store) => Ok(Some(store.secret().await?)),
+            None => Ok(None),
+        }
+    }
+
     fn reads(&self, loaded: &Loaded) -> Arc<dyn PlanReads> {
         if self.tables_missing.contains(&loaded.mapping.catalog.name) {
             return Arc::new(NotInstalled::new(self.nothing.clone()));
@@ -139,22 +250,6 @@ impl OpenDatabase {
             (None, Some(rows)) => Arc::new(NotInstalled::new(rows.clone())),
             (None, None) => Arc::new(NotInstalled::new(self.nothing.clone())),
         }
-    }
-}
-
-/// Match keys of one plan, in a file of its own that goes away with it: memory stays flat however many records there are.
-struct Scratch {
-    keys: Arc<dyn Keys>,
-    _folder: PrivateFolder,
-}
-
-impl Scratch {
-    async fn new() -> anyhow::Result<Self> {
-        let folder = PrivateFolder::new("bothways-plan").context("a folder for the plan's match keys")?;
-        let url = format!("sqlite://{}", folder.path().join("keys.db").display());
-        let sql = Sql::open(&url, Vec::new()).await?;
-        sql.migrate().await?;
-        Ok(Self { keys: Arc::new(sql), _folder: folder })
     }
 }
 
@@ -168,26 +263,11 @@ fn print(mapping: &str, item: &PlanItem, out: Output) -> anyhow::Result<()> {
         (None, Some(remote)) => remote.clone(),
         (None, None) => String::new(),
     };
-    out.line(&format!("{:<14} {sides}: {}", action(item.action), item.why))?;
+    out.line(&format!("{:<14} {sides}: {}", item.action.as_str(), item.why))?;
     for verdict in &item.fields {
         out.line(&format!("    {}", field(verdict, item.action)))?;
     }
     Ok(())
-}
-
-fn action(action: PlanAction) -> &'static str {
-    match action {
-        PlanAction::Link => "link",
-        PlanAction::CreateLocal => "create row",
-        PlanAction::CreateRemote => "create remote",
-        PlanAction::Update => "update",
-        PlanAction::Ambiguous => "ambiguous",
-        PlanAction::DeleteLocal => "delete row",
-        PlanAction::ArchiveLocal => "archive row",
-        PlanAction::DeleteRemote => "delete remote",
-        PlanAction::Close => "close link",
-        PlanAction::Ask => "ask",
-    }
 }
 
 fn field(verdict: &Verdict, action: PlanAction) -> String {

@@ -135,6 +135,14 @@ async fn banner(
              run --approve) lets it"
         ));
     }
+    for pair in opened.engine().pairs() {
+        let (name, Some(change)) = (&pair.mapping.name, pair.held()) else { continue };
+        let going = if change.stopped.is_some() { "stands still" } else { "goes on as it was approved" };
+        talk(format!(
+            "held        {name} has changed and {going}: `bothways plan {name}` shows what the change would do, `bothways approve {name} \
+             --digest DIGEST` lets it"
+        ));
+    }
     talk(format!("page        {}", server.login_url()));
     Ok(())
 }

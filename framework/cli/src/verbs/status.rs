@@ -72,6 +72,8 @@ fn stands(pair: &PairStatus) -> String {
         "paused"
     } else if pair.approved_by.is_none() {
         "observing"
+    } else if pair.stopped.is_some() {
+        "stopped"
     } else if !pair.approval_is_current {
         "changed"
     } else if pair.walked_at.is_none() {
@@ -114,9 +116,17 @@ fn details(pair: &PairStatus) {
     if pair.approved_by.is_none() {
         talk(format!("{name}: only observes. See `bothways plan {name}`, then `bothways approve {name}`"));
     } else if !pair.approval_is_current {
+        let going = match &pair.stopped {
+            Some(why) => format!("stands still until the change is approved ({why})"),
+            None => "goes on as it was approved until the change is".to_owned(),
+        };
         talk(format!(
-            "{name}: changed since its plan was approved. See `bothways plan {name}`, then `bothways approve {name}`"
+            "{name}: changed since its plan was approved; {going}. See `bothways plan {name}`, then \
+             `bothways approve {name} --digest DIGEST`"
         ));
+        for change in &pair.held {
+            talk(format!("{name}: held: {change}"));
+        }
     }
     if let Some(why) = &pair.paused {
         talk(format!("{name}: paused: {why}"));

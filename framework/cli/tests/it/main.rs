@@ -1,5 +1,6 @@
 //! The built binary from outside: exit codes, output, settings, and whole installations against the sandbox.
 
+mod applying;
 mod brakes;
 mod demo;
 mod documents;
