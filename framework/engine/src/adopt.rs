@@ -103,6 +103,18 @@ impl Look {
 
     /// Links an unlinked row and an unlinked record. Bases start unknown: equal values set them (rule 18).
     pub(crate) async fn adopt(&mut self, row: LocalRow, observed: Observed) -> Result<Unit, Ended> {
+        let mapping = &self.pair.mapping;
+        let values = [mapping.read_local(&row.fields), mapping.read_remote(&observed.body).record]
+            .map(|fields| mapping.match_key(&fields));
+        if values[0] != values[1] {
+            // One of them was changed since its key was stored: they do not match any more.
+            let [local, remote] = values;
+            self.put_key(self.key(Side::Local, row.id.as_str(), local)).await?;
+            self.put_key(self.key(Side::Remote, observed.id.as_str(), remote)).await?;
+            let mut unit = self.unit();
+            unit.work = self.again_soon();
+            return Ok(unit);
+        }
         let holder =
             self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&observed.id)).await;
         // A create of ours made it, even if its answer never came (rule 25).

@@ -131,6 +131,16 @@ impl Look {
             let how = "found carried out, and changed since";
             unit.history.push(self.confirm_sent(&mut link, &partly, Some(&seen.fields), how));
         }
+        // Should it arrive yet, this is what it replaces, and nobody may be there to notice.
+        let of = |f: &SentField| {
+            let change = FieldChange { before: Some(f.before.clone()?), after: Some(f.sent.clone()) };
+            Some((f.field.clone(), change))
+        };
+        let late: BTreeMap<String, FieldChange> = rest.iter().filter_map(of).collect();
+        if !late.is_empty() {
+            let why = "an update was given up; this is what it replaces if it arrives late".to_owned();
+            unit.history.push(entry(&link, Side::Remote, HistoryOp::Echo, late, vec![24], why, None));
+        }
         if !planted::is(Bug::LateEchoForgotten) {
             link.body.late.extend(late_echoes(&Intent { fields: rest, ..intent.clone() }, self.now));
         }
@@ -467,6 +477,7 @@ impl Look {
     ) -> Result<Lookup, Ended> {
         let mut page = None;
         for _ in 0..PAGES {
+            let on_the_way = page.is_some();
             let Some(Ok(exchange)) = operation(page.take()).map(|o| self.pair.resource.start(o)) else {
                 return Ok(Lookup::Unproven);
             };
@@ -474,10 +485,17 @@ impl Look {
                 self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
             let shown = match answer {
                 Ok(Outcome::Page(shown)) => shown,
+                // The record that the page follows is gone: from the top.
+                Ok(Outcome::Failed(failure)) if failure.class == ErrorClass::Expired && on_the_way => {
+                    continue;
+                }
                 Ok(Outcome::Failed(failure))
                     if matches!(
                         failure.class,
-                        ErrorClass::Invalid | ErrorClass::Missing | ErrorClass::Forbidden
+                        ErrorClass::Invalid
+                            | ErrorClass::Missing
+                            | ErrorClass::Forbidden
+                            | ErrorClass::Expired
                     ) =>
                 {
                     return Ok(Lookup::Unproven);

@@ -312,6 +312,9 @@ struct Moves {
     moved_links: HashMap<String, LocalId>,
     moved_keys: HashMap<i64, LocalId>,
     dropped_keys: Vec<i64>,
+    /// What brakes withhold of rows without a link.
+    charges: HashMap<(PairId, LocalId), Vec<i64>>,
+    moved_charges: HashMap<i64, LocalId>,
 }
 
 impl Moves {
@@ -333,8 +336,13 @@ impl Moves {
                 self.links.entry(at).or_default().push(get(&row, 0)?);
             }
             let sql = "SELECT rowid, id FROM bothways_keys WHERE pair = ? AND side = 'local' AND id IN (SELECT value FROM json_each(?))";
-            for row in fetch(c, sql, [pair.0.into(), ids]).await.map_err(ours)? {
+            for row in fetch(c, sql, [pair.0.into(), ids.clone()]).await.map_err(ours)? {
                 self.keys.insert((pair, LocalId(get(&row, 1)?)), get(&row, 0)?);
+            }
+            let sql = "SELECT rowid, substr(key, 5) FROM bothways_charges WHERE pair = ? AND state IN ('announced', 'withheld') \
+                       AND key IN (SELECT 'row ' || value FROM json_each(?))";
+            for row in fetch(c, sql, [pair.0.into(), ids]).await.map_err(ours)? {
+                self.charges.entry((pair, LocalId(get(&row, 1)?))).or_default().push(get(&row, 0)?);
             }
         }
         Ok(())
@@ -372,6 +380,10 @@ impl Moves {
             }
             self.links.insert((pair, to.clone()), links);
         }
+        if let Some(charges) = self.charges.remove(&(pair, from.clone())) {
+            self.moved_charges.extend(charges.iter().map(|charge| (*charge, to.clone())));
+            self.charges.insert((pair, to.clone()), charges);
+        }
         work.rename(pair, &Subject::Local(from.clone()), &Subject::Local(to.clone()));
     }
 
@@ -398,6 +410,15 @@ impl Moves {
             let rows = self.moved_keys.into_iter().map(|(id, to)| vec![id.into(), to.0.into()]).collect();
             let head = "UPDATE bothways_keys SET side = 'local', id = v.column2 FROM (VALUES";
             let tail = ") AS v WHERE bothways_keys.rowid = v.column1";
+            to.bulk(&Bulk { head, width: 2, tail }, rows).await.map_err(ours)?;
+        }
+        if !self.moved_charges.is_empty() {
+            let ids: Vec<&i64> = self.moved_charges.keys().collect();
+            let sql = "UPDATE bothways_charges SET key = 'moving ' || rowid WHERE rowid IN (SELECT value FROM json_each(?))";
+            to.put(sql, [list(&ids)]);
+            let rows = self.moved_charges.into_iter().map(|(id, to)| vec![id.into(), to.0.into()]).collect();
+            let head = "UPDATE OR REPLACE bothways_charges SET key = 'row ' || v.column2 FROM (VALUES";
+            let tail = ") AS v WHERE bothways_charges.rowid = v.column1";
             to.bulk(&Bulk { head, width: 2, tail }, rows).await.map_err(ours)?;
         }
         Ok(())

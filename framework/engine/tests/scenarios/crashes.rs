@@ -367,6 +367,68 @@ async fn a_record_of_an_uncertain_create_is_not_adopted_by_another_row_that_matc
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lookup_begins_again_when_the_record_goes_that_its_next_page_follows() {
+    let policies = "creates: { from_remote: ignore }\nsync: { feed: never, reconcile: never }";
+    let mut world = World::new(Setup { webhooks: false, ..Setup::with(policies) }).await;
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world
+        .until("the lost answer", Duration::from_secs(10), async |w: &World| w.fired("lost_answer") == 1)
+        .await;
+    world.kill();
+    // The newest come first, a hundred on a page.
+    let ids: Vec<_> = (0..120)
+        .map(|n| world.remote_create(json!({ "email": format!("c{n}@example.com"), "name": "C" })))
+        .collect();
+    let pages = |w: &World| {
+        let stripe = w.stripe();
+        stripe.requests().filter(|r| r.method == Method::Get && r.path == "/v1/customers").count()
+    };
+    let before = pages(&world);
+    world.set_latency(Duration::from_secs(2));
+    world.restart().await;
+    world.until("a page", Duration::from_secs(60), async |w: &World| pages(w) > before).await;
+    world.remote_delete(&ids[20]);
+    world.settle().await;
+    assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
+    assert!(world.link_of(&row).await.remote_id.is_some());
+    assert_eq!(world.stripe().counts().effective_creates, 1);
+    let refused = world.stripe().requests().filter(|r| r.status == Some(400)).count();
+    assert_eq!(refused, 1, "the page after the record that went");
+}
+
+#[tokio::test(start_paused = true)]
+async fn history_names_what_an_update_replaces_that_arrives_after_it_was_given_up() {
+    let setup = Setup { webhooks: false, ..Setup::with("conflicts: { winner: local }") };
+    let mut world = World::new(setup).await;
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    world.kill();
+    world.remote_update(&id, json!({ "name": "Remote" }));
+    world.update(&row, &[("name", "Local")]);
+    let late = Action::LateRequest { delay_ms: Some(600_000) };
+    world.fault(Fault::next(late).on(Method::Post, "/v1/customers"));
+    world.restart().await;
+    world
+        .until("the late request", Duration::from_secs(60), async |w: &World| w.fired("late_request") == 1)
+        .await;
+    world.kill();
+    world.delete(&row);
+    world.remote_update(&id, json!({ "phone": "1" }));
+    world.restart().await;
+    world
+        .until("the update", Duration::from_secs(1200), async |w: &World| {
+            w.remote(&id, "name").as_deref() == Some("Local")
+        })
+        .await;
+    let history = world.store.history(&HistoryFilter::default(), None, 100).await.unwrap();
+    let named = history.iter().filter_map(|row| row.entry.fields.get("name"));
+    let remote = Some(Value::Text("Remote".into()));
+    assert!(named.into_iter().any(|change| change.before == remote), "{history:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn p31_a_create_that_arrives_after_it_was_given_up_does_not_leave_its_record_alone() {
     let mut world = World::new(Setup::default()).await;
     let late = Action::LateRequest { delay_ms: Some(600_000) };

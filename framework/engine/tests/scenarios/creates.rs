@@ -3,7 +3,7 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_model::{LocalId, Method};
-use bothways_store::{LinkState, ParkReason};
+use bothways_store::{Intake, Key, KeyWrite, LinkState, Links, PageCommit, ParkReason, Side};
 use serde_json::json;
 use std::time::Duration;
 
@@ -189,6 +189,31 @@ async fn p26_keys_that_are_swapped_or_reused_during_a_look_write_no_row_that_is_
         assert_eq!(world.remote(&of_a, "name").as_deref(), Some("A2"));
         assert_eq!(world.remote(&of_a, "email").as_deref(), Some("a@example.com"));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_email_was_changed_since_it_was_noted_is_not_taken_for_the_record_that_had_it() {
+    let setup = Setup::with("creates: { from_remote: ignore, from_local: ignore }");
+    let world = World::new(setup).await;
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    world.update(&row, &[("email", "rob@example.com")]);
+    world.settle().await;
+    // As if the change had not been looked at yet.
+    let key = Key {
+        pair: world.pair(),
+        side: Side::Local,
+        id: row.0.clone(),
+        value: Some(r#"["ann@example.com"]"#.into()),
+        seen: Links::draw(&*world.store, 1).await.unwrap(),
+        content: None,
+    };
+    let page = PageCommit { keys: vec![KeyWrite::Put(key)], ..PageCommit::default() };
+    Intake::commit_page(&*world.store, world.now(), &page).await.unwrap();
+    world.remote_create(json!({ "email": "ann@example.com", "name": "Ann" }));
+    world.settle().await;
+    assert!(world.links().await.is_empty(), "{:#?}", world.links().await);
+    assert_eq!(world.local(&row, "email").await.as_deref(), Some("rob@example.com"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,6 +125,10 @@ impl<'u> Batch<'u> {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
         };
+        // Before brakes are asked, which remember by its row what they withhold.
+        if let Err(outcome) = self.check_row(&mut run) {
+            return Ok(outcome);
+        }
         let judged = match self.check_brakes(c, unit, &HashMap::new()).await? {
             Some(Ok(judged)) => judged,
             Some(Err(outcome)) => return Ok(outcome),
@@ -136,9 +140,6 @@ impl<'u> Batch<'u> {
             if run.link().is_some_and(|link| self.rival(link).is_some()) || self.was_linked(unit) {
                 return Ok(UnitOutcome::ClaimLost);
             }
-        }
-        if let Err(outcome) = self.check_row(&mut run) {
-            return Ok(outcome);
         }
         let pair = run.link().map(|l| l.pair);
         let id = run.link().and_then(|l| l.local_id.clone()).filter(|_| run.has_row_part());
@@ -214,6 +215,10 @@ impl<'u> Batch<'u> {
                     continue;
                 }
             };
+            if let Err(outcome) = self.check_row(&mut run) {
+                steps.push(Step::Over(outcome));
+                continue;
+            }
             let judged = match self.check_brakes(c, unit, &charged).await? {
                 Some(Ok(judged)) => judged,
                 Some(Err(outcome)) => {
@@ -242,10 +247,6 @@ impl<'u> Batch<'u> {
                 if !identities(link).into_iter().all(|identity| brought.insert(identity)) {
                     return Ok(Together::OneByOne);
                 }
-            }
-            if let Err(outcome) = self.check_row(&mut run) {
-                steps.push(Step::Over(outcome));
-                continue;
             }
             steps.push(Step::Running { run: Box::new(run), judged, task: None });
         }

@@ -2,13 +2,13 @@
 
 use super::Bench;
 use super::kit::{
-    at, commit, customer, done, keeping, link_id, linked, local, look_at, open, pair, relay, remote, unit,
-    write,
+    at, commit, customer, done, keeping, link_id, linked, local, look_at, new_link, open, pair, relay,
+    remote, unit, write,
 };
 use crate::{
-    AuditEntry, BrakeApproval, BrakeApproved, BrakeKind, BrakeName, Charge, ChargeKey, Fact, HistoryFilter,
-    HistoryOp, Judged, Limit, Link, LinkState, LocalBinding, PageCommit, ParkReason, Parked, PassMark,
-    Ripening, Settlement, Store, Unit, UnitOutcome, WorkWrite,
+    AuditEntry, BrakeApproval, BrakeApproved, BrakeKind, BrakeName, Charge, ChargeKey, Fact, Guard,
+    HistoryFilter, HistoryOp, Judged, Limit, Link, LinkState, LocalBinding, PageCommit, ParkReason, Parked,
+    PassMark, Ripening, Settlement, Store, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{LocalId, PairId};
 use chrono::TimeDelta;
@@ -450,4 +450,66 @@ pub async fn history_names_who_approved(bench: &dyn Bench) {
             (update, None)
         ]
     );
+}
+
+/// What is withheld of a row without a link follows its key, in a swap too.
+pub async fn what_is_withheld_of_a_row_follows_its_key(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let create = |id: &LocalId, what: &str| Charge {
+        brake: name(pair, BrakeKind::Creates),
+        key: ChargeKey::Row(id.clone()),
+        what: what.into(),
+        limit: Limit::flat(0),
+        since: at(0),
+        ripening: None,
+    };
+    let (ada, bob) = (
+        bench.insert("customers", customer("ada", "a@x.test")).await,
+        bench.insert("customers", customer("bob", "b@x.test")).await,
+    );
+    relay(store, 5).await;
+    for (id, what) in [(&ada, "create ada"), (&bob, "create bob")] {
+        assert!(!store.charge(at(6), &create(id, what)).await.unwrap().is_free());
+    }
+    let brake = store.brakes(at(6)).await.unwrap()[0].id;
+    let held = async || -> Vec<(String, String)> {
+        let all = store.withheld(brake, None, 10).await.unwrap();
+        let mut all: Vec<_> = all.into_iter().map(|one| (one.key.to_string(), one.what)).collect();
+        all.sort();
+        all
+    };
+    let named = |id: &str, what: &str| (format!("row {id}"), what.to_owned());
+    bench.rekey("customers", &ada, &"99".into()).await;
+    relay(store, 7).await;
+    let mut wanted = vec![named("99", "create ada"), named(bob.as_str(), "create bob")];
+    wanted.sort();
+    assert_eq!(held().await, wanted);
+    bench.rekey("customers", &bob, &"98".into()).await;
+    bench.rekey("customers", &"99".into(), &bob).await;
+    bench.rekey("customers", &"98".into(), &"99".into()).await;
+    relay(store, 8).await;
+    let mut wanted = vec![named("99", "create bob"), named(bob.as_str(), "create ada")];
+    wanted.sort();
+    assert_eq!(held().await, wanted);
+}
+
+/// Nothing is withheld of a row that may be another one by now: who asks has to look again.
+pub async fn nothing_is_remembered_of_a_row_that_has_moved(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let id = bench.insert("customers", customer("ada", "a@x.test")).await;
+    relay(store, 5).await;
+    bench.rekey("customers", &id, &"99".into()).await;
+    let mut claim = Unit::new(Guard::Claim(Box::new(new_link(store, pair, 1, Some(&id), None).await)));
+    claim.charges = vec![Charge {
+        brake: name(pair, BrakeKind::Creates),
+        key: ChargeKey::Row(id),
+        what: "create it".into(),
+        limit: Limit::flat(0),
+        since: at(0),
+        ripening: None,
+    }];
+    assert_eq!(commit(store, claim).await, UnitOutcome::Aborted);
+    assert!(store.brakes(at(6)).await.unwrap().is_empty());
 }

@@ -58,7 +58,8 @@ macro_rules! store_contract {
                 the_limit_counts_this_batch, two_at_once_do_not_pass_together,
                 what_was_done_before_the_window_does_not_count, an_approval_names_its_set_and_is_spent,
                 what_nobody_wants_is_forgotten, deletes_count_what_is_to_come, deletes_within_a_share_do_not_lower_it,
-                the_pass_behind_a_signal_is_known, what_a_pass_found_stays_its_own, history_names_who_approved
+                the_pass_behind_a_signal_is_known, what_a_pass_found_stays_its_own, history_names_who_approved,
+                what_is_withheld_of_a_row_follows_its_key, nothing_is_remembered_of_a_row_that_has_moved
             }
             claims {
                 inserts_an_already_leased_link, is_unique_among_live_links, ignores_closed_links,

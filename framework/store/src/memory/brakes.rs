@@ -10,7 +10,7 @@ use crate::{
     ChargeKey, History, Judged, Link, LinkState, Result, Settlement, Signal, Subject, Withheld, WithheldSet,
 };
 use async_trait::async_trait;
-use bothways_model::{LinkId, Timestamp};
+use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use std::collections::BTreeSet;
 
 /// A brake that is on.
@@ -97,6 +97,18 @@ impl State {
             }
             self.touch();
             self.maybe_off(&name);
+        }
+    }
+
+    /// What is withheld of a row is withheld of it under its new key.
+    pub(super) fn move_charges(&mut self, pair: PairId, from: &LocalId, to: &LocalId) {
+        let [from, to] = [from, to].map(|id| ChargeKey::Row(id.clone()).to_string());
+        for (_, rows) in self.charges.iter_mut().filter(|(name, _)| name.pair == pair) {
+            if rows.get(&from).is_some_and(|row| row.state.is_open())
+                && let Some(row) = rows.remove(&from)
+            {
+                rows.insert(to.clone(), row);
+            }
         }
     }
 

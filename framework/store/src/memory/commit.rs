@@ -19,6 +19,13 @@ impl State {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
         };
+        // Before brakes are asked, which remember by its row what they withhold.
+        let moved = run.link().and_then(|link| Some((link.pair, link.local_id.as_ref()?)));
+        if moved.is_some_and(|(pair, id)| self.has_moved(pair, id))
+            && let Err(outcome) = run.row_moved()
+        {
+            return Ok(outcome);
+        }
         let judged = self.judge(now, &unit.charges);
         if !judged.iter().all(|judged| judged.is_free()) {
             return Ok(UnitOutcome::Withheld { charges: judged });
@@ -26,12 +33,6 @@ impl State {
         let only_new = unit.only_new && matches!(unit.guard, Guard::Claim(_));
         if run.link().is_some_and(|link| self.is_taken(link) || (only_new && self.was_linked(link))) {
             return Ok(UnitOutcome::ClaimLost);
-        }
-        let moved = run.link().and_then(|link| Some((link.pair, link.local_id.as_ref()?)));
-        if moved.is_some_and(|(pair, id)| self.has_moved(pair, id))
-            && let Err(outcome) = run.row_moved()
-        {
-            return Ok(outcome);
         }
         let (row, unreadable) = match run.link() {
             Some(link) if run.has_row_part() => self.row_for(link.pair, link.local_id.as_ref())?,

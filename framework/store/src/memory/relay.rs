@@ -128,6 +128,7 @@ impl State {
                 self.put_link(link);
             }
         }
+        self.move_charges(pair, from, to);
         let (from, to) = (Subject::Local(from.clone()), Subject::Local(to.clone()));
         let Some(moved) = self.subjects.get(&(pair, from)).copied().and_then(|id| self.remove_work(id))
         else {
