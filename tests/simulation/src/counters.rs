@@ -67,6 +67,8 @@ pub const KINDS: &[&str] = &[
     "brake_withheld",
     "brake_approved",
     // Users.
+    "rows_in_bulk",
+    "records_in_bulk",
     "edited_while_down",
     "same_email",
     "row_id_reused",

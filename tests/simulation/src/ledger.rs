@@ -94,8 +94,8 @@ pub(crate) struct Ledger {
     /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
     /// rows say later that they belong together is the engine's opinion; this is what it was told.
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
-    /// Change number at the last read of a record by a process.
-    seen: BTreeMap<(Pid, String), u64>,
+    /// Change number and moment of the last read of a record by a process.
+    seen: BTreeMap<(Pid, String), (u64, u64)>,
     /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
     delivered: Vec<(String, usize, String)>,
     /// Requests of engines that changed a record.
@@ -134,14 +134,20 @@ impl Ledger {
         self.seq
     }
 
-    /// A process reads a record now.
-    pub(crate) fn note_seen(&mut self, pid: Pid, id: &str) {
-        self.seen.insert((pid, id.to_owned()), self.seq);
+    /// A process reads a record now, though perhaps not all of it.
+    pub(crate) fn note_seen(&mut self, pid: Pid, id: &str, at: u64, all: bool) {
+        let seq = self.seq;
+        let seen = self.seen.entry((pid, id.to_owned())).or_default();
+        *seen = (if all { seq } else { seen.0 }, at);
     }
 
-    /// The number of the last change that a process can have seen of a record.
-    pub(crate) fn seen_by(&self, pid: Pid, id: &str) -> u64 {
-        self.seen.get(&(pid, id.to_owned())).copied().unwrap_or(0)
+    /// The number of the last change that a process which writes to a record now can have seen of it. Whoever has not read it since
+    /// `since` ought to have, and is taken for somebody who has seen everything.
+    pub(crate) fn seen_by(&self, pid: Pid, id: &str, since: u64) -> u64 {
+        match self.seen.get(&(pid, id.to_owned())) {
+            Some((seq, at)) if *at >= since => *seq,
+            _ => u64::MAX,
+        }
     }
 
     /// A row's key was changed.

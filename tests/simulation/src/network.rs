@@ -20,6 +20,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// Whoever writes to a record has read it no longer ago.
+const LOOK: u64 = 120_000_000;
+
 /// One process's way out.
 pub(crate) struct SimHttp(pub(crate) Arc<Process>);
 
@@ -50,7 +53,11 @@ impl Http for SimHttp {
         let (tell, told) = oneshot::channel();
         let seen = record_of(&request).map_or(u64::MAX, |id| match sim.plan.blind {
             true => 0,
-            false => sim.ledger().seen_by(process.pid, &id),
+            false => {
+                // What was decided before a suspension may go out after it (rule 41).
+                let woken = sim.executor.thawed_at(process.pid) + LOOK > now;
+                sim.ledger().seen_by(process.pid, &id, if woken { 0 } else { now.saturating_sub(LOOK) })
+            }
         });
         sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, seen, deadline, tell));
         // Sent is sent: a crash from here on does not take it back.
@@ -157,7 +164,8 @@ fn serve(
         drop(ledger);
         sim.deliveries.notify_one();
     } else if let Some(id) = record_of(request).filter(|_| status == 200) {
-        sim.ledger().note_seen(process.pid, &id);
+        let all = fault != Some(RequestFault::HiddenField);
+        sim.ledger().note_seen(process.pid, &id, sim.executor.now(), all);
     }
     if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
         note_walk(sim, request, response);

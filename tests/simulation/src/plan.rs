@@ -154,6 +154,8 @@ pub(crate) struct Plan {
     pub(crate) deletes: u32,
     /// Key changes, id reuse and the like among local edits, in a million.
     pub(crate) oddities: u32,
+    /// Edits of everything at once among edits, in a million.
+    pub(crate) masses: u32,
     pub(crate) operators: bool,
     /// Somebody approves what brakes withhold.
     pub(crate) approves: bool,
@@ -221,6 +223,7 @@ impl Plan {
             pause: Duration::ZERO,
             deletes: dice.one_of([0, 20_000, 100_000, 200_000]),
             oddities: dice.one_of([0, 0, 50_000, 150_000]),
+            masses: 0,
             operators: dice.below(3) == 0,
             down_for: Duration::from_secs(300),
             approves: true,
@@ -236,6 +239,7 @@ impl Plan {
             "creates: 5, updates: 3",
         ]);
         let edits = u32::try_from(dice.scale(6, 100)).unwrap_or(100);
+        plan.masses = dice.one_of([0, 0, 10_000, 40_000]);
         plan.pause = plan.active / edits;
         plan.mapping = plan.document(feed, reconcile);
         plan
@@ -258,6 +262,7 @@ impl Plan {
         plan.active = Duration::ZERO;
         plan.before = 0;
         plan.operators = false;
+        plan.masses = 0;
         plan.approves = true;
         plan.safety = "";
         plan.down_for = Duration::from_secs(5);
@@ -303,6 +308,21 @@ fields:
         }
         let _ = writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}");
         text
+    }
+
+    /// How many deletes the mapping lets pass in half an hour, as long as there are fewer than 100 links.
+    pub(crate) fn most_deletes(&self) -> usize {
+        self.number_of("deletes").unwrap_or(10)
+    }
+
+    /// How many records it lets one field be emptied of.
+    pub(crate) fn most_blankings(&self) -> usize {
+        self.number_of("blanking").unwrap_or(5)
+    }
+
+    fn number_of(&self, kind: &str) -> Option<usize> {
+        let mut pairs = self.safety.split(',').filter_map(|pair| pair.trim().split_once(": "));
+        pairs.find(|(name, _)| *name == kind)?.1.parse().ok()
     }
 
     /// In one line.

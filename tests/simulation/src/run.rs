@@ -1,6 +1,6 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
-use crate::check::{Snapshot, budget, deletes, once, patience, register, unsettled};
+use crate::check::{Snapshot, brakes, budget, deletes, once, patience, register, unsettled};
 use crate::counters::Counters;
 use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
@@ -396,6 +396,7 @@ impl Run {
         let mut found = named("one record per row", once(&snapshot, &ledger));
         found.extend(named("delete evidence", deletes(&snapshot, &self.sim.plan, &ledger)));
         found.extend(named("register", register(&self.sim, &snapshot, &ledger)));
+        found.extend(named("brakes", brakes(&snapshot, &self.sim.plan)));
         found.extend(named("write budget", budget(&self.sim, &snapshot, &ledger)));
         drop(ledger);
         if self.sim.trace().prints() && !(found.is_empty() && self.violations.is_empty()) {

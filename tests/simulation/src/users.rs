@@ -104,6 +104,9 @@ impl Users {
         let (odd, deletes, what) =
             self.draw(|dice| (dice.chance(plan.oddities), dice.chance(plan.deletes), dice.below(100)));
         let Some(id) = self.some_row() else { return self.insert_row(None, None) };
+        if plan.masses > 0 && self.draw(|dice| dice.chance(plan.masses)) {
+            return self.edit_many_rows();
+        }
         match what {
             _ if odd => self.do_something_odd(&id),
             _ if deletes => self.delete_row(&id),
@@ -135,6 +138,9 @@ impl Users {
         let plan = &self.sim.plan;
         let (deletes, what) = self.draw(|dice| (dice.chance(plan.deletes), dice.below(100)));
         let Some(id) = self.some_record() else { return self.create_record(None) };
+        if plan.masses > 0 && self.draw(|dice| dice.chance(plan.masses)) {
+            return self.edit_many_records();
+        }
         match what {
             _ if deletes => self.delete_record(&id),
             0..20 => self.create_record(self.known_email(15)),
@@ -151,6 +157,43 @@ impl Users {
             _ => {
                 let changes = self.some_changes(&id);
                 self.update_record(&id, &changes);
+            }
+        }
+    }
+
+    /// What a script does that somebody wrote in a hurry.
+    fn edit_many_rows(&self) {
+        self.sim.count("rows_in_bulk");
+        let ids: Vec<LocalId> = self.sim.ledger().rows.keys().cloned().map(LocalId).collect();
+        let what = self.draw(|dice| dice.below(4));
+        if what == 0 {
+            let many = self.draw(|dice| dice.between(6, 16));
+            (0..many).for_each(|_| self.insert_row(None, None));
+        }
+        for id in ids.iter().filter(|_| self.draw(|dice| dice.below(5)) > 0) {
+            match what {
+                0 => {}
+                1 => self.update_row(id, &[(1, None)]),
+                2 => self.update_row(id, &[(3, Some(self.fresh(3)))]),
+                _ => self.delete_row(id),
+            }
+        }
+    }
+
+    fn edit_many_records(&self) {
+        self.sim.count("records_in_bulk");
+        let ids: Vec<String> = self.sim.ledger().records.keys().cloned().collect();
+        let what = self.draw(|dice| dice.below(4));
+        if what == 0 {
+            let many = self.draw(|dice| dice.between(6, 16));
+            (0..many).for_each(|_| self.create_record(None));
+        }
+        for id in ids.iter().filter(|_| self.draw(|dice| dice.below(5)) > 0) {
+            match what {
+                0 => {}
+                1 => self.update_record(id, &[(1, None)]),
+                2 => self.update_record(id, &[(3, Some(self.fresh(3)))]),
+                _ => self.delete_record(id),
             }
         }
     }

@@ -35,6 +35,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
     }
     if !stopped {
         findings.extend(judge.counterparts());
+        findings.extend(judge.idle_holds());
     }
     for id in snapshot.rows.keys().filter(|_| !stopped) {
         if !snapshot.live_links().any(|link| link.local_id.as_ref().is_some_and(|local| local.0 == *id)) {
@@ -49,9 +50,9 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
     findings
 }
 
-struct Judge<'s> {
-    snapshot: &'s Snapshot,
-    plan: &'s Plan,
+pub(super) struct Judge<'s> {
+    pub(super) snapshot: &'s Snapshot,
+    pub(super) plan: &'s Plan,
     ledger: &'s Ledger,
 }
 
@@ -71,7 +72,7 @@ impl Judge<'_> {
     }
 
     /// Whether a side of the link is not there.
-    fn is_half(&self, link: &Link) -> bool {
+    pub(super) fn is_half(&self, link: &Link) -> bool {
         let row = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()));
         let record =
             link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
@@ -114,9 +115,22 @@ impl Judge<'_> {
     }
 
     /// Whether a row is not the one that the link was made for.
-    fn is_anothers(&self, link: &Link, row: &LocalRow) -> bool {
+    pub(super) fn is_anothers(&self, link: &Link, row: &LocalRow) -> bool {
         let entity = self.ledger.rows.get(row.id.as_str()).map(|thing| thing.entity);
         entity.is_some_and(|entity| !self.ledger.rows_of(link.id).contains(&entity))
+    }
+
+    /// Whether some field of a link is not the same on both sides.
+    pub(super) fn differs(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(id.as_str()));
+        let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(id.as_str()));
+        let (Some(row), Some(record)) = (row, record) else { return true };
+        let reading = self.snapshot.mapping.read_remote(record);
+        self.snapshot.mapping.fields.iter().any(|field| {
+            let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
+            let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
+            !field.same(&local, &remote)
+        })
     }
 
     /// The first field of a link that is not in step and does not show why.

@@ -1,5 +1,6 @@
 //! The checkers: what must hold of any run, whatever was drawn.
 
+mod brakes;
 mod budget;
 mod converged;
 mod deletes;
@@ -7,6 +8,7 @@ mod once;
 mod patience;
 mod register;
 
+pub(crate) use brakes::brakes;
 pub(crate) use budget::budget;
 pub(crate) use converged::unsettled;
 pub(crate) use deletes::deletes;
