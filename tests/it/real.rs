@@ -24,6 +24,7 @@ mod planning;
 mod program;
 mod proxy;
 mod races;
+mod rebuilding;
 mod resuming;
 mod sides;
 mod storm;

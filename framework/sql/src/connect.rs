@@ -7,6 +7,7 @@ use crate::connection::Connection;
 use crate::error::{Failure, ours, unknown};
 use crate::inspect::{TableFacts, inspect};
 use crate::statement::{Arg, execute, fetch, fetch_optional};
+use crate::step::{Step, before};
 use crate::stored::get;
 use crate::table::Table;
 use crate::tuple::Tuple;
@@ -21,13 +22,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 /// How long a statement waits for another program's transaction.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 /// Rows that may be on their way from a connection to whoever asked: a batch, so that neither waits for the other in between.
 const ROWS: usize = 256;
 /// Prepared statements that a connection keeps.
@@ -48,6 +49,7 @@ struct Writer {
     durable: Option<bool>,
     own: Arc<OwnWrites>,
     log: Log,
+    patience: Duration,
 }
 
 /// The write-ahead log, as a file to look at, never to open.
@@ -79,7 +81,7 @@ impl Held<'_> {
         if self.0.durable != Some(durable) {
             self.0.durable = None;
             let sql = if durable { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" };
-            execute(self, sql, []).await.map_err(ours)?;
+            self.0.connection.set(sql).map_err(ours)?;
             self.0.durable = Some(durable);
         }
         Ok(())
@@ -87,10 +89,10 @@ impl Held<'_> {
 
     /// Begins a transaction, as durable as the writer was asked for.
     pub(crate) async fn begin(&mut self) -> Result<Writing<'_>> {
-        let Writer { connection, durable, own, log } = &mut *self.0;
-        connection.begin(BUSY).await.map_err(ours)?;
+        let Writer { connection, durable, own, log, patience } = &mut *self.0;
+        connection.begin(*patience).await.map_err(ours)?;
         own.begin();
-        Ok(Writing { connection, durable: *durable != Some(false), own, log })
+        Ok(Writing { connection, durable: *durable != Some(false), own, log, patience: *patience })
     }
 }
 
@@ -113,6 +115,7 @@ pub(crate) struct Writing<'h> {
     durable: bool,
     own: &'h OwnWrites,
     log: &'h mut Log,
+    patience: Duration,
 }
 
 impl Writing<'_> {
@@ -120,7 +123,7 @@ impl Writing<'_> {
     pub(crate) async fn commit(self) -> std::result::Result<(), Failure> {
         self.connection.commit(self.durable).await?;
         if self.durable && self.log.is_long() {
-            self.connection.restart_log(READERS_END, BUSY);
+            self.connection.restart_log(READERS_END, self.patience);
         }
         Ok(())
     }
@@ -150,20 +153,26 @@ impl DerefMut for Writing<'_> {
 pub(crate) struct Database {
     pub(crate) catalogs: Vec<Catalog>,
     options: SqliteConnectOptions,
+    /// How long a statement waits for another program's transaction.
+    patience: Duration,
     writer: Mutex<Writer>,
     readers: SqlitePool,
     tables: RwLock<Arc<BTreeMap<String, Arc<Table>>>>,
     catalog_of: std::sync::Mutex<Arc<HashMap<PairId, String>>>,
+    /// The schema's version when the tables were last looked at for a commit.
+    known: AtomicI64,
     /// The schema's version when the triggers were last checked.
     pub(crate) checked: AtomicI64,
     /// Told when the writer writes.
     pub(crate) own: Arc<OwnWrites>,
+    /// Whether the database keeps a write-ahead log. Without one, no commit may do without being synced.
+    logs_ahead: AtomicBool,
     pub(crate) watch: OnceCell<Watch>,
     pub(crate) arrivals: crate::intake::Arrivals,
 }
 
 impl Database {
-    pub(crate) async fn open(url: &str, catalogs: Vec<Catalog>) -> Result<Self> {
+    pub(crate) async fn open(url: &str, catalogs: Vec<Catalog>, patience: Duration) -> Result<Self> {
         if !url.starts_with("sqlite:") {
             let message = "the database's URL must begin with `sqlite://`";
             return Err(StoreError::new(StoreErrorKind::Broken, message));
@@ -175,12 +184,12 @@ impl Database {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(ours)?
             .create_if_missing(true)
-            .busy_timeout(BUSY)
+            .busy_timeout(patience)
             .foreign_keys(true)
             .row_buffer_size(ROWS)
             .statement_cache_capacity(STATEMENTS)
             .disable_statement_logging();
-        let writer = Connection::Writing(direct(&options).map_err(ours)?);
+        let writer = Connection::Writing(direct(&options, patience).map_err(ours)?);
         let reading = options.clone().pragma("query_only", "ON").pragma("cache_size", "-500");
         let pool = SqlitePoolOptions::new().max_connections(READERS).min_connections(0);
         let own = Arc::new(OwnWrites::new());
@@ -190,18 +199,42 @@ impl Database {
             own: own.clone(),
             readers: pool.connect_lazy_with(reading),
             options,
-            writer: Mutex::new(Writer { connection: writer, durable: Some(true), own, log }),
+            patience,
+            writer: Mutex::new(Writer { connection: writer, durable: Some(true), own, log, patience }),
             tables: RwLock::default(),
             catalog_of: std::sync::Mutex::default(),
+            known: AtomicI64::new(-1),
             checked: AtomicI64::new(-1),
+            logs_ahead: AtomicBool::new(false),
             watch: OnceCell::new(),
             arrivals: crate::intake::Arrivals::default(),
         };
         let mut writer = database.writer().await?;
         let facts = database.facts(&mut writer).await?;
         database.set_tables(&facts);
+        database.log_ahead(&mut writer).await?;
         drop(writer);
         Ok(database)
+    }
+
+    /// Puts a database that was set up back to write-ahead logging: a copy made by `VACUUM INTO` has lost it, and another tool may have
+    /// changed it while nobody had the file open. Where that cannot be done now, everything is slower and nothing less safe.
+    async fn log_ahead(&self, c: &mut Connection) -> Result<()> {
+        let set_up = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'bothways_migrations'";
+        if fetch_optional(c, set_up, []).await.map_err(ours)?.is_some()
+            && let Err(error) = execute(c, "PRAGMA journal_mode = WAL", []).await
+        {
+            tracing::warn!(error = %ours(error), "the database has no write-ahead log, and cannot get one now");
+        }
+        self.see_log(c).await
+    }
+
+    /// Finds out whether there is a write-ahead log.
+    pub(crate) async fn see_log(&self, c: &mut Connection) -> Result<()> {
+        let mode = fetch_optional(c, "PRAGMA journal_mode", []).await.map_err(ours)?;
+        let mode: String = mode.map_or(Ok(String::new()), |row| get(&row, 0))?;
+        self.logs_ahead.store(mode.eq_ignore_ascii_case("wal"), Ordering::Relaxed);
+        Ok(())
     }
 
     /// The one connection that writes, when it is free. Its commits are on the disk when they return.
@@ -209,14 +242,14 @@ impl Database {
         self.writing(true).await
     }
 
-    /// The same, for what nobody has been promised: leases, numbers, and moving captured changes on. Its commits are as atomic and in
-    /// the same order, and the next durable one takes them along; a power cut before that undoes them together with all
-    /// that followed, so that the changes are captured again and the numbers were never seen.
+    /// The same, for what nobody has been promised: leases, numbers, and moving captured changes on. See [`crate::durability`].
     pub(crate) async fn quick_writer(&self) -> Result<Held<'_>> {
         self.writing(false).await
     }
 
     async fn writing(&self, durable: bool) -> Result<Held<'_>> {
+        let durable = durable || !self.logs_ahead.load(Ordering::Relaxed);
+        before(Step::Turn { durable }).await;
         let mut held = Held(self.writer.lock().await);
         held.set_durable(durable).await?;
         Ok(held)
@@ -243,7 +276,7 @@ impl Database {
 
     /// A connection of its own, for watching.
     pub(crate) fn watcher(&self) -> Result<rusqlite::Connection> {
-        let connection = direct(&self.options).map_err(ours)?;
+        let connection = direct(&self.options, self.patience).map_err(ours)?;
         connection.pragma_update(None, "query_only", "ON").map_err(ours)?;
         Ok(connection)
     }
@@ -286,8 +319,20 @@ impl Database {
 
     /// The version that every change of the schema raises.
     pub(crate) async fn schema_version(&self, c: &mut Connection) -> Result<i64> {
-        let row = fetch_optional(c, "PRAGMA schema_version", []).await.map_err(ours)?;
+        let row = fetch_optional(c, SCHEMA_VERSION, []).await.map_err(ours)?;
         row.map_or(Ok(0), |row| get(&row, 0))
+    }
+
+    /// Looks at the tables again if the schema, whose version was asked for with [`SCHEMA_VERSION`], is not the one they were last seen
+    /// in: a trigger made since by somebody else changes what can be read back of a write (rule 15).
+    pub(crate) async fn know_tables(&self, c: &mut Connection, version: &[Tuple]) -> Result<()> {
+        let version = version.first().map_or(Ok(0), |row| get(row, 0))?;
+        if self.known.load(Ordering::Relaxed) != version {
+            let facts = self.facts(c).await?;
+            self.set_tables(&facts);
+            self.known.store(version, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// The tables of pairs, if all of them have been asked for before.
@@ -328,12 +373,15 @@ pub(crate) fn table_of(tables: &BTreeMap<String, Arc<Table>>, catalog: &str) -> 
     tables.get(catalog).cloned().ok_or_else(|| unknown(format!("there is no table for catalog `{catalog}`")))
 }
 
+/// Asks for the version that every change of the schema raises.
+pub(crate) const SCHEMA_VERSION: &str = "PRAGMA schema_version";
+
 /// Opens a connection that is used in place.
-fn direct(options: &SqliteConnectOptions) -> rusqlite::Result<rusqlite::Connection> {
+fn direct(options: &SqliteConnectOptions, patience: Duration) -> rusqlite::Result<rusqlite::Connection> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = rusqlite::Connection::open_with_flags(options.get_filename(), flags)?;
-    connection.busy_timeout(BUSY)?;
+    connection.busy_timeout(patience)?;
     // Else a statement whose plan may depend on a bound value is planned again for each value, which takes longer than running it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -386,7 +434,12 @@ mod tests {
     async fn what_is_promised_is_always_synced() {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("s.db").display());
-        let database = Database::open(&url, Vec::new()).await.unwrap();
+        let database = Database::open(&url, Vec::new(), PATIENCE).await.unwrap();
+        // Without a log nothing is left to chance.
+        assert_eq!(database.quick_writer().await.unwrap().0.durable, Some(true));
+        database.migrate(true).await.unwrap();
+        drop(database);
+        let database = Database::open(&url, Vec::new(), PATIENCE).await.unwrap();
         async fn mode(c: &mut Connection) -> i64 {
             get(&fetch_optional(c, "PRAGMA synchronous", []).await.unwrap().unwrap(), 0).unwrap()
         }

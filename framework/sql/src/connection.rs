@@ -7,6 +7,7 @@
 
 use crate::error::Failure;
 use crate::statement::{Arg, vouched};
+use crate::step::{Step, before};
 use crate::tuple::{Cell, Tuple};
 use futures::TryStreamExt;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
@@ -45,6 +46,7 @@ pub(crate) enum Wanted {
 impl Connection {
     /// Runs one statement.
     pub(crate) async fn run(&mut self, sql: &str, args: Vec<Arg>, wanted: Wanted) -> Result<Answer, Failure> {
+        before(Step::Statement(sql)).await;
         match self {
             Connection::Reading(c) => read(c, sql, args, wanted).await,
             Connection::Snapshot(c) => read(c, sql, args, wanted).await,
@@ -58,11 +60,20 @@ impl Connection {
 
     /// Runs several statements without values.
     pub(crate) async fn script(&mut self, sql: &str) -> Result<(), Failure> {
+        before(Step::Statement(sql)).await;
         let text = vouched(sql);
         match self {
             Connection::Reading(c) => run_script(c, text).await,
             Connection::Snapshot(c) => run_script(c, text).await,
             Connection::Writing(c) => Ok(in_place(|| c.execute_batch(sql))?),
+        }
+    }
+
+    /// Sets something of the writer's alone, which neither waits nor changes anything: no step of its own.
+    pub(crate) fn set(&mut self, pragma: &str) -> Result<(), Failure> {
+        match self {
+            Connection::Writing(c) => write(c, pragma, &[], Wanted::All).map(drop),
+            Connection::Reading(_) | Connection::Snapshot(_) => Ok(()),
         }
     }
 
@@ -72,6 +83,7 @@ impl Connection {
 
     /// Begins a transaction that may write, at once. What keeps other programs' transactions away is waited for elsewhere.
     pub(crate) async fn begin(&mut self, patience: Duration) -> Result<(), Failure> {
+        before(Step::Begin).await;
         let sql = "BEGIN IMMEDIATE";
         let Connection::Writing(c) = self else {
             return Err(Failure::Column("a reader cannot write".to_owned()));
@@ -87,6 +99,7 @@ impl Connection {
 
     /// Commits. One that waits for the disk lets the runtime's other tasks go on meanwhile.
     pub(crate) async fn commit(&mut self, durable: bool) -> Result<(), Failure> {
+        before(Step::Commit).await;
         let Connection::Writing(c) = self else { return Ok(()) };
         let commit = || write(c, "COMMIT", &[], Wanted::All).map(drop);
         if durable { in_place(commit) } else { commit() }
@@ -119,7 +132,7 @@ impl Connection {
 
 /// Whether a statement outside a transaction waits for nobody.
 fn is_brief(sql: &str) -> bool {
-    sql.starts_with("SELECT") || sql.starts_with("PRAGMA synchronous")
+    sql.starts_with("SELECT")
 }
 
 /// Runs what may wait for the disk or for another program, while the runtime's other tasks go on.

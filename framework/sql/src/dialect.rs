@@ -2,7 +2,7 @@
 //!
 //! Trigger text is run by whatever program writes the table, so it uses only what SQLite 3.35 knows.
 
-use crate::inspect::TableFacts;
+use crate::inspect::{TableFacts, UniqueFacts};
 use bothways_model::{Catalog, FieldType, Ident, KeyMaker};
 
 /// The prefix of everything we make in a database.
@@ -56,8 +56,16 @@ pub(crate) fn key_text(row: &str, key: &Ident) -> String {
     format!("CAST({row}{dot}{} AS TEXT)", key.quoted())
 }
 
-/// The triggers that capture a table's changes: name and text.
-pub(crate) fn triggers(catalog: &Catalog, facts: &TableFacts) -> Vec<(String, String)> {
+/// A trigger of ours.
+pub(crate) struct Trigger {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    /// It holds text of the user's own, so that it counts only if the database understands it.
+    pub(crate) tried: bool,
+}
+
+/// The triggers that capture a table's changes.
+pub(crate) fn triggers(catalog: &Catalog, facts: &TableFacts) -> Vec<Trigger> {
     let table = catalog.table.quoted();
     let key = &catalog.key_field().column;
     let quoted_key = key.quoted();
@@ -70,7 +78,7 @@ pub(crate) fn triggers(catalog: &Catalog, facts: &TableFacts) -> Vec<(String, St
     let mut add = |suffix: String, when: String, body: String| {
         let trigger = format!("{prefix}{suffix}");
         let text = format!("CREATE TRIGGER {} {when} BEGIN {body} END", quoted(&trigger));
-        all.push((trigger, text));
+        all.push(Trigger { name: trigger, text, tried: false });
     };
     // A null text key is SQLite's oddity; such a row has no id and must not make the writer fail.
     add(
@@ -121,7 +129,43 @@ pub(crate) fn triggers(catalog: &Catalog, facts: &TableFacts) -> Vec<(String, St
         format!("BEFORE UPDATE OF {quoted_key} ON {table} WHEN {old} COLLATE BINARY IS NOT {new}"),
         format!("{hint} v.{quoted_key} = NEW.{quoted_key} AND v.{quoted_key} IS NOT OLD.{quoted_key};"),
     );
+    for (number, unique) in facts.unique.iter().filter(|u| !u.is_plain() && u.is_known()).enumerate() {
+        all.extend(special_hints(catalog, facts, unique, number));
+    }
     all
+}
+
+/// Hints for a unique index over expressions or over some rows only: its own text, evaluated for the rows that are there and, under the
+/// table's name, for the new one.
+fn special_hints(catalog: &Catalog, facts: &TableFacts, unique: &UniqueFacts, number: usize) -> [Trigger; 2] {
+    let (table, key) = (catalog.table.quoted(), catalog.key_field().column.quoted());
+    let new_row: Vec<String> =
+        facts.columns.iter().map(|c| format!("NEW.{0} AS {0}", quoted(&c.name))).collect();
+    let of_new = |text: &str| format!("(SELECT {text} FROM (SELECT {}) AS {table})", new_row.join(", "));
+    let equal = unique.columns.iter().map(|c| {
+        let collation = quoted(&c.collation);
+        match &c.expression {
+            Some(text) => format!("({text}) = {} COLLATE {collation}", of_new(text)),
+            None => format!("{table}.{0} = NEW.{0} COLLATE {collation}", quoted(&c.name)),
+        }
+    });
+    let filter = unique.filter.iter().map(|text| format!("({text}) AND {}", of_new(&format!("({text})"))));
+    let conditions: Vec<String> = equal.chain(filter).collect();
+    let hint = format!(
+        "INSERT INTO bothways_changes (catalog, key, op, old_key, at) \
+         SELECT {}, CAST({table}.{key} AS TEXT), 'victim', NULL, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM {table} WHERE {}",
+        literal(&catalog.name),
+        conditions.join(" AND ")
+    );
+    let trigger = |suffix: &str, event: &str, body: String| {
+        let name = format!("{}special_{suffix}_{number}", trigger_prefix(catalog));
+        let text = format!("CREATE TRIGGER {} BEFORE {event} ON {table} BEGIN {body}; END", quoted(&name));
+        Trigger { name, text, tried: true }
+    };
+    [
+        trigger("insert", "INSERT", hint.clone()),
+        trigger("update", "UPDATE", format!("{hint} AND {table}.{key} IS NOT OLD.{key}")),
+    ]
 }
 
 /// What the names of a catalog's triggers begin with; no other catalog's triggers do. Characters that are no letters or digits are

@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::dialect::PREFIX;
 use crate::error::{Failure, ours};
+use crate::index_text;
 use crate::statement::fetch;
 use bothways_model::Ident;
 use bothways_store::Result;
@@ -36,6 +37,8 @@ pub struct UniqueColumn {
     pub name: String,
     /// How the index compares it: `BINARY`, `NOCASE`, `RTRIM` or one of the application's own.
     pub collation: String,
+    /// The expression, as the user wrote it, if it is one and its text is understood.
+    pub expression: Option<String>,
 }
 
 /// A unique index or constraint, the primary key's included unless it is the row number itself.
@@ -47,12 +50,20 @@ pub struct UniqueFacts {
     pub columns: Vec<UniqueColumn>,
     /// It covers only some rows.
     pub partial: bool,
+    /// Which rows, as the user wrote it, if its text is understood.
+    pub filter: Option<String>,
 }
 
 impl UniqueFacts {
-    /// Whether it is over all rows and plain columns. Only victims of such indexes can be logged; others are found by full passes.
+    /// Whether it is over all rows and plain columns.
     pub fn is_plain(&self) -> bool {
         !self.partial && self.columns.iter().all(|c| !c.name.is_empty())
+    }
+
+    /// Whether all of it is known. Victims of REPLACE through other indexes are found by full passes alone.
+    pub fn is_known(&self) -> bool {
+        self.partial == self.filter.is_some()
+            && self.columns.iter().all(|c| !c.name.is_empty() || c.expression.is_some())
     }
 
     /// Whether it is over this one column.
@@ -167,19 +178,26 @@ async fn read(c: &mut Connection, table: &Ident) -> std::result::Result<Option<T
     facts.key = key.into_iter().map(|(_, name, _)| name).collect();
     let indexes = fetch(
         c,
-        "SELECT l.name, l.partial, coalesce(x.name, ''), x.coll FROM pragma_index_list(?) AS l, pragma_index_xinfo(l.name) AS x \
+        "SELECT l.name, l.partial, coalesce(x.name, ''), x.coll, coalesce(s.sql, ''), x.seqno \
+         FROM pragma_index_list(?) AS l CROSS JOIN pragma_index_xinfo(l.name) AS x \
+         LEFT JOIN sqlite_schema AS s ON s.type = 'index' AND s.name = l.name \
          WHERE l.\"unique\" = 1 AND x.key = 1 ORDER BY l.name, x.seqno",
         [name.clone().into()],
     )
     .await?;
     for row in indexes {
         let index: String = row.get(0)?;
-        let column = UniqueColumn { name: row.get(2)?, collation: row.get(3)? };
+        let text = index_text::read(&row.get::<String>(4)?).unwrap_or_default();
+        let place = usize::try_from(row.get::<i64>(5)?).unwrap_or(usize::MAX);
+        let name: String = row.get(2)?;
+        let expression = text.columns.into_iter().nth(place).filter(|_| name.is_empty());
+        let column = UniqueColumn { name, collation: row.get(3)?, expression };
         match facts.unique.last_mut().filter(|u| u.name == index) {
             Some(unique) => unique.columns.push(column),
             None => {
                 let partial = row.get(1)?;
-                facts.unique.push(UniqueFacts { name: index, columns: vec![column], partial });
+                let filter = text.filter;
+                facts.unique.push(UniqueFacts { name: index, columns: vec![column], partial, filter });
             }
         }
     }

@@ -11,8 +11,10 @@ mod commit;
 mod connect;
 mod connection;
 mod dialect;
+mod durability;
 mod erasure;
 mod error;
+mod index_text;
 mod inspect;
 mod intake;
 mod keys;
@@ -25,6 +27,7 @@ mod relay;
 mod row_write;
 mod rows;
 mod statement;
+mod step;
 mod stored;
 mod table;
 mod triggers;
@@ -34,10 +37,12 @@ mod work_book;
 
 pub use inspect::{ChildFacts, ColumnFacts, TableFacts, UniqueColumn, UniqueFacts};
 pub use migrate::Migrated;
+#[cfg(feature = "testkit")]
+pub use step::gated;
 
 use bothways_model::{Catalog, Ident};
 use bothways_store::Result;
-use connect::Database;
+use connect::{Database, PATIENCE};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -60,7 +65,22 @@ impl Sql {
     /// # Errors
     /// `Broken` if the URL, the file or its rights are wrong.
     pub async fn open(url: &str, catalogs: Vec<Catalog>) -> Result<Self> {
-        Ok(Self { database: Arc::new(Database::open(url, catalogs).await?), seen: AtomicU64::new(0) })
+        let database = Database::open(url, catalogs, PATIENCE).await?;
+        Ok(Self { database: Arc::new(database), seen: AtomicU64::new(0) })
+    }
+
+    /// The same, but how long it waits for another program's transaction is said here: a test need not wait for long, or at all.
+    ///
+    /// # Errors
+    /// As for [`Sql::open`].
+    #[cfg(feature = "testkit")]
+    pub async fn open_with_patience(
+        url: &str,
+        catalogs: Vec<Catalog>,
+        patience: std::time::Duration,
+    ) -> Result<Self> {
+        let database = Database::open(url, catalogs, patience).await?;
+        Ok(Self { database: Arc::new(database), seen: AtomicU64::new(0) })
     }
 
     /// Whether there is nothing at all in the database: only then may it be set up without being asked.

@@ -67,6 +67,7 @@ impl Database {
         let before: String = before.map_or(Ok(String::new()), |row| get(&row, 0))?;
         // Outside a transaction, as SQLite wants it. Readers and the writer do not wait for each other in this mode.
         execute(&mut writer, "PRAGMA journal_mode = WAL", []).await.map_err(ours)?;
+        self.see_log(&mut writer).await?;
         let mut tx = writer.begin().await?;
         is_installed(&mut tx).await?;
         let mut done = Migrated::default();

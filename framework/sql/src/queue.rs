@@ -462,10 +462,7 @@ impl WorkQueue for Sql {
         let generation = draw(&mut tx, 1).await?;
         let mut work = WorkBook::default();
         work.load_subjects(&mut tx, [(pair, subject.clone())]).await?;
-        work.change(pair, &subject, parked.at, |row| {
-            row.work.generation = Seq(generation);
-            row.park(parked.clone());
-        });
+        work.change(pair, &subject, parked.at, |row| row.park_group(Seq(generation), parked));
         work.finish(&mut tx).await?;
         tx.commit().await.map_err(ours)
     }

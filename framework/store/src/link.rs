@@ -247,6 +247,11 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether this token is the link's newest, even if the lease has run out and nobody took it since (rule 41).
+    pub fn holds(&self, token: Seq) -> bool {
+        self.lease.is_some_and(|lease| lease.token == token)
+    }
+
     /// Whether `other` is this link with perhaps another lease.
     pub fn is_same_but_for_lease(&self, other: &Link) -> bool {
         let Self {
@@ -319,7 +324,8 @@ pub trait Links: Send + Sync {
     /// effect and does not disturb the others; a unit whose row write the table refuses keeps everything but that row part.
     ///
     /// # Errors
-    /// Nothing at all was committed (or, for a commit whose outcome is unknown, perhaps everything).
+    /// Nothing at all was committed (or, for a commit whose outcome is unknown, perhaps everything; or, where a table's own conflict
+    /// clause ends transactions and the units had to be committed one by one, perhaps some). The same call may be made again.
     async fn commit(&self, now: Timestamp, units: &[crate::Unit]) -> Result<Vec<crate::UnitOutcome>>;
 
     /// The intents of a link, newest first: for `explain`.

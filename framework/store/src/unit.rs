@@ -166,8 +166,9 @@ pub enum IntentWrite {
     },
 }
 
-/// One look's changes. Carried out in the order of the fields. Repeating a unit whose commit has an unknown outcome is safe: its
-/// guard fails the second time, because its lease action or claim has been carried out.
+/// One look's changes. Carried out in the order of the fields. Repeating a unit whose commit has an unknown outcome is safe. If it
+/// ends its lease, its guard fails the second time. If it keeps its lease it must change intents, or be a claim; then the
+/// repetition is recognised by them, has no effect, and answers [`UnitOutcome::Done`] with the link as it is.
 #[derive(Clone)]
 pub struct Unit {
     /// What must hold.

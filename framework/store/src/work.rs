@@ -256,7 +256,7 @@ pub trait WorkQueue: Send + Sync {
     /// Drops parked work. Its facts are dropped with it. False if it is not parked.
     async fn dismiss(&self, id: WorkId) -> Result<bool>;
 
-    /// Parks a group at first contact, or refreshes its message (rule 27).
+    /// Parks a group at first contact, or refreshes its message; it stays parked since when it first was (rule 27).
     async fn park_group(&self, pair: PairId, value: &str, parked: &Parked) -> Result<()>;
 
     /// Removes the ambiguous entry of a group that is no longer ambiguous. False if there was none.

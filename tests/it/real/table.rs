@@ -74,6 +74,12 @@ impl Table {
         sqlx::query(sql).execute(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
 
+    /// Several statements without values.
+    pub(crate) async fn execute_all(&self, sql: &str) {
+        let text = sqlx::AssertSqlSafe(sql.to_owned());
+        sqlx::raw_sql(text).execute(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+
     pub(crate) async fn insert(&self, name: &str, email: &str) -> i64 {
         let done = sqlx::query("insert into customers(name, email) values (?, ?)")
             .bind(name)

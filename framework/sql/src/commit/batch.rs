@@ -1,9 +1,9 @@
 //! What a batch of units knows: links as they are left so far, who holds which id, and everything that is to be written.
 
 use crate::brakes::BrakeBook;
-use crate::connect::Database;
+use crate::connect::{Database, SCHEMA_VERSION};
 use crate::connection::Connection;
-use crate::error::ours;
+use crate::error::{damaged, ours};
 use crate::relay::{ANY_MOVED, moved_rows};
 use crate::statement::{Joint, fetch, list};
 use crate::stored::{LINK, StoredLink, get, read_link};
@@ -12,8 +12,8 @@ use crate::work_book::WorkBook;
 use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
-    BrakeName, Guard, History, IntentWrite, Judged, KeyWrite, Link, LocalBinding, Result, Signal, Subject,
-    Unit, UnitOutcome, WorkWrite,
+    BrakeName, Guard, History, IntentState, IntentWrite, Judged, KeyWrite, LeaseAction, Link, LocalBinding,
+    Result, Signal, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -47,6 +47,8 @@ pub(super) struct Batch<'u> {
     holders: HashMap<Identity, LinkId>,
     asked: HashSet<Identity>,
     pub(super) brakes: BrakeBook,
+    /// Where the intents stand that units close which keep their lease.
+    standing: HashMap<(LinkId, u32), IntentState>,
     pub(super) intents: Vec<&'u IntentWrite>,
     pub(super) history: Vec<History>,
     pub(super) work: Vec<WorkStep>,
@@ -70,9 +72,15 @@ impl<'u> Batch<'u> {
         let (of_work, works) = book.want_ids(works.map(WorkWrite::id));
         let of_links =
             format!("SELECT {LINK} FROM bothways_links WHERE id IN (SELECT value FROM json_each(?))");
-        let asked =
-            Joint::default().then(ANY_MOVED, []).then(&of_links, [list(&ids)]).then(&of_work, [works]);
-        let [any_moved, links, rows] = asked.fetch(c).await.map_err(ours)?;
+        let asked = Joint::default()
+            .then(ANY_MOVED, [])
+            .then(&of_links, [list(&ids)])
+            .then(&of_work, [works])
+            .then(SCHEMA_VERSION, []);
+        let [any_moved, links, rows, version] = asked.fetch(c).await.map_err(ours)?;
+        if units.iter().any(|unit| unit.settle.is_some()) {
+            database.know_tables(c, &version).await?;
+        }
         book.take_rows(&rows)?;
         for row in &links {
             let link = read_link(row)?;
@@ -108,6 +116,7 @@ impl<'u> Batch<'u> {
             holders: HashMap::new(),
             asked: HashSet::new(),
             brakes,
+            standing: HashMap::new(),
             intents: Vec::new(),
             history: Vec::new(),
             work: Vec::new(),
@@ -122,7 +131,46 @@ impl<'u> Batch<'u> {
         let wanted = units.iter().flat_map(|unit| batch.wanted(unit)).collect();
         batch.load_holders(c, wanted).await?;
         batch.load_closed(c).await?;
+        batch.load_standing(c).await?;
         Ok(batch)
+    }
+
+    /// Finds out where the intents stand by which a repeated unit is recognised.
+    async fn load_standing(&mut self, c: &mut Connection) -> Result<()> {
+        let keeping = |unit: &&Unit| matches!(unit.lease, LeaseAction::Renew(_));
+        let changed = self.units.iter().filter(keeping).flat_map(|unit| &unit.intents);
+        let wanted: Vec<(String, u32)> = changed
+            .filter_map(|write| match write {
+                IntentWrite::Close { link, number, .. } => Some((link.to_string(), *number)),
+                IntentWrite::Open(_) | IntentWrite::Sent { .. } => None,
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let sql = "SELECT i.link, i.number, i.state FROM json_each(?) AS j CROSS JOIN bothways_intents AS i \
+                   ON i.link = j.value ->> 0 AND i.number = j.value ->> 1";
+        for row in fetch(c, sql, [list(&wanted)]).await.map_err(ours)? {
+            let link = get::<&str>(&row, 0)?.parse().map_err(|_| damaged("a link's id"))?;
+            let state = IntentState::parse(get(&row, 2)?).ok_or_else(|| damaged("an intent's state"))?;
+            let number = u32::try_from(get::<i64>(&row, 1)?).map_err(|_| damaged("an intent's number"))?;
+            self.standing.insert((link, number), state);
+        }
+        Ok(())
+    }
+
+    /// Whether a change of an intent is in the store already.
+    pub(super) fn is_carried_out(&self, write: &IntentWrite) -> bool {
+        match write {
+            IntentWrite::Open(intent) => {
+                self.links.get(&intent.link).is_some_and(|link| link.intents >= intent.number)
+            }
+            IntentWrite::Close { link, number, state, .. } => {
+                self.standing.get(&(*link, *number)) == Some(state)
+            }
+            // Twice is as good as once.
+            IntentWrite::Sent { .. } => false,
+        }
     }
 
     /// The ids that a unit's guard and confirmation bring into its link.
@@ -196,8 +244,7 @@ impl<'u> Batch<'u> {
                  AND {column} IN (SELECT value FROM json_each(?))"
             );
             for row in fetch(c, sql, [pair.0.into(), list(&ids)]).await.map_err(ours)? {
-                let id: LinkId =
-                    get::<&str>(&row, 0)?.parse().map_err(|_| crate::error::damaged("a link's id"))?;
+                let id: LinkId = get::<&str>(&row, 0)?.parse().map_err(|_| damaged("a link's id"))?;
                 // A link of this batch holds what the batch says, not what the database still says.
                 if self.links.contains_key(&id) {
                     continue;
@@ -269,11 +316,17 @@ impl<'u> Batch<'u> {
             self.links.insert(id, Arc::new(StoredLink { link, intents }));
         }
         for write in effects.intents {
-            if let IntentWrite::Open(intent) = write
-                && let Some(link) = self.links.get_mut(&intent.link)
-            {
-                let stored = Arc::make_mut(link);
-                stored.intents = stored.intents.max(intent.number);
+            match write {
+                IntentWrite::Open(intent) => {
+                    if let Some(link) = self.links.get_mut(&intent.link) {
+                        let stored = Arc::make_mut(link);
+                        stored.intents = stored.intents.max(intent.number);
+                    }
+                }
+                IntentWrite::Close { link, number, state, .. } => {
+                    self.standing.entry((*link, *number)).and_modify(|known| *known = *state);
+                }
+                IntentWrite::Sent { .. } => {}
             }
             self.intents.push(write);
         }

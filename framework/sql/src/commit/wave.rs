@@ -107,7 +107,7 @@ impl<'u> Batch<'u> {
     /// Starts a unit: `Err` is its outcome.
     fn start(&self, unit: &'u Unit) -> Result<Run<'u>, UnitOutcome> {
         let stored = Run::link_id(unit).and_then(|id| self.links.get(&id)).map(|l| &l.link);
-        Run::start(unit, stored, self.now)
+        Run::start(unit, stored, self.now, |write| self.is_carried_out(write))
     }
 
     /// Tells a unit whose row may be another one by now: `Err` is its outcome.

@@ -167,6 +167,11 @@ impl Bench for Program {
     }
 }
 
+/// A folder in memory where there is one: what is written again and again need not reach a disk.
+pub(crate) fn quick_folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A fixed moment plus so many seconds.
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)

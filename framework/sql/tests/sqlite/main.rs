@@ -7,6 +7,8 @@ mod cells;
 mod concurrency;
 mod contract;
 mod foreign;
+mod interleave;
+mod power;
 mod same;
 mod setup;
 mod tables;

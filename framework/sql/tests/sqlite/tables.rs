@@ -144,3 +144,24 @@ async fn a_table_that_went_away_is_an_error_and_no_panic() {
     program.store.repair().await.unwrap();
     assert_eq!(program.store.count_rows("customers").await.unwrap_err().kind, StoreErrorKind::Unknown);
 }
+
+/// What RETURNING says of a write is what was there before other triggers ran: a trigger that somebody has just made counts at once.
+#[tokio::test]
+async fn a_trigger_made_a_moment_ago_is_read_back() {
+    let table = "CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT, email TEXT, balance TEXT, level TEXT, joined TEXT,
+        deleted_at TEXT);";
+    let program = program(table).await;
+    let pair = pair(&program.store).await;
+    let spaced = |n: u128| Record::from_iter([("name", text(&format!(" n{n} ")))]);
+    let units = inserting(pair, 6, spaced);
+    let bases = |outcomes: Vec<UnitOutcome>| -> Vec<_> {
+        outcomes.into_iter().map(|o| done(o).0.body.base["name"].local.clone().unwrap()).collect()
+    };
+    let first = bases(program.store.commit(at(1), &units[..3]).await.unwrap());
+    assert_eq!(first, [1, 2, 3].map(|n| text(&format!(" n{n} "))));
+    program
+        .sql("CREATE TRIGGER trimmed AFTER INSERT ON customers BEGIN UPDATE customers SET name = trim(name) WHERE id = NEW.id; END")
+        .await;
+    let then = bases(program.store.commit(at(2), &units[3..]).await.unwrap());
+    assert_eq!(then, [4, 5, 6].map(|n| text(&format!("n{n}"))));
+}

@@ -6,7 +6,8 @@ use super::kit::{
     remote, take, take_one, unit, write,
 };
 use crate::{
-    Guard, IntentState, IntentWrite, LinkState, LocalBinding, Subject, Take, Unit, UnitOutcome, WorkWrite,
+    Guard, History, HistoryFilter, HistoryOp, IntentState, IntentWrite, Link, LinkState, LocalBinding, Side,
+    Subject, Take, Unit, UnitOutcome, WorkWrite,
 };
 use std::collections::BTreeSet;
 
@@ -230,6 +231,62 @@ pub async fn numbers_intents_for_ever(bench: &dyn Bench) {
     assert!(store.intents(link.id, 9).await.unwrap().is_empty());
     let taken = store.lease(link.id, at(400 * 86_400), at(400 * 86_400 + 60)).await.unwrap().unwrap();
     assert_eq!(taken.next_intent, 4);
+}
+
+/// Whoever does not know how a commit ended makes it again; what keeps its lease must not happen twice.
+pub async fn repeated_units_happen_once(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let link = new_link(store, pair, 1, Some(&"1".into()), Some("cus_1")).await;
+    let entry = |link: &Link| History {
+        pair,
+        link: Some(link.id),
+        local_id: None,
+        remote_id: None,
+        side: Side::Remote,
+        op: HistoryOp::Update,
+        fields: Default::default(),
+        rules: Vec::new(),
+        cause: "once".into(),
+        pass: None,
+        approved_by: None,
+    };
+    let count = async |expected: usize| {
+        let all = store.history(&HistoryFilter::default(), None, 99).await.unwrap();
+        assert_eq!(all.len(), expected);
+        assert_eq!(store.intents(link.id, 9).await.unwrap().len(), expected);
+    };
+    // A claim that goes on to its remote write.
+    let mut claim = keeping(Unit::new(Guard::Claim(Box::new(link.clone()))));
+    claim.intents = vec![open(&link, 1, "create")];
+    claim.history = vec![entry(&link)];
+    let first = commit(store, claim.clone()).await;
+    assert_eq!(commit(store, claim.clone()).await, first);
+    count(1).await;
+    // A write follows a write.
+    let token = link.lease.unwrap().token;
+    let mut next = keeping(Unit::new(Guard::Token { link: link.id, token }));
+    let close = |number| IntentWrite::Close {
+        link: link.id,
+        number,
+        state: IntentState::Confirmed,
+        outcome: "ok".into(),
+    };
+    next.intents = vec![close(1), open(&link, 2, "update")];
+    next.history = vec![entry(&link)];
+    let second = commit(store, next.clone()).await;
+    let again = store.commit(at(10), &[next.clone(), next.clone()]).await.unwrap();
+    assert_eq!(again, [second.clone(), second]);
+    count(2).await;
+    // Neither do what went before it.
+    assert!(matches!(commit(store, claim).await, UnitOutcome::Done { .. }));
+    count(2).await;
+    // One that ends its lease is stale.
+    let mut last = Unit::new(Guard::Token { link: link.id, token });
+    last.intents = vec![close(2)];
+    done(commit(store, last.clone()).await);
+    assert_eq!(commit(store, last).await, UnitOutcome::Stale);
+    count(2).await;
 }
 
 /// Late signals of a closed link find it, so that they revive nothing.

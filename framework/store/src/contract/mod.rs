@@ -7,6 +7,7 @@ pub mod brakes;
 pub mod claims;
 pub mod deletes;
 pub mod intake;
+pub mod interleave;
 pub mod keys;
 mod kit;
 pub mod leases;
@@ -72,7 +73,8 @@ macro_rules! store_contract {
                 a_released_token_is_stale, an_expired_token_nobody_took_still_counts, folds_both_sides_of_a_link,
                 a_leased_link_requeues_without_an_attempt, ended_leases_give_everything_back, taken_rows_are_not_due_before_the_lease_ends,
                 lease_takes_one_link, release_needs_the_token, takes_oldest_first_and_only_the_pairs_asked,
-                numbers_intents_for_ever, closed_links_still_answer, take_has_no_link_for_new_records, ended_leases_leave_backoffs_alone
+                numbers_intents_for_ever, closed_links_still_answer, take_has_no_link_for_new_records, ended_leases_leave_backoffs_alone,
+                repeated_units_happen_once
             }
             signals {
                 coalesce_and_raise_the_generation, wait_for_their_moment, never_postpone_due_work,

@@ -15,7 +15,7 @@ struct Written {
 impl State {
     pub(super) fn commit(&mut self, now: Timestamp, unit: &Unit) -> Result<UnitOutcome> {
         let stored = Run::link_id(unit).and_then(|id| self.links.get(&id));
-        let mut run = match Run::start(unit, stored, now) {
+        let mut run = match Run::start(unit, stored, now, |write| self.is_carried_out(write)) {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
         };
@@ -157,6 +157,19 @@ impl State {
             self.settle_charges(settlement);
         }
         Ok(effects.outcome)
+    }
+
+    fn is_carried_out(&self, write: &IntentWrite) -> bool {
+        match write {
+            IntentWrite::Open(intent) => {
+                self.last_intent.get(&intent.link).is_some_and(|last| *last >= intent.number)
+            }
+            IntentWrite::Close { link, number, state, .. } => {
+                self.intents.get(&(*link, *number)).is_some_and(|i| i.state == *state)
+            }
+            // Twice is as good as once.
+            IntentWrite::Sent { .. } => false,
+        }
     }
 
     fn write_intent(&mut self, write: &IntentWrite) {

@@ -234,8 +234,7 @@ impl WorkQueue for MemoryStore {
         self.write(|s| {
             let generation = s.draw(1);
             let mut row = s.work_for(pair, &Subject::Group(value.to_owned()), parked.at);
-            row.work.generation = generation;
-            row.park(parked.clone());
+            row.park_group(generation, parked);
             s.put_work(row);
             Ok(())
         })

@@ -45,10 +45,19 @@ pub struct Effects<'u> {
 
 impl<'u> Run<'u> {
     /// Checks the guard's token against the link as it is stored and carries out the confirmation. `Err` is the unit's outcome.
-    pub fn start(unit: &'u Unit, stored: Option<&Link>, now: Timestamp) -> Result<Self, UnitOutcome> {
+    /// `carried_out` says whether a change of an intent is in the store already.
+    pub fn start(
+        unit: &'u Unit,
+        stored: Option<&Link>,
+        now: Timestamp,
+        carried_out: impl Fn(&IntentWrite) -> bool,
+    ) -> Result<Self, UnitOutcome> {
+        if let Some(link) = stored.filter(|link| Self::is_repeated(unit, link, carried_out)) {
+            return Err(UnitOutcome::Done { link: Some(Box::new(link.clone())), row: None });
+        }
         let link = match &unit.guard {
             Guard::Token { token, .. } => match stored {
-                Some(link) if link.lease.is_some_and(|lease| lease.token == *token) => Some(link.clone()),
+                Some(link) if link.holds(*token) => Some(link.clone()),
                 Some(link) if planted::is(Bug::StaleTokenAccepted) || planted::is(Bug::LeaseOnWorkRow) => {
                     Some(link.clone())
                 }
@@ -63,6 +72,22 @@ impl<'u> Run<'u> {
             run.link = Some(written(link, write, now));
         }
         Ok(run)
+    }
+
+    /// Whether this unit has been committed before, by a commit whose outcome its caller does not know: its lease is still held, so the
+    /// guard alone would let it happen twice. A claim is known by its link's token, another unit by its intents, whose numbers
+    /// are never used twice. Units that end their lease are stale by then.
+    fn is_repeated(unit: &Unit, stored: &Link, carried_out: impl Fn(&IntentWrite) -> bool) -> bool {
+        match &unit.guard {
+            Guard::Claim(claim) => claim.lease.is_some_and(|lease| stored.holds(lease.token)),
+            Guard::Token { token, .. } => {
+                stored.holds(*token)
+                    && matches!(unit.lease, LeaseAction::Renew(_))
+                    && !unit.intents.is_empty()
+                    && unit.intents.iter().all(carried_out)
+            }
+            Guard::Free => false,
+        }
     }
 
     /// The link that the guard names.

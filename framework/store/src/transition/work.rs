@@ -144,6 +144,13 @@ impl WorkRow {
         self.not_before = None;
     }
 
+    /// Parks a group, or tells anew what it looks like: it has been parked since it first was (rule 27).
+    pub fn park_group(&mut self, generation: Seq, parked: &Parked) {
+        let at = self.work.parked.as_ref().map_or(parked.at, |before| before.at);
+        self.work.generation = generation;
+        self.park(Parked { at, ..parked.clone() });
+    }
+
     /// A person takes it up again: as new, due now.
     pub fn replay(&mut self, generation: Seq, now: Timestamp) {
         self.work.generation = generation;

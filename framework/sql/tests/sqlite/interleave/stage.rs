@@ -1,0 +1,276 @@
+//! Copies of one prepared database, each with two stores and another program's connection on it.
+
+use crate::foreign::{Program, TABLES};
+use async_trait::async_trait;
+use bothways_sql::{Sql, gated};
+use bothways_store::contract::catalogs;
+use bothways_store::contract::interleave::{Gate, Point, Scene, Stage, Theatre, prepare};
+use bothways_store::{Result, Store, StoreError, StoreErrorKind};
+use futures::future::BoxFuture;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::Mutex;
+
+/// A transaction of another program: its statements, in order.
+pub(crate) type Foreign = (&'static str, &'static [&'static str]);
+
+/// A prepared database, and copies of it.
+pub(crate) struct Copies {
+    folder: TempDir,
+    scene: Scene,
+    dump: String,
+    reset: String,
+    foreign: &'static [Foreign],
+    made: AtomicUsize,
+    kept: std::sync::Mutex<Option<Arc<Opened>>>,
+    /// Each run gets a file of its own; else one is put back to how it was, which is quicker and undoes no change of the schema.
+    pub(crate) fresh: bool,
+    /// Both rivals use one store.
+    pub(crate) shared: bool,
+    /// How long a store waits for the database.
+    pub(crate) patience: Duration,
+}
+
+impl Copies {
+    /// Prepares it.
+    pub(crate) async fn of(foreign: &'static [Foreign]) -> Self {
+        let program = Program::with_tables(TABLES).await;
+        let scene = prepare(&program).await;
+        let (dump, reset) = (dump_text(&program).await, reset_text(&program).await);
+        let folder = crate::foreign::quick_folder();
+        // A file of its own, whole, without a log beside it.
+        let whole = folder.path().join("prepared.db");
+        program.sql(&format!("VACUUM INTO '{}'", whole.display())).await;
+        let mut mode = connect(&whole).await;
+        sqlx::query("PRAGMA journal_mode = WAL").execute(&mut mode).await.expect("write-ahead logging");
+        mode.close().await.expect("closed");
+        Self {
+            folder,
+            scene,
+            dump,
+            reset,
+            foreign,
+            made: AtomicUsize::new(0),
+            kept: std::sync::Mutex::default(),
+            fresh: false,
+            shared: false,
+            patience: Duration::ZERO,
+        }
+    }
+
+    async fn copy(&self) -> Opened {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let path = self.folder.path().join(format!("{number}.db"));
+        std::fs::copy(self.prepared(), &path).expect("a copy");
+        let url = format!("sqlite://{}", path.display());
+        let open = || Sql::open_with_patience(&url, catalogs(), self.patience);
+        let first = open().await.expect("a store");
+        let second = if self.shared { first.clone() } else { open().await.expect("another store") };
+        let mut other = connect(&path).await;
+        let attach = format!("ATTACH '{}' AS prepared", self.prepared().display());
+        sqlx::query(AssertSqlSafe(attach)).execute(&mut other).await.expect("attached");
+        Opened { stores: [first, second], other: Mutex::new(other), path }
+    }
+
+    fn prepared(&self) -> PathBuf {
+        self.folder.path().join("prepared.db")
+    }
+}
+
+async fn connect(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(Duration::ZERO)
+        .connect()
+        .await
+        .expect("a connection")
+}
+
+/// A query that gives every row of every table as one line.
+async fn dump_text(program: &Program) -> String {
+    let mut c = program.connection.lock().await;
+    let sql = "SELECT s.name, group_concat('quote(' || '\"' || x.name || '\")', ' || '' '' || ') \
+               FROM sqlite_schema AS s, pragma_table_info(s.name) AS x \
+               WHERE s.type = 'table' AND NOT (s.name IN ('bothways_changes', 'bothways_migrations') AND x.name = 'at') \
+               GROUP BY s.name ORDER BY s.name";
+    let tables: Vec<(String, String)> = sqlx::query_as(sql).fetch_all(&mut *c).await.expect("tables");
+    let parts = tables.iter().map(|(name, columns)| {
+        format!("SELECT * FROM (SELECT '{name}: ' || {columns} FROM \"{name}\" ORDER BY 1)")
+    });
+    parts.collect::<Vec<_>>().join(" UNION ALL ")
+}
+
+/// Statements that put every table back to how it was prepared. What the triggers make of that is put back with the change log.
+async fn reset_text(program: &Program) -> String {
+    let mut c = program.connection.lock().await;
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
+               ORDER BY name LIKE 'bothways%', name";
+    let tables: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *c).await.expect("tables");
+    let mut text = "BEGIN IMMEDIATE; ".to_owned();
+    for name in tables.iter().map(String::as_str).chain(["sqlite_sequence"]) {
+        text.push_str(&format!(
+            "DELETE FROM main.{name}; INSERT INTO main.{name} SELECT * FROM prepared.{name}; "
+        ));
+    }
+    text.push_str("COMMIT");
+    text
+}
+
+#[async_trait]
+impl Theatre for Copies {
+    async fn stage(&self) -> Box<dyn Stage> {
+        let kept = self.kept.lock().expect("nobody panicked").clone().filter(|_| !self.fresh);
+        let copy = match kept {
+            Some(copy) => {
+                copy.put_back(&self.reset).await;
+                copy
+            }
+            None => {
+                let copy = Arc::new(self.copy().await);
+                *self.kept.lock().expect("nobody panicked") = Some(copy.clone());
+                copy
+            }
+        };
+        Box::new(OnStage {
+            copy,
+            scene: self.scene.clone(),
+            dump: self.dump.clone(),
+            foreign: self.foreign,
+            shared: self.shared,
+        })
+    }
+}
+
+/// A copy with everybody's connections.
+struct Opened {
+    stores: [Sql; 2],
+    other: Mutex<SqliteConnection>,
+    path: PathBuf,
+}
+
+impl Opened {
+    async fn put_back(&self, reset: &str) {
+        let mut other = self.other.lock().await;
+        // What the run before left to be rolled back is rolled back in a moment.
+        for _ in 0..1_000 {
+            let text = AssertSqlSafe(reset.to_owned());
+            match sqlx::raw_sql(text).execute(&mut *other).await {
+                Ok(_) => return,
+                Err(error) => {
+                    let busy = error.as_database_error().is_some_and(|e| e.message().contains("locked"));
+                    assert!(busy, "{error}");
+                    let _ = sqlx::query("ROLLBACK").execute(&mut *other).await;
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            }
+        }
+        panic!("somebody keeps the lock");
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut name = self.path.clone().into_os_string();
+            name.push(suffix);
+            let _ = std::fs::remove_file(name);
+        }
+    }
+}
+
+struct OnStage {
+    copy: Arc<Opened>,
+    scene: Scene,
+    dump: String,
+    foreign: &'static [Foreign],
+    shared: bool,
+}
+
+#[async_trait]
+impl Stage for OnStage {
+    fn store(&self, actor: usize) -> &dyn Store {
+        &self.copy.stores[actor]
+    }
+
+    fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    fn gated<'a>(
+        &'a self,
+        gate: Arc<Gate>,
+        call: BoxFuture<'a, Result<String>>,
+    ) -> BoxFuture<'a, Result<String>> {
+        Box::pin(gated(gate, call))
+    }
+
+    fn foreign<'a>(&'a self, gate: Arc<Gate>, name: &'a str) -> BoxFuture<'a, Result<String>> {
+        let statements = self.foreign.iter().find(|(known, _)| *known == name).expect("a known one").1;
+        Box::pin(async move {
+            let mut c = self.copy.other.lock().await;
+            let answer = transaction(&mut c, &gate, statements).await;
+            if answer.is_err() {
+                let _ = sqlx::query("ROLLBACK").execute(&mut *c).await;
+            }
+            answer
+        })
+    }
+
+    async fn stored(&self) -> String {
+        let mut c = self.copy.other.lock().await;
+        let lines: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(self.dump.clone())).fetch_all(&mut *c).await.expect("a dump");
+        lines.iter().map(|line| without_times(line)).collect::<Vec<_>>().join("\n")
+    }
+
+    async fn pause(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The time of a captured delete is the other program's.
+fn without_times(line: &str) -> String {
+    let mut rest = line;
+    let mut out = String::with_capacity(line.len());
+    while let Some((before, after)) = rest.split_once("\"deleted\":{") {
+        out.push_str(before);
+        let (fact, after) = after.split_once('}').unwrap_or((after, ""));
+        out.push_str(fact.split("\"at\"").next().unwrap_or_default());
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Statements as another program runs them: its first write takes the lock, and when it is told that the database is busy it rolls back.
+async fn transaction(c: &mut SqliteConnection, gate: &Gate, statements: &[&'static str]) -> Result<String> {
+    let mut waits_for_lock = false;
+    for sql in statements {
+        let point = match *sql {
+            "BEGIN" => Point::Statement("PRAGMA (BEGIN)".to_owned()),
+            "COMMIT" | "ROLLBACK" => Point::Commit,
+            sql if sql.starts_with("BEGIN ") => Point::Begin,
+            _ if waits_for_lock => Point::Begin,
+            sql => Point::Statement(sql.to_owned()),
+        };
+        waits_for_lock = *sql == "BEGIN";
+        gate.pass(point).await;
+        if let Err(error) = sqlx::raw_sql(*sql).execute(&mut *c).await {
+            let code = error.as_database_error().and_then(|e| e.code()).and_then(|c| c.parse::<i32>().ok());
+            return match code.map(|code| code & 0xff) {
+                Some(5 | 6) => Err(StoreError::new(StoreErrorKind::Retry, error.to_string())),
+                _ => Ok("refused".to_owned()),
+            };
+        }
+    }
+    Ok("done".to_owned())
+}
