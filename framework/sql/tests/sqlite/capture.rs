@@ -73,7 +73,7 @@ async fn victims_of_replace_are_logged_for_indexes_over_some_rows_and_over_expre
         .sql(
             "CREATE UNIQUE INDEX some ON customers (balance) WHERE deleted_at IS NULL AND customers.level <> 'x,(';
              CREATE UNIQUE INDEX folded ON customers (lower(trim(joined)) COLLATE NOCASE DESC, level);
-             CREATE UNIQUE INDEX not_ours ON customers (joined, rowid + 0)",
+             CREATE UNIQUE INDEX not_read ON customers (joined /* and */, id + 0)",
         )
         .await;
     assert_eq!(program.store.repair().await.unwrap(), ["customers"]);

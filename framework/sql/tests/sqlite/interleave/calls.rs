@@ -35,8 +35,18 @@ async fn the_queue_against_all() {
 }
 
 #[tokio::test]
-async fn commits_against_all() {
-    against_the_rest("commits").await;
+async fn leases_against_all() {
+    against_the_rest("leases").await;
+}
+
+#[tokio::test]
+async fn commits_of_looks_against_all() {
+    against_the_rest("looks").await;
+}
+
+#[tokio::test]
+async fn commits_of_links_against_all() {
+    against_the_rest("links").await;
 }
 
 #[tokio::test]

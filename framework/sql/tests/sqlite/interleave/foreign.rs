@@ -110,12 +110,12 @@ async fn against(calls: &[Call], foreign: &'static [Foreign], fresh: bool) {
 
 #[tokio::test]
 async fn edits_against_the_queue() {
-    against(&writing_in("queue"), EDITS, false).await;
+    against(&[writing_in("queue"), writing_in("leases")].concat(), EDITS, false).await;
 }
 
 #[tokio::test]
 async fn edits_against_commits() {
-    against(&writing_in("commits"), EDITS, false).await;
+    against(&[writing_in("looks"), writing_in("links")].concat(), EDITS, false).await;
 }
 
 #[tokio::test]

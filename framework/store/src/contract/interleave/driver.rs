@@ -176,6 +176,11 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
         }
+        // Between processes there are no turns.
+        while !self.stage.is_shared() && matches!(self.actors[who].at(), Some(Point::Turn { .. })) {
+            self.actors[who].open();
+            self.actors[who].settle().await;
+        }
         let (at, other) = (self.actors[who].at(), 1 - who);
         self.steps.push(format!("{who}: {}", at.as_ref().map_or_else(String::new, told)));
         let in_process =
