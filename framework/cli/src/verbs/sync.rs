@@ -20,6 +20,8 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(60);
 const STALLED: Duration = Duration::from_secs(90);
 /// How often it is asked whether everything is done, if nothing says so sooner.
 const LOOK: Duration = Duration::from_millis(100);
+/// Between two counts at least so many times as long as one takes: with much under way a count reads much, and every commit is news.
+const COUNTED_RARELY: u32 = 20;
 
 /// What became of one mapping.
 struct Synced {
@@ -95,7 +97,9 @@ async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Resu
     let mut moved = Instant::now();
     loop {
         let relayed = opened.engine().relay().await?;
+        let asked = Instant::now();
         let counts = opened.store.counts(pair.id).await?;
+        let pause = asked.elapsed() * COUNTED_RARELY;
         let due = opened.store.next_due(&[pair.id]).await?;
         let can_do = counts.pending.saturating_sub(paused_work(opened, pair).await?);
         let is_due = can_do > 0 && due.is_some_and(|due| due - Utc::now() <= PATIENCE);
@@ -112,6 +116,7 @@ async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Resu
         was_quiet = is_quiet;
         progress.under_way(now.0.pending);
         last = now;
+        tokio::time::sleep(pause).await;
         // Whichever comes first; the engine that holds the other end lives as long as this loop.
         let _ = tokio::time::timeout(LOOK, news.changed()).await;
     }
