@@ -226,7 +226,9 @@ impl Database {
         {
             tracing::warn!(error = %ours(error), "the database has no write-ahead log, and cannot get one now");
         }
-        self.see_log(c).await
+        self.see_log(c).await?;
+        // Whoever has read keeps the log open, so that nobody can take it away meanwhile.
+        self.schema_version(c).await.map(drop)
     }
 
     /// Finds out whether there is a write-ahead log.

@@ -55,7 +55,8 @@ impl Day {
         let program = Program::new().await;
         let file = PathBuf::from(program.url.trim_start_matches("sqlite://"));
         program.sql("PRAGMA wal_autocheckpoint = 0").await;
-        // The log begins empty, as soon as nobody reads it any more.
+        // This connection learns that there is a log when it reads. The log begins empty, as soon as nobody else reads it any more.
+        program.number("SELECT count(*) FROM sqlite_schema").await;
         while program.number("PRAGMA wal_checkpoint(TRUNCATE)").await != 0 {
             tokio::task::yield_now().await;
         }

@@ -4,7 +4,7 @@ use crate::foreign::{Program, TABLES};
 use async_trait::async_trait;
 use bothways_sql::{Sql, gated};
 use bothways_store::contract::catalogs;
-use bothways_store::contract::interleave::{Gate, Point, Scene, Stage, Theatre, prepare};
+use bothways_store::contract::interleave::{Call, Gate, Point, Scene, Stage, Theatre, prepare};
 use bothways_store::{Result, Store, StoreError, StoreErrorKind};
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -60,6 +60,38 @@ impl Copies {
             fresh: false,
             shared: false,
             patience: Duration::ZERO,
+        }
+    }
+
+    /// Makes a call while another program has done this, until the call has begun, and then commits; what it answered, and what is stored.
+    pub(crate) async fn run_beside(&self, call: Call, open: Option<&'static str>) -> (String, String) {
+        let (copy, scene) = (Arc::new(self.copy().await), self.scene.clone());
+        if let Some(open) = open {
+            sqlx::raw_sql(open).execute(&mut *copy.other.lock().await).await.expect("a transaction");
+        }
+        let gate = Gate::always_open();
+        let (passed, store) = (gate.clone(), copy.stores[0].clone());
+        let mut task = tokio::spawn(gated(passed, async move { (call.run)(&store, &scene).await }));
+        while open.is_some() && !gate.has_begun() {
+            assert!(!task.is_finished(), "{} began no transaction", call.name);
+            tokio::task::yield_now().await;
+        }
+        if open.is_some() {
+            assert!(futures::poll!(&mut task).is_pending(), "{} did not wait", call.name);
+            sqlx::raw_sql("COMMIT").execute(&mut *copy.other.lock().await).await.expect("a commit");
+        }
+        let answer = task.await.expect("no panic");
+        let stage = self.on_stage(copy);
+        (answer.unwrap_or_else(|error| format!("{:?}", error.kind)), stage.stored().await)
+    }
+
+    fn on_stage(&self, copy: Arc<Opened>) -> OnStage {
+        OnStage {
+            copy,
+            scene: self.scene.clone(),
+            dump: self.dump.clone(),
+            foreign: self.foreign,
+            shared: self.shared,
         }
     }
 
@@ -136,13 +168,7 @@ impl Theatre for Copies {
                 copy
             }
         };
-        Box::new(OnStage {
-            copy,
-            scene: self.scene.clone(),
-            dump: self.dump.clone(),
-            foreign: self.foreign,
-            shared: self.shared,
-        })
+        Box::new(self.on_stage(copy))
     }
 }
 

@@ -79,7 +79,7 @@ fn finishing(scene: &Scene) -> Unit {
     let link = scene.held.link.clone().expect("a link");
     unit.intents = vec![closing(&link, scene.held.next_intent)];
     unit.history = vec![entry(&link, "finished")];
-    let mut after = link.clone();
+    let mut after = link;
     after.in_step_at = Some(at(NOW));
     unit.confirm = Some(write(&after, LocalBinding::Keep));
     unit.settle = settle(|row, link| Settled {

@@ -147,18 +147,17 @@ struct Run<'a> {
     actors: [Actor<'a>; 2],
     /// Who found the database busy and is made again when the other is over.
     sent_away: [bool; 2],
-    patient: bool,
     steps: Vec<String>,
 }
 
 impl<'a> Run<'a> {
-    fn new(stage: &'a dyn Stage, rivals: &'a [Rival; 2], patient: bool) -> Self {
+    fn new(stage: &'a dyn Stage, rivals: &'a [Rival; 2]) -> Self {
         let actor = |n: usize| {
             let gate = Arc::new(Gate::default());
             Actor::new(gate.clone(), rivals[n].start(stage, n, gate))
         };
         let actors = [actor(0), actor(1)];
-        Self { stage, rivals, actors, sent_away: [false; 2], patient, steps: Vec::new() }
+        Self { stage, rivals, actors, sent_away: [false; 2], steps: Vec::new() }
     }
 
     /// Who could go on.
@@ -185,19 +184,16 @@ impl<'a> Run<'a> {
         self.steps.push(format!("{who}: {}", at.as_ref().map_or_else(String::new, told)));
         let in_process =
             self.stage.is_shared() && matches!(at, Some(Point::Turn { .. })) && self.actors[other].has_turn;
-        let in_database = self.patient && self.actors[who].wants_lock() && self.actors[other].in_transaction;
         let had_reason = self.actors[other].in_transaction || self.actors[other].is_over();
         let had_locked = self.actors[who].wants_lock();
         self.actors[who].open();
-        if in_process || in_database {
+        if in_process {
             self.actors[who].blocked = true;
         } else {
             self.actors[who].settle().await;
         }
         if self.actors[other].blocked {
-            let over =
-                self.actors[who].is_over() || !self.actors[who].in_transaction && !self.stage.is_shared();
-            if over {
+            if self.actors[who].is_over() {
                 self.actors[other].settle().await;
             } else if !self.actors[other].is_still_blocked().await {
                 return Err(format!("{other} went on although the other was not over"));
@@ -206,9 +202,6 @@ impl<'a> Run<'a> {
         if self.actors[who].was_busy() {
             if !had_locked || !had_reason {
                 return Err(format!("{who} was told that the database is busy without a reason"));
-            }
-            if self.patient && !self.actors[other].is_over() {
-                return Err(format!("{who} was not patient"));
             }
             self.sent_away[who] = true;
         }
@@ -279,32 +272,11 @@ pub async fn explore(
     rivals: &[Rival; 2],
     orders: &Orders,
 ) -> std::result::Result<usize, String> {
-    all_orders(theatre, rivals, orders, false).await
-}
-
-/// The same with stores that wait for the database: whoever is blocked must not go on before the other is over, and then must.
-///
-/// # Errors
-/// As for [`explore`].
-pub async fn explore_waiting(
-    theatre: &dyn Theatre,
-    rivals: &[Rival; 2],
-    orders: &Orders,
-) -> std::result::Result<usize, String> {
-    all_orders(theatre, rivals, orders, true).await
-}
-
-async fn all_orders(
-    theatre: &dyn Theatre,
-    rivals: &[Rival; 2],
-    orders: &Orders,
-    patient: bool,
-) -> std::result::Result<usize, String> {
     let mut script = Script::default();
     let mut count = 0;
     loop {
         let stage = theatre.stage().await;
-        let mut run = Run::new(&*stage, rivals, patient);
+        let mut run = Run::new(&*stage, rivals);
         // Who was over before the other had done anything comes first, whatever else.
         let mut first = None;
         loop {
@@ -356,7 +328,7 @@ pub async fn explore_with_deaths(
     drop(stage);
     for deaths in 0.. {
         let stage = theatre.stage().await;
-        let mut run = Run::new(&*stage, rivals, false);
+        let mut run = Run::new(&*stage, rivals);
         for _ in 0..deaths {
             if !run.actors[0].is_over()
                 && let Err(why) = run.step(0).await

@@ -45,6 +45,7 @@ struct Inner {
     open: bool,
     always: bool,
     durable: bool,
+    begun: bool,
 }
 
 impl Gate {
@@ -56,6 +57,11 @@ impl Gate {
     /// Whether a call that passed here needed something to be on the disk.
     pub fn was_durable(&self) -> bool {
         self.lock().durable
+    }
+
+    /// Whether a call passed here on its way to begin a transaction.
+    pub fn has_begun(&self) -> bool {
+        self.lock().begun
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -70,6 +76,7 @@ impl Gate {
             if let Some(Point::Turn { durable }) = &point {
                 gate.durable |= durable;
             }
+            gate.begun |= point == Some(Point::Begin);
             if gate.always {
                 return Poll::Ready(());
             }

@@ -13,7 +13,7 @@ mod scene;
 mod shown;
 
 pub use calls::{Call, reading, writing};
-pub use driver::{Orders, Rival, explore, explore_waiting, explore_with_deaths};
+pub use driver::{Orders, Rival, explore, explore_with_deaths};
 pub use gate::{Gate, Point};
 pub use scene::{Scene, prepare};
 pub use shown::everything;
