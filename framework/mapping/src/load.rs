@@ -1,5 +1,6 @@
 //! From files to a project, in named phases: syntax (`yaml`), shape (`typed`), building (`build`) and meaning (`check`).
-//! Each phase reports all it finds, and later ones see only what earlier ones passed.
+//! Each phase reports all it finds, and later ones see only what earlier ones passed: a document without the keys that nobody knows,
+//! so that one slip of the pen hides nothing else.
 
 use crate::build::{self, Cx, Place};
 use crate::check::{environment, names, secrets, writers};
@@ -9,7 +10,7 @@ use crate::project::{Loaded, Project, SourceFile};
 use crate::tree::Node;
 use crate::typed;
 use crate::yaml;
-use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -96,16 +97,31 @@ pub fn load_parsed(parsed: &[Parsed], builtin: &[SourceFile]) -> Loaded {
 /// A document with its type and place.
 struct Typed<'a, T> {
     doc: T,
+    /// The maps that had a key which nobody knows, as pointers. What they seem to lack may be that key.
+    pruned: Vec<String>,
     file: &'a Parsed,
     node: &'a Node,
     compiled_in: bool,
 }
 
 impl<'a, T> Typed<'a, T> {
+    /// Drops what building said about a map that lacks the key which was misspelt there.
+    fn forgive(&self, findings: &mut Vec<Finding>, before: usize) {
+        let mut index = 0;
+        findings.retain(|finding| {
+            index += 1;
+            let of_pruned = |map: &String| *map == finding.pointer || map.starts_with(&format!("{}/", finding.pointer));
+            index <= before || !self.pruned.iter().any(of_pruned)
+        });
+    }
+
     fn place(&self) -> Place<'a> {
         Place { file: &self.file.file, text: &self.file.text, node: self.node }
     }
 }
+
+/// A document with more unknown keys than this is none of ours.
+const MOST_PRUNED: usize = 50;
 
 #[derive(Default)]
 struct Load<'a> {
@@ -124,46 +140,63 @@ impl<'a> Load<'a> {
         match DocumentKind::of(node) {
             None => self.findings.push(unknown_kind(&file.file, node)),
             Some(DocumentKind::Connector) => {
-                if let Some(doc) = self.read(file, node, DocumentKind::Connector) {
-                    self.connectors.push(Typed { doc, file, node, compiled_in });
+                if let Some((doc, pruned)) = self.read(file, node, DocumentKind::Connector) {
+                    self.connectors.push(Typed { doc, pruned, file, node, compiled_in });
                 }
             }
             Some(DocumentKind::Catalog) => {
-                if let Some(doc) = self.read(file, node, DocumentKind::Catalog) {
-                    self.catalogs.push(Typed { doc, file, node, compiled_in });
+                if let Some((doc, pruned)) = self.read(file, node, DocumentKind::Catalog) {
+                    self.catalogs.push(Typed { doc, pruned, file, node, compiled_in });
                 }
             }
             Some(DocumentKind::Mapping) => {
-                if let Some(doc) = self.read(file, node, DocumentKind::Mapping) {
-                    self.mappings.push(Typed { doc, file, node, compiled_in });
+                if let Some((doc, pruned)) = self.read(file, node, DocumentKind::Mapping) {
+                    self.mappings.push(Typed { doc, pruned, file, node, compiled_in });
                 }
             }
         }
     }
 
-    fn read<T: Deserialize<'a>>(
+    /// The document as its type, and the maps whose unknown keys were left out. Documents are small and rarely wrong, so each wrong
+    /// key may cost another reading.
+    fn read<T: DeserializeOwned>(
         &mut self,
-        file: &'a Parsed,
-        node: &'a Node,
+        file: &Parsed,
+        node: &Node,
         kind: DocumentKind,
-    ) -> Option<T> {
-        match typed::read(node) {
-            Ok(doc) => Some(doc),
-            Err(error) => {
-                let name = node.get(kind.as_str()).map(Node::to_json);
-                self.known.broken.extend(name.as_ref().and_then(|n| n.as_str()).map(str::to_owned));
+    ) -> Option<(T, Vec<String>)> {
+        let mut pruned = Vec::new();
+        let mut less: Option<Node> = None;
+        loop {
+            let error = match typed::read(less.as_ref().unwrap_or(node)) {
+                Ok(doc) => return Some((doc, pruned)),
+                Err(error) => error,
+            };
+            let pointer = error.pointer();
+            let span = error.place.unwrap_or(node.span);
+            let missing = error.code == Code::Y103 && pruned.contains(&pointer);
+            if !missing {
                 self.findings.push(Finding {
                     code: error.code,
                     severity: Severity::Error,
                     file: Arc::clone(&file.file),
-                    span: error.place.unwrap_or(node.span),
-                    pointer: error.pointer(),
+                    span,
+                    pointer: pointer.clone(),
                     message: error.message,
                     help: error.help,
                     masked: false,
                 });
-                None
             }
+            let rest = (error.code == Code::Y102 && pruned.len() < MOST_PRUNED)
+                .then(|| less.as_ref().unwrap_or(node).without(span))
+                .flatten();
+            let Some(rest) = rest else {
+                let name = node.get(kind.as_str()).map(Node::to_json);
+                self.known.broken.extend(name.as_ref().and_then(|n| n.as_str()).map(str::to_owned));
+                return None;
+            };
+            pruned.push(pointer.rsplit_once('/').map_or("", |(map, _)| map).to_owned());
+            less = Some(rest);
         }
     }
 
@@ -172,7 +205,9 @@ impl<'a> Load<'a> {
         let mut taken = names::Names::default();
         for typed in &self.connectors {
             let name = typed.doc.connector.0.clone();
+            let before = self.findings.len();
             let spec = build::connector(&mut Cx::new(typed.place(), &mut self.findings), &typed.doc);
+            typed.forgive(&mut self.findings, before);
             if typed.compiled_in {
                 taken.compiled_in(&name);
             } else if !taken.take("connector", &name, spec.source.clone(), &mut self.findings) {
@@ -184,7 +219,9 @@ impl<'a> Load<'a> {
         for typed in &self.catalogs {
             let name = typed.doc.catalog.0.clone();
             let place = typed.place();
+            let before = self.findings.len();
             let catalog = build::catalog(&mut Cx::new(place.clone(), &mut self.findings), &typed.doc);
+            typed.forgive(&mut self.findings, before);
             if !taken.take("catalog", &name, place.source("/catalog"), &mut self.findings) {
                 continue;
             }
@@ -201,8 +238,10 @@ impl<'a> Load<'a> {
         let mut taken = names::Names::default();
         for typed in &self.mappings {
             let place = typed.place();
+            let before = self.findings.len();
             let mapping =
                 build::mapping(&mut Cx::new(place.clone(), &mut self.findings), &typed.doc, &self.known);
+            typed.forgive(&mut self.findings, before);
             let unique =
                 taken.take("mapping", &typed.doc.mapping.0, place.source("/mapping"), &mut self.findings);
             self.project.mappings.extend(mapping.filter(|_| unique).map(Arc::new));

@@ -91,6 +91,32 @@ impl Node {
         entry.map_or_else(|| self.place(pointer), |e| e.key_span)
     }
 
+    /// The node without the entry whose key is at `key`, wherever that is in it; `None` if it is nowhere.
+    pub(crate) fn without(&self, key: Span) -> Option<Node> {
+        let content = match &self.content {
+            Content::Scalar { .. } => return None,
+            Content::List(items) => {
+                let (at, less) =
+                    items.iter().enumerate().find_map(|(at, item)| Some((at, item.without(key)?)))?;
+                let mut items = items.clone();
+                *items.get_mut(at)? = less;
+                Content::List(items)
+            }
+            Content::Map(entries) => {
+                let mut entries = entries.clone();
+                match entries.iter().position(|entry| entry.key_span == key) {
+                    Some(at) => drop(entries.remove(at)),
+                    None => {
+                        let less = |entry: &mut Entry| Some(entry.value = entry.value.without(key)?);
+                        entries.iter_mut().find_map(less)?;
+                    }
+                }
+                Content::Map(entries)
+            }
+        };
+        Some(Node { span: self.span, content })
+    }
+
     /// The node as JSON, scalars typed by their looks (YAML 1.2 core).
     pub fn to_json(&self) -> Json {
         match &self.content {

@@ -29,13 +29,23 @@ const MAX_DUPLICATES: usize = 50;
 pub fn parse(file: &Arc<str>, text: &str) -> (Vec<Node>, Vec<Finding>) {
     let mut reader = Reader::new(file, text);
     if text.len() > MAX_BYTES {
-        let message = format!("the file has {} bytes; the limit is 1 MiB", text.len());
+        // Whoever reads files stops somewhere beyond the limit, so the size is not known.
+        let message = "the file is larger than 1 MiB".to_owned();
         reader.report(
             Code::Y003,
             Span { line: 1, col: 1, start: 0, end: 0 },
             message,
             "split it into several files",
         );
+        return (Vec::new(), reader.findings);
+    }
+    if let Some(at) = text.find(char::REPLACEMENT_CHARACTER) {
+        let before = text.get(..at).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let col = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let span = Span { line, col, start: at, end: at + char::REPLACEMENT_CHARACTER.len_utf8() };
+        let message = "a character that is none: the file is not UTF-8 text".to_owned();
+        reader.report(Code::Y001, span, message, "save the file as UTF-8");
         return (Vec::new(), reader.findings);
     }
     let documents = reader.documents();
