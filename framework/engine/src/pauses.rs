@@ -7,7 +7,8 @@ use bothways_store::{Pause, PauseScope};
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
-/// The pauses as last read: renewed whenever work is taken, so that a pause takes effect before the next remote call.
+/// The pauses as last read: whenever the database may have changed, and by the sweep. A write goes by what is stored when its intent is
+/// committed ([`Engine::pausing`]).
 #[derive(Default)]
 pub(crate) struct Pauses(RwLock<BTreeSet<PauseScope>>);
 
@@ -38,6 +39,19 @@ impl Engine {
             || self.pauses.has(&PauseScope::Connection(pair.connection.clone()))
             || self.pauses.has(&PauseScope::Pair(pair.id))
             || link.is_some_and(|link| self.pauses.has(&PauseScope::Link(link)))
+    }
+
+    /// What, if it is paused, keeps a write of this link from going out.
+    pub(crate) fn pausing(&self, pair: &PairRuntime, link: LinkId) -> Vec<PauseScope> {
+        if planted::is(Bug::PauseIgnored) {
+            return Vec::new();
+        }
+        vec![
+            PauseScope::All,
+            PauseScope::Connection(pair.connection.clone()),
+            PauseScope::Pair(pair.id),
+            PauseScope::Link(link),
+        ]
     }
 
     /// Pauses a scope in the engine's own name and says why.

@@ -347,13 +347,8 @@ impl Look {
 
     /// Does so, or returns what brakes said: then nothing was committed.
     async fn commit_braked(&mut self, mut unit: Unit, intent: Intent) -> Result<Option<Vec<Judged>>, Ended> {
-        if self.engine.is_paused(&self.pair, Some(intent.link)) {
-            // A pause takes effect before the next remote call (rule 64).
-            self.note_failure("paused", false);
-            let mut unit = self.unit();
-            unit.work = self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
-            return Err(Box::new(unit));
-        }
+        // A pause takes effect before the next remote call (rule 64).
+        unit.unless_paused = self.engine.pausing(&self.pair, intent.link);
         if !planted::is(Bug::NoIntentBeforeCall) {
             unit.intents.push(IntentWrite::Open(Box::new(intent)));
         }
@@ -370,6 +365,13 @@ impl Look {
                 Ok(None)
             }
             Ok(UnitOutcome::Withheld { charges }) => Ok(Some(charges)),
+            Ok(UnitOutcome::Paused) => {
+                self.note_failure("paused", false);
+                let mut unit = self.unit();
+                unit.work =
+                    self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
+                Err(Box::new(unit))
+            }
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 drop(self.stale("it moved in this moment".into()));
                 // The lease goes with it, so that the next look need not wait for its end.

@@ -7,7 +7,7 @@ use crate::pairs::lease_of;
 use crate::{ConnectionState, Engine, EngineError};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, Timestamp};
-use bothways_store::Take;
+use bothways_store::{PauseScope, Take};
 use chrono::TimeDelta;
 use futures::future::{Either, select};
 use futures::pin_mut;
@@ -81,7 +81,7 @@ impl Engine {
     }
 
     /// Wakes somebody to relay whenever the database may have changed, through whomever: a dispatcher that has nothing to do, since it
-    /// relays and takes in one transaction, else the relay.
+    /// relays and takes in one transaction, else the relay. What may have changed are also the pauses, through another process.
     async fn watch_loop(self: Arc<Self>) {
         let mut stopping = self.stopping.subscribe();
         while !self.is_stopping() {
@@ -94,6 +94,9 @@ impl Engine {
                 }
                 Either::Left(_) => self.relay_wake.notify_one(),
                 Either::Right(_) => return,
+            }
+            if let Err(error) = self.refresh_pauses().await {
+                tracing::warn!(error = %error, "the pauses could not be read; the sweep tries again");
             }
         }
     }
@@ -150,6 +153,12 @@ impl Engine {
                 "the triggers of this catalog were missing or changed; they are back, and a full pass follows"
             );
             self.request_pass(&catalog).await;
+        }
+        for (catalog, why) in self.store.unfit().await? {
+            let pairs = self.pairs().filter(|pair| pair.mapping.catalog.name == catalog);
+            for scope in pairs.map(|pair| PauseScope::Pair(pair.id)).filter(|scope| !self.pauses.has(scope)) {
+                self.pause(scope, &why).await;
+            }
         }
         if pruned_at.is_none_or(|at| now - at >= TimeDelta::hours(1)) {
             self.store.prune(now, self.settings.keep_days).await?;

@@ -111,6 +111,11 @@ impl Catalog {
         self.fields.iter().find(|f| f.name == name)
     }
 
+    /// The table's columns that the catalog names: of its fields, and the one that marks a deleted row. One may come twice.
+    pub fn columns(&self) -> impl Iterator<Item = &Ident> {
+        self.fields.iter().map(|field| &field.column).chain(&self.deleted_at)
+    }
+
     /// The key field. Checking a catalog proves that it exists; a catalog built by hand without it panics here.
     pub fn key_field(&self) -> &CatalogField {
         match self.field(&self.key) {

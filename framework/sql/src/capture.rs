@@ -76,6 +76,9 @@ impl Capture for Sql {
             .iter()
             .zip(facts.iter().map(Option::as_ref))
             .filter(|(catalog, _)| asked.contains(&catalog.name))
+            // The triggers of a table that does not fit are left as they are: new ones might name what is not there, and then
+            // nobody could write to it.
+            .map(|(catalog, facts)| (catalog, facts.filter(|facts| facts.lacks(catalog).is_none())))
             .collect();
         let repaired = put_right(&mut tx, &all).await?;
         let version = database.schema_version(&mut tx).await?;
@@ -86,6 +89,11 @@ impl Capture for Sql {
             tracing::warn!(%catalog, "its triggers were missing or changed and have been put back");
         }
         Ok(repaired)
+    }
+
+    async fn unfit(&self) -> Result<Vec<(String, String)>> {
+        let tables = self.database.tables();
+        Ok(tables.iter().filter_map(|(name, table)| Some((name.clone(), table.as_ref().err()?.clone()))).collect())
     }
 
     async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()> {

@@ -149,6 +149,10 @@ impl DerefMut for Writing<'_> {
     }
 }
 
+/// What the tables of all catalogs turned out to be, by catalog, or why one cannot be used. A catalog whose table is missing is not
+/// there.
+type Tables = BTreeMap<String, std::result::Result<Arc<Table>, String>>;
+
 /// One open database.
 pub(crate) struct Database {
     pub(crate) catalogs: Vec<Catalog>,
@@ -157,7 +161,7 @@ pub(crate) struct Database {
     patience: Duration,
     writer: Mutex<Writer>,
     readers: SqlitePool,
-    tables: RwLock<Arc<BTreeMap<String, Arc<Table>>>>,
+    tables: RwLock<Arc<Tables>>,
     catalog_of: std::sync::Mutex<Arc<HashMap<PairId, String>>>,
     /// The schema's version when the tables were last looked at for a commit.
     known: AtomicI64,
@@ -303,14 +307,19 @@ impl Database {
             .iter()
             .zip(facts)
             .filter_map(|(catalog, facts)| {
-                Some((catalog.name.clone(), Arc::new(Table::new(catalog.clone(), facts.as_ref()?))))
+                let facts = facts.as_ref()?;
+                let table = match facts.lacks(catalog) {
+                    None => Ok(Arc::new(Table::new(catalog.clone(), facts))),
+                    Some(why) => Err(why),
+                };
+                Some((catalog.name.clone(), table))
             })
             .collect();
         *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
     }
 
     /// The tables of all catalogs, by catalog.
-    pub(crate) fn tables(&self) -> Arc<BTreeMap<String, Arc<Table>>> {
+    pub(crate) fn tables(&self) -> Arc<Tables> {
         self.tables.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -371,8 +380,12 @@ impl Database {
     }
 }
 
-pub(crate) fn table_of(tables: &BTreeMap<String, Arc<Table>>, catalog: &str) -> Result<Arc<Table>> {
-    tables.get(catalog).cloned().ok_or_else(|| unknown(format!("there is no table for catalog `{catalog}`")))
+fn table_of(tables: &Tables, catalog: &str) -> Result<Arc<Table>> {
+    match tables.get(catalog) {
+        Some(Ok(table)) => Ok(table.clone()),
+        Some(Err(why)) => Err(StoreError::new(StoreErrorKind::Broken, why.clone())),
+        None => Err(unknown(format!("there is no table for catalog `{catalog}`"))),
+    }
 }
 
 /// Asks for the version that every change of the schema raises.

@@ -52,8 +52,7 @@ pub(crate) fn create_table(catalog: &Catalog) -> String {
 
 /// A key as ids are written: text, compared by bytes.
 pub(crate) fn key_text(row: &str, key: &Ident) -> String {
-    let dot = if row.is_empty() { "" } else { "." };
-    format!("CAST({row}{dot}{} AS TEXT)", key.quoted())
+    format!("CAST({row}.{} AS TEXT)", key.quoted())
 }
 
 /// A trigger of ours.

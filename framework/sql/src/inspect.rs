@@ -5,8 +5,9 @@ use crate::dialect::PREFIX;
 use crate::error::{Failure, ours};
 use crate::index_text;
 use crate::statement::fetch;
-use bothways_model::Ident;
+use bothways_model::{Catalog, Ident};
 use bothways_store::Result;
+use std::collections::BTreeSet;
 
 /// A column as the database has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +108,24 @@ pub struct TableFacts {
 }
 
 impl TableFacts {
+    /// Why the table cannot be used for this catalog: columns that it has not, or has no longer.
+    pub(crate) fn lacks(&self, catalog: &Catalog) -> Option<String> {
+        let missing: BTreeSet<String> = catalog
+            .columns()
+            .filter(|column| self.column(column.as_str()).is_none())
+            .map(|column| format!("`{column}`"))
+            .collect();
+        let missing: Vec<String> = missing.into_iter().collect();
+        (!missing.is_empty()).then(|| {
+            format!(
+                "the table `{}` has no column {}, which the catalog `{}` names; `bothways validate` says where",
+                catalog.table,
+                missing.join(", "),
+                catalog.name
+            )
+        })
+    }
+
     /// A column by name, in any case.
     pub fn column(&self, name: &str) -> Option<&ColumnFacts> {
         self.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name))

@@ -16,7 +16,7 @@ pub(crate) async fn insert(c: &mut Connection, table: &Table, values: Assignment
         0 => "DEFAULT VALUES".to_owned(),
         n => format!("({}) VALUES ({})", columns.join(", "), vec!["?"; n].join(", ")),
     };
-    let key = crate::dialect::key_text("", &table.key().column);
+    let key = crate::dialect::key_text(&table.name(), &table.key().column);
     let sql = format!("INSERT INTO {} {rows} RETURNING {key}", table.name());
     let row = fetch_optional(c, sql, args).await.map_err(theirs)?;
     let id = row.and_then(|row| row.get::<String>(0).ok());
@@ -91,7 +91,7 @@ fn by_bytes(table: &Table) -> bool {
 }
 
 fn same_key(table: &Table, value: &str) -> String {
-    let key = format!("{}.{}", table.name(), table.key().column.quoted());
+    let key = table.column(&table.key().column);
     match by_bytes(table) {
         true => format!("{key} = {value} AND {key} = {value} COLLATE BINARY"),
         false => format!("{key} = {value}"),

@@ -24,7 +24,7 @@ pub(crate) fn row_question(table: &Table, ids: &[LocalId]) -> Option<(String, Ar
             Arg::Null => None,
         })
         .collect();
-    let key = table.key().column.quoted();
+    let key = table.column(&table.key().column);
     let sql = format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select());
     (!keys.is_empty()).then(|| (sql, list(&keys)))
 }
@@ -107,9 +107,9 @@ impl Rows for Sql {
         let table = self.database.table(catalog)?;
         let key = table.key();
         let (column, binary) = match key.ty {
-            FieldType::Int => (key.column.quoted(), ""),
+            FieldType::Int => (table.column(&key.column), ""),
             // In order of bytes, as ids are compared.
-            _ => (key.column.quoted(), " COLLATE BINARY"),
+            _ => (table.column(&key.column), " COLLATE BINARY"),
         };
         let mut conditions = Vec::new();
         let mut args: Vec<Arg> = Vec::new();
@@ -124,7 +124,7 @@ impl Rows for Sql {
             let texts =
                 table.catalog.fields.iter().filter(|f| matches!(f.ty, FieldType::Text | FieldType::Enum(_)));
             let mut any: Vec<String> =
-                texts.map(|f| format!("{} LIKE ? ESCAPE '\\'", f.column.quoted())).collect();
+                texts.map(|f| format!("{} LIKE ? ESCAPE '\\'", table.column(&f.column))).collect();
             any.push(format!("CAST({column} AS TEXT) LIKE ? ESCAPE '\\'"));
             args.extend(vec![Arg::Text(pattern(needle)); any.len()]);
             conditions.push(format!("({})", any.join(" OR ")));

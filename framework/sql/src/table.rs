@@ -5,7 +5,7 @@ use crate::dialect::key_text;
 use crate::inspect::TableFacts;
 use crate::statement::Arg;
 use crate::tuple::Tuple;
-use bothways_model::{Catalog, CatalogField, FieldType, LocalId, LocalRow, Record, Timestamp, Value};
+use bothways_model::{Catalog, CatalogField, FieldType, Ident, LocalId, LocalRow, Record, Timestamp, Value};
 use bothways_store::{RowWrite, UnreadableRow};
 use std::collections::BTreeMap;
 
@@ -25,10 +25,11 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(catalog: Catalog, facts: &TableFacts) -> Self {
+        // With the table's name before it: alone, SQLite takes a name in double quotes that is no column's for a text.
+        let qualified = |column: &Ident| format!("{}.{}", catalog.table.quoted(), column.quoted());
         let key = &catalog.key_field().column;
-        let mut columns = vec![key_text("", key)];
-        columns.extend(catalog.fields.iter().map(|f| f.column.quoted()));
-        columns.extend(catalog.deleted_at.iter().map(|c| c.quoted()));
+        let mut columns = vec![key_text(&catalog.table.quoted(), key)];
+        columns.extend(catalog.columns().map(qualified));
         let integer_columns =
             facts.columns.iter().filter(|c| c.is_integer()).map(|c| c.name.to_ascii_lowercase()).collect();
         Self {
@@ -41,6 +42,11 @@ impl Table {
 
     pub(crate) fn key(&self) -> &CatalogField {
         self.catalog.key_field()
+    }
+
+    /// A column as it is read: with the table's name before it, so that it is never taken for a text.
+    pub(crate) fn column(&self, column: &Ident) -> String {
+        format!("{}.{}", self.name(), column.quoted())
     }
 
     /// The table's quoted name.

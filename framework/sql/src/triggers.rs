@@ -43,7 +43,7 @@ async fn is_understood(c: &mut Connection, catalog: &Catalog, text: &str, drop: 
 }
 
 /// Makes the triggers of these catalogs what they should be, and removes ours that belong to none of them. Names the catalogs that had
-/// to be changed. Catalogs whose table is gone are skipped: whoever reads them says so.
+/// to be changed. Catalogs without facts are skipped, since their table is gone or does not fit: whoever reads them says so.
 pub(crate) async fn put_right(
     c: &mut Connection,
     catalogs: &[(&Catalog, Option<&TableFacts>)],
@@ -75,7 +75,10 @@ pub(crate) async fn put_right(
     }
     // Triggers of unique indexes that are gone, and of catalogs that are no longer tracked.
     for name in there.into_keys() {
-        if catalogs.iter().any(|(catalog, _)| name.starts_with(&trigger_prefix(catalog))) {
+        let is_of = |(catalog, facts): &(&Catalog, Option<&TableFacts>)| {
+            facts.is_some() && name.starts_with(&trigger_prefix(catalog))
+        };
+        if catalogs.iter().any(is_of) {
             execute(c, format!("DROP TRIGGER IF EXISTS {}", quoted(&name)), []).await.map_err(ours)?;
         }
     }

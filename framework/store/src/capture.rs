@@ -33,6 +33,11 @@ pub trait Capture: Send + Sync {
     /// had to repair; a full pass without deletes must follow for them (rule 36). Cheap when the schema has not changed.
     async fn repair(&self) -> Result<Vec<String>>;
 
+    /// Catalogs whose table can no longer be used as the last [`Capture::repair`] found it, and why: a column was renamed or dropped.
+    async fn unfit(&self) -> Result<Vec<(String, String)>> {
+        Ok(Vec::new())
+    }
+
     /// Removes what has served its time: event ids after 3 days, closed intents and history after `keep_days`, tombstones of
     /// deleted records after max(30 days, ...) (rule 34).
     async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()>;

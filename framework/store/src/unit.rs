@@ -1,7 +1,7 @@
 //! Units: what one look at one record changes, carried out by the store in one piece.
 
 use crate::{
-    Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, Settlement, Signal, WorkId,
+    Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, PauseScope, Settlement, Signal, WorkId,
 };
 use bothways_model::{LinkId, LocalId, LocalRow, Record, Seq, Timestamp};
 use std::sync::Arc;
@@ -176,6 +176,8 @@ pub struct Unit {
     /// A claim is lost as well if a closed link has one of its ids: whoever saw a record before its link was closed does not bring it
     /// back (rule 34).
     pub only_new: bool,
+    /// If one of these is paused, nothing of the unit has any effect (rule 64).
+    pub unless_paused: Vec<PauseScope>,
     /// What brakes are about in it. If one of them withholds its charge, nothing else of the unit has any effect.
     pub charges: Vec<Charge>,
     /// Intents opened and closed.
@@ -209,6 +211,7 @@ impl Unit {
         Self {
             guard,
             only_new: false,
+            unless_paused: Vec::new(),
             charges: Vec::new(),
             intents: Vec::new(),
             confirm: None,
@@ -238,6 +241,8 @@ pub enum UnitOutcome {
     Stale,
     /// Another live link has the local or the remote id, or a closed one where the claim is only for what is new: no effect.
     ClaimLost,
+    /// Something of [`Unit::unless_paused`] is paused: no effect.
+    Paused,
     /// [`Settled::abort`], or a claim or a new intent for a row whose id a captured delete or key change names that is not relayed
     /// yet or came in since the row was taken: no effect.
     Aborted,

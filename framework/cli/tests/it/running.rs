@@ -190,3 +190,27 @@ async fn a_running_process_leaves_no_core() {
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
     assert_eq!(engine.stop().await, 0);
 }
+
+#[tokio::test]
+async fn a_column_that_is_renamed_meanwhile_stops_its_mapping_and_sends_nothing() {
+    let shop = Shop::with_table().await;
+    shop.run(&["migrate"]).await.ended(0);
+    let engine = shop.start(&["--approve"]);
+    engine.says("ready").await;
+    shop.sql("INSERT INTO customers (name, email, phone) VALUES ('Ada', 'ada@example.com', '+1')").await;
+    until("the row appears there", async || shop.remote("ada@example.com", "id")).await;
+    shop.sql("ALTER TABLE customers RENAME COLUMN phone TO tel").await;
+    shop.sql("UPDATE customers SET name = 'Ada L.'").await;
+    until("status tells", async || {
+        let status = shop.run(&["status"]).await;
+        (status.code == 1 && status.out.contains("has no column `phone`")).then_some(())
+    })
+    .await;
+    assert_eq!(shop.remote("ada@example.com", "phone").as_deref(), Some("+1"));
+    assert_eq!(shop.remote("ada@example.com", "name").as_deref(), Some("Ada"));
+    shop.sql("ALTER TABLE customers RENAME COLUMN tel TO phone").await;
+    shop.run(&["resume", "mapping", "stripe-customers"]).await.ended(0);
+    until("it goes on", async || shop.remote("ada@example.com", "name").filter(|name| name == "Ada L.")).await;
+    assert_eq!(shop.remote("ada@example.com", "phone").as_deref(), Some("+1"));
+    assert_eq!(engine.stop().await, 0);
+}

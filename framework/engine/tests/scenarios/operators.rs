@@ -2,7 +2,7 @@
 
 use crate::harness::{Setup, World};
 use bothways_model::{LocalId, RemoteId};
-use bothways_store::{LinkState, PauseScope};
+use bothways_store::{LinkState, Pairs, Pause, PauseScope};
 use serde_json::json;
 use std::time::Duration;
 
@@ -37,6 +37,25 @@ async fn a_pause_holds_everything_and_resume_lets_it_go() {
     world.settle().await;
     world.assert_in_step().await;
     assert_eq!(world.link_of(&row).await.state, LinkState::Linked);
+}
+
+/// Another process stores a pause and says so to its user at once; what was changed before is not sent any more either (rule 64).
+#[tokio::test(start_paused = true)]
+async fn a_pause_by_another_process_holds_from_the_moment_it_is_stored() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let writes = world.writes();
+    world.update(&row, &[("name", "B")]);
+    let pause =
+        Pause { scope: PauseScope::All, reason: "maintenance".into(), by: "test".into(), at: world.now() };
+    Pairs::pause(&*world.store, &pause).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(world.writes(), writes, "nothing goes out");
+    Pairs::resume(&*world.store, &PauseScope::All).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.writes(), writes + 1);
+    world.assert_in_step().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,13 +6,14 @@ use crate::connection::Connection;
 use crate::error::{damaged, ours};
 use crate::relay::{ANY_MOVED, moved_rows};
 use crate::statement::{Joint, fetch, list};
-use crate::stored::{LINK, StoredLink, get, read_link};
+use crate::stored::{LINK, StoredLink, get, read_link, scope_of_text};
 use crate::table::Table;
+use crate::tuple::Tuple;
 use crate::work_book::WorkBook;
 use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
-    BrakeName, Guard, History, IntentState, IntentWrite, Judged, KeyWrite, LeaseAction, Link, LocalBinding,
+    BrakeName, Guard, History, IntentState, IntentWrite, Judged, KeyWrite, LeaseAction, Link, LocalBinding, PauseScope,
     Result, Signal, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use std::collections::{HashMap, HashSet};
@@ -47,6 +48,8 @@ pub(super) struct Batch<'u> {
     holders: HashMap<Identity, LinkId>,
     asked: HashSet<Identity>,
     pub(super) brakes: BrakeBook,
+    /// What is paused.
+    pub(super) paused: Vec<PauseScope>,
     /// Where the intents stand that units close which keep their lease.
     standing: HashMap<(LinkId, u32), IntentState>,
     pub(super) intents: Vec<&'u IntentWrite>,
@@ -76,8 +79,9 @@ impl<'u> Batch<'u> {
             .then(ANY_MOVED, [])
             .then(&of_links, [list(&ids)])
             .then(&of_work, [works])
-            .then(SCHEMA_VERSION, []);
-        let [any_moved, links, rows, version] = asked.fetch(c).await.map_err(ours)?;
+            .then(SCHEMA_VERSION, [])
+            .then("SELECT scope FROM bothways_pauses", []);
+        let [any_moved, links, rows, version, pauses] = asked.fetch(c).await.map_err(ours)?;
         if units.iter().any(|unit| unit.settle.is_some()) {
             database.know_tables(c, &version).await?;
         }
@@ -116,6 +120,7 @@ impl<'u> Batch<'u> {
             holders: HashMap::new(),
             asked: HashSet::new(),
             brakes,
+            paused: paused_scopes(&pauses)?,
             standing: HashMap::new(),
             intents: Vec::new(),
             history: Vec::new(),
@@ -373,4 +378,9 @@ fn ids(link: &Link) -> impl Iterator<Item = Identity> {
     let local = link.local_id.clone().map(Subject::Local);
     let remote = link.remote_id.clone().map(Subject::Remote);
     local.into_iter().chain(remote).map(|subject| (link.pair, subject))
+}
+
+/// What is paused. A scope that cannot be read was written by a later version: then everything is.
+fn paused_scopes(rows: &[Tuple]) -> Result<Vec<PauseScope>> {
+    rows.iter().map(|row| Ok(scope_of_text(get(row, 0)?).unwrap_or(PauseScope::All))).collect()
 }

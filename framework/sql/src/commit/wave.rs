@@ -11,7 +11,7 @@ use crate::rows::read_rows;
 use crate::table::{Read, Table};
 use bothways_model::{LocalId, LocalRow, PairId};
 use bothways_store::transition::{Effects, Run};
-use bothways_store::{BrakeName, Judged, RowWrite, Unit, UnitOutcome};
+use bothways_store::{BrakeName, IntentWrite, Judged, RowWrite, Unit, UnitOutcome};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -107,7 +107,8 @@ impl<'u> Batch<'u> {
     /// Starts a unit: `Err` is its outcome.
     fn start(&self, unit: &'u Unit) -> Result<Run<'u>, UnitOutcome> {
         let stored = Run::link_id(unit).and_then(|id| self.links.get(&id)).map(|l| &l.link);
-        Run::start(unit, stored, self.now, |write| self.is_carried_out(write))
+        let carried_out = |write: &IntentWrite| self.is_carried_out(write);
+        Run::start(unit, stored, self.now, carried_out, |scope| self.paused.contains(scope))
     }
 
     /// Tells a unit whose row may be another one by now: `Err` is its outcome.

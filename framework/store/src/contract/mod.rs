@@ -108,7 +108,9 @@ macro_rules! store_contract {
                 are_limited, linked_drops_the_content
             }
             intake { accepts_each_event_once, commits_pages_with_their_cursor, cursors_come_and_go }
-            pairs { are_durable, keep_their_account, count_what_status_shows, pause_and_resume }
+            pairs {
+                are_durable, keep_their_account, count_what_status_shows, pause_and_resume, hold_what_must_not_go_out
+            }
             operator { audits_newest_first, pages_through_history, keeps_a_secret, keeps_tokens, erases_a_person }
             rows {
                 are_written_and_captured, page_in_key_order, search_finds_text_in_any_case, say_what_is_unreadable,

@@ -2,11 +2,11 @@
 
 use super::Bench;
 use super::kit::{
-    at, commit, done, keeping, linked, local, look_at, open, pair, spec, take, text, unit, write,
+    at, commit, done, keeping, linked, local, look_at, new_link, open, pair, spec, take, text, unit, write,
 };
 use crate::{
-    Approval, Conflict, LinkState, LocalBinding, PairSpec, ParkReason, Parked, Pause, PauseScope, Signal,
-    StoreErrorKind, WorkWrite,
+    Approval, Conflict, Guard, LinkState, LocalBinding, PairSpec, ParkReason, Parked, Pause, PauseScope, Signal,
+    StoreErrorKind, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{ConnectionName, Mode, PairId};
 
@@ -125,4 +125,29 @@ pub async fn pause_and_resume(bench: &dyn Bench) {
     assert_eq!(store.pauses().await.unwrap().len(), 3);
     let signal = Signal { pair, ..local(pair, &"1".into()) };
     store.signal(at(0), &[signal]).await.unwrap();
+}
+
+/// A unit that says so has no effect while one of its scopes is paused, whoever paused it and however late (rule 64).
+pub async fn hold_what_must_not_go_out(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let link = new_link(store, pair, 1, None, Some("cus_1")).await;
+    let mut claim = keeping(Unit::new(Guard::Claim(Box::new(link.clone()))));
+    claim.intents = vec![open(&link, 1, "create")];
+    claim.unless_paused = vec![PauseScope::All, PauseScope::Pair(pair)];
+    let pause = |scope: PauseScope| Pause { scope, reason: "r".into(), by: "ada".into(), at: at(1) };
+    store.pause(&pause(PauseScope::Link(link.id))).await.unwrap();
+    store.pause(&pause(PauseScope::Pair(pair))).await.unwrap();
+    assert_eq!(commit(store, claim.clone()).await, UnitOutcome::Paused);
+    assert_eq!(store.link(link.id).await.unwrap(), None);
+    store.resume(&PauseScope::Pair(pair)).await.unwrap();
+    done(commit(store, claim).await);
+    let mut update = keeping(Unit::new(Guard::Token { link: link.id, token: link.lease.unwrap().token }));
+    update.intents = vec![open(&link, 2, "update")];
+    update.unless_paused = vec![PauseScope::Link(link.id)];
+    assert_eq!(commit(store, update.clone()).await, UnitOutcome::Paused);
+    assert_eq!(store.intents(link.id, 9).await.unwrap().len(), 1);
+    store.resume(&PauseScope::Link(link.id)).await.unwrap();
+    done(commit(store, update).await);
+    assert_eq!(store.intents(link.id, 9).await.unwrap().len(), 2);
 }

@@ -2,7 +2,7 @@
 
 use super::state::State;
 use crate::transition::{Effects, Run};
-use crate::{Guard, IntentWrite, KeyWrite, Result, RowWrite, Unit, UnitOutcome};
+use crate::{Guard, IntentWrite, KeyWrite, PauseScope, Result, RowWrite, Unit, UnitOutcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
 
@@ -15,7 +15,8 @@ struct Written {
 impl State {
     pub(super) fn commit(&mut self, now: Timestamp, unit: &Unit) -> Result<UnitOutcome> {
         let stored = Run::link_id(unit).and_then(|id| self.links.get(&id));
-        let mut run = match Run::start(unit, stored, now, |write| self.is_carried_out(write)) {
+        let carried_out = |write: &IntentWrite| self.is_carried_out(write);
+        let mut run = match Run::start(unit, stored, now, carried_out, |scope| self.is_paused(scope)) {
             Ok(run) => run,
             Err(outcome) => return Ok(outcome),
         };
@@ -157,6 +158,10 @@ impl State {
             self.settle_charges(settlement);
         }
         Ok(effects.outcome)
+    }
+
+    fn is_paused(&self, scope: &PauseScope) -> bool {
+        self.pauses.contains_key(scope)
     }
 
     fn is_carried_out(&self, write: &IntentWrite) -> bool {

@@ -5,7 +5,7 @@
 //! [`Effects`].
 
 use crate::{
-    Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, RowWrite, Settled,
+    Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, PauseScope, RowWrite, Settled,
     Settlement, Signal, StoreError, StoreErrorKind, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::planted::{self, Bug};
@@ -45,15 +45,19 @@ pub struct Effects<'u> {
 
 impl<'u> Run<'u> {
     /// Checks the guard's token against the link as it is stored and carries out the confirmation. `Err` is the unit's outcome.
-    /// `carried_out` says whether a change of an intent is in the store already.
+    /// `carried_out` says whether a change of an intent is in the store already, `paused` whether a scope is paused.
     pub fn start(
         unit: &'u Unit,
         stored: Option<&Link>,
         now: Timestamp,
         carried_out: impl Fn(&IntentWrite) -> bool,
+        paused: impl Fn(&PauseScope) -> bool,
     ) -> Result<Self, UnitOutcome> {
         if let Some(link) = stored.filter(|link| Self::is_repeated(unit, link, carried_out)) {
             return Err(UnitOutcome::Done { link: Some(Box::new(link.clone())), row: None });
+        }
+        if unit.unless_paused.iter().any(paused) {
+            return Err(UnitOutcome::Paused);
         }
         let link = match &unit.guard {
             Guard::Token { token, .. } => match stored {
