@@ -103,7 +103,5 @@ mod tests {
         let file = tempfile::NamedTempFile::new().expect("a file");
         file.as_file().set_len(5 * LARGEST).expect("sparse");
         assert_eq!(read(file.path()).expect("read").len() as u64, LARGEST);
-        std::fs::write(file.path(), [0xff, 0xfe, 0]).expect("written");
-        assert!(read(file.path()).is_err());
     }
 }

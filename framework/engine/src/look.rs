@@ -116,7 +116,7 @@ impl Look {
                 tracing::info!(pair = %self.pair.id, "parked: the table refused the change")
             }
             Ok(UnitOutcome::Withheld { charges }) => return charged.map(|unit| (unit, charges)),
-            Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
+            Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted | UnitOutcome::Paused) => {
                 drop(self.stale("it moved in this moment".into()));
                 let mut unit = self.unit();
                 unit.work = self.again_soon();

@@ -1,6 +1,6 @@
 //! From files to a project, in named phases: syntax (`yaml`), shape (`typed`), building (`build`) and meaning (`check`).
-//! Each phase reports all it finds, and later ones see only what earlier ones passed: a document without the keys that nobody knows,
-//! so that one slip of the pen hides nothing else.
+//! Each phase reports all it finds, and later ones see only what earlier ones passed: a document without what has no
+//! known shape in it, so that one slip of the pen hides nothing else.
 
 use crate::build::{self, Cx, Place};
 use crate::check::{environment, names, secrets, writers};
@@ -97,7 +97,7 @@ pub fn load_parsed(parsed: &[Parsed], builtin: &[SourceFile]) -> Loaded {
 /// A document with its type and place.
 struct Typed<'a, T> {
     doc: T,
-    /// The maps that had a key which nobody knows, as pointers. What they seem to lack may be that key.
+    /// What was left out of it, as pointers. What the maps around it seem to lack may be just that.
     pruned: Vec<String>,
     file: &'a Parsed,
     node: &'a Node,
@@ -105,12 +105,13 @@ struct Typed<'a, T> {
 }
 
 impl<'a, T> Typed<'a, T> {
-    /// Drops what building said about a map that lacks the key which was misspelt there.
+    /// Drops what building said about a map that lacks what was left out of it.
     fn forgive(&self, findings: &mut Vec<Finding>, before: usize) {
         let mut index = 0;
         findings.retain(|finding| {
             index += 1;
-            let of_pruned = |map: &String| *map == finding.pointer || map.starts_with(&format!("{}/", finding.pointer));
+            let of_pruned =
+                |map: &String| *map == finding.pointer || map.starts_with(&format!("{}/", finding.pointer));
             index <= before || !self.pruned.iter().any(of_pruned)
         });
     }
@@ -120,7 +121,7 @@ impl<'a, T> Typed<'a, T> {
     }
 }
 
-/// A document with more unknown keys than this is none of ours.
+/// A document with more mistakes of shape than this is none of ours.
 const MOST_PRUNED: usize = 50;
 
 #[derive(Default)]
@@ -157,8 +158,8 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// The document as its type, and the maps whose unknown keys were left out. Documents are small and rarely wrong, so each wrong
-    /// key may cost another reading.
+    /// The document as its type, without what has no known shape in it, and where that was. Documents are small and rarely wrong, so
+    /// each mistake may cost another reading.
     fn read<T: DeserializeOwned>(
         &mut self,
         file: &Parsed,
@@ -173,29 +174,23 @@ impl<'a> Load<'a> {
                 Err(error) => error,
             };
             let pointer = error.pointer();
-            let span = error.place.unwrap_or(node.span);
-            let missing = error.code == Code::Y103 && pruned.contains(&pointer);
-            if !missing {
-                self.findings.push(Finding {
-                    code: error.code,
-                    severity: Severity::Error,
-                    file: Arc::clone(&file.file),
-                    span,
-                    pointer: pointer.clone(),
-                    message: error.message,
-                    help: error.help,
-                    masked: false,
-                });
-            }
-            let rest = (error.code == Code::Y102 && pruned.len() < MOST_PRUNED)
-                .then(|| less.as_ref().unwrap_or(node).without(span))
-                .flatten();
+            let rest = less.as_ref().unwrap_or(node).without(&pointer).filter(|_| pruned.len() < MOST_PRUNED);
+            self.findings.push(Finding {
+                code: error.code,
+                severity: Severity::Error,
+                file: Arc::clone(&file.file),
+                span: error.place.unwrap_or(node.span),
+                pointer: pointer.clone(),
+                message: error.message,
+                help: error.help,
+                masked: false,
+            });
             let Some(rest) = rest else {
                 let name = node.get(kind.as_str()).map(Node::to_json);
                 self.known.broken.extend(name.as_ref().and_then(|n| n.as_str()).map(str::to_owned));
                 return None;
             };
-            pruned.push(pointer.rsplit_once('/').map_or("", |(map, _)| map).to_owned());
+            pruned.push(pointer);
             less = Some(rest);
         }
     }

@@ -91,30 +91,32 @@ impl Node {
         entry.map_or_else(|| self.place(pointer), |e| e.key_span)
     }
 
-    /// The node without the entry whose key is at `key`, wherever that is in it; `None` if it is nowhere.
-    pub(crate) fn without(&self, key: Span) -> Option<Node> {
-        let content = match &self.content {
-            Content::Scalar { .. } => return None,
-            Content::List(items) => {
-                let (at, less) =
-                    items.iter().enumerate().find_map(|(at, item)| Some((at, item.without(key)?)))?;
-                let mut items = items.clone();
-                *items.get_mut(at)? = less;
-                Content::List(items)
-            }
+    /// The node without what is at `pointer`; `None` if there is nothing, or that is the node itself.
+    pub(crate) fn without(&self, pointer: &str) -> Option<Node> {
+        let mut less = self.clone();
+        let (parent, last) = pointer.rsplit_once('/')?;
+        let parent = segments(parent).try_fold(&mut less, |node, segment| node.child_mut(&segment))?;
+        let key = unescape(last);
+        match &mut parent.content {
             Content::Map(entries) => {
-                let mut entries = entries.clone();
-                match entries.iter().position(|entry| entry.key_span == key) {
-                    Some(at) => drop(entries.remove(at)),
-                    None => {
-                        let less = |entry: &mut Entry| Some(entry.value = entry.value.without(key)?);
-                        entries.iter_mut().find_map(less)?;
-                    }
-                }
-                Content::Map(entries)
+                let at = entries.iter().position(|entry| entry.key == key)?;
+                drop(entries.remove(at));
             }
-        };
-        Some(Node { span: self.span, content })
+            Content::List(items) => {
+                let at = key.parse::<usize>().ok().filter(|at| *at < items.len())?;
+                drop(items.remove(at));
+            }
+            Content::Scalar { .. } => return None,
+        }
+        Some(less)
+    }
+
+    fn child_mut(&mut self, segment: &str) -> Option<&mut Node> {
+        match &mut self.content {
+            Content::Map(entries) => entries.iter_mut().find(|e| e.key == segment).map(|e| &mut e.value),
+            Content::List(items) => items.get_mut(segment.parse::<usize>().ok()?),
+            Content::Scalar { .. } => None,
+        }
     }
 
     /// The node as JSON, scalars typed by their looks (YAML 1.2 core).

@@ -93,7 +93,10 @@ impl Capture for Sql {
 
     async fn unfit(&self) -> Result<Vec<(String, String)>> {
         let tables = self.database.tables();
-        Ok(tables.iter().filter_map(|(name, table)| Some((name.clone(), table.as_ref().err()?.clone()))).collect())
+        Ok(tables
+            .iter()
+            .filter_map(|(name, table)| Some((name.clone(), table.as_ref().err()?.clone())))
+            .collect())
     }
 
     async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()> {

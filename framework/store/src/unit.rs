@@ -1,7 +1,8 @@
 //! Units: what one look at one record changes, carried out by the store in one piece.
 
 use crate::{
-    Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, PauseScope, Settlement, Signal, WorkId,
+    Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, PauseScope, Settlement, Signal,
+    WorkId,
 };
 use bothways_model::{LinkId, LocalId, LocalRow, Record, Seq, Timestamp};
 use std::sync::Arc;

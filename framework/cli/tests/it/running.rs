@@ -203,14 +203,15 @@ async fn a_column_that_is_renamed_meanwhile_stops_its_mapping_and_sends_nothing(
     shop.sql("UPDATE customers SET name = 'Ada L.'").await;
     until("status tells", async || {
         let status = shop.run(&["status"]).await;
-        (status.code == 1 && status.out.contains("has no column `phone`")).then_some(())
+        (status.code == 1 && status.err.contains("has no column `phone`")).then_some(())
     })
     .await;
     assert_eq!(shop.remote("ada@example.com", "phone").as_deref(), Some("+1"));
     assert_eq!(shop.remote("ada@example.com", "name").as_deref(), Some("Ada"));
     shop.sql("ALTER TABLE customers RENAME COLUMN tel TO phone").await;
     shop.run(&["resume", "mapping", "stripe-customers"]).await.ended(0);
-    until("it goes on", async || shop.remote("ada@example.com", "name").filter(|name| name == "Ada L.")).await;
+    until("it goes on", async || shop.remote("ada@example.com", "name").filter(|name| name == "Ada L."))
+        .await;
     assert_eq!(shop.remote("ada@example.com", "phone").as_deref(), Some("+1"));
     assert_eq!(engine.stop().await, 0);
 }

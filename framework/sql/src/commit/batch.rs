@@ -13,8 +13,8 @@ use crate::work_book::WorkBook;
 use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
-    BrakeName, Guard, History, IntentState, IntentWrite, Judged, KeyWrite, LeaseAction, Link, LocalBinding, PauseScope,
-    Result, Signal, Subject, Unit, UnitOutcome, WorkWrite,
+    BrakeName, Guard, History, IntentState, IntentWrite, Judged, KeyWrite, LeaseAction, Link, LocalBinding,
+    PauseScope, Result, Signal, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

@@ -4,7 +4,8 @@
 use crate::foreign::{Program, at, done, inserting, pair, text};
 use bothways_model::Record;
 use bothways_store::{
-    Guard, LinkFilter, Links, RowWrite, Rows, Settled, StoreError, StoreErrorKind, Unit, UnitOutcome, WorkQueue,
+    Guard, LinkFilter, Links, RowWrite, Rows, Settled, StoreError, StoreErrorKind, Unit, UnitOutcome,
+    WorkQueue,
 };
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@ use super::kit::{
     at, commit, done, keeping, linked, local, look_at, new_link, open, pair, spec, take, text, unit, write,
 };
 use crate::{
-    Approval, Conflict, Guard, LinkState, LocalBinding, PairSpec, ParkReason, Parked, Pause, PauseScope, Signal,
-    StoreErrorKind, Unit, UnitOutcome, WorkWrite,
+    Approval, Conflict, Guard, LinkState, LocalBinding, PairSpec, ParkReason, Parked, Pause, PauseScope,
+    Signal, StoreErrorKind, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::{ConnectionName, Mode, PairId};
 

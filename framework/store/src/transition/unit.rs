@@ -5,8 +5,8 @@
 //! [`Effects`].
 
 use crate::{
-    Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, PauseScope, RowWrite, Settled,
-    Settlement, Signal, StoreError, StoreErrorKind, Subject, Unit, UnitOutcome, WorkWrite,
+    Guard, History, IntentWrite, KeyWrite, LeaseAction, Link, LinkWrite, LocalBinding, PauseScope, RowWrite,
+    Settled, Settlement, Signal, StoreError, StoreErrorKind, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Timestamp};

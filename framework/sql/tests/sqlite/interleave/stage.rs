@@ -191,7 +191,7 @@ impl Opened {
                     let busy = error.as_database_error().is_some_and(|e| e.message().contains("locked"));
                     assert!(busy, "{error}");
                     let _ = sqlx::query("ROLLBACK").execute(&mut *other).await;
-                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    tokio::task::yield_now().await;
                 }
             }
         }
@@ -259,7 +259,7 @@ impl Stage for OnStage {
     }
 
     async fn pause(&self) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        tokio::task::yield_now().await;
     }
 }
 

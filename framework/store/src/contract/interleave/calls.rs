@@ -276,7 +276,7 @@ pub fn writing() -> Vec<Call> {
             or_refused(store.set_account(x.pair, &"acct_1".into(), Mode::Test).await)
         },
         "approve" => |store, x| {
-            let approval = Approval { digest: "d".into(), by: "ann".into(), at: at(NOW) };
+            let approval = Approval { digest: "d".into(), by: "ann".into(), at: at(NOW), terms: None };
             shown(store.approve(x.pair, &approval).await?)
         },
         "pause" => |store, x| {
