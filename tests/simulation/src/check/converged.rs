@@ -52,7 +52,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
 
 pub(super) struct Judge<'s> {
     pub(super) snapshot: &'s Snapshot,
-    pub(super) plan: &'s Plan,
+    plan: &'s Plan,
     ledger: &'s Ledger,
 }
 
