@@ -1,12 +1,24 @@
 //! What proves something about the remote side, and what does not (rules 17, 31).
 
-use crate::Purpose;
 use crate::look::{Ended, Look};
 use crate::read::{self, Seen};
+use crate::{ConnectionState, Purpose};
 use bothways_connector::{Operation, Outcome};
-use bothways_model::RemoteId;
 use bothways_model::planted::{self, Bug};
-use bothways_store::{Link, LinkWrite, LocalBinding, PauseScope};
+use bothways_model::{Observed, RemoteId, Timestamp};
+use bothways_store::{Link, LinkFilter, LinkState, LinkWrite, LocalBinding, ParkReason, PauseScope};
+
+/// A record that is not found and not proven to be deleted is left to a person after so many delays.
+const PATIENCE: u32 = 20;
+/// How many known records are asked for before it is said that none can be read.
+const WITNESSES: usize = 3;
+/// Links read at once in search of them.
+const WITNESS_PAGE: usize = 50;
+/// How many such pages.
+const WITNESS_PAGES: usize = 20;
+/// What a person is told who has to decide about such a record.
+const UNPROVEN: &str = "the record is not found (404), but no other known record can be read either, so nothing proves that it was \
+     deleted. If the credentials mean another account, set the right ones; if it is gone, decide about the row";
 
 impl Look {
     /// Reads the remote record. `None` if it is proven to be gone.
@@ -69,9 +81,14 @@ impl Look {
         Ok(())
     }
 
-    /// A bare 404 proves a delete only when it repeats after a delay while other records can be read (rule 31).
+    /// A bare 404 proves a delete only when it repeats after a delay while another known record can be read (rule 31). Where none can,
+    /// a person's word is the only evidence.
     async fn absence(&self, link: &Link) -> Result<(), Ended> {
         if planted::is(Bug::BareAbsenceIsADelete) {
+            return Ok(());
+        }
+        // It was proven before, or a person says so.
+        if link.state == LinkState::Detached || link.body.delete_choice.is_some() {
             return Ok(());
         }
         let delay = self.engine.settings.absence_delay;
@@ -88,23 +105,105 @@ impl Look {
             unit.work = self.again_at(since + delay, None, None, true);
             return Err(Box::new(unit));
         }
-        let readable = match self.pair.resource.start(Operation::List { page: None }) {
-            Ok(exchange) => {
-                let answer = self
-                    .engine
-                    .run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout())
-                    .await;
-                matches!(answer, Ok(Outcome::Page(page)) if page.items.iter().any(|i| !i.gone && Some(&i.id) != link.remote_id.as_ref()))
-            }
-            Err(_) => false,
-        };
-        if readable {
+        if self.another_is_readable(link, since).await? {
             return Ok(());
         }
-        let why = "the record is not found, but no other record can be read either: no proof of a delete"
-            .to_owned();
         let mut unit = self.unit();
-        unit.work = self.again_at(self.now + delay * 4, Some(why), None, true);
+        if self.now < since + delay * PATIENCE {
+            let why = "the record is not found, but no other known record can be read either".to_owned();
+            unit.work = self.again_at(self.now + delay * 4, Some(why), None, true);
+        } else {
+            unit.work = self.park(ParkReason::Delete, UNPROVEN, "absence-unproven");
+        }
         Err(Box::new(unit))
     }
+
+    /// Whether a record that another live link names can be read, and is what was last known of it: a list may be of another account
+    /// and show strangers only.
+    async fn another_is_readable(&self, link: &Link, since: Timestamp) -> Result<bool, Ended> {
+        let known_by = self.witnesses_known_by(link, since);
+        if self.lists_a_witness(link, known_by).await? {
+            return Ok(true);
+        }
+        let filter =
+            LinkFilter { pair: Some(self.pair.id), state: Some(LinkState::Linked), ..LinkFilter::default() };
+        let (mut after, mut asked) = (None, 0);
+        for _ in 0..WITNESS_PAGES {
+            let page = match self.engine.store.links(&filter, after, WITNESS_PAGE).await {
+                Ok(page) => page,
+                Err(error) => return Err(self.store_trouble(&error)),
+            };
+            for other in page.iter().filter(|other| may_vouch(other, link, known_by)) {
+                let Some(id) = other.remote_id.as_ref().filter(|_| asked < WITNESSES) else { continue };
+                asked += 1;
+                match self.get(id).await? {
+                    Outcome::Record(observed) if self.is_known(other, &observed) => return Ok(true),
+                    Outcome::Failed(failure) => return Err(self.failed(&failure).await),
+                    _ => {}
+                }
+            }
+            after = page.last().map(|last| last.id);
+            if asked == WITNESSES || page.len() < WITNESS_PAGE {
+                break;
+            }
+        }
+        Ok(false)
+    }
+
+    /// A witness has been known at least since then. Where the service says that the account is the link's, since before the record was
+    /// missed; else since the record itself was last known to be readable: what came later may be of another account.
+    fn witnesses_known_by(&self, link: &Link, since: Timestamp) -> Timestamp {
+        match self.engine.connection_state(&self.pair.connection) {
+            ConnectionState::Ready { account: Some(account), .. }
+                if link.account == Some(account.clone()) =>
+            {
+                since
+            }
+            _ => link.in_step_at.map_or(link.created_at, |at| at.max(link.created_at)),
+        }
+    }
+
+    /// Whether the first page of the list shows a witness. That it cannot be read proves nothing.
+    async fn lists_a_witness(&self, link: &Link, known_by: Timestamp) -> Result<bool, Ended> {
+        let Ok(exchange) = self.pair.resource.start(Operation::List { page: None }) else { return Ok(false) };
+        let answer =
+            self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
+        let Ok(Outcome::Page(page)) = answer else { return Ok(false) };
+        let ids: Vec<RemoteId> = page.items.iter().map(|item| item.id.clone()).collect();
+        let links = match self.engine.store.links_of_remote(self.pair.id, &ids).await {
+            Ok(links) => links,
+            Err(error) => return Err(self.store_trouble(&error)),
+        };
+        let mut known = page.items.iter().zip(links).filter_map(|(item, other)| Some((item, other?)));
+        Ok(known.any(|(item, other)| may_vouch(&other, link, known_by) && self.is_known(&other, item)))
+    }
+
+    /// Whether a record is what its link knows: by its match fields, without a match value by all fields. Ids alone may be equal in
+    /// another account.
+    fn is_known(&self, link: &Link, observed: &Observed) -> bool {
+        if observed.gone || link.remote_id.as_ref() != Some(&observed.id) {
+            return false;
+        }
+        let mapping = &self.pair.mapping;
+        let seen = read::remote(&self.pair, observed).fields;
+        let by_match = mapping.match_key(&seen).is_some();
+        let mut told = mapping
+            .fields
+            .iter()
+            .filter(|field| !by_match || mapping.identity.matching.contains(&field.label))
+            .filter_map(|field| Some((field, link.body.base.get(&field.label)?.remote.as_ref()?)))
+            .filter(|(_, base)| !base.is_null())
+            .peekable();
+        told.peek().is_some()
+            && told.all(|(field, base)| seen.get(&field.label).is_some_and(|value| field.same(value, base)))
+    }
+}
+
+/// Whether a link's record could vouch for the service: it is another one of the same account, long known and not missed itself.
+fn may_vouch(other: &Link, link: &Link, known_by: Timestamp) -> bool {
+    other.id != link.id
+        && other.state == LinkState::Linked
+        && other.account == link.account
+        && other.created_at <= known_by
+        && other.body.missing_since.is_none()
 }

@@ -40,6 +40,8 @@ pub struct Setup {
     pub mapping: String,
     /// The catalog document.
     pub catalog: String,
+    /// The service can say whose account the credentials mean.
+    pub account: bool,
     /// Skip first contact: both sides are known to be empty.
     pub walked: bool,
     /// Approve the pair at start.
@@ -82,6 +84,7 @@ impl Default for Setup {
             webhooks: true,
             mapping: mapping("sync: { feed: never, reconcile: never }"),
             catalog: CATALOG.into(),
+            account: true,
             walked: true,
             approved: true,
             settings: Settings::default(),
@@ -135,8 +138,9 @@ fn load(setup: &Setup) -> Arc<Mapping> {
         SourceFile::new("customers.yaml", setup.catalog.clone()),
         SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
     ];
-    let builtin =
-        [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, bothways_connector_stripe::DOCUMENT)];
+    let lines = bothways_connector_stripe::DOCUMENT.lines();
+    let document: Vec<&str> = lines.filter(|line| setup.account || !line.starts_with("account:")).collect();
+    let builtin = [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, document.join("\n"))];
     let loaded = bothways_mapping::load(&files, &builtin);
     let findings: Vec<String> =
         loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
