@@ -10,7 +10,7 @@ use crate::decide::{
 use crate::flap;
 use bothways_mapping::Mapping;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{LocalRow, Record, RemoteId, Timestamp, Value};
+use bothways_model::{LocalRow, Record, Timestamp, Value};
 use bothways_store::{
     Conflict, FieldChange, History, HistoryOp, Link, LinkState, LinkWrite, LocalBinding, RowWrite, Settle,
     Settled, Side, Signal, Subject,
@@ -119,9 +119,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
     }
     record_pulls(scene, &history, &mut link);
     keep_conflicts(scene, &decision, &mut link, &mut settled.history);
-    if let (Some(field), Some(id)) = (&scene.mapping.identity.remote_id, &link.remote_id) {
-        write_remote_id(&scene.mapping, field, row, id, &mut update);
-    }
+    crate::named::write(&scene.mapping, &link, row, &mut update);
     if !update.0.is_empty() {
         settled.row = RowWrite::Update(update);
     }
@@ -242,16 +240,6 @@ fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: 
             why,
             scene.pass.clone(),
         ));
-    }
-}
-
-/// Writes the remote id into the field that the mapping keeps it in, if it is empty there.
-fn write_remote_id(mapping: &Mapping, field: &str, row: &LocalRow, id: &RemoteId, update: &mut Record) {
-    let Some(ty) = mapping.catalog.field(field).map(|f| &f.ty) else { return };
-    if row.fields.get(field).is_none_or(Value::is_null)
-        && let Ok(value) = Value::from_text(ty, id.as_str())
-    {
-        update.set(field, value);
     }
 }
 

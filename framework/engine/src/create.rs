@@ -153,7 +153,7 @@ impl Look {
         if !mapping.local_in_scope(&row.fields) {
             return Ok(self.nothing());
         }
-        if let Some(id) = held_remote_id(&mapping, &row)
+        if let Some(id) = crate::named::held(&mapping, &row)
             && let Some(unit) = self.adopt_named(&row, id).await?
         {
             return Ok(unit);
@@ -564,13 +564,6 @@ fn engine_key(mapping: &Mapping, id: LinkId) -> Value {
         bothways_model::FieldType::Uuid => Value::Uuid(id.0),
         _ => Value::Text(id.to_string()),
     }
-}
-
-/// The remote id that a row itself names.
-fn held_remote_id(mapping: &Mapping, row: &LocalRow) -> Option<RemoteId> {
-    let field = mapping.identity.remote_id.as_ref()?;
-    let value = row.fields.get(field).filter(|v| !v.is_blank())?;
-    Some(RemoteId(value.to_text()))
 }
 
 /// A body as (path, value) leaves, in order.

@@ -196,7 +196,7 @@ impl Look {
                 why,
                 None,
             ));
-            link.remote_id = Some(into);
+            link.body.moved_from = link.remote_id.replace(into);
             link.body.base.clear();
             unit.work = self.again_at(self.now, None, None, true);
             unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });

@@ -35,6 +35,7 @@ mod items;
 mod look;
 mod match_keys;
 mod mistakes;
+mod named;
 mod operations;
 mod order;
 mod orphan;

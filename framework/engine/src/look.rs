@@ -13,7 +13,7 @@ use crate::order::Order;
 use crate::pairs::PairRuntime;
 use crate::read::Seen;
 use crate::retry::{self, Next};
-use crate::{Engine, SendError, flap};
+use crate::{Engine, SendError, flap, named};
 use bothways_mapping::mapping::Check;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Failure, LocalRow, Record, Timestamp};
@@ -305,6 +305,13 @@ impl Look {
             if !self.pair.mapping.local_in_scope(&row.fields) {
                 self.permit_leaving(&link, LEFT_HERE)?;
                 return Ok(self.close(link, LinkState::Unlinked, LEFT_HERE.into(), false));
+            }
+            if link.state == LinkState::Linked
+                && let Some(why) = named::disagreement(&self.pair.mapping, &link, row)
+            {
+                let mut unit = self.unit();
+                unit.work = self.park(ParkReason::Refused, why, "remote-id-disagrees");
+                return Ok(unit);
             }
             if self.is_quiet(&link, row) {
                 let mut unit = self.unit();

@@ -3,6 +3,7 @@
 //! Pages, feeds and payloads may only ever skip a look; they never move a base, clear a conflict or cause a write.
 
 use crate::decide::local_changed;
+use crate::named;
 use crate::pairs::PairRuntime;
 use bothways_mapping::Mapping;
 use bothways_model::{LocalRow, Observed, Record};
@@ -21,6 +22,7 @@ pub(crate) fn local(mapping: &Mapping, link: &Link, row: &LocalRow) -> bool {
     row.deleted_at.is_none()
         && is_calm(mapping, link)
         && mapping.local_in_scope(&row.fields)
+        && named::disagreement(mapping, link, row).is_none()
         && !local_changed(mapping, &row.fields, &link.body)
 }
 

@@ -13,7 +13,7 @@ use crate::unmet::Met;
 use crate::{Engine, EngineError, Purpose, quiet, read};
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, Seq, Timestamp, Value};
+use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, Seq, Timestamp};
 use bothways_store::{
     Key, KeyWrite, Link, LinkFilter, LinkState, PageCommit, RowPage, Side, Signal, Subject,
 };
@@ -318,8 +318,7 @@ pub(crate) fn local_keys(pair: &PairRuntime, row: &LocalRow, seq: Seq) -> Vec<Ke
         seen: seq,
         content: None,
     };
-    let named = mapping.identity.remote_id.as_ref().and_then(|field| row.fields.get(field));
-    let Some(named) = named.filter(|value| !value.is_blank()).map(Value::to_text) else {
+    let Some(RemoteId(named)) = crate::named::held(mapping, row) else {
         return vec![KeyWrite::Put(key)];
     };
     key.value = Some(format!("= {named}"));

@@ -191,6 +191,9 @@ pub struct LinkBody {
     /// The record that a merged record became part of (rule 26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<RemoteId>,
+    /// The record this link was of, before that one became part of its present one (rule 26).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_from: Option<RemoteId>,
     /// A person's decision about a delete that is not carried out yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_choice: Option<DeleteChoice>,

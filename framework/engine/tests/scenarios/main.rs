@@ -16,6 +16,7 @@ mod deletes;
 mod echoes;
 mod held;
 mod merges;
+mod named;
 mod operators;
 mod reverts;
 mod signals;
