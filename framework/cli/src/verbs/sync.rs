@@ -26,6 +26,8 @@ const COUNTED_RARELY: u32 = 20;
 /// What became of one mapping.
 struct Synced {
     mapping: String,
+    /// It went on as it was approved before it changed (rule 62).
+    held: bool,
     passed: Result<PassReport, EngineError>,
     counts: PairCounts,
 }
@@ -52,6 +54,14 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
         let counts = &one.counts;
         waits |= counts.conflicts > 0 || !counts.parked.is_empty() || counts.pending > 0;
         match one.passed {
+            Ok(_) if one.held => {
+                let name = &one.mapping;
+                talk(format!(
+                    "{name}: changed since its plan was approved, and synced as it was approved. See `bothways plan {name}`, then \
+                     `bothways approve {name} --digest DIGEST`"
+                ));
+                waits = true;
+            }
             Ok(_) => {}
             Err(EngineError::Refused(why) | EngineError::Braked(why)) => {
                 talk(format!("{}: {why}", one.mapping));
@@ -74,7 +84,9 @@ async fn sync_all(opened: &Opened, pairs: &[Arc<PairRuntime>]) -> Result<Vec<Syn
             Err(_) => opened.store.counts(pair.id).await?,
         };
         progress.end();
-        all.push(Synced { mapping: pair.mapping.name.clone(), passed, counts });
+        // Its approval may have come or gone meanwhile.
+        let held = opened.operations.pair(Some(&pair.mapping.name))?.held().is_some();
+        all.push(Synced { mapping: pair.mapping.name.clone(), held, passed, counts });
     }
     Ok(all)
 }
@@ -181,5 +193,5 @@ fn to_json(one: &Synced) -> Json {
         Ok(report) => (Some(report), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    json!({ "mapping": one.mapping, "pass": report, "error": error, "counts": one.counts })
+    json!({ "mapping": one.mapping, "held": one.held, "pass": report, "error": error, "counts": one.counts })
 }

@@ -65,7 +65,8 @@ async fn a_change_of_the_mapping_is_held_until_its_digest_is_approved() {
         "{status:?}"
     );
     shop.sql("UPDATE customers SET phone = '+1' WHERE name = 'Ada'").await;
-    shop.run(&["sync"]).await.ended(0);
+    let ran = shop.run(&["sync"]).await.ended(1);
+    assert!(ran.err.contains("changed since its plan was approved"), "{ran:?}");
     assert_eq!(shop.remote_writes(), 2, "the old direction goes on");
     let refused = shop.run(&["approve"]).await.ended(1);
     assert!(refused.err.contains("--digest"), "{refused:?}");
