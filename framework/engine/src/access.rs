@@ -1,6 +1,6 @@
 //! What a server needs beside records and operations: API tokens, readiness, the time.
 
-use crate::{ConnectionState, EngineError, Operations};
+use crate::{EngineError, Operations};
 use bothways_model::Timestamp;
 use bothways_store::{ApiToken, LinkFilter, LinkState};
 
@@ -61,7 +61,7 @@ impl Operations {
                     "mapping `{}` is not loaded: its document or the variables of connection `{name}` are missing",
                     stored.spec.mapping
                 )
-            } else if let ConnectionState::Blocked(why) = self.engine.connection_state(name) {
+            } else if let Some(why) = self.engine.blocked(name).await? {
                 why
             } else {
                 continue;

@@ -6,6 +6,7 @@ use crate::{Engine, EngineError, Purpose, SendError};
 use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Response, Timestamp};
+use bothways_store::{Cursor, PageCommit};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -153,6 +154,59 @@ impl Engine {
         Ok(state)
     }
 
+    /// Asks that question, if it has not been answered yet, before somebody reads or writes records.
+    ///
+    /// # Errors
+    /// The connection must not be used, or it cannot be told.
+    pub(crate) async fn check_usable(&self, name: &ConnectionName) -> Result<(), EngineError> {
+        let state = match self.connection_state(name) {
+            ConnectionState::Unknown => self.check_account(name).await?,
+            known => known,
+        };
+        match state {
+            ConnectionState::Blocked(why) => Err(EngineError::Refused(why)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks it for an engine that works, and keeps the answer where other processes see it.
+    ///
+    /// # Errors
+    /// As for [`Engine::check_account`].
+    pub(crate) async fn open_connection(
+        &self,
+        name: &ConnectionName,
+    ) -> Result<ConnectionState, EngineError> {
+        let state = self.check_account(name).await?;
+        let cursor = blocked_name(name);
+        match &state {
+            ConnectionState::Blocked(why) => {
+                let cursor = Cursor { name: cursor, value: serde_json::Value::String(why.clone()) };
+                let page = PageCommit { cursor: Some(cursor), ..PageCommit::default() };
+                self.store.commit_page(self.ports.clock.now(), &page).await?;
+            }
+            _ if self.store.cursor(&cursor).await?.is_some() => self.store.drop_cursor(&cursor).await?,
+            _ => {}
+        }
+        self.tell();
+        Ok(state)
+    }
+
+    /// Why a connection must not be used, if so: as this process knows, else as the last engine that worked found.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub(crate) async fn blocked(&self, name: &ConnectionName) -> Result<Option<String>, EngineError> {
+        match self.connection_state(name) {
+            ConnectionState::Blocked(why) => Ok(Some(why)),
+            ConnectionState::Ready { .. } => Ok(None),
+            ConnectionState::Unknown => {
+                let stored = self.store.cursor(&blocked_name(name)).await?;
+                Ok(stored.and_then(|why| why.as_str().map(str::to_owned)))
+            }
+        }
+    }
+
     async fn compare_account(
         &self,
         name: &ConnectionName,
@@ -173,6 +227,11 @@ impl Engine {
         self.refresh_pairs().await?;
         Ok(ConnectionState::Ready { account: id, mode })
     }
+}
+
+/// The cursor that holds why a connection must not be used.
+fn blocked_name(name: &ConnectionName) -> String {
+    format!("blocked/{name}")
 }
 
 /// Why credentials that mean this account must not be used for a pair, if they must not (rule 28).

@@ -86,7 +86,7 @@ impl Operations {
     /// the service answers; writes nothing.
     ///
     /// # Errors
-    /// Nobody knows the id; the store fails.
+    /// Nobody knows the id; the credentials mean another account (rule 28); the store fails.
     pub async fn explain(&self, mapping: Option<&str>, id: &str) -> Result<Vec<Explanation>, EngineError> {
         let mut found = Vec::new();
         for pair in self.engine.pairs().filter(|p| mapping.is_none_or(|m| p.mapping.name == m)) {
@@ -122,7 +122,11 @@ impl Operations {
             .as_ref()
             .and_then(|l| l.remote_id.clone())
             .or_else(|| (link.is_none() && row.is_none()).then_some(remote));
-        let (seen, shown) = self.see_remote(pair, remote_id.as_ref()).await;
+        let (seen, shown) = match self.engine.check_usable(&pair.connection).await {
+            Ok(()) => self.see_remote(pair, remote_id.as_ref()).await,
+            Err(error @ (EngineError::Refused(_) | EngineError::Store(_))) => return Err(error),
+            Err(error) => (None, format!("not read: {error}")),
+        };
         if link.is_none() && row.is_none() && seen.is_none() {
             return Ok(None);
         }

@@ -2,7 +2,8 @@
 //! running or not.
 
 use crate::items::conflict_digest;
-use crate::{ConnectionState, DriftReport, Engine, EngineError, PairRuntime};
+use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose};
+use bothways_connector::{Operation, Outcome};
 use bothways_model::{LinkId, LocalId, RemoteId, Value};
 use bothways_store::{
     AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState, LinkWrite,
@@ -140,10 +141,7 @@ impl Operations {
                 walked_at: stored.walked_at.map(|t| t.to_rfc3339()),
                 passed_at: stored.passed_at.map(|t| t.to_rfc3339()),
                 paused: paused.map(|p| format!("{} (by {})", p.reason, p.by)),
-                blocked: match self.engine.connection_state(&pair.connection) {
-                    ConnectionState::Blocked(why) => Some(why),
-                    _ => None,
-                },
+                blocked: self.engine.blocked(&pair.connection).await?,
                 trouble: self.engine.troubles(&pair.connection, pair.id),
                 drift: self.engine.drift(pair.id).await?,
                 counts: self.engine.store.counts(pair.id).await?,
@@ -255,7 +253,8 @@ impl Operations {
     /// Links a row and a record by a person's word. Both must exist unlinked; the next look compares them (bases unknown).
     ///
     /// # Errors
-    /// One of them is linked already; the store fails.
+    /// One of them does not exist or is linked already; the credentials mean another account (rule 28); the service does not answer;
+    /// the store fails.
     pub async fn link(
         &self,
         mapping: Option<&str>,
@@ -270,6 +269,8 @@ impl Operations {
                 pair.mapping.catalog.name
             )));
         }
+        self.engine.check_usable(&pair.connection).await?;
+        self.check_exists(&pair, remote).await?;
         let now = self.engine.ports.clock.now();
         let id = LinkId(self.engine.ports.random.uuid(now));
         let token = self.engine.store.draw(1).await?;
@@ -307,6 +308,18 @@ impl Operations {
         .await?;
         self.engine.nudge().await;
         Ok(id)
+    }
+
+    async fn check_exists(&self, pair: &PairRuntime, id: &RemoteId) -> Result<(), EngineError> {
+        let exchange = pair.resource.start(Operation::Get { id: id.clone() })?;
+        match self.engine.run(&pair.connection, Purpose::Live, exchange, pair.timeout()).await? {
+            Outcome::Record(observed) if !observed.gone && observed.id == *id => Ok(()),
+            Outcome::Record(_) | Outcome::Missing => {
+                Err(EngineError::NotFound(format!("record `{id}` of `{}`", pair.mapping.remote.resource)))
+            }
+            Outcome::Failed(failure) => Err(failure.into()),
+            _ => Err(crate::read::unexpected("a read").into()),
+        }
     }
 
     /// Takes a link apart. Nothing is deleted, and nothing is linked again by itself.

@@ -244,11 +244,9 @@ impl Engine {
         options: PassOptions,
     ) -> Result<Arc<PairRuntime>, EngineError> {
         if self.connection_state(&pair.connection) == ConnectionState::Unknown {
-            self.check_account(&pair.connection).await?;
+            self.open_connection(&pair.connection).await?;
         }
-        if let ConnectionState::Blocked(why) = self.connection_state(&pair.connection) {
-            return Err(EngineError::Refused(why));
-        }
+        self.check_usable(&pair.connection).await?;
         self.refresh_pauses().await?;
         self.refresh_pairs().await?;
         let pair = self.current(pair);

@@ -172,7 +172,7 @@ impl Engine {
     async fn connection_loop(self: Arc<Self>, connection: ConnectionName) {
         let mut wait = Duration::from_millis(200);
         loop {
-            match self.check_account(&connection).await {
+            match self.open_connection(&connection).await {
                 Ok(ConnectionState::Blocked(why)) => {
                     tracing::error!(connection = %connection, "{why}");
                     return;

@@ -1,6 +1,7 @@
 //! What a person does with an installation whose engine is down: plan, approve, sync, look, decide.
 
 use crate::shop::{MAPPING, Shop};
+use bothways_connector_sandbox::{Action, Fault};
 use serde_json::{Value as Json, json};
 
 /// Two rows and two records, one of them the same person under another name.
@@ -293,4 +294,28 @@ async fn a_person_is_erased_once_the_record_is_gone() {
     let link = shop.sql("SELECT body FROM bothways_links WHERE live = 0").await.expect("a closed link");
     assert!(!link.contains(&name), "{link}");
     shop.run(&["purge"]).await.ended(2);
+}
+
+#[tokio::test]
+async fn credentials_of_another_account_stop_every_verb_that_would_read_records() {
+    let shop = synced().await;
+    let id = shop.remote("ada@example.com", "id").expect("there");
+    shop.run(&["unlink", &id]).await.ended(0);
+    shop.stripe.sandbox().with(|stripe, _| stripe.inject(Fault::always(Action::OtherAccount)));
+    shop.run(&["status"]).await.ended(1);
+    for verb in [&["sync"][..], &["plan"], &["explain", "1"], &["link", "2", &id]] {
+        let ran = shop.run(verb).await.ended(1);
+        assert!(ran.err.contains("these credentials mean"), "{verb:?} {ran:?}");
+    }
+    let status = shop.run(&["status"]).await.ended(1);
+    assert!(status.out.contains("blocked") && status.err.contains("these credentials mean"), "{status:?}");
+    let status = shop.run(&["status", "--format", "json"]).await.ended(1).json();
+    assert!(status["mappings"][0]["blocked"].is_string() && status["unready"][0].is_string(), "{status}");
+
+    shop.stripe.sandbox().with(|stripe, _| stripe.clear_faults());
+    shop.run(&["link", "2", "cus_typo"]).await.ended(1);
+    shop.run(&["link", "2", &id]).await.ended(0);
+    shop.run(&["sync"]).await.ended(1);
+    let status = shop.run(&["status", "--format", "json"]).await.ended(1).json();
+    assert_eq!(status["mappings"][0]["blocked"], Json::Null, "{status}");
 }

@@ -1,6 +1,8 @@
 //! What a person may do, and what waits until one has.
 
 use crate::harness::{Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::EngineError;
 use bothways_model::{LocalId, RemoteId};
 use bothways_store::{LinkState, Pairs, Pause, PauseScope};
 use serde_json::json;
@@ -100,12 +102,60 @@ async fn credentials_of_another_account_stop_the_connection() {
     let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
     world.settle().await;
     world.kill();
-    let always = bothways_connector_sandbox::Fault::always(bothways_connector_sandbox::Action::OtherAccount);
-    world.fault(always);
+    world.fault(Fault::always(Action::OtherAccount));
     world.update(&row, &[("name", "B")]);
     world.restart().await;
     tokio::time::sleep(Duration::from_secs(300)).await;
     let status = world.ops.status().await.unwrap().remove(0);
     assert!(status.blocked.is_some_and(|why| why.contains("acct_test")));
     assert!(world.customers().iter().all(|c| c["name"] != "B"));
+    // The command line beside it has not asked for the account yet.
+    world.kill();
+    world.reopen().await;
+    let status = world.ops.status().await.unwrap().remove(0);
+    assert!(status.blocked.is_some_and(|why| why.contains("acct_test")));
+    assert_eq!(world.ops.unready().await.unwrap().len(), 1);
+    world.stripe().clear_faults();
+    world.restart().await;
+    world.settle().await;
+    world.reopen().await;
+    assert_eq!(world.ops.status().await.unwrap()[0].blocked, None, "the next engine that may work clears it");
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_read_or_linked_by_hand_with_credentials_of_another_account() {
+    let mut world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    world.ops.unlink(link.id, "test").await.unwrap();
+    world.kill();
+    world.reopen().await;
+    world.fault(Fault::always(Action::OtherAccount));
+    let other = RemoteId::from("cus_of_the_other_account");
+    let refusals = [
+        world.ops.explain(None, row.as_str()).await.unwrap_err(),
+        world.ops.link(None, &row, &other, "test").await.unwrap_err(),
+    ];
+    for refusal in refusals {
+        assert!(matches!(&refusal, EngineError::Refused(why) if why.contains("acct_test")), "{refusal}");
+    }
+    assert!(!world.link_of(&row).await.state.is_live());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_does_not_exist_is_linked_to_nothing() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    world.ops.unlink(link.id, "test").await.unwrap();
+    let gone = link.remote_id.unwrap();
+    world.remote_delete(&gone);
+    for id in [RemoteId::from("cus_typo"), gone] {
+        let refused = world.ops.link(None, &row, &id, "test").await.unwrap_err();
+        assert!(matches!(&refused, EngineError::NotFound(what) if what.contains(id.as_str())), "{refused}");
+    }
+    assert!(!world.link_of(&row).await.state.is_live());
 }
