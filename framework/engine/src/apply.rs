@@ -183,6 +183,7 @@ fn record_pulls(scene: &Scene, pulled: &BTreeMap<String, FieldChange>, link: &mu
 fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: &mut Vec<History>) {
     let mut opened = BTreeMap::new();
     let mut closed = BTreeMap::new();
+    let mut dropped = BTreeMap::new();
     for verdict in &decision.verdicts {
         match verdict.action {
             Action::Conflict { first_contact } => {
@@ -195,13 +196,22 @@ fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: 
                     );
                 }
                 let since = known.map_or(scene.now, |c| c.since);
-                let choice = known.and_then(|c| c.choice.clone()).filter(|_| !moved);
+                let (choice, late) = match known.and_then(|c| c.choice.clone()) {
+                    Some(late) if moved => (None, Some(late.by)),
+                    choice => (choice, None),
+                };
+                if late.is_some() {
+                    let now = FieldChange { before: verdict.local.clone(), after: verdict.remote.clone() };
+                    dropped.insert(verdict.label.clone(), now);
+                }
+                let stale = late.or_else(|| known.and_then(|c| c.stale.clone()));
                 let conflict = Conflict {
                     local: verdict.local.clone(),
                     remote: verdict.remote.clone(),
                     since,
                     first_contact,
                     choice,
+                    stale,
                 };
                 link.body.conflicts.insert(verdict.label.clone(), conflict);
             }
@@ -228,6 +238,11 @@ fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: 
             why,
             scene.pass.clone(),
         ));
+    }
+    if !dropped.is_empty() {
+        let why = "a person's choice was not carried out: the values moved after it was made".to_owned();
+        let moved = entry(link, Side::Local, HistoryOp::Conflict, dropped, vec![11], why, scene.pass.clone());
+        history.push(moved);
     }
     if !closed.is_empty() {
         let why = "the conflict is over".to_owned();

@@ -121,7 +121,12 @@ impl Look {
                     Ok(unit)
                 }
             },
-            Some(Subject::Remote(id)) => self.unlinked_record(id).await,
+            Some(Subject::Remote(id)) => {
+                let twin = self.look_at_twin().await?;
+                let mut unit = self.unlinked_record(id).await?;
+                unit.signals.extend(twin);
+                Ok(unit)
+            }
             Some(Subject::Group(_)) | None => {
                 let mut unit = self.unit();
                 unit.work = self.done();
@@ -322,52 +327,6 @@ impl Look {
                 }
             }
         }
-    }
-
-    /// The link of ours whose stamp a record carries; a stamp we do not know is somebody else's (rule 22).
-    pub(crate) async fn link_of_stamp(&self, observed: &Observed) -> Result<Option<Link>, Ended> {
-        let Some(stamp) = self.pair.mapping.stamp_of(&observed.body).and_then(|s| s.parse::<LinkId>().ok())
-        else {
-            return Ok(None);
-        };
-        match self.engine.store.link(stamp).await {
-            Ok(link) => Ok(link.filter(|link| link.pair == self.pair.id)),
-            Err(error) => Err(self.store_trouble(&error)),
-        }
-    }
-
-    /// A record that carries the stamp of a link of ours belongs to that link (rules 25, 26).
-    async fn stamped(&self, observed: &Observed) -> Result<Option<Unit>, Ended> {
-        let Some(link) = self.link_of_stamp(observed).await? else { return Ok(None) };
-        let mut unit = self.nothing();
-        match (&link.remote_id, &link.local_id) {
-            // Its create was given up, and the row gone, before it arrived.
-            (None, None) if !link.state.is_live() && link.body.former_local.is_some() => {
-                return self.take_orphan(link, observed).await.map(Some);
-            }
-            // It was linked between the take and this look: what was just seen belongs to a look under its lease.
-            (Some(same), _) if *same == observed.id && link.state.is_live() => {
-                unit.signals.extend(crate::apply::again(&link, true));
-            }
-            (None, Some(local)) if link.state.is_live() => {
-                let subject = Subject::Local(local.clone());
-                unit.signals.push(Signal { pair: self.pair.id, subject, look: true, not_before: None });
-            }
-            (Some(other), _) if *other != observed.id => {
-                let why = format!(
-                    "this record and `{other}` carry the stamp of one link (a clone, an import?): tell them apart at the service"
-                );
-                unit.work = self.park(ParkReason::Duplicate, why, "stamp-twice");
-                unit.signals.push(Signal {
-                    pair: self.pair.id,
-                    subject: Subject::Remote(other.clone()),
-                    look: true,
-                    not_before: None,
-                });
-            }
-            _ => {}
-        }
-        Ok(Some(unit))
     }
 
     /// Whether this record may be what a create under way is about to bring (rule 25).

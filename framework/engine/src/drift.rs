@@ -57,7 +57,9 @@ impl Pass<'_> {
     pub(crate) async fn note_drift(&self, report: &PassReport, now: Timestamp) -> Result<(), EngineError> {
         let counts = &report.counts;
         let lost = counts.drifted + counts.missing;
-        let alert = !report.first && lost > 0 && self.engine.tells(&self.pair);
+        // It may have become known only while the pass ran.
+        let deaf = self.state.deaf || self.engine.was_deaf(self.pair.id).await?;
+        let alert = !report.first && lost > 0 && !deaf && self.engine.tells(&self.pair);
         let drift = DriftReport {
             at: now,
             differing: counts.differing,

@@ -149,7 +149,7 @@ impl Operations {
             local_id: link.local_id.as_ref().map(|i| i.0.clone()),
             remote_id: link.remote_id.as_ref().map(|i| i.0.clone()),
             link: Some(link.id.to_string()),
-            message: "changed on both sides; choose which value to keep, field by field".into(),
+            message: conflict_message(link),
             since: link
                 .body
                 .conflicts
@@ -170,7 +170,7 @@ impl Operations {
             .map_or_else(|| format!("pair {pair} (not loaded)"), |p| p.mapping.name.clone())
     }
 
-    async fn link_of(&self, work: &Work) -> Result<Option<Link>, EngineError> {
+    pub(crate) async fn link_of(&self, work: &Work) -> Result<Option<Link>, EngineError> {
         let links = match &work.subject {
             Subject::Local(id) => {
                 self.engine.store.links_of_local(work.pair, std::slice::from_ref(id)).await?
@@ -186,6 +186,16 @@ impl Operations {
 
 pub(crate) fn no_item(id: &str) -> EngineError {
     EngineError::NotFound(format!("parked item `{id}`"))
+}
+
+fn conflict_message(link: &Link) -> String {
+    let stale = link.body.conflicts.iter().find_map(|(label, c)| Some((label, c.stale.as_ref()?)));
+    match stale {
+        Some((label, by)) => format!(
+            "changed on both sides; what {by} chose for `{label}` was not carried out, since a value moved after that: choose again"
+        ),
+        None => "changed on both sides; choose which value to keep, field by field".into(),
+    }
 }
 
 /// What a person was shown of a link's conflicts.

@@ -55,6 +55,7 @@ mod retry;
 mod revert;
 mod scratch;
 mod settings;
+mod stamp;
 mod terms;
 mod uncertain;
 mod unfinished;

@@ -299,6 +299,7 @@ impl Look {
         if let Some(id) = link.remote_id.clone().filter(|_| self.never_had_row(&link)) {
             return self.insert_again(link, id).await;
         }
+        let link = if link.body.twin.is_some() { self.told_apart(link).await? } else { link };
         let (gone, reused) = self.local_side(&link);
         let row = self.taken.row.clone().filter(|_| gone.is_none());
         if let Some(row) = &row {

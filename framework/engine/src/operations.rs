@@ -7,7 +7,7 @@ use bothways_connector::{Operation, Outcome};
 use bothways_model::{LinkId, LocalId, RemoteId, Value};
 use bothways_store::{
     AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState, LinkWrite,
-    LocalBinding, PairCounts, Pause, PauseScope, Signal, Subject, Unit, UnitOutcome, WorkId,
+    LocalBinding, PairCounts, ParkReason, Pause, PauseScope, Signal, Subject, Unit, UnitOutcome, WorkId,
 };
 use chrono::TimeDelta;
 use serde::Serialize;
@@ -213,9 +213,15 @@ impl Operations {
     /// Drops parked work.
     ///
     /// # Errors
-    /// It is not parked; the store fails.
+    /// It is not parked; it is about a delete of a record that counts as linked, which nothing would show any more; the store fails.
     pub async fn dismiss(&self, id: &str, by: &str) -> Result<(), EngineError> {
         let work = self.parked_work(id).await?;
+        let is_delete = work.parked.as_ref().is_some_and(|parked| parked.reason == ParkReason::Delete);
+        if is_delete && self.link_of(&work).await?.is_some_and(|link| link.state == LinkState::Linked) {
+            return Err(EngineError::Refused(format!(
+                "a delete is decided, not dismissed: `bothways parked resolve {id} --delete keep` leaves the other side alone"
+            )));
+        }
         self.engine.store.dismiss(work.id).await?;
         self.audit(by, "dismiss", serde_json::json!({ "item": id })).await?;
         self.engine.tell();
@@ -437,6 +443,7 @@ fn choose(
             }
         };
         conflict.choice = Some(Choice { keep, by: by.to_owned() });
+        conflict.stale = None;
     }
     Ok(())
 }

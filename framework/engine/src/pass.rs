@@ -144,6 +144,9 @@ pub(crate) struct State {
     /// What it changes is covered by an approval: it is the pair's first, or the first since its plan was approved (rules 58, 60).
     #[serde(default)]
     pub(crate) approved: bool,
+    /// Changes may have gone unnoticed for a reason that is known, such as missing triggers: what it finds is no sign of lost events.
+    #[serde(default)]
+    pub(crate) deaf: bool,
 }
 
 /// A pass under way.
@@ -290,6 +293,7 @@ impl<'p> Pass<'p> {
             unstored: 0,
             linked_met: 0,
         };
+        pass.state.deaf |= pass.engine.was_deaf(pass.pair.id).await?;
         pass.store_position(PageCommit::default()).await?;
         // Whatever asked for a pass is served by this one, which is stored now.
         pass.engine.forget_wanted(pass.pair.id).await?;
@@ -307,6 +311,7 @@ impl<'p> Pass<'p> {
             stage: Stage::Remote { page: None },
             counts: PassCounts::default(),
             approved: pair.changes_are_approved(),
+            deaf: false,
         })
     }
 

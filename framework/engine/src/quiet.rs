@@ -37,6 +37,7 @@ fn is_calm(mapping: &Mapping, link: &Link) -> bool {
         && link.body.conflicts.is_empty()
         && link.body.late.is_empty()
         && link.body.missing_since.is_none()
+        && link.body.twin.is_none()
         && !link.body.has_choice()
         && mapping.fields.iter().all(|field| {
             link.body.base.get(&field.label).is_some_and(|base| base.local.is_some() && base.remote.is_some())

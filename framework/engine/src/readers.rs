@@ -79,7 +79,7 @@ impl Engine {
     /// again.
     pub(crate) async fn request_pass(&self, catalog: &str) {
         for pair in self.pairs().filter(|pair| pair.mapping.catalog.name == catalog) {
-            while let Err(error) = self.want_pass(pair.id).await {
+            while let Err(error) = self.want_pass_because(pair.id, true).await {
                 tracing::warn!(pair = %pair.id, error = %error, "a full pass could not be asked for; trying again");
                 self.pause_for(Duration::from_secs(1)).await;
                 if self.is_stopping() {
@@ -94,12 +94,24 @@ impl Engine {
     /// # Errors
     /// The store fails.
     pub async fn want_pass(&self, pair: PairId) -> Result<(), EngineError> {
+        self.want_pass_because(pair, false).await
+    }
+
+    /// `deaf`: changes may have gone unnoticed for a reason that is known.
+    async fn want_pass_because(&self, pair: PairId, deaf: bool) -> Result<(), EngineError> {
         let now = self.ports.clock.now();
-        let cursor = Cursor { name: wanted_name(pair), value: serde_json::json!({ "since": now }) };
+        let deaf = deaf || self.store.cursor(&wanted_name(pair)).await?.is_some_and(|w| w["deaf"] == true);
+        let value = serde_json::json!({ "since": now, "deaf": deaf });
+        let cursor = Cursor { name: wanted_name(pair), value };
         let page = PageCommit { cursor: Some(cursor), ..PageCommit::default() };
         self.store.commit_page(now, &page).await?;
         self.readers.wake(pair);
         Ok(())
+    }
+
+    /// Whether the pass that was asked for follows a time in which changes may have gone unnoticed.
+    pub(crate) async fn was_deaf(&self, pair: PairId) -> Result<bool, EngineError> {
+        Ok(self.store.cursor(&wanted_name(pair)).await?.is_some_and(|wanted| wanted["deaf"] == true))
     }
 
     pub(crate) async fn forget_wanted(&self, pair: PairId) -> Result<(), EngineError> {

@@ -147,13 +147,7 @@ impl Engine {
         self.relay_wake.notify_one();
         self.measure_brakes(now).await?;
         self.store.sweep(now).await?;
-        for catalog in self.store.repair().await? {
-            tracing::error!(
-                catalog,
-                "the triggers of this catalog were missing or changed; they are back, and a full pass follows"
-            );
-            self.request_pass(&catalog).await;
-        }
+        self.repair_triggers().await?;
         for (catalog, why) in self.store.unfit().await? {
             let pairs = self.pairs().filter(|pair| pair.mapping.catalog.name == catalog);
             for scope in pairs.map(|pair| PauseScope::Pair(pair.id)).filter(|scope| !self.pauses.has(scope)) {
@@ -165,6 +159,18 @@ impl Engine {
             *pruned_at = Some(now);
         }
         self.work_wake.send_modify(|n| *n += 1);
+        Ok(())
+    }
+
+    /// Puts missing triggers back and has a full pass look for what they did not tell of (rule 36).
+    pub(crate) async fn repair_triggers(&self) -> Result<(), EngineError> {
+        for catalog in self.store.repair().await? {
+            tracing::error!(
+                catalog,
+                "the triggers of this catalog were missing or changed; they are back, and a full pass follows"
+            );
+            self.request_pass(&catalog).await;
+        }
         Ok(())
     }
 

@@ -299,6 +299,7 @@ fn a_choice_holds_only_for_the_values_it_was_made_for() {
             since: Timestamp::UNIX_EPOCH,
             first_contact: false,
             choice: Some(choice),
+            stale: None,
         };
         let conflicts = [("x".to_owned(), conflict)].into_iter().collect();
         both_changed(&mapping, LinkBody { conflicts, ..LinkBody::default() }, None)

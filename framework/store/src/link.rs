@@ -133,6 +133,9 @@ pub struct Conflict {
     /// A person's choice that is not carried out yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// Whose choice was dropped, since a value moved after it was made; until there is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale: Option<String>,
 }
 
 /// A value that an uncertain write may still bring about on the remote side (rule 24).
@@ -194,6 +197,9 @@ pub struct LinkBody {
     /// The record this link was of, before that one became part of its present one (rule 26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub moved_from: Option<RemoteId>,
+    /// Another record that carries this link's stamp (rule 26).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub twin: Option<RemoteId>,
     /// A person's decision about a delete that is not carried out yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delete_choice: Option<DeleteChoice>,

@@ -42,6 +42,30 @@ async fn both_directions_work_until_it_is_asked_to_end() {
 }
 
 #[tokio::test]
+async fn what_missing_triggers_did_not_tell_of_is_no_sign_of_lost_events() {
+    let shop = Shop::new().await;
+    let engine = shop.start(&["--approve"]);
+    engine.says("ready").await;
+    shop.sql("INSERT INTO customers (name, email) VALUES ('Ada', 'ada@example.com')").await;
+    until("the row appears there", async || shop.remote("ada@example.com", "id")).await;
+    let triggers = "SELECT group_concat('DROP TRIGGER \"' || name || '\"', ';') FROM sqlite_schema WHERE type = 'trigger'";
+    let drop = shop.sql(triggers).await.expect("there are some");
+    shop.sql(&format!("{drop}; UPDATE customers SET name = 'Ada L'")).await;
+    until("the change is found", async || {
+        shop.remote("ada@example.com", "name").filter(|name| name == "Ada L")
+    })
+    .await;
+    let drift = until("the pass has ended", async || {
+        let status = shop.run(&["status", "--format", "json"]).await.json();
+        Some(status["mappings"][0]["drift"].clone()).filter(|drift| drift["drifted"] == 1)
+    })
+    .await;
+    assert_eq!(drift["alert"], false, "{drift}");
+    shop.run(&["status"]).await.ended(0);
+    assert_eq!(engine.stop().await, 0);
+}
+
+#[tokio::test]
 async fn a_new_mapping_observes_and_an_approval_reaches_a_running_engine() {
     let shop = Shop::new().await;
     shop.customer("Grace", "grace@example.com");

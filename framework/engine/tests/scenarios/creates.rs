@@ -142,19 +142,40 @@ async fn blank_match_values_never_match() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_clone_that_carries_our_stamp_is_parked_as_duplicate() {
-    let world = World::new(Setup::default()).await;
-    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
-    world.settle().await;
-    let stamp = world.link_of(&row).await.id.to_string();
-    world.remote_create(json!({ "email": "clone@example.com", "metadata": { "bothways": stamp } }));
-    world.settle().await;
-    assert_eq!(world.rows().await.len(), 1, "the clone makes no row");
-    let parked = world.parked().await;
-    assert!(
-        parked.iter().any(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Duplicate)),
-        "{parked:#?}"
-    );
+async fn two_records_with_one_stamp_are_parked_until_they_are_told_apart() {
+    for gone in [true, false] {
+        let world = World::new(Setup::default()).await;
+        let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+        world.settle().await;
+        let link = world.link_of(&row).await;
+        let own = link.remote_id.unwrap();
+        let stamp = link.id.to_string();
+        let clone = json!({ "email": "clone@example.com", "name": "C", "metadata": { "bothways": stamp } });
+        let clone = world.remote_create(clone);
+        world.settle().await;
+        assert_eq!(world.rows().await.len(), 1, "the clone makes no row");
+        world.update(&row, &[("name", "B")]);
+        world.remote_update(&own, json!({ "phone": "1" }));
+        world.settle().await;
+        let parked = world.parked().await;
+        assert_eq!(parked.len(), 2, "{parked:#?}");
+        assert!(
+            parked.iter().all(|w| w.parked.as_ref().is_some_and(|p| p.reason == ParkReason::Duplicate)),
+            "{parked:#?}"
+        );
+        assert_eq!(world.remote(&own, "name").as_deref(), Some("A"), "whose it is nobody knows");
+        assert_eq!(world.local(&row, "phone").await, None);
+        if gone {
+            world.remote_delete(&clone);
+        } else {
+            world.remote_update(&clone, json!({ "metadata": { "bothways": "" } }));
+        }
+        world.settle().await;
+        assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
+        assert_eq!(world.remote(&own, "name").as_deref(), Some("B"));
+        assert_eq!(world.rows().await.len(), if gone { 1 } else { 2 });
+        world.assert_in_step().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -84,6 +84,8 @@ async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
     world.settle().await;
     assert_eq!(world.customers().len(), 1, "manual: nothing is deleted by itself");
     let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+    let dismissed = world.ops.dismiss(&item.id, "test").await;
+    assert!(dismissed.is_err_and(|why| why.to_string().contains("--delete keep")), "nothing would show it");
     world
         .ops
         .resolve(&item.id, &Resolution::Delete(DeleteChoice::Carry), Some(&item.digest), "test")

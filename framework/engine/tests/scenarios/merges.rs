@@ -83,6 +83,34 @@ async fn p34_a_conflict_stays_while_others_flow_and_a_stale_choice_is_refused() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_choice_that_came_too_late_is_not_carried_out_and_says_so() {
+    let world = World::new(Setup::default()).await;
+    let (row, id) = linked(&world).await;
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "name": "Remote" }));
+    world.update(&row, &[("name", "Local")]);
+    world.hold_webhooks(false);
+    world.settle().await;
+    let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+    world.hold_webhooks(true);
+    world.remote_update(&id, json!({ "name": "Remote 2" }));
+    let keep = Resolution::Fields(BTreeMap::from([("name".to_owned(), KeepText::Local)]));
+    world.ops.resolve(&item.id, &keep, None, "ada").await.unwrap();
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Remote 2"));
+    let item = world.ops.item(&item.id).await.unwrap();
+    assert!(item.message.contains("ada") && item.message.contains("choose again"), "{}", item.message);
+    let filter = bothways_store::HistoryFilter { op: Some(HistoryOp::Conflict), ..Default::default() };
+    let told = world.ops.history(&filter, None, 10).await.unwrap();
+    assert!(told.iter().any(|h| h.entry.cause.contains("not carried out")), "{told:#?}");
+    world.ops.resolve(&item.id, &keep, Some(&item.digest), "ada").await.unwrap();
+    world.settle().await;
+    world.assert_in_step().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Local"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_person_may_choose_the_remote_value_or_a_third_one() {
     for (keep, expected) in [(KeepText::Remote, "Remote"), (KeepText::Value(json!("Third")), "Third")] {
         let world = World::new(Setup::default()).await;

@@ -206,6 +206,7 @@ impl World {
                 since: now,
                 first_contact: false,
                 choice: None,
+                stale: None,
             };
             ((*label).to_owned(), conflict)
         });

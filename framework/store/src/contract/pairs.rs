@@ -68,7 +68,8 @@ pub async fn count_what_status_shows(bench: &dyn Bench) {
             }
             2 => {
                 let (local, remote) = (Some(text("a")), None);
-                let conflict = Conflict { local, remote, since: at(1), first_contact: true, choice: None };
+                let conflict =
+                    Conflict { local, remote, since: at(1), first_contact: true, choice: None, stale: None };
                 changed.body.conflicts.insert("name".into(), conflict);
                 unit.intents = vec![open(&link, 1, "update")];
                 unit.work = vec![WorkWrite::Again {

@@ -45,7 +45,7 @@ pub async fn finds_waiting_choices(bench: &dyn Bench) {
         let mut changed = link.clone();
         let choice = (n == 1).then(|| Choice { keep: Keep::Local, by: "ada".into() });
         let (local, remote) = (Some(text("a")), Some(text("b")));
-        let conflict = Conflict { local, remote, since: at(1), first_contact: false, choice };
+        let conflict = Conflict { local, remote, since: at(1), first_contact: false, choice, stale: None };
         changed.body.conflicts.insert("name".into(), conflict);
         changed.body.delete_choice = (n == 2).then_some(DeleteChoice::Keep);
         changed.state = LinkState::Linked;

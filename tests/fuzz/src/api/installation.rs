@@ -112,8 +112,14 @@ async fn fill(store: &MemoryStore, engine: &Arc<Engine>) {
     };
     let pair = store.ensure_pair(&spec).await.expect("stored").id;
     let text = |text: &str| Some(Value::Text(text.into()));
-    let conflict =
-        Conflict { local: text("one"), remote: text("uno"), since: now, first_contact: false, choice: None };
+    let conflict = Conflict {
+        local: text("one"),
+        remote: text("uno"),
+        since: now,
+        first_contact: false,
+        choice: None,
+        stale: None,
+    };
     let link = Link {
         id: LinkId(LINK),
         pair,
