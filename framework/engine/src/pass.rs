@@ -280,6 +280,7 @@ impl<'p> Pass<'p> {
         let stored = stored.and_then(|value| serde_json::from_value::<State>(value).ok());
         let now = engine.ports.clock.now();
         let usable = stored.filter(|state| !options.restart && state.may_go_on(&pair, options.observe, now));
+        let begins = usable.is_none();
         let mut pass = Self {
             state: match usable {
                 Some(state) => state,
@@ -295,8 +296,10 @@ impl<'p> Pass<'p> {
         };
         pass.state.deaf |= pass.engine.was_deaf(pass.pair.id).await?;
         pass.store_position(PageCommit::default()).await?;
-        // Whatever asked for a pass is served by this one, which is stored now.
-        pass.engine.forget_wanted(pass.pair.id).await?;
+        // Whatever asked for a pass is served by one that begins, and is stored now; one that goes on has read much of both sides before.
+        if begins {
+            pass.engine.forget_wanted(pass.pair.id).await?;
+        }
         Ok(pass)
     }
 

@@ -3,7 +3,7 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::{EngineError, PassOptions, PassReport, PassStage};
-use bothways_model::Value;
+use bothways_model::{Method, Value};
 use bothways_store::{HistoryFilter, LinkState, Operator, PauseScope};
 use serde_json::json;
 use std::sync::Mutex;
@@ -193,6 +193,25 @@ async fn a_pause_stops_a_pass_and_it_goes_on_afterwards() {
     assert!(error.to_string().contains("paused"), "{error}");
     world.ops.resume(&PauseScope::All, "test").await.unwrap();
     assert_eq!(pass(&world).await.unwrap().counts.remote, 1500);
+}
+
+/// A pass that goes on after a kill has read much before what it is asked for now; triggers put back at the start ask for one.
+#[tokio::test(start_paused = true)]
+async fn a_pass_that_is_asked_for_while_another_waits_to_go_on_comes_after_it() {
+    let mut world = linked(600).await;
+    world.set_latency(Duration::from_millis(50));
+    world.engine.want_pass(world.pair()).await.unwrap();
+    let pages = |w: &World| {
+        w.stripe().requests().filter(|r| r.method == Method::Get && r.path == "/v1/customers").count()
+    };
+    let before = pages(&world);
+    world.until("two pages", Duration::from_secs(60), async |w: &World| pages(w) >= before + 2).await;
+    world.kill();
+    world.restart().await;
+    world.engine.want_pass(world.pair()).await.unwrap();
+    // Six pages each; one may have been read twice.
+    let both = async |w: &World| pages(w) >= before + 12;
+    world.until("both passes", Duration::from_secs(600), both).await;
 }
 
 #[tokio::test(start_paused = true)]
