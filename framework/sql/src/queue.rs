@@ -484,9 +484,15 @@ impl WorkQueue for Sql {
                    AND NOT EXISTS (SELECT 1 FROM bothways_work AS w WHERE w.pair = l.pair AND w.kind = 'local' AND w.subject = l.local_id) \
                    AND NOT EXISTS (SELECT 1 FROM bothways_work AS w WHERE w.pair = l.pair AND w.kind = 'remote' AND w.subject = l.remote_id) \
                    ORDER BY l.id";
-        let rows = fetch(&mut tx, sql, [nanos(now).into()]).await.map_err(ours)?;
+        // The states are said twice: the first way is the index's.
+        let withheld = "SELECT o.pair, substr(o.key, 5), NULL FROM bothways_charges AS o \
+                        WHERE o.state <> 'done' AND o.state = 'withheld' AND o.key >= 'row ' AND o.key < 'row!' \
+                        AND NOT EXISTS (SELECT 1 FROM bothways_work AS w WHERE w.pair = o.pair AND w.kind = 'local' AND w.subject = substr(o.key, 5)) \
+                        ORDER BY o.pair, o.key";
+        let asked = Joint::default().then(sql, [nanos(now).into()]).then(withheld, []);
+        let [of_links, of_rows] = asked.fetch(&mut tx).await.map_err(ours)?;
         let mut signals = Vec::new();
-        for row in rows {
+        for row in of_links.into_iter().chain(of_rows) {
             let local = get::<Option<String>>(&row, 1)?.map(|id| Subject::Local(id.into()));
             let remote = get::<Option<String>>(&row, 2)?.map(|id| Subject::Remote(id.into()));
             if let Some(subject) = remote.or(local) {

@@ -262,8 +262,9 @@ pub trait WorkQueue: Send + Sync {
     /// Removes the ambiguous entry of a group that is no longer ambiguous. False if there was none.
     async fn clear_group(&self, pair: PairId, value: &str) -> Result<bool>;
 
-    /// Signals every link whose lease ended with an intent still pending, and every link with a conflict choice, so that a crash
-    /// is repaired without anybody's help. Links that have work, whatever its state, are left to it. Returns how many.
+    /// Signals every link whose lease ended with an intent still pending, every link with a conflict choice, and every row of which a
+    /// brake withholds something, so that a crash is repaired without anybody's help, and what nobody wants any more is found out.
+    /// What has work, whatever its state, is left to it. Returns how many.
     async fn sweep(&self, now: Timestamp) -> Result<u64>;
 
     /// Releases a lease without any other effect, if `token` still holds it.

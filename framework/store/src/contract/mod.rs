@@ -102,7 +102,7 @@ macro_rules! store_contract {
                 leaves_a_row_alone_that_may_be_another, sends_nothing_for_a_row_that_may_be_another
             }
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
-            sweep { finds_forgotten_intents, finds_waiting_choices, leaves_work_alone }
+            sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }
             keys {
                 groups_hold_both_sides, newer_observations_win, say_who_is_linked, list_unlinked_groups_in_pages,
                 are_limited, linked_drops_the_content

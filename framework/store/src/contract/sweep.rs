@@ -2,7 +2,10 @@
 
 use super::Bench;
 use super::kit::{at, commit, done, linked, look_at, open, pair, text, unit, write};
-use crate::{Choice, Conflict, DeleteChoice, Keep, LinkState, LocalBinding, Store, Subject, Unit, WorkWrite};
+use crate::{
+    BrakeKind, BrakeName, Charge, ChargeKey, Choice, Conflict, DeleteChoice, Judged, Keep, Limit, LinkState,
+    LocalBinding, Signal, Store, Subject, Unit, WorkWrite,
+};
 
 fn finish(mut unit: Unit, taken: &crate::Taken) -> Unit {
     unit.work = taken
@@ -56,6 +59,30 @@ pub async fn finds_waiting_choices(bench: &dyn Bench) {
     for (id, expected) in [("1", 1), ("2", 1), ("3", 0)] {
         assert_eq!(store.work_of(pair, Some(&id.into()), None).await.unwrap().len(), expected, "{id}");
     }
+}
+
+/// A row of which a brake withholds something, and nobody looks at it: it may be gone by now (rule 56).
+pub async fn finds_withheld_rows(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let charge = |key: ChargeKey, most: u64| Charge {
+        brake: BrakeName { pair, kind: BrakeKind::Creates, part: String::new() },
+        key,
+        what: "create it".into(),
+        limit: Limit::flat(most),
+        since: at(0),
+        ripening: None,
+    };
+    for key in ["7", "8"] {
+        let judged = store.charge(at(10), &charge(ChargeKey::Row(key.into()), 0)).await.unwrap();
+        assert!(matches!(judged, Judged::Withheld { .. }), "{judged:?}");
+    }
+    let signal = Signal { pair, subject: Subject::Local("8".into()), look: true, not_before: Some(at(500)) };
+    store.signal(at(11), &[signal]).await.unwrap();
+    assert_eq!(swept(store, 20).await, 1, "the other has work");
+    let work = store.work_of(pair, Some(&"7".into()), None).await.unwrap();
+    assert_eq!((work.len(), work[0].look, work[0].due), (1, true, Some(at(20))));
+    assert_eq!(swept(store, 21).await, 0, "once");
 }
 
 /// Work that waits, is held or is parked has its own time.

@@ -100,6 +100,17 @@ impl State {
         }
     }
 
+    /// The rows of which something is withheld.
+    pub(super) fn withheld_rows(&self) -> impl Iterator<Item = (PairId, LocalId)> {
+        let all = self.charges.iter().flat_map(|(name, rows)| rows.iter().map(move |row| (name.pair, row)));
+        all.filter(|(_, (_, row))| row.state == ChargeState::Withheld).filter_map(|(pair, (key, _))| {
+            match ChargeKey::parse(key)? {
+                ChargeKey::Row(id) => Some((pair, id)),
+                ChargeKey::Link(_) | ChargeKey::Pass => None,
+            }
+        })
+    }
+
     /// What is withheld of a row is withheld of it under its new key.
     pub(super) fn move_charges(&mut self, pair: PairId, from: &LocalId, to: &LocalId) {
         let [from, to] = [from, to].map(|id| ChargeKey::Row(id.clone()).to_string());

@@ -252,7 +252,12 @@ impl WorkQueue for MemoryStore {
             s.at(now);
             let pending: BTreeSet<LinkId> =
                 s.intents.values().filter(|i| i.state.is_pending()).map(|i| i.link).collect();
-            let forgotten: Vec<Signal> = s
+            let withheld = s.withheld_rows().map(|(pair, id)| (pair, Subject::Local(id)));
+            let of_rows: Vec<Signal> = withheld
+                .filter(|at| !s.subjects.contains_key(at))
+                .map(|(pair, subject)| Signal { pair, subject, look: true, not_before: None })
+                .collect();
+            let of_links = s
                 .links
                 .values()
                 .filter(|l| l.lease.is_none_or(|lease| lease.until <= now))
@@ -261,8 +266,8 @@ impl WorkQueue for MemoryStore {
                 .filter_map(|l| {
                     let subject = State::subjects_of(l).last()?;
                     Some(Signal { pair: l.pair, subject, look: true, not_before: None })
-                })
-                .collect();
+                });
+            let forgotten: Vec<Signal> = of_links.chain(of_rows).collect();
             forgotten.iter().for_each(|signal| s.signal(signal, None, now));
             Ok(forgotten.len() as u64)
         })

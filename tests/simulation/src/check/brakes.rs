@@ -81,8 +81,12 @@ impl Judge<'_> {
     fn is_wanted(&self, kind: BrakeKind, one: &Withheld) -> bool {
         let link = match &one.key {
             ChargeKey::Link(id) => self.snapshot.live_links().find(|link| link.id == *id),
-            // Open: what was withheld of a row can outlast the want of it.
-            ChargeKey::Row(_) | ChargeKey::Pass => return true,
+            ChargeKey::Row(id) => {
+                let linked = |link: &bothways_store::Link| link.local_id.as_ref() == Some(id);
+                return self.snapshot.rows.contains_key(id.as_str())
+                    && !self.snapshot.live_links().any(|link| linked(link) && link.remote_id.is_some());
+            }
+            ChargeKey::Pass => return true,
         };
         let Some(link) = link else { return false };
         match kind {

@@ -5,7 +5,7 @@ use crate::ledger::{Ledger, cells_of_record, cells_of_row};
 use crate::plan::Plan;
 use bothways_model::{LocalRow, Value};
 use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is not in step and does not show why. Empty when the two sides have converged.
 pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
@@ -20,9 +20,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
     {
         findings.push(format!("{} intents are open", counts.intents));
     }
-    // A side that lists nothing although there are links stops every full pass, and `status` says so (rule 59).
-    let stopped =
-        (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some();
+    let stopped = is_stopped(snapshot);
     for work in &snapshot.parked {
         if work.due.is_some() && work.held.is_none() {
             findings.push(format!("parked work about {:?} is due", work.subject));
@@ -31,7 +29,9 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
         findings.extend(judge.untrue(work).filter(|_| !(stopped && about_a_group)));
     }
     for link in snapshot.live_links() {
-        findings.extend(judge.link(link).filter(|_| !(stopped && judge.is_half(link))));
+        // It stops before it could tell that a record is gone too only where no record is listed.
+        let excused = stopped && judge.is_half(link) && (snapshot.records.is_empty() || !judge.is_over(link));
+        findings.extend(judge.link(link).filter(|_| !excused));
     }
     if !stopped {
         findings.extend(judge.counterparts());
@@ -48,6 +48,25 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
         }
     }
     findings
+}
+
+/// Whether a side lists nothing although there are links: that stops every full pass, and `status` says so (rule 59).
+fn is_stopped(snapshot: &Snapshot) -> bool {
+    (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some()
+}
+
+/// How many rows and records have no link because full passes are stopped. A feed may still bring them.
+pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
+    if !is_stopped(snapshot) {
+        return 0;
+    }
+    let rows: BTreeSet<&str> =
+        snapshot.live_links().filter_map(|l| Some(l.local_id.as_ref()?.as_str())).collect();
+    let records: BTreeSet<&str> =
+        snapshot.live_links().filter_map(|l| Some(l.remote_id.as_ref()?.as_str())).collect();
+    let rows = snapshot.rows.keys().filter(|id| !rows.contains(id.as_str())).count();
+    let records = snapshot.records.keys().filter(|id| !records.contains(id.as_str())).count();
+    (rows + records) as u64
 }
 
 pub(super) struct Judge<'s> {
@@ -77,6 +96,14 @@ impl Judge<'_> {
         let record =
             link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
         !(row && record)
+    }
+
+    /// Whether neither side of the link is there.
+    fn is_over(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()));
+        let record =
+            link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
+        !(row || record)
     }
 
     /// Whether a brake withholds the delete of one of the link's sides.
