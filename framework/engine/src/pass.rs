@@ -355,7 +355,7 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    async fn store_position(&mut self, mut page: PageCommit) -> Result<(), EngineError> {
+    pub(crate) async fn store_position(&mut self, mut page: PageCommit) -> Result<(), EngineError> {
         let value = serde_json::to_value(&self.state).unwrap_or_default();
         page.cursor = Some(Cursor { name: cursor_name(self.pair.id), value });
         self.unstored = 0;
@@ -377,7 +377,7 @@ impl<'p> Pass<'p> {
         Ok(())
     }
 
-    fn mark(&self) -> PassMark {
+    pub(crate) fn mark(&self) -> PassMark {
         PassMark { began: self.state.started, approved: self.state.approved }
     }
 

@@ -184,6 +184,7 @@ impl Pass<'_> {
                 None => {
                     self.check_not_empty(self.state.counts.local, Side::Local).await?;
                     self.find_missing().await?;
+                    self.look_at_withheld().await?;
                     return self.commit(effects, Stage::CatchUp).await;
                 }
             }

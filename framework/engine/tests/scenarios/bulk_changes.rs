@@ -57,6 +57,25 @@ async fn a_field_emptied_in_bulk_is_withheld_and_other_fields_flow() {
     world.assert_in_step().await;
 }
 
+/// Nothing told of it, and the pass meets records that are as they were: what is withheld of them is over all the same.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_wants_any_more_is_not_withheld_beyond_the_next_full_pass() {
+    let world = linked(with(""), 200).await;
+    let ids = &ids(&world).await[..30];
+    ids.iter().for_each(|id| world.remote_update(id, json!({ "phone": Json::Null })));
+    brake(&world, 20).await;
+    world.hold_webhooks(true);
+    ids.iter().for_each(|id| world.remote_update(id, json!({ "phone": "1" })));
+    world.take_deliveries();
+    world.hold_webhooks(false);
+    wait(10).await;
+    assert_eq!(world.ops.brakes().await.unwrap()[0].withheld, 20, "nobody knows yet");
+    pass(&world).await.unwrap();
+    world.settle().await;
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+    world.assert_in_step().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_field_emptied_at_the_service_does_not_empty_the_table() {
     let world = linked(with(""), 200).await;
