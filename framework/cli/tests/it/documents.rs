@@ -41,6 +41,19 @@ async fn validate_gives_every_finding_as_json() {
     shop.run(&["validate", "--format", "json"]).await.ended(0).json();
 }
 
+/// One file that is no text hides nothing of the others.
+#[tokio::test]
+async fn a_file_that_is_not_utf_8_is_a_finding_like_others() {
+    let shop = Shop::new().await;
+    std::fs::write(shop.path("mappings/latin.yaml"), b"catalog: caf\xe9\n").expect("written");
+    shop.write("mappings/stripe-customers.yaml", &MAPPING.replace("normalize:", "normalise:"));
+    let findings = shop.run(&["validate", "--format", "json"]).await.ended(1).json();
+    let told: Vec<_> = findings.as_array().expect("a list").iter().collect();
+    let of = |code: &str, file: &str| told.iter().any(|f| f["code"] == code && f["file"] == file);
+    assert!(of("Y001", "mappings/latin.yaml"), "{findings}");
+    assert!(of("Y102", "mappings/stripe-customers.yaml"), "{findings}");
+}
+
 #[tokio::test]
 async fn validate_compares_with_a_database_that_is_there() {
     let shop = Shop::new().await;

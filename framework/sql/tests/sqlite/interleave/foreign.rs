@@ -1,14 +1,9 @@
-//! Another program's transactions at every point of every call, and what SQLite itself rules out.
+//! Another program's transactions at every point of every call.
 
 use super::model::Model;
 use super::stage::{Copies, Foreign};
 use super::{report, writing_in};
-use crate::foreign::{Program, at, pair};
 use bothways_store::contract::interleave::{Call, Orders, Rival, explore, writing};
-use bothways_store::{Capture, Fact, WorkQueue};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions, SqliteConnection};
-use std::time::Duration;
 
 /// Row 2 is the one in somebody's hands.
 const EDITS: &[Foreign] = &[
@@ -129,53 +124,4 @@ async fn upheavals_against_calls() {
     let calls: Vec<Call> = writing().into_iter().filter(|call| names.contains(&call.name)).collect();
     assert_eq!(calls.len(), names.len());
     against(&calls, UPHEAVALS, true).await;
-}
-
-async fn another(program: &Program) -> SqliteConnection {
-    let path = program.url.trim_start_matches("sqlite://");
-    SqliteConnectOptions::new().filename(path).busy_timeout(Duration::ZERO).connect().await.unwrap()
-}
-
-/// SQLite gives a change its number under the one write lock, so that nobody can take number 11 while number 10 is not committed: the
-/// second writer is told that the database is busy, however it begins, and numbers are in the order of commits.
-#[tokio::test]
-async fn p15_on_sqlite_numbers_are_in_the_order_of_commits() {
-    let program = Program::new().await;
-    let pair = pair(&program.store).await;
-    program.sql("INSERT INTO customers (id, name) VALUES (1, 'a'), (2, 'b')").await;
-    program.store.relay(at(0), 100).await.unwrap();
-    let number = "SELECT coalesce(max(id), 0) FROM bothways_changes";
-    let mut second = another(&program).await;
-    for end in ["ROLLBACK", "COMMIT"] {
-        program.sql("BEGIN; DELETE FROM customers WHERE id = 1").await;
-        let first = program.number(number).await;
-        assert!(first > 0, "the first transaction has its number");
-        for attempt in [
-            "DELETE FROM customers WHERE id = 2",
-            "BEGIN IMMEDIATE",
-            "BEGIN EXCLUSIVE",
-            "BEGIN; DELETE FROM customers WHERE id = 2",
-        ] {
-            let error = sqlx::raw_sql(attempt).execute(&mut second).await.unwrap_err();
-            let code = error.as_database_error().unwrap().code().unwrap().parse::<i32>().unwrap();
-            assert_eq!(code & 0xff, 5, "{attempt}: {error}");
-            let _ = sqlx::raw_sql("ROLLBACK").execute(&mut second).await;
-        }
-        assert_eq!(program.store.relay(at(1), 100).await.unwrap().entries, 0, "nothing is committed");
-        program.sql(end).await;
-        if end == "ROLLBACK" {
-            // The number was never seen; whoever is next gets it.
-            program.sql("BEGIN; UPDATE customers SET name = 'c' WHERE id = 1").await;
-            assert_eq!(program.number(number).await, first);
-            program.sql("ROLLBACK").await;
-            continue;
-        }
-        sqlx::raw_sql("DELETE FROM customers WHERE id = 2").execute(&mut second).await.unwrap();
-        assert_eq!(program.number(number).await, first + 1);
-        assert_eq!(program.store.relay(at(2), 100).await.unwrap().entries, 2);
-        for (row, number) in [("1", first), ("2", first + 1)] {
-            let work = program.store.work_of(pair, Some(&row.into()), None).await.unwrap();
-            assert_eq!(work[0].facts.iter().map(Fact::change).collect::<Vec<_>>(), [number]);
-        }
-    }
 }
