@@ -22,6 +22,13 @@ pub enum Action {
         #[serde(default)]
         delay_ms: Option<u64>,
     },
+    /// The connection is dropped while the request is being executed, which is over after `delay_ms`, or, where that is absent, when
+    /// released. Until then its idempotency key is in use.
+    Unfinished {
+        /// Milliseconds of the sandbox's clock.
+        #[serde(default)]
+        delay_ms: Option<u64>,
+    },
     /// Executed twice, as if a proxy had repeated it; the second answer is given.
     Duplicate,
     /// 500, saved under the idempotency key, whether or not it was `executed` before.
@@ -118,10 +125,11 @@ enum Scope {
 
 impl Action {
     /// Every kind, in the order of [`Action`], as [`Action::kind`] names it.
-    pub const KINDS: [&str; 29] = [
+    pub const KINDS: [&str; 30] = [
         "lost_request",
         "lost_answer",
         "late_request",
+        "unfinished",
         "duplicate",
         "saved_error500",
         "error500",
@@ -156,6 +164,7 @@ impl Action {
             Action::LostRequest => "lost_request",
             Action::LostAnswer => "lost_answer",
             Action::LateRequest { .. } => "late_request",
+            Action::Unfinished { .. } => "unfinished",
             Action::Duplicate => "duplicate",
             Action::SavedError500 { .. } => "saved_error500",
             Action::Error500 => "error500",
@@ -190,6 +199,7 @@ impl Action {
             Action::LostRequest
             | Action::LostAnswer
             | Action::LateRequest { .. }
+            | Action::Unfinished { .. }
             | Action::Duplicate
             | Action::SavedError500 { .. }
             | Action::Error500

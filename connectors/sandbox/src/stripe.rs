@@ -43,6 +43,14 @@ struct Late {
     call: Call,
     due: Option<Timestamp>,
     shapes: Vec<Action>,
+    /// It has arrived and holds its key.
+    arrived: bool,
+}
+
+impl Late {
+    fn kind(&self) -> &'static str {
+        if self.arrived { "unfinished" } else { "late_request" }
+    }
 }
 
 /// The sandbox Stripe: one account (and another one for the fault that swaps it), its faults and its log.
@@ -192,7 +200,7 @@ impl Stripe {
         self.late = waiting;
         for late in &due {
             let executed = self.execute(&late.call, &late.shapes, None, now);
-            self.note(&late.call, &executed, None, Some("late_request"), now);
+            self.note(&late.call, &executed, None, Some(late.kind()), now);
         }
         due.len()
     }
@@ -216,10 +224,11 @@ impl Stripe {
             return Answer::Response(refused.into_response());
         }
         match fault {
-            Action::LostRequest | Action::LateRequest { .. } => {
-                if let Action::LateRequest { delay_ms } = fault {
+            Action::LostRequest | Action::LateRequest { .. } | Action::Unfinished { .. } => {
+                if let Action::LateRequest { delay_ms } | Action::Unfinished { delay_ms } = fault {
                     let due = delay_ms.map(|millis| now + milliseconds(millis));
-                    self.late.push(Late { call: call.clone(), due, shapes });
+                    let arrived = matches!(fault, Action::Unfinished { .. });
+                    self.late.push(Late { call: call.clone(), due, shapes, arrived });
                 }
                 let nothing = Executed::refused(&ApiError::unavailable());
                 self.note(call, &nothing, None, Some(kind), now);
@@ -322,6 +331,11 @@ impl Stripe {
                 again.headers.push(("stripe-should-retry".into(), "false".into()));
             }
             return Ok(again);
+        }
+        if let Some(key) = &call.key
+            && self.late.iter().any(|late| late.arrived && late.call.key.as_ref() == Some(key))
+        {
+            return Err(ApiError::key_in_use(key));
         }
         let cause = Cause { request_id: Some(request_id.to_owned()), key: call.key.clone() };
         let result = match saved_500 {

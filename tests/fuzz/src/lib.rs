@@ -6,6 +6,7 @@ pub mod cursor;
 pub mod document;
 pub mod event;
 pub mod path;
+pub mod plan;
 pub mod service;
 pub mod signature;
 pub mod value;
@@ -14,12 +15,13 @@ pub mod value;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("api", api::run),
     ("cursor", cursor::run),
     ("document", document::run),
     ("event", event::run),
     ("path", path::run),
+    ("plan", plan::run),
     ("signature", signature::run),
     ("value", value::run),
 ];

@@ -10,6 +10,7 @@ pub const KINDS: &[&str] = &[
     "process_stopped",
     "frozen_beyond_lease",
     "clock_jump",
+    "clock_wrong",
     "takeover_at_start",
     // The database.
     "database_busy",
@@ -28,6 +29,7 @@ pub const KINDS: &[&str] = &[
     "late_request",
     "late_request_after_takeover",
     "answer_after_takeover",
+    "unfinished",
     "duplicate",
     // What the service answers.
     "saved_error500",
@@ -78,6 +80,7 @@ pub const KINDS: &[&str] = &[
     "operator_paused",
     "operator_resolved",
     "operator_replayed",
+    "operator_reverted",
 ];
 
 /// Counts by kind.

@@ -114,6 +114,17 @@ pub const FLOWS: &[Flow] = &[
             run.ask_for_a_pass();
         },
     },
+    Flow {
+        name: "revert",
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| {
+            if let Some(id) = rows(run).into_iter().next() {
+                run.ask_for_a_revert(id.0);
+            }
+        },
+    },
 ];
 
 fn rows(run: &Run) -> Vec<LocalId> {
@@ -199,6 +210,10 @@ impl Flow {
             run.users.insert_row(None, None);
         }
         run.settle(60 * SECOND);
+        if self.name == "revert" {
+            edit_record(&run, 1, "unwanted");
+            run.settle(60 * SECOND);
+        }
         Ok(run)
     }
 

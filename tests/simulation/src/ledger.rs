@@ -13,6 +13,9 @@ pub(crate) const FIELDS: [(&str, &str); 4] =
 /// The values of [`FIELDS`], in their order.
 pub(crate) type Cells = [Option<String>; 4];
 
+/// One side at a moment: values and stamp by id.
+type Cut = BTreeMap<String, (Cells, Option<String>)>;
+
 /// Who wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -85,6 +88,8 @@ pub(crate) struct Gone {
 pub(crate) struct Ledger {
     seq: u64,
     entities: u64,
+    /// Rows in which a person takes something back.
+    undone: BTreeSet<String>,
     pub(crate) rows: BTreeMap<String, Thing>,
     pub(crate) records: BTreeMap<String, Thing>,
     pub(crate) changes: Vec<Change>,
@@ -239,20 +244,36 @@ impl Ledger {
         self.rows.values().find(|thing| thing.entity == entity)
     }
 
-    /// The rows as they are now; whatever changed, `who` did it.
+    /// A person takes back what was written to this row: what happens to it next is theirs.
+    pub(crate) fn is_undone(&mut self, id: &str) {
+        self.undone.insert(id.to_owned());
+    }
+
+    /// The rows as they are now; whatever changed, `who` did it, but for what a person takes back.
     pub(crate) fn observe_rows(&mut self, rows: &[LocalRow], who: Who, at: u64) -> bool {
-        let now: BTreeMap<String, (Cells, Option<String>)> =
-            rows.iter().map(|row| (row.id.0.clone(), (cells_of_row(row), None))).collect();
+        let now: Cut = rows.iter().map(|row| (row.id.0.clone(), (cells_of_row(row), None))).collect();
+        let undone = std::mem::take(&mut self.undone);
+        let taken_back = !undone.is_empty() && {
+            let mut first: Cut =
+                self.rows.iter().map(|(id, thing)| (id.clone(), (thing.cells.clone(), None))).collect();
+            for id in undone {
+                match now.get(&id) {
+                    Some(row) => first.insert(id, row.clone()),
+                    None => first.remove(&id),
+                };
+            }
+            self.observe(Side::Local, first, Who::User, at, u64::MAX)
+        };
         let changed = self.observe(Side::Local, now, who, at, u64::MAX);
         if changed && who.is_engine() {
             self.engine_row_writes += 1;
         }
-        changed
+        changed || taken_back
     }
 
     /// The customers as they are now. `seen`: the number of the last change that the writer can have known of.
     pub(crate) fn observe_records(&mut self, records: &[Json], who: Who, at: u64, seen: u64) -> bool {
-        let now: BTreeMap<String, (Cells, Option<String>)> = records
+        let now: Cut = records
             .iter()
             .map(|record| {
                 let stamp = record["metadata"]["bothways"].as_str().map(str::to_owned);
@@ -266,14 +287,7 @@ impl Ledger {
         changed
     }
 
-    fn observe(
-        &mut self,
-        side: Side,
-        now: BTreeMap<String, (Cells, Option<String>)>,
-        who: Who,
-        at: u64,
-        seen: u64,
-    ) -> bool {
+    fn observe(&mut self, side: Side, now: Cut, who: Who, at: u64, seen: u64) -> bool {
         let before = self.seq;
         let mut things = std::mem::take(self.things(side));
         let lost: Vec<String> = things.keys().filter(|id| !now.contains_key(*id)).cloned().collect();

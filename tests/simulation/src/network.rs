@@ -224,6 +224,7 @@ fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
                 RequestFault::Saved500
                 | RequestFault::Saved500Executed
                 | RequestFault::Duplicate
+                | RequestFault::Unfinished
                 | RequestFault::LowerCases
                 | RequestFault::Automation => is_write,
                 // The account is asked for once; without an answer nothing begins.
@@ -245,6 +246,7 @@ fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
         RequestFault::LostAnswer => Some(Action::LostAnswer),
         RequestFault::Slow => Some(Action::SlowAnswer { millis: dice.scale(500, 200_000) }),
         RequestFault::Late => Some(Action::LateRequest { delay_ms: Some(dice.scale(100, 200_000)) }),
+        RequestFault::Unfinished => Some(Action::Unfinished { delay_ms: Some(dice.scale(1_000, 60_000)) }),
         RequestFault::Duplicate => Some(Action::Duplicate),
         RequestFault::Saved500 => Some(Action::SavedError500 { executed: false }),
         RequestFault::Saved500Executed => Some(Action::SavedError500 { executed: true }),

@@ -8,7 +8,7 @@ use crate::sim::Sim;
 use bothways_connector::Unverified;
 use bothways_connector_sandbox::Delivery;
 use bothways_engine::stored::{DeleteChoice, PauseScope, WithheldSet};
-use bothways_engine::{EngineError, KeepText, Received, Resolution};
+use bothways_engine::{EngineError, KeepText, Received, Resolution, RevertTarget};
 use bothways_model::ConnectionName;
 use chrono::TimeDelta;
 use futures::future::{BoxFuture, Either, select};
@@ -137,7 +137,11 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
         if !sim.plan.operators {
             continue;
         }
-        match dice.below(9) {
+        match dice.below(10) {
+            9 => {
+                let id = sim.ledger().rows.keys().nth(dice.below(8) as usize).cloned();
+                ask(&fleet, |running| Box::pin(revert_one(running, id)));
+            }
             8 if sim.plan.approves => ask(&fleet, |running| Box::pin(approve_all(running))),
             0 => {
                 sim.count("operator_paused");
@@ -183,6 +187,14 @@ async fn resume_all(running: Running) -> Result<(), EngineError> {
     for scope in scopes.into_iter().chain(pairs) {
         running.ops.resume(&scope, "the simulator").await?;
     }
+    Ok(())
+}
+
+/// Takes back the last thing that was written to a row, if there is such a thing.
+pub(crate) async fn revert_one(running: Running, id: Option<String>) -> Result<(), EngineError> {
+    let Some(id) = id else { return Ok(()) };
+    let target = RevertTarget::Record { mapping: None, id, entry: None };
+    running.ops.revert(&target, false, "the simulator", &mut |_| ()).await?;
     Ok(())
 }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub(crate) struct Weather {
     pub(crate) freeze: u32,
     pub(crate) clock_jump: u32,
+    /// How many seconds the machine's clock is ahead all along.
+    pub(crate) clock_ahead: i64,
     pub(crate) store_busy: u32,
     pub(crate) store_unknown: u32,
     pub(crate) disk_full: u32,
@@ -36,6 +38,7 @@ pub(crate) enum RequestFault {
     LostAnswer,
     Slow,
     Late,
+    Unfinished,
     Duplicate,
     Saved500,
     Saved500Executed,
@@ -58,7 +61,7 @@ pub(crate) enum RequestFault {
 }
 
 impl RequestFault {
-    const ALL: [Self; 24] = [
+    const ALL: [Self; 25] = [
         Self::Refused,
         Self::LostRequest,
         Self::LostAnswer,
@@ -83,6 +86,7 @@ impl RequestFault {
         Self::EmptyList,
         Self::PageRepeated,
         Self::PageSkipped,
+        Self::Unfinished,
     ];
 
     /// Faults of lists alone come less often by themselves, so they are drawn more often.
@@ -310,6 +314,13 @@ fields:
         text
     }
 
+    /// Whether the feed tells of every change of a record.
+    pub(crate) fn feed_tells_all(&self) -> bool {
+        !self.mapping.contains("feed: never")
+            && self.weather.events.is_empty()
+            && self.weather.event_late == 0
+    }
+
     /// How many deletes the mapping lets pass in half an hour, as long as there are fewer than 100 links.
     pub(crate) fn most_deletes(&self) -> usize {
         self.number_of("deletes").unwrap_or(10)
@@ -360,6 +371,7 @@ impl Weather {
         let mut weather = Self {
             freeze: some(25, [300, 1_000, 4_000]),
             clock_jump: some(15, [5_000, 20_000, 60_000]),
+            clock_ahead: 0,
             store_busy: some(30, [2_000, 10_000, 50_000]),
             store_unknown: some(30, [1_000, 5_000, 30_000]),
             disk_full: some(8, [200, 500, 1_000]),
@@ -391,6 +403,9 @@ impl Weather {
             if rate > 0 {
                 weather.events.push((kind, rate));
             }
+        }
+        if weather.clock_jump == 0 && dice.below(8) == 0 {
+            weather.clock_ahead = dice.one_of([1, 2, 3, -1]) * dice.between(1_200, 5_400).cast_signed();
         }
         weather
     }

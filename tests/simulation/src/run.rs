@@ -1,6 +1,8 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
-use crate::check::{Snapshot, brakes, budget, deletes, left_by_a_stop, once, patience, register, unsettled};
+use crate::check::{
+    Snapshot, brakes, budget, deletes, left_by_a_stop, once, passed_over, patience, register, unsettled,
+};
 use crate::counters::Counters;
 use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
@@ -216,6 +218,17 @@ impl Run {
         vec!["the store cannot be read".to_owned()]
     }
 
+    /// What a feed that tells everything has told of and nobody looked at.
+    fn passed_over(&mut self) -> Vec<String> {
+        if !self.sim.plan.feed_tells_all() {
+            return Vec::new();
+        }
+        let Some(snapshot) = self.snapshot(false).filter(|snapshot| snapshot.counts.pending == 0) else {
+            return Vec::new();
+        };
+        passed_over(&snapshot, &self.sim.plan, &self.sim.ledger())
+    }
+
     /// Waits until both sides are in step, no longer than this. False if they are not.
     pub(crate) fn settle(&mut self, limit: u64) -> bool {
         let end = self.sim.executor.now() + limit;
@@ -258,9 +271,12 @@ impl Run {
                 continue;
             }
             let open = self.unsettled();
+            let told = if asked == 1 && !open.is_empty() { self.passed_over() } else { Vec::new() };
             // Full passes run on a schedule; where the mapping has none, somebody asks for one now and then.
             let due = match asked {
                 0 => 60 * SECOND,
+                // A feed is read further back every five minutes.
+                1 if !told.is_empty() => 400 * SECOND,
                 1 => 150 * SECOND,
                 more => more * 300 * SECOND,
             };
@@ -281,6 +297,7 @@ impl Run {
             }
             if passed > due {
                 asked += 1;
+                self.violations.extend(told.into_iter().map(|what| format!("feed: passed over, {what}")));
                 self.sim.say(|| format!("not in step: {}", open.join("; ")));
                 self.approve_withheld();
                 if asked == 1 {
@@ -321,6 +338,12 @@ impl Run {
                 running.ops.engine().want_pass(pair).await
             })
         });
+    }
+
+    /// Has somebody take back what was last written to a row.
+    pub(crate) fn ask_for_a_revert(&mut self, id: String) {
+        self.sim.say(|| format!("what was written to row {id} is to be taken back"));
+        outside::ask(&self.fleet, |running| Box::pin(outside::revert_one(running, Some(id))));
     }
 
     /// A full pass over what is in step writes nothing on either side (invariant 4).

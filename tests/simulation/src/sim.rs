@@ -59,7 +59,8 @@ impl Sim {
         dice: Dice,
         print: bool,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let clock_offset = AtomicI64::new(plan.weather.clock_ahead * 1_000_000);
+        let sim = Arc::new(Self {
             executor: Executor::new(),
             plan,
             stripe: Mutex::new(stripe),
@@ -70,14 +71,18 @@ impl Sim {
             points: print && std::env::var_os("BOTHWAYS_TRACE_POINTS").is_some(),
             calm: AtomicBool::new(false),
             calm_since: AtomicU64::new(0),
-            clock_offset: AtomicI64::new(0),
+            clock_offset,
             disk_full_until: AtomicU64::new(0),
             down_until: AtomicU64::new(0),
             crash: Mutex::default(),
             deliveries: Notify::new(),
             live: AtomicU64::new(0),
             open_walks: AtomicU64::new(0),
-        })
+        });
+        if sim.plan.weather.clock_ahead != 0 {
+            sim.count("clock_wrong");
+        }
+        sim
     }
 
     /// Draws from the run's own stream.

@@ -2,6 +2,7 @@
 
 use crate::ledger::{Ledger, Who};
 use crate::process::{Kind, Process};
+use crate::sim::Sim;
 use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{
@@ -91,7 +92,8 @@ impl SimStore {
     }
 
     async fn commit_units(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
-        let call = self.backing.store.commit(now, units);
+        let watched: Vec<Unit> = units.iter().map(|unit| watch(&self.process.sim, unit)).collect();
+        let call = self.backing.store.commit(now, &watched);
         let note = |ledger: &mut Ledger, last: u64, outcomes: &Vec<UnitOutcome>| {
             for (unit, outcome) in units.iter().zip(outcomes) {
                 tie(ledger, last, unit, outcome);
@@ -128,6 +130,23 @@ impl SimStore {
         }
         None
     }
+}
+
+/// Has the ledger told of rows in which a unit undoes what was written (rule 65): that is a person's doing.
+fn watch(sim: &Arc<Sim>, unit: &Unit) -> Unit {
+    let mut unit = unit.clone();
+    if let Some(settle) = unit.settle.take() {
+        let sim = sim.clone();
+        unit.settle = Some(Arc::new(move |row, link| {
+            let settled = settle(row, link);
+            if let (Some(row), true) = (row, settled.history.iter().any(|entry| entry.rules.contains(&65))) {
+                sim.count("operator_reverted");
+                sim.ledger().is_undone(row.id.as_str());
+            }
+            settled
+        }));
+    }
+    unit
 }
 
 /// Enters which row a unit tied its link to, if it did: one that it claimed, or that it made.

@@ -66,6 +66,20 @@ fn a_late_create_does_nothing_once_its_key_was_used() {
 }
 
 #[test]
+fn a_key_is_in_use_until_its_request_is_executed() {
+    let mut c = Caller::new();
+    inject(&mut c, Action::Unfinished { delay_ms: Some(5_000) });
+    assert_eq!(send(&mut c, "name=Ann", "k"), Answer::Dropped);
+    let busy = c.call(Post, "/v1/customers", "name=Ann", Some("k"));
+    assert_eq!((busy.status, &busy.json["error"]["code"]), (409, &"idempotency_key_in_use".into()));
+    assert_eq!(c.stripe.customer_count(), 0);
+    c.wait(5);
+    let again = c.call(Post, "/v1/customers", "name=Ann", Some("k"));
+    assert_eq!((again.status, c.stripe.customer_count()), (200, 1));
+    assert_eq!(c.stripe.fired()["unfinished"], 1);
+}
+
+#[test]
 fn a_duplicate_is_harmless_only_with_a_key() {
     for (key, made) in [(Some("k"), 1), (None, 2)] {
         let mut c = Caller::new();

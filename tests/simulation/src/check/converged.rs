@@ -50,6 +50,12 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
     findings
 }
 
+/// Records that are not as their links last saw them although nothing is to be done about them: what a feed told of was passed over.
+pub(crate) fn passed_over(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
+    let judge = Judge { snapshot, plan, ledger };
+    snapshot.live_links().filter_map(|link| judge.passed_over(link)).collect()
+}
+
 /// Whether a side lists nothing although there are links: that stops every full pass, and `status` says so (rule 59).
 fn is_stopped(snapshot: &Snapshot) -> bool {
     (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some()
@@ -210,6 +216,20 @@ impl Judge<'_> {
             ));
         }
         None
+    }
+
+    /// The first field of a link's record that is another than it was when somebody last looked.
+    fn passed_over(&self, link: &Link) -> Option<String> {
+        let why = self.fields(link)?;
+        let record = self.snapshot.records.get(link.remote_id.as_ref()?.as_str())?;
+        let reading = self.snapshot.mapping.read_remote(record);
+        let moved = self.snapshot.mapping.fields.iter().any(|field| {
+            let remote = reading.record.get(&field.label).unwrap_or(&Value::Null);
+            let base = link.body.base.get(&field.label).and_then(|base| base.remote.as_ref());
+            field.direction != bothways_mapping::Direction::Out
+                && base.is_some_and(|base| !field.same(base, remote))
+        });
+        (moved && self.parked_about(link).is_none()).then(|| format!("link {}: {why}", link.id))
     }
 
     /// Whether history shows that the service stored something else than was sent (rule 15).

@@ -10,7 +10,7 @@ mod register;
 
 pub(crate) use brakes::brakes;
 pub(crate) use budget::budget;
-pub(crate) use converged::{left_by_a_stop, unsettled};
+pub(crate) use converged::{left_by_a_stop, passed_over, unsettled};
 pub(crate) use deletes::deletes;
 pub(crate) use once::once;
 pub(crate) use patience::patience;
