@@ -54,7 +54,7 @@ impl Operations {
         let engine = &self.engine;
         let scratch = engine.scratches().scratch().await?;
         let source = PlanSource {
-            pair: Arc::new(PairRuntime::bind(pair.stored(), engine.written(pair.id)?)?),
+            pair: Arc::new(PairRuntime::bind((*pair.stored()).clone(), engine.written(pair.id)?)?),
             reads: Arc::new(Installed::new(engine.store.clone())),
             remote: ReadOnly::new(&engine.ports, engine.settings.retry),
             scratch: scratch.keys.clone(),
@@ -105,7 +105,7 @@ impl Operations {
     }
 
     async fn consent(&self, pair: &PairRuntime, plan: Option<&str>, by: &str) -> Result<(), EngineError> {
-        let before = pair.stored().approval.map(|approval| approval.digest);
+        let before = pair.stored().approval.as_ref().map(|approval| approval.digest.clone());
         let is_new = before.as_ref() != Some(&pair.digest);
         // The same again approves nothing new: it must not cover what a later full pass finds (rule 58).
         if is_new {

@@ -129,15 +129,15 @@ impl Operations {
             });
             all.push(PairStatus {
                 mapping: pair.mapping.name.clone(),
-                catalog: stored.spec.catalog,
+                catalog: stored.spec.catalog.clone(),
                 connection: pair.connection.0.clone(),
-                resource: stored.spec.resource,
-                account: stored.account.map(|a| a.0),
+                resource: stored.spec.resource.clone(),
+                account: stored.account.as_ref().map(|a| a.0.clone()),
                 mode: stored.mode.as_str().to_owned(),
                 held: pair.held().map(|change| change.differs.clone()).unwrap_or_default(),
                 stopped: pair.stopped().map(str::to_owned),
                 approval_is_current: stored.approval.as_ref().is_some_and(|a| a.digest == pair.digest),
-                approved_by: stored.approval.map(|a| a.by),
+                approved_by: stored.approval.as_ref().map(|a| a.by.clone()),
                 walked_at: stored.walked_at.map(|t| t.to_rfc3339()),
                 passed_at: stored.passed_at.map(|t| t.to_rfc3339()),
                 paused: paused.map(|p| format!("{} (by {})", p.reason, p.by)),
@@ -285,7 +285,7 @@ impl Operations {
         let mut link = crate::create::new_link(&pair, id, &state, Some(lease), now);
         if link.account.is_none() {
             let stored = pair.stored();
-            link.account = stored.account;
+            link.account.clone_from(&stored.account);
             link.mode = stored.mode;
         }
         link.local_id = Some(local.clone());

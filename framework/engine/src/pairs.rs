@@ -42,7 +42,7 @@ pub struct PairRuntime {
     pub mapping_digest: String,
     pub(crate) terms: Terms,
     held: Option<HeldChange>,
-    stored: RwLock<Pair>,
+    stored: RwLock<Arc<Pair>>,
     /// Labels that were absent from reads in a row, and how often (rule 17).
     absent: Mutex<BTreeMap<String, u32>>,
 }
@@ -109,7 +109,7 @@ impl PairRuntime {
             connection: loaded.connection.clone(),
             connector: loaded.connector.clone(),
             resource,
-            stored: RwLock::new(stored),
+            stored: RwLock::new(Arc::new(stored)),
             absent: Mutex::default(),
         })
     }
@@ -125,12 +125,12 @@ impl PairRuntime {
     }
 
     /// The stored pair as last read.
-    pub fn stored(&self) -> Pair {
+    pub fn stored(&self) -> Arc<Pair> {
         self.stored.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn refresh(&self, pair: Pair) {
-        *self.stored.write().unwrap_or_else(PoisonError::into_inner) = pair;
+        *self.stored.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
     }
 
     /// Whether its plan is approved: until then it only observes (rule 61).

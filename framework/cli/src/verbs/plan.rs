@@ -87,7 +87,7 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
 /// How to approve what is not approved.
 fn say_how(name: &str, pair: &PairRuntime, totals: &PlanTotals) {
     let approve = format!("`bothways approve {name} --digest {}`", totals.digest);
-    match pair.stored().approval {
+    match &pair.stored().approval {
         Some(approval) if approval.digest == pair.digest => {}
         Some(_) => talk(format!("{name} has changed since it was approved; {approve} approves the change")),
         None => talk(format!("{name} is not approved; {approve} approves this")),
