@@ -1,7 +1,7 @@
 //! Runs exchanges over the HTTP port.
 
 use crate::{Engine, Purpose, SendError};
-use bothways_connector::{Call, Exchange, Outcome, Step};
+use bothways_connector::{Call, Exchange, Outcome, Step, answer_date};
 use bothways_model::{ConnectionName, ErrorClass, Failure};
 use std::time::Duration;
 
@@ -59,6 +59,9 @@ impl Engine {
             let answer = self.ports.http.send(connection, purpose, call.request, timeout).await;
             self.note_call(connection, &answer);
             let answer = answer?;
+            if let Some(date) = answer_date(&answer) {
+                self.connections.note_date(connection, date);
+            }
             if answer.status < 500 && answer.status != 429 {
                 self.connections.note_answer(connection);
             }

@@ -33,12 +33,20 @@ pub(crate) struct Connections {
     circuits: Mutex<BTreeMap<ConnectionName, Circuit>>,
     /// Since when each connection has had nothing but outages.
     outages: RwLock<BTreeMap<ConnectionName, Timestamp>>,
+    /// What each service's clock said last.
+    dates: RwLock<BTreeMap<ConnectionName, Timestamp>>,
 }
 
 impl Connections {
     pub(crate) fn new(loaded: &[Loaded]) -> Self {
         let connectors = loaded.iter().map(|l| (l.connection.clone(), l.connector.clone())).collect();
-        Self { connectors, states: RwLock::default(), circuits: Mutex::default(), outages: RwLock::default() }
+        Self {
+            connectors,
+            states: RwLock::default(),
+            circuits: Mutex::default(),
+            outages: RwLock::default(),
+            dates: RwLock::default(),
+        }
     }
 
     pub(crate) fn get(&self, name: &ConnectionName) -> Option<&Arc<dyn Connector>> {
@@ -57,6 +65,17 @@ impl Connections {
     /// Notes an outage and returns since when there has been one.
     pub(crate) fn note_outage(&self, name: &ConnectionName, now: Timestamp) -> Timestamp {
         *self.outages.write().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_insert(now)
+    }
+
+    /// Notes what the service's clock says.
+    pub(crate) fn note_date(&self, name: &ConnectionName, date: Timestamp) {
+        self.dates.write().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), date);
+    }
+
+    /// What the service's clock said in its last answer: what it has done before that, it dates before that. `None` if it has not
+    /// answered this process yet, or does not say.
+    pub(crate) fn service_time(&self, name: &ConnectionName) -> Option<Timestamp> {
+        self.dates.read().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 
     /// Notes that the service answered.

@@ -107,7 +107,10 @@ impl Engine {
         }
         let overlap = if deep { DEEP } else { millis(capabilities.feed_overlap_ms) };
         let open = stored.open.clone().unwrap_or_else(|| OpenPoll {
-            since: stored.at.unwrap_or(now - DEEP) - overlap,
+            since: stored
+                .at
+                .unwrap_or_else(|| self.connections.service_time(connection).unwrap_or(now) - DEEP)
+                - overlap,
             page: None,
             then: None,
         });

@@ -40,7 +40,10 @@ impl Engine {
         let now = self.ports.clock.now();
         let overlap = if deep { DEEP } else { millis(pair.capabilities().since_overlap_ms) };
         let open = stored.open.clone().unwrap_or_else(|| OpenPoll {
-            since: stored.at.unwrap_or(now - DEEP) - overlap,
+            since: stored
+                .at
+                .unwrap_or_else(|| self.connections.service_time(&pair.connection).unwrap_or(now) - DEEP)
+                - overlap,
             page: None,
             then: None,
         });

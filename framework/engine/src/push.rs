@@ -328,6 +328,7 @@ impl Look {
             key,
             state: IntentState::Open,
             at: self.now,
+            service_at: self.engine.connections.service_time(&self.pair.connection),
             sent_at: self.now,
             outcome: None,
         }

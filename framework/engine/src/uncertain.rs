@@ -20,7 +20,7 @@ use bothways_store::{
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 
-/// The recover list is read from this much before the intent, for clocks that differ.
+/// The recover list is read from this much before the intent, since the clocks of one service differ.
 const SKEW: TimeDelta = TimeDelta::minutes(10);
 /// At most this many pages of a lookup; a window of minutes does not have more.
 const PAGES: usize = 200;
@@ -441,7 +441,7 @@ impl Look {
         let capabilities = self.pair.capabilities().clone();
         let stamped = self.pair.mapping.identity.stamp.is_some();
         if capabilities.recover && stamped {
-            let since = intent.at - SKEW;
+            let since = intent.service_at.unwrap_or(intent.at) - SKEW;
             match self.scan(&stamp, |page| Some(Operation::Recover { since, page })).await? {
                 Lookup::Unproven => {}
                 proven => return Ok(proven),

@@ -82,6 +82,9 @@ pub struct Intent {
     pub state: IntentState,
     /// When it was committed.
     pub at: Timestamp,
+    /// What the service's own clock said before that, where it says so: ours may be wrong by hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service_at: Option<Timestamp>,
     /// When it was last sent.
     pub sent_at: Timestamp,
     /// What became of it, in words without record values.

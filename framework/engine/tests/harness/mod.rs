@@ -23,7 +23,7 @@ use bothways_store::MemoryStore;
 use bothways_store::{Capture, Link, LinkFilter, Links, Pairs, ParkedFilter, Rows, Work, WorkQueue};
 use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -158,11 +158,11 @@ impl World {
 
     /// Builds a world whose engine is not started yet.
     pub async fn stopped(setup: Setup) -> Self {
-        let clock = Arc::new(TestClock { start: Instant::now() });
+        let clock = Arc::new(TestClock { start: Instant::now(), ahead: AtomicI64::new(0) });
         let config = Config { seed: setup.seed, account: Some("acct_test".into()), ..Config::default() };
         let mut stripe = Stripe::new(config);
         let (endpoint, secret) =
-            stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], clock.now()).unwrap();
+            stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], clock.truth()).unwrap();
         let mapping = load(&setup);
         let catalog: Catalog = (*mapping.catalog).clone();
         let store = Arc::new((setup.table)(MemoryStore::new([catalog])));
@@ -217,7 +217,7 @@ impl World {
         let task = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(Duration::from_millis(30)).await;
-                let now = clock.now();
+                let now = clock.truth();
                 let due = {
                     let mut stripe = stripe.lock().unwrap();
                     stripe.tick(now);
@@ -232,7 +232,7 @@ impl World {
                         Received::StoreFailed => 503,
                         _ => 401,
                     };
-                    stripe.lock().unwrap().delivered(&delivery.id, Some(status), clock.now());
+                    stripe.lock().unwrap().delivered(&delivery.id, Some(status), clock.truth());
                 }
             }
         });

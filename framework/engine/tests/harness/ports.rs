@@ -6,7 +6,7 @@ use bothways_engine::{Clock, Http, Purpose, Random, SendError, Tasks};
 use bothways_model::{ConnectionName, Request, Response, Timestamp};
 use chrono::{TimeDelta, TimeZone, Utc};
 use futures::future::BoxFuture;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::AbortHandle;
@@ -16,13 +16,22 @@ use uuid::Uuid;
 /// Virtual time from a fixed start.
 pub struct TestClock {
     pub(super) start: Instant,
+    /// How many seconds the engine's clock is ahead of the service's.
+    pub ahead: AtomicI64,
+}
+
+impl TestClock {
+    /// The service's time.
+    pub fn truth(&self) -> Timestamp {
+        let start = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).single().unwrap();
+        start + TimeDelta::from_std(self.start.elapsed()).unwrap()
+    }
 }
 
 #[async_trait]
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        let start = Utc.with_ymd_and_hms(2026, 11, 22, 10, 0, 0).single().unwrap();
-        start + TimeDelta::from_std(self.start.elapsed()).unwrap()
+        self.truth() + TimeDelta::seconds(self.ahead.load(Ordering::Relaxed))
     }
 
     async fn sleep(&self, duration: Duration) {
@@ -97,7 +106,7 @@ impl Http for TestHttp {
         if *self.down.lock().unwrap() {
             return Err(SendError::NotSent("connection refused".into()));
         }
-        let answer = self.stripe.lock().unwrap().handle(&request, self.clock.now());
+        let answer = self.stripe.lock().unwrap().handle(&request, self.clock.truth());
         tokio::time::sleep(latency / 2).await;
         match answer {
             Answer::Response(response) => Ok(response),

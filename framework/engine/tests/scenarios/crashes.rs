@@ -8,6 +8,7 @@ use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator as _, ParkRea
 use chrono::TimeDelta;
 use serde_json::json;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Long enough for every lease and late request to be over.
@@ -53,6 +54,38 @@ async fn p06_a_saved_500_of_a_create_that_happened_is_looked_up_and_linked() {
     world.insert(&[("email", "a@example.com"), ("name", "A")]);
     world.settle().await;
     assert_eq!(world.fired("saved_error500"), 1, "{:?}", world.stripe().fired());
+    world.assert_in_step().await;
+    assert_eq!(world.stripe().counts().effective_creates, 1);
+}
+
+/// Whoever asks for "records made since then" by a clock that is ahead is shown none, and takes it for proof.
+#[tokio::test(start_paused = true)]
+async fn a_create_is_found_though_our_clock_was_hours_ahead_of_the_services() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.clock.ahead.store(3 * 3600, Ordering::Relaxed);
+    let faults = [Action::SavedError500 { executed: true }, Action::LostAnswer];
+    for (number, fault) in faults.into_iter().enumerate() {
+        world.fault(Fault::next(fault).on(Method::Post, "/v1/customers"));
+        world.insert(&[("email", &format!("a{number}@example.com")), ("name", "A")]);
+        world.settle().await;
+        world.assert_in_step().await;
+        assert_eq!(world.stripe().counts().effective_creates, number as u64 + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_cannot_be_read_is_no_refusal_of_a_create() {
+    let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
+    world.fault(Fault::next(Action::Unfinished { delay_ms: Some(20_000) }).on(Method::Post, "/v1/customers"));
+    world.fault(Fault::next(Action::TruncatedBody).on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    assert_eq!((world.fired("unfinished"), world.fired("truncated_body")), (1, 1));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let now = world.now();
+    world.stripe().tick(now);
+    assert_eq!(world.stripe().late_requests(), 0);
+    world.settle().await;
     world.assert_in_step().await;
     assert_eq!(world.stripe().counts().effective_creates, 1);
 }

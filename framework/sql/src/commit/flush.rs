@@ -87,7 +87,7 @@ impl Batch<'_> {
         }
         let head = format!("INSERT INTO bothways_intents ({INTENT}) VALUES");
         let tail = "ON CONFLICT (link, number) DO NOTHING";
-        to.bulk(&Bulk { head: &head, width: 12, tail }, opened).await.map_err(ours)?;
+        to.bulk(&Bulk { head: &head, width: 13, tail }, opened).await.map_err(ours)?;
         let same = ") AS v WHERE bothways_intents.link = v.column1 AND bothways_intents.number = v.column2";
         let head = "UPDATE bothways_intents SET state = v.column3, pending = v.column4, outcome = v.column5 FROM (VALUES";
         to.bulk(&Bulk { head, width: 5, tail: same }, closed).await.map_err(ours)?;

@@ -9,7 +9,7 @@ use bothways_store::{Intent, IntentState, StoreError};
 
 /// The columns, in the order of [`intent_args`].
 pub(crate) const INTENT: &str =
-    "link, number, pair, kind, request, fields, key, state, pending, at, sent_at, outcome";
+    "link, number, pair, kind, request, fields, key, state, pending, at, sent_at, outcome, service_at";
 
 pub(crate) fn intent_args(intent: &Intent) -> Vec<Arg> {
     vec![
@@ -25,6 +25,7 @@ pub(crate) fn intent_args(intent: &Intent) -> Vec<Arg> {
         nanos(intent.at).into(),
         nanos(intent.sent_at).into(),
         intent.outcome.as_deref().into(),
+        intent.service_at.map(nanos).into(),
     ]
 }
 
@@ -42,5 +43,6 @@ pub(crate) fn read_intent(row: &Tuple) -> Result<Intent, StoreError> {
         at: time(get(row, 9)?),
         sent_at: time(get(row, 10)?),
         outcome: get(row, 11)?,
+        service_at: get::<Option<i64>>(row, 12)?.map(time),
     })
 }

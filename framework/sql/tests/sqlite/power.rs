@@ -181,6 +181,7 @@ fn intent(link: LinkId, pair: PairId, number: u32) -> IntentWrite {
         at: at(0),
         sent_at: at(0),
         outcome: None,
+        service_at: None,
     }))
 }
 

@@ -354,6 +354,7 @@ fn intent(link: &Link, number: u32, now: i64) -> Intent {
         at: at(now),
         sent_at: at(now),
         outcome: None,
+        service_at: None,
     }
 }
 

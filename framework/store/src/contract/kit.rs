@@ -208,6 +208,7 @@ pub(super) fn intent(link: &Link, number: u32, kind: &str) -> Intent {
         at: at(10),
         sent_at: at(10),
         outcome: None,
+        service_at: number.is_multiple_of(2).then(|| at(-7)),
     }
 }
 
