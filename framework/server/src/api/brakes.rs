@@ -124,6 +124,7 @@ async fn list(State(app): State<App>) -> Result<Json<Brakes>, Problem> {
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct RecordsQuery {
     /// Only records after this place: `next` of the page before.
     after: Option<String>,
@@ -154,6 +155,7 @@ async fn show(
 
 /// What may be done.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Approval {
     /// The digest of the set that was shown.
     set: String,

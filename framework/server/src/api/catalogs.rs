@@ -135,6 +135,7 @@ async fn catalogs(State(app): State<App>) -> Result<Json<Catalogs>, Problem> {
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct ListQuery {
     /// Only records with this text in a text field or as key, in any case.
     q: Option<String>,

@@ -26,6 +26,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct HistoryQuery {
     /// Only this mapping.
     pub(crate) mapping: Option<String>,

@@ -222,6 +222,7 @@ async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
 
 /// Why a mapping is paused.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Pause {
     /// In a few words, for people.
     reason: String,
@@ -271,6 +272,7 @@ pub(crate) async fn request_pass(app: &App, name: &str, by: &str) -> Result<(), 
 
 /// A row and a record that are the same thing.
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct LinkRequest {
     /// The row.
     local_id: String,

@@ -44,6 +44,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 }
 
 #[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct ParkedQuery {
     /// Only this mapping.
     mapping: Option<String>,

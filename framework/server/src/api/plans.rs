@@ -58,6 +58,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 }
 
 #[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct PlanQuery {
     /// Show values of records, not only keyed hashes of them.
     #[serde(default)]
@@ -67,6 +68,7 @@ struct PlanQuery {
 /// Consent to a plan.
 #[derive(Default, Deserialize, JsonSchema)]
 #[schemars(rename = "Approve")]
+#[serde(deny_unknown_fields)]
 struct ApproveBody {
     /// The digest of the plan that was looked at. A mapping that changed since it was approved is approved by it alone.
     digest: Option<String>,

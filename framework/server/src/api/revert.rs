@@ -31,6 +31,7 @@ pub(super) fn routes(routes: Routes) -> Routes {
 /// What to put back: a pass, or a record's last write, or one entry of its history.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[schemars(rename = "Revert")]
+#[serde(deny_unknown_fields)]
 pub(crate) struct RevertBody {
     /// A full pass, or the carrying out of a plan, as history names it.
     pub(crate) pass: Option<String>,

@@ -42,6 +42,30 @@ async fn a_decision_on_what_is_not_there_any_more_is_refused() {
     assert_eq!(nobody.problem(), "not_found");
 }
 
+/// A misspelt key is not left out of account: `digset` must not approve whatever the plan is by now.
+#[tokio::test]
+async fn a_key_that_nobody_knows_is_refused() {
+    let world = World::new().await;
+    let digest = json!({ "digset": "0123" });
+    let bodies = [
+        ("/api/mappings/things/approve", &digest),
+        ("/api/mappings/things/pause", &json!({ "raeson": "x" })),
+        ("/api/mappings/things/link", &json!({ "local": "1", "remote": "r1", "force": true })),
+        ("/api/revert", &json!({ "pass": "p", "dryrun": true })),
+        ("/api/brakes/1/approve", &json!({ "count": 1, "digest": "d", "reason": "r", "untl": "x" })),
+    ];
+    for (path, body) in bodies {
+        let answer = world.call("POST", path).json(body).send().await;
+        let known = answer.status != StatusCode::NOT_FOUND;
+        assert_eq!((answer.status, known), (StatusCode::BAD_REQUEST, true), "{path}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("unknown field"), "{path}");
+    }
+    for query in ["/api/parked?reson=x", "/api/history?record=1", "/api/catalogs/things?search=a"] {
+        let answer = world.call("GET", query).send().await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
 #[tokio::test]
 async fn parked_work_is_replayed_or_dropped() {
     let world = World::new().await;
