@@ -94,8 +94,8 @@ pub(crate) struct Ledger {
     pub(crate) records: BTreeMap<String, Thing>,
     pub(crate) changes: Vec<Change>,
     pub(crate) gone: Vec<Gone>,
-    /// Which rows were born with a local id, in order.
-    births: BTreeMap<String, Vec<u64>>,
+    /// Which rows were born with a local id, in order, and with which change.
+    births: BTreeMap<String, Vec<(u64, u64)>>,
     /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
     /// rows say later that they belong together is the engine's opinion; this is what it was told.
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
@@ -137,6 +137,20 @@ impl Ledger {
     fn next(&mut self) -> u64 {
         self.seq += 1;
         self.seq
+    }
+
+    /// Another record that has had this one's match value since before that moment, in the same spelling: a service finds no other.
+    pub(crate) fn older_namesake(&self, id: &str, before: u64) -> Option<&str> {
+        let email = self.records.get(id)?.cells[0].as_ref()?;
+        let since = |thing: &Thing| {
+            let seq = thing.written[0].1;
+            let at = self.changes.binary_search_by_key(&seq, |change| change.seq).ok();
+            at.map_or(u64::MAX, |at| self.changes[at].at)
+        };
+        let mut others = self.records.iter().filter(|(other, _)| *other != id);
+        others
+            .find(|(_, thing)| thing.cells[0].as_ref() == Some(email) && since(thing) < before)
+            .map(|(other, _)| other.as_str())
     }
 
     /// A process reads a record now, though perhaps not all of it.
@@ -200,7 +214,7 @@ impl Ledger {
 
     fn come_back(&self, entity: u64) -> Option<u64> {
         let gone = self.gone.iter().find(|gone| gone.side == Side::Local && gone.thing.entity == entity)?;
-        let next = self.births.get(&gone.id)?.iter().copied().find(|born| *born > entity)?;
+        let (next, _) = self.births.get(&gone.id)?.iter().copied().find(|(_, born)| *born > gone.seq)?;
         let emails = |entity: u64| {
             let of = self.changes.iter().filter(move |c| c.entity == entity && c.field == 0);
             of.filter_map(|change| change.after.as_deref()).map(|email| email.trim().to_lowercase())
@@ -305,7 +319,7 @@ impl Ledger {
                     let seq = self.next();
                     let entity = self.entities;
                     if side == Side::Local {
-                        self.births.entry(id.clone()).or_default().push(entity);
+                        self.births.entry(id.clone()).or_default().push((entity, seq));
                     }
                     let mut thing = Thing {
                         entity,

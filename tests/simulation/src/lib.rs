@@ -16,12 +16,14 @@ mod outside;
 mod plan;
 mod ports;
 mod process;
+mod promises;
 mod queue;
 mod run;
 mod sim;
 mod store;
 mod table;
 mod trace;
+mod turns;
 mod users;
 
 pub use counters::{Counters, KINDS};

@@ -15,8 +15,8 @@ use bothways_model::{ConnectionName, Method, Request, Response};
 use futures::future::{Either, select};
 use futures::pin_mut;
 use serde_json::{Value as Json, json};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -39,6 +39,8 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
+        sim.note_sent(&request, now);
+        let _turn = Turn::begin(process, &request);
         if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
             let time = sim.draw(|dice| dice.millis(500, 120_000));
             sim.down_until.store(now + micros(time), Ordering::Relaxed);
@@ -78,6 +80,48 @@ impl Http for SimHttp {
     }
 }
 
+/// A write under way.
+struct Turn<'p> {
+    process: &'p Process,
+    what: String,
+}
+
+impl<'p> Turn<'p> {
+    /// Says what is wrong about it beginning now. Nothing for a request that only reads.
+    fn begin(process: &'p Arc<Process>, request: &Request) -> Option<Self> {
+        if request.method == Method::Get {
+            return None;
+        }
+        let sim = &process.sim;
+        let promises = process.promises.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wrong) = promises.broken_by(request) {
+            sim.is_wrong(format!("confirmation: {wrong}"));
+        }
+        drop(promises);
+        let what = record_of(request).or_else(|| stamp_of(request))?;
+        let wrong = sim.turns.lock().unwrap_or_else(PoisonError::into_inner).begin(&what, process);
+        // Whoever was suspended, or lives by a clock that jumps, may have lost its lease (rule 41).
+        let sure = sim.plan.weather.freeze == 0 && sim.plan.weather.clock_jump == 0;
+        if let Some(wrong) = wrong.filter(|_| sure) {
+            sim.is_wrong(format!("lease: {wrong}"));
+        }
+        Some(Self { process, what })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut turns = self.process.sim.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.end(&self.what, self.process.pid);
+    }
+}
+
+/// The stamp that a create carries.
+fn stamp_of(request: &Request) -> Option<String> {
+    let form = String::from_utf8_lossy(&request.body);
+    form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]=").map(str::to_owned))
+}
+
 /// Takes one request to the service and its answer back.
 async fn carry(
     process: Arc<Process>,
@@ -96,6 +140,8 @@ async fn carry(
         Answer::Response(response) => Ok(response),
         Answer::Dropped => Err(SendError::Lost("connection reset".into())),
         Answer::Slow(response, wait) => {
+            let until = sim.executor.now() + micros(wait.min(deadline));
+            sim.slow_until.fetch_max(until, Ordering::Relaxed);
             sim.executor.sleep(wait.min(deadline * 2)).await;
             Ok(response)
         }
@@ -153,6 +199,16 @@ fn serve(
         let last = ledger.last();
         ledger.observe_records(&records, Who::Engine(process.pid), at, seen);
         ledger.note_woken(last, sim.executor.thawed_at(process.pid));
+        let asked = sim.first_sent(request);
+        let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
+        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29).
+        if let (Some(born), Some(asked)) = (born, asked.filter(|_| sim.plan.from_remote != "recreate"))
+            && let Some(other) = ledger.older_namesake(&born, asked.saturating_sub(LOOK))
+        {
+            sim.is_wrong(format!(
+                "match: {born} was created beside {other}, which has had its email for long"
+            ));
+        }
         if fault == Some(RequestFault::Automation) {
             // What an automation replaced at once has been there all the same.
             let made =

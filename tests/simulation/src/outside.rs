@@ -66,8 +66,12 @@ async fn receive(sim: &Arc<Sim>, running: &Running, delivery: &Delivery) -> Opti
     let intake = running.intake.clone();
     let unverified = Unverified { headers: delivery.headers.clone(), body: delivery.body.clone() };
     let process = running.process.clone();
+    let event = delivery.event.clone();
     sim.executor.spawn(process.pid, "webhook", async move {
         let received = intake.receive(&ConnectionName::from("stripe"), unverified).await;
+        if matches!(received, Received::Accepted { .. }) && !process.sim.is_stored(&event) {
+            process.sim.is_wrong(format!("webhook: event {event} was accepted before it was stored"));
+        }
         let status = match received {
             Received::Accepted { .. } => 200,
             Received::StoreFailed => 503,

@@ -316,9 +316,21 @@ fields:
 
     /// Whether the feed tells of every change of a record.
     pub(crate) fn feed_tells_all(&self) -> bool {
-        !self.mapping.contains("feed: never")
-            && self.weather.events.is_empty()
-            && self.weather.event_late == 0
+        !self.mapping.contains("feed: never") && self.events_keep_to(&[])
+    }
+
+    /// Whether webhooks tell of every change of a record, once all are delivered.
+    pub(crate) fn webhooks_tell_all(&self) -> bool {
+        // By a clock that is wrong by more than minutes none is accepted.
+        let is_accepted = self.weather.clock_ahead == 0 && self.weather.other_account == 0;
+        self.webhooks && is_accepted && self.events_keep_to(&[EventFault::Lost])
+    }
+
+    /// Whether no fault keeps an event from being told: none of these, and none that hits the feed as well.
+    fn events_keep_to(&self, lost: &[EventFault]) -> bool {
+        let silent = [EventFault::NotGenerated, EventFault::Version, EventFault::Unknown];
+        let tells = |fault: &EventFault| !silent.contains(fault) && !lost.contains(fault);
+        self.weather.events.iter().all(|(fault, _)| tells(fault))
     }
 
     /// How many deletes the mapping lets pass in half an hour, as long as there are fewer than 100 links.

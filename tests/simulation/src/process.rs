@@ -5,6 +5,7 @@
 
 use crate::dice::Dice;
 use crate::executor::{Pid, step_back};
+use crate::promises::Promises;
 use crate::sim::Sim;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -52,6 +53,7 @@ pub(crate) struct Process {
     pub(crate) swapped: bool,
     /// Told when it dies.
     pub(crate) died: Notify,
+    pub(crate) promises: Mutex<Promises>,
 }
 
 impl Process {
@@ -67,6 +69,7 @@ impl Process {
             random,
             swapped,
             died: Notify::new(),
+            promises: Mutex::default(),
         })
     }
 

@@ -16,7 +16,8 @@ use bothways_connector_sandbox::{Config, Stripe};
 use bothways_mapping::Mapping;
 use bothways_model::LinkId;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 
 /// How a seed is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -218,9 +219,10 @@ impl Run {
         vec!["the store cannot be read".to_owned()]
     }
 
-    /// What a feed that tells everything has told of and nobody looked at.
+    /// What a feed or webhooks that tell everything have told of and nobody looked at.
     fn passed_over(&mut self) -> Vec<String> {
-        if !self.sim.plan.feed_tells_all() {
+        let delivered = || self.sim.plan.webhooks_tell_all() && self.sim.stripe().open_deliveries() == 0;
+        if !self.sim.plan.feed_tells_all() && !delivered() {
             return Vec::new();
         }
         let Some(snapshot) = self.snapshot(false).filter(|snapshot| snapshot.counts.pending == 0) else {
@@ -287,7 +289,8 @@ impl Run {
             };
             // Whoever is frozen has something to do yet when it wakes.
             let awake = !self.sim.executor.is_anyone_frozen();
-            if open.is_empty() && late == 0 && awake && (asked > 1 || deliveries == 0) {
+            let answered = self.sim.executor.now() > self.sim.slow_until.load(Ordering::Relaxed);
+            if open.is_empty() && late == 0 && awake && answered && (asked > 1 || deliveries == 0) {
                 calm += 1;
                 if calm >= 3 && !self.approve_withheld() {
                     return true;
@@ -297,7 +300,7 @@ impl Run {
             }
             if passed > due {
                 asked += 1;
-                self.violations.extend(told.into_iter().map(|what| format!("feed: passed over, {what}")));
+                self.violations.extend(told.into_iter().map(|what| format!("notice: passed over, {what}")));
                 self.sim.say(|| format!("not in step: {}", open.join("; ")));
                 self.approve_withheld();
                 if asked == 1 {
@@ -423,6 +426,7 @@ impl Run {
         found.extend(named("brakes", brakes(&snapshot, &self.sim.plan)));
         found.extend(named("write budget", budget(&self.sim, &snapshot, &ledger)));
         drop(ledger);
+        found.append(&mut self.sim.seen_wrong.lock().unwrap_or_else(PoisonError::into_inner));
         if self.sim.trace().prints() && !(found.is_empty() && self.violations.is_empty()) {
             for link in &snapshot.links {
                 self.sim.say(|| format!("{link:?}"));

@@ -6,9 +6,11 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::table::Table;
 use crate::trace::Trace;
+use crate::turns::Turns;
 use bothways_connector_sandbox::Stripe;
-use bothways_model::Timestamp;
+use bothways_model::{Request, Timestamp};
 use chrono::TimeDelta;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -42,7 +44,16 @@ pub(crate) struct Sim {
     pub(crate) disk_full_until: AtomicU64,
     /// The service cannot be reached before this moment.
     pub(crate) down_until: AtomicU64,
+    /// Until this moment somebody waits for a slow answer, which may be about what is no more.
+    pub(crate) slow_until: AtomicU64,
     pub(crate) crash: Mutex<CrashOrder>,
+    pub(crate) turns: Mutex<Turns>,
+    /// When each idempotency key was first sent.
+    sent: Mutex<BTreeMap<String, u64>>,
+    /// Events whose ids are stored.
+    pub(crate) stored_events: Mutex<BTreeSet<String>>,
+    /// What was seen to be wrong while it happened.
+    pub(crate) seen_wrong: Mutex<Vec<String>>,
     /// Told when the service has something to deliver.
     pub(crate) deliveries: Notify,
     /// Processes that run.
@@ -74,7 +85,12 @@ impl Sim {
             clock_offset,
             disk_full_until: AtomicU64::new(0),
             down_until: AtomicU64::new(0),
+            slow_until: AtomicU64::new(0),
             crash: Mutex::default(),
+            turns: Mutex::default(),
+            sent: Mutex::default(),
+            stored_events: Mutex::default(),
+            seen_wrong: Mutex::default(),
             deliveries: Notify::new(),
             live: AtomicU64::new(0),
             open_walks: AtomicU64::new(0),
@@ -130,6 +146,29 @@ impl Sim {
         self.trace().counters.count(kind);
     }
 
+    /// A request goes out.
+    pub(crate) fn note_sent(&self, request: &Request, now: u64) {
+        if let Some(key) = key_of(request) {
+            self.sent.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_insert(now);
+        }
+    }
+
+    /// When the idempotency key of a request was first sent.
+    pub(crate) fn first_sent(&self, request: &Request) -> Option<u64> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).get(key_of(request)?).copied()
+    }
+
+    /// Whether an event's id is in the database.
+    pub(crate) fn is_stored(&self, event: &str) -> bool {
+        self.stored_events.lock().unwrap_or_else(PoisonError::into_inner).contains(event)
+    }
+
+    /// Something must not be, whatever comes of it.
+    pub(crate) fn is_wrong(&self, what: String) {
+        self.say(|| format!("WRONG: {what}"));
+        self.seen_wrong.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
     /// Nothing goes wrong any more.
     pub(crate) fn be_calm(&self) {
         self.calm.store(true, Ordering::Relaxed);
@@ -172,6 +211,12 @@ impl Sim {
         }
         dies
     }
+}
+
+/// The idempotency key of a request.
+pub(crate) fn key_of(request: &Request) -> Option<&str> {
+    let mut headers = request.headers.iter();
+    headers.find(|(name, _)| name.eq_ignore_ascii_case("idempotency-key")).map(|(_, key)| key.as_str())
 }
 
 /// A moment of a run.

@@ -16,8 +16,8 @@ use bothways_store::{
     Take, Taken, Unit, UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::task::Poll;
 
 /// One process's store.
@@ -99,7 +99,15 @@ impl SimStore {
                 tie(ledger, last, unit, outcome);
             }
         };
-        self.call_and_note("commit", "commit, after", Kind::Commit, call, note).await
+        let result = self.call_and_note("commit", "commit, after", Kind::Commit, call, note).await;
+        let done = match &result {
+            Ok(_) => Some(true),
+            Err(error) => (error.kind == StoreErrorKind::Retry).then_some(false),
+        };
+        if let Some(done) = done {
+            self.process.promises.lock().unwrap_or_else(PoisonError::into_inner).note(units, done);
+        }
+        result
     }
 
     /// Why the database does not carry a call out.
@@ -147,6 +155,12 @@ fn watch(sim: &Arc<Sim>, unit: &Unit) -> Unit {
         }));
     }
     unit
+}
+
+/// The id of an event somewhere in a text.
+fn event_in(text: &str) -> Option<String> {
+    let id = text.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+    id.into_iter().find(|word| word.starts_with("evt_")).map(str::to_owned)
 }
 
 /// Enters which row a unit tied its link to, if it did: one that it claimed, or that it made.
@@ -253,12 +267,39 @@ forward!(Keys {
     Write write_keys(writes: &[KeyWrite]) -> ();
 });
 
-forward!(Intake {
-    Write intake(now: Timestamp, deliveries: &[Delivery]) -> Vec<bool>;
-    Write commit_page(now: Timestamp, page: &PageCommit) -> ();
-    Read cursor(name: &str) -> Option<serde_json::Value>;
-    Write drop_cursor(name: &str) -> ();
-});
+#[async_trait]
+impl Intake for SimStore {
+    async fn intake(&self, now: Timestamp, deliveries: &[Delivery]) -> Result<Vec<bool>> {
+        let call = async {
+            let new = self.backing.store.intake(now, deliveries).await?;
+            let ids = deliveries.iter().map(|delivery| delivery.event.clone());
+            self.process.sim.stored_events.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
+            Ok(new)
+        };
+        self.call("intake", "intake, after", Kind::Write, call).await
+    }
+
+    async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {
+        // A feed goes on after the last event of the page before, which must have been taken in by then (rule 53).
+        let feed = page.cursor.as_ref().filter(|cursor| cursor.name.starts_with("feed/"));
+        if let Some(event) = feed.and_then(|cursor| event_in(&cursor.value.to_string()))
+            && !self.process.sim.is_stored(&event)
+        {
+            self.process.sim.is_wrong(format!("cursor: it stands after event {event}, which is not stored"));
+        }
+        let call = self.backing.store.commit_page(now, page);
+        self.call("commit_page", "commit_page, after", Kind::Write, call).await
+    }
+
+    async fn cursor(&self, name: &str) -> Result<Option<serde_json::Value>> {
+        self.call("cursor", "cursor, after", Kind::Read, self.backing.store.cursor(name)).await
+    }
+
+    async fn drop_cursor(&self, name: &str) -> Result<()> {
+        self.call("drop_cursor", "drop_cursor, after", Kind::Write, self.backing.store.drop_cursor(name))
+            .await
+    }
+}
 
 forward!(Pairs {
     Write ensure_pair(spec: &PairSpec) -> Pair;

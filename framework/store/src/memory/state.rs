@@ -210,7 +210,8 @@ impl State {
 
     /// Whether another link, live or closed, has one of this link's ids.
     pub(super) fn was_linked(&self, link: &Link) -> bool {
-        let other = |l: Option<&Link>| l.is_some_and(|l| l.id != link.id);
+        let passes = |l: &Link| planted::is(Bug::OneRecordTwoLinks) && l.state.is_live();
+        let other = |l: Option<&Link>| l.is_some_and(|l| l.id != link.id && !passes(l));
         link.local_id.as_ref().is_some_and(|id| other(self.link_of_local(link.pair, id)))
             || link.remote_id.as_ref().is_some_and(|id| other(self.link_of_remote(link.pair, id)))
     }
