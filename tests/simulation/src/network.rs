@@ -39,7 +39,9 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        sim.note_sent(&request, now);
+        if let Some(stamp) = stamp_of(&request) {
+            sim.first_tried(stamp, now);
+        }
         let _turn = Turn::begin(process, &request);
         if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
             let time = sim.draw(|dice| dice.millis(500, 120_000));
@@ -199,9 +201,10 @@ fn serve(
         let last = ledger.last();
         ledger.observe_records(&records, Who::Engine(process.pid), at, seen);
         ledger.note_woken(last, sim.executor.thawed_at(process.pid));
-        let asked = sim.first_sent(request);
+        let asked = stamp_of(request).map(|stamp| sim.first_tried(stamp, at));
         let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
-        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29).
+        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). Open: whoever tries again,
+        // because the request never left or was refused, does not ask again, though the row may have another match value by then.
         if let (Some(born), Some(asked)) = (born, asked.filter(|_| sim.plan.from_remote != "recreate"))
             && let Some(other) = ledger.older_namesake(&born, asked.saturating_sub(LOOK))
         {

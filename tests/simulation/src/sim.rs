@@ -48,8 +48,8 @@ pub(crate) struct Sim {
     pub(crate) slow_until: AtomicU64,
     pub(crate) crash: Mutex<CrashOrder>,
     pub(crate) turns: Mutex<Turns>,
-    /// When each idempotency key was first sent.
-    sent: Mutex<BTreeMap<String, u64>>,
+    /// When the create with each stamp was first tried.
+    tried: Mutex<BTreeMap<String, u64>>,
     /// Events whose ids are stored.
     pub(crate) stored_events: Mutex<BTreeSet<String>>,
     /// What was seen to be wrong while it happened.
@@ -88,7 +88,7 @@ impl Sim {
             slow_until: AtomicU64::new(0),
             crash: Mutex::default(),
             turns: Mutex::default(),
-            sent: Mutex::default(),
+            tried: Mutex::default(),
             stored_events: Mutex::default(),
             seen_wrong: Mutex::default(),
             deliveries: Notify::new(),
@@ -146,16 +146,9 @@ impl Sim {
         self.trace().counters.count(kind);
     }
 
-    /// A request goes out.
-    pub(crate) fn note_sent(&self, request: &Request, now: u64) {
-        if let Some(key) = key_of(request) {
-            self.sent.lock().unwrap_or_else(PoisonError::into_inner).entry(key.to_owned()).or_insert(now);
-        }
-    }
-
-    /// When the idempotency key of a request was first sent.
-    pub(crate) fn first_sent(&self, request: &Request) -> Option<u64> {
-        self.sent.lock().unwrap_or_else(PoisonError::into_inner).get(key_of(request)?).copied()
+    /// When the create with this stamp was first tried: now, if never before.
+    pub(crate) fn first_tried(&self, stamp: String, now: u64) -> u64 {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner).entry(stamp).or_insert(now)
     }
 
     /// Whether an event's id is in the database.
