@@ -43,12 +43,8 @@ pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
         |words| words.chars().take(LONGEST_MESSAGE).collect(),
     );
     let class = match errors.classify(answer.status, code.as_deref()) {
-        // What it is about stands in the code, and nobody can read that: a 409 may say that the request is being carried out.
-        ErrorClass::Conflict | ErrorClass::Missing | ErrorClass::Duplicate | ErrorClass::Invalid
-            if body.is_none() && errors.code.is_some() =>
-        {
-            ErrorClass::Malformed
-        }
+        // What it is about stands in the code, and nobody can read that: the request may be being carried out (rule 23).
+        ErrorClass::Conflict if body.is_none() && errors.code.is_some() => ErrorClass::Malformed,
         class => class,
     };
     let mut failure = Failure {
