@@ -107,10 +107,7 @@ impl Engine {
         }
         let overlap = if deep { DEEP } else { millis(capabilities.feed_overlap_ms) };
         let open = stored.open.clone().unwrap_or_else(|| OpenPoll {
-            since: stored
-                .at
-                .unwrap_or_else(|| self.connections.service_time(connection).unwrap_or(now) - DEEP)
-                - overlap,
+            since: self.read_from(connection, &stored, now) - overlap,
             page: None,
             then: None,
         });
@@ -131,6 +128,16 @@ impl Engine {
             }
             other => other,
         }
+    }
+
+    /// From when on a feed or a list is read: from where it was read to; if never, from a while ago by the service's clock, if that is known.
+    pub(crate) fn read_from(
+        &self,
+        connection: &ConnectionName,
+        stored: &Position,
+        now: Timestamp,
+    ) -> Timestamp {
+        stored.at.unwrap_or_else(|| self.connections.service_time(connection).unwrap_or(now) - DEEP)
     }
 
     /// The service no longer has what the cursor asked for: full passes without deletes, and a new beginning (rule 53).

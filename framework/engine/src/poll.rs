@@ -40,10 +40,7 @@ impl Engine {
         let now = self.ports.clock.now();
         let overlap = if deep { DEEP } else { millis(pair.capabilities().since_overlap_ms) };
         let open = stored.open.clone().unwrap_or_else(|| OpenPoll {
-            since: stored
-                .at
-                .unwrap_or_else(|| self.connections.service_time(&pair.connection).unwrap_or(now) - DEEP)
-                - overlap,
+            since: self.read_from(&pair.connection, &stored, now) - overlap,
             page: None,
             then: None,
         });
