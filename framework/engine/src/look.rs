@@ -322,7 +322,7 @@ impl Look {
         }
         let Some(remote_id) = link.remote_id.clone() else {
             return match &row {
-                Some(row) => self.send_create(link, row.clone(), false).await,
+                Some(row) => self.create_again(link, row.clone()).await,
                 None => {
                     let why = "deleted before it was created remotely".to_owned();
                     let mut unit = self.close(link, LinkState::Tombstone, why, true);

@@ -8,7 +8,9 @@ use crate::look::{Ended, Look};
 use crate::read;
 use bothways_connector::Outcome;
 use bothways_model::{LinkId, Observed, RemoteId};
-use bothways_store::{Guard, Link, LinkWrite, LocalBinding, ParkReason, Signal, Subject, Unit, UnitOutcome};
+use bothways_store::{
+    Guard, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Signal, Subject, Unit, UnitOutcome,
+};
 use chrono::TimeDelta;
 
 /// The digest of what is parked for this begins so; of an unlinked record the link's id follows.
@@ -39,6 +41,14 @@ impl Look {
         let Some(link) = self.link_of_stamp(observed).await? else { return Ok(None) };
         let mut unit = self.nothing();
         match (&link.remote_id, &link.local_id) {
+            // Its create was given up, and its row is matched with something else since.
+            (None, None) if link.state == LinkState::Unlinked => {
+                let row = link.body.former_local.as_ref().map_or("a row", |id| id.as_str());
+                let why = format!(
+                    "a create for row `{row}` that had been given up made this record after all: link them, or delete it at the service"
+                );
+                unit.work = self.park(ParkReason::Duplicate, why, "created-after-all");
+            }
             // Its create was given up, and the row gone, before it arrived.
             (None, None) if !link.state.is_live() && link.body.former_local.is_some() => {
                 return self.take_orphan(link, observed).await.map(Some);

@@ -39,8 +39,8 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        if let Some(stamp) = stamp_of(&request) {
-            sim.first_tried(stamp, now);
+        if let Some(key) = key_of(&request) {
+            sim.first_tried(key, now);
         }
         let _turn = Turn::begin(process, &request);
         if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
@@ -124,6 +124,12 @@ fn stamp_of(request: &Request) -> Option<String> {
     form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]=").map(str::to_owned))
 }
 
+/// The idempotency key of a create.
+fn key_of(request: &Request) -> Option<String> {
+    stamp_of(request)?;
+    request.header("idempotency-key").map(str::to_owned)
+}
+
 /// Takes one request to the service and its answer back.
 async fn carry(
     process: Arc<Process>,
@@ -201,11 +207,11 @@ fn serve(
         let last = ledger.last();
         ledger.observe_records(&records, Who::Engine(process.pid), at, seen);
         ledger.note_woken(last, sim.executor.thawed_at(process.pid));
-        let asked = stamp_of(request).map(|stamp| sim.first_tried(stamp, at));
+        let asked = key_of(request).map(|key| sim.first_tried(key, at));
         let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
-        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). Open: whoever tries again,
-        // because the request never left or was refused, does not ask again, though the row may have another match value by then.
-        if let (Some(born), Some(asked)) = (born, asked.filter(|_| sim.plan.from_remote != "recreate"))
+        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
+        // under its key was asked for when it was sent first.
+        if let (Some(born), Some(asked)) = (born, asked)
             && let Some(other) = ledger.older_namesake(&born, asked.saturating_sub(LOOK))
         {
             sim.is_wrong(format!(

@@ -48,7 +48,7 @@ pub(crate) struct Sim {
     pub(crate) slow_until: AtomicU64,
     pub(crate) crash: Mutex<CrashOrder>,
     pub(crate) turns: Mutex<Turns>,
-    /// When the create with each stamp was first tried.
+    /// When the create with each idempotency key was first tried.
     tried: Mutex<BTreeMap<String, u64>>,
     /// Events whose ids are stored.
     pub(crate) stored_events: Mutex<BTreeSet<String>>,
@@ -146,9 +146,9 @@ impl Sim {
         self.trace().counters.count(kind);
     }
 
-    /// When the create with this stamp was first tried: now, if never before.
-    pub(crate) fn first_tried(&self, stamp: String, now: u64) -> u64 {
-        *self.tried.lock().unwrap_or_else(PoisonError::into_inner).entry(stamp).or_insert(now)
+    /// When the create with this idempotency key was first tried: now, if never before.
+    pub(crate) fn first_tried(&self, key: String, now: u64) -> u64 {
+        *self.tried.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(now)
     }
 
     /// Whether an event's id is in the database.

@@ -41,3 +41,44 @@ async fn a_record_that_the_table_refuses_is_parked_and_made_a_row_later() {
     world.assert_in_step().await;
     assert!(world.parked().await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_becomes_no_row_beside_the_one_that_it_matches_by_then() {
+    let setup = Setup {
+        table: |store| store.unique("customers", &["phone"]),
+        ..Setup::with("creates: { from_local: ignore }")
+    };
+    let world = World::new(setup).await;
+    let ann = world.insert(&[("email", "ann@example.com"), ("phone", "+1")]);
+    let record = world.remote_create(json!({ "email": "first@example.com", "phone": "+1" }));
+    world.settle().await;
+    assert_eq!(world.parked().await.len(), 1, "{:#?}", world.parked().await);
+
+    world.remote_update(&record, json!({ "email": "ann@example.com", "phone": "+2" }));
+    world.settle().await;
+    assert_eq!(world.rows().await.len(), 1, "{:#?}", world.rows().await);
+    assert_eq!(world.link_of(&ann).await.remote_id, Some(record));
+    assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_record_that_left_the_scope_becomes_no_row() {
+    let setup = Setup {
+        table: |store| store.unique("customers", &["phone"]),
+        ..Setup::with("only: { remote: \"@.description == 'keep'\" }")
+    };
+    let world = World::new(setup).await;
+    world.insert(&[("email", "ann@example.com"), ("phone", "+1")]);
+    let record =
+        world.remote_create(json!({ "email": "b@example.com", "phone": "+1", "description": "keep" }));
+    world.settle().await;
+    assert!(!world.parked().await.is_empty());
+
+    world.remote_update(&record, json!({ "phone": "+2", "description": "drop" }));
+    world.settle().await;
+    assert_eq!(world.rows().await.len(), 1, "{:#?}", world.rows().await);
+
+    world.remote_update(&record, json!({ "description": "keep" }));
+    world.settle().await;
+    assert_eq!(world.rows().await.len(), 2, "{:#?}", world.rows().await);
+}

@@ -3,7 +3,7 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_model::{LocalId, Method};
-use bothways_store::{Intake, Key, KeyWrite, LinkState, Links, PageCommit, ParkReason, Side};
+use bothways_store::{Intake, Key, KeyWrite, Keys, LinkState, Links, PageCommit, ParkReason, Side};
 use serde_json::json;
 use std::time::Duration;
 
@@ -269,4 +269,57 @@ async fn p25_two_people_without_a_match_value_are_not_the_same() {
     assert_eq!(world.remote(&ann, "name").as_deref(), Some("Ann"), "Ann's record is not updated");
     let bob = world.link_of(&row).await.remote_id.expect("Bob has a record of his own");
     assert_eq!(world.remote(&bob, "name").as_deref(), Some("Bob"));
+}
+
+/// A mapping that makes records of rows, but no rows of records.
+fn outward() -> Setup {
+    Setup::with("creates: { from_remote: ignore }")
+}
+
+/// The row's create is refused for the moment; then its email is changed.
+async fn renamed_before_its_create(world: &World, email: &str) -> LocalId {
+    world.fault(Fault::next(Action::RateLimited429 { retry_after: 20 }).on(Method::Post, "/v1/customers"));
+    let row = world.insert(&[("email", "first@example.com"), ("name", "Ann")]);
+    let refused = async |w: &World| w.fired("rate_limited429") == 1;
+    world.until("the refusal", Duration::from_secs(10), refused).await;
+    world.update(&row, &[("email", email)]);
+    world.settle().await;
+    row
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_tried_again_is_not_made_beside_the_record_that_the_row_matches_by_then() {
+    for known in [true, false] {
+        let mut world = World::new(outward()).await;
+        let ann = world.remote_create(json!({ "email": "ann@example.com", "name": "Ann" }));
+        world.settle().await;
+        if !known {
+            let key = KeyWrite::Drop { pair: world.pair(), side: Side::Remote, id: ann.0.clone() };
+            world.store.write_keys(&[key]).await.unwrap();
+        }
+        let row = renamed_before_its_create(&world, "ann@example.com").await;
+        assert_eq!(world.customers().len(), 1, "known: {known}, {:#?}", world.customers());
+        assert_eq!(world.link_of(&row).await.remote_id, Some(ann), "known: {known}");
+        world.assert_in_step().await;
+        assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
+        world.kill();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_is_tried_again_is_left_to_a_person_if_the_row_matches_a_linked_record_by_then() {
+    let world = World::new(Setup::default()).await;
+    world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    let row = renamed_before_its_create(&world, "ann@example.com").await;
+    assert_eq!(world.customers().len(), 1, "{:#?}", world.customers());
+    let parked = world.parked().await;
+    assert_eq!(parked.len(), 1, "{parked:#?}");
+    assert_eq!(parked[0].parked.as_ref().unwrap().reason, ParkReason::Ambiguous);
+
+    // Nothing stands in the way any more: the row is a new record.
+    world.update(&row, &[("email", "anne@example.com")]);
+    world.settle().await;
+    assert_eq!(world.customers().len(), 2, "{:#?}", world.customers());
+    world.assert_in_step().await;
 }

@@ -111,7 +111,7 @@ macro_rules! store_contract {
             pairs {
                 are_durable, keep_their_account, count_what_status_shows, pause_and_resume, hold_what_must_not_go_out
             }
-            operator { audits_newest_first, pages_through_history, keeps_a_secret, keeps_tokens, erases_a_person }
+            operator { audits_newest_first, pages_through_history, keeps_a_secret, keeps_tokens, erases_a_person, erases_what_let_go_of_its_row }
             rows {
                 are_written_and_captured, page_in_key_order, search_finds_text_in_any_case, say_what_is_unreadable,
                 refuse_what_the_table_refuses, name_unknown_catalogs, links_answer_in_order

@@ -111,6 +111,36 @@ pub async fn keeps_tokens(bench: &dyn Bench) {
     assert_eq!(all, [used, ApiToken { revoked_at: Some(at(9)), ..token("h2", "server") }]);
 }
 
+/// A link that let go of its row is the row's still.
+pub async fn erases_what_let_go_of_its_row(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let link = linked(store, pair, 1, Some(&"1".into()), None).await;
+    let mut written = unit(&look_at(store, &link, 20).await);
+    written.intents = vec![open(&link, 1, "create")];
+    done(commit(store, written).await);
+    let mut over = unit(&look_at(store, &link, 30).await);
+    let mut closed = link.clone();
+    closed.state = LinkState::Unlinked;
+    closed.body.former_local = Some("1".into());
+    closed.body.base.insert("name".into(), base(Some(text("Ada")), None));
+    over.confirm = Some(write(&closed, LocalBinding::Set(None)));
+    over.intents = vec![IntentWrite::Close {
+        link: link.id,
+        number: 1,
+        state: IntentState::Refused,
+        outcome: "refused".into(),
+    }];
+    done(commit(store, over).await);
+
+    let erased = store.erase(pair, Some(&"1".into()), None).await.unwrap();
+    assert_eq!(erased, Erased { links: 1, intents: 1, ..Erased::default() });
+    let left = store.link(link.id).await.unwrap().unwrap();
+    assert!(left.body.base.is_empty(), "{left:?}");
+    assert_eq!((left.local_id, left.body.former_local), (None, Some("1".into())));
+    assert!(store.intents(link.id, 9).await.unwrap().is_empty());
+}
+
 /// Ids stay, values go; nobody else's, and none of a live link.
 pub async fn erases_a_person(bench: &dyn Bench) {
     let store = bench.store();

@@ -1,7 +1,7 @@
 //! Erasing what is remembered of a record.
 
 use super::state::State;
-use crate::{Erased, Result, Side, StoreError, StoreErrorKind, Subject, WorkId};
+use crate::{Erased, Link, Result, Side, StoreError, StoreErrorKind, Subject, WorkId};
 use bothways_model::{LinkId, LocalId, PairId, RemoteId};
 use std::collections::BTreeSet;
 
@@ -15,8 +15,13 @@ pub(super) fn erase(
         (local.is_some() && l == local) || (remote.is_some() && r == remote)
     };
     let of_pair = s.links.values().filter(|link| link.pair == pair);
+    // One that let go of its row only remembers which it was.
+    let local_of = |link: &Link| {
+        let former = link.body.former_local.as_ref().filter(|_| !link.state.is_live());
+        link.local_id.as_ref().or(former).cloned()
+    };
     let links: Vec<_> =
-        of_pair.filter(|link| is_meant(link.local_id.as_ref(), link.remote_id.as_ref())).cloned().collect();
+        of_pair.filter(|link| is_meant(local_of(link).as_ref(), link.remote_id.as_ref())).cloned().collect();
     if links.iter().any(|link| link.state.is_live()) {
         return Err(StoreError::new(StoreErrorKind::Refused, "a live link has this id"));
     }
