@@ -2,7 +2,7 @@
 //! copied to be asked; only function calls go through the query engine. Nested filters are refused: the engine answers them
 //! wrongly.
 
-use crate::path::{BadPath, position, unquoted};
+use crate::path::{BadPath, check_depth, position, unquoted};
 use jsonpath_rust::parser::model::{
     Comparable, Comparison, Filter as Expr, FilterAtom, FnArg, JpQuery, Literal, Segment, Selector,
     SingularQuery, SingularQuerySegment, Test, TestFunction,
@@ -24,6 +24,7 @@ pub struct Filter {
 impl Filter {
     /// Compiles `text`, such as `@.deleted == true`.
     pub fn parse(text: &str) -> Result<Self, BadPath> {
+        check_depth(text)?;
         let query = parse_json_path(&format!("$[?{text}]")).map_err(|_| {
             let single = text.contains(" = ") && !text.contains("==");
             BadPath::new("not a filter").help(if single { "compare with `==`" } else { FILTER_HELP })

@@ -184,8 +184,37 @@ fn parse(text: &str) -> Result<JpQuery, BadPath> {
             bad.help(format!("write `$.{}`", text.trim_start_matches('.')))
         });
     }
+    check_depth(text)?;
     parse_json_path(text)
         .map_err(|error| BadPath::new(format!("not a JSONPath: {}", reason(&error.to_string()))))
+}
+
+/// Brackets of each kind may be nested so deep. The parser takes three times as long for each function within a function, and a frame of
+/// the stack for each bracket.
+const DEPTH: usize = 6;
+
+/// Refuses what the parser would take minutes for, before it is asked.
+pub(crate) fn check_depth(text: &str) -> Result<(), BadPath> {
+    let (mut round, mut square) = (0usize, 0usize);
+    let (mut quote, mut escaped) = (None, false);
+    for c in text.chars() {
+        match (quote, c) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), '\\') => escaped = true,
+            (Some(open), _) if c == open => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(c),
+            (None, '(') => round += 1,
+            (None, ')') => round = round.saturating_sub(1),
+            (None, '[') => square += 1,
+            (None, ']') => square = square.saturating_sub(1),
+            (None, _) => {}
+        }
+        if round > DEPTH || square > DEPTH {
+            return Err(BadPath::new(format!("brackets are nested more than {DEPTH} deep")));
+        }
+    }
+    Ok(())
 }
 
 /// The telling line of the parser's several.
@@ -271,6 +300,7 @@ pub(crate) fn position(index: i64, len: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Filter;
     use serde_json::json;
 
     #[test]
@@ -286,6 +316,29 @@ mod tests {
         );
         assert_eq!(Query::parse("$.data[-3].id").unwrap().first(&json!({"data": [{"id": 1}]})), None);
         assert_eq!(Query::parse("$[\"it's\"]").unwrap().first(&json!({"it's": 4})), Some(&json!(4)));
+    }
+
+    #[test]
+    fn brackets_beyond_a_depth_are_refused_unless_they_are_quoted() {
+        let nested = |open: &str, n: usize| format!("$[?{}@.a == 1", open.repeat(n));
+        for text in [
+            nested("length(", 40),
+            nested("search((value(", 20),
+            nested("(", 40),
+            "$".to_owned() + &"[".repeat(9_000),
+        ] {
+            let error = Query::parse(&text).unwrap_err();
+            assert!(error.message.contains("nested more than 6 deep"), "{error}");
+        }
+        assert!(Filter::parse(&format!("{}@.a{}", "(".repeat(7), ")".repeat(7))).is_err());
+        assert!(Filter::parse(&format!("{}@.a == 1{}", "(".repeat(6), ")".repeat(6))).is_ok());
+        assert!(
+            Filter::parse(&"(@.a == 1) && ".repeat(20).replace("&& (", "&& !(").trim_end_matches("&& "))
+                .is_ok()
+        );
+        for quoted in [r#"$['((((((((']"#, r#"$["[[[[[[[\"[[["]"#, r#"$['\'((((((((']"#] {
+            assert!(Query::parse(quoted).is_ok(), "{quoted}");
+        }
     }
 
     #[test]
