@@ -210,8 +210,9 @@ fn serve(
         let asked = key_of(request).map(|key| sim.first_tried(key, at));
         let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
         // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
-        // under its key was asked for when it was sent first.
-        if let (Some(born), Some(asked)) = (born, asked)
+        // under its key was asked for when it was sent first; who was suspended in between asked before.
+        let thawed = sim.executor.thawed_at(process.pid);
+        if let (Some(born), Some(asked)) = (born, asked.filter(|asked| thawed + LOOK < *asked))
             && let Some(other) = ledger.older_namesake(&born, asked.saturating_sub(LOOK))
         {
             sim.is_wrong(format!(
