@@ -61,7 +61,7 @@ fn is_stopped(snapshot: &Snapshot) -> bool {
     (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some()
 }
 
-/// How many rows and records have no link because full passes are stopped. A feed may still bring them.
+/// How many rows and records have no link, or lost their other side, because full passes are stopped. A feed may still bring that.
 pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
     if !is_stopped(snapshot) {
         return 0;
@@ -72,7 +72,12 @@ pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
         snapshot.live_links().filter_map(|l| Some(l.remote_id.as_ref()?.as_str())).collect();
     let rows = snapshot.rows.keys().filter(|id| !rows.contains(id.as_str())).count();
     let records = snapshot.records.keys().filter(|id| !records.contains(id.as_str())).count();
-    (rows + records) as u64
+    let lost_one = |link: &&Link| {
+        let row = link.local_id.as_ref().is_some_and(|id| snapshot.rows.contains_key(id.as_str()));
+        let record = link.remote_id.as_ref().is_some_and(|id| snapshot.records.contains_key(id.as_str()));
+        row != record
+    };
+    (rows + records + snapshot.live_links().filter(lost_one).count()) as u64
 }
 
 pub(super) struct Judge<'s> {
