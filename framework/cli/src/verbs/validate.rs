@@ -14,6 +14,9 @@ pub(super) async fn run(settings: &Settings, database_named: bool, out: Output) 
     let database = Database::parse(&settings.database);
     let fits = match database {
         Ok(database) if database.exists() => Some(check_database(&mut checked, &database).await?),
+        Ok(database) if database_named => {
+            Some(format!("; not checked against {}, which does not exist", database.shown()))
+        }
         Err(error) if database_named => return Err(error),
         _ => None,
     };
