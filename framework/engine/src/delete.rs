@@ -91,12 +91,13 @@ impl Look {
                 true,
             ));
         };
+        let at = self.engine.ports.clock.now();
         self.wait_for_capture().await?;
         let key = key_of(self.pair.id, link.id, self.taken.next_intent);
         let number = self.taken.next_intent;
         let operation = Operation::Delete { id: id.clone(), key: key.clone(), seen: seen.body.clone() };
         let prepared = self.prepare_write(operation).await?;
-        let intent = self.intent(&link, WriteKind::Delete, Some(id), &prepared, Vec::new(), key);
+        let intent = self.intent(&link, WriteKind::Delete, Some(id.clone()), &prepared, Vec::new(), key);
         let mut open = self.unit();
         // A row that is back by now is not deleted (rule 63).
         open.settle = Some(Arc::new(move |row, _| Settled {
@@ -105,6 +106,9 @@ impl Look {
         }));
         open.charges.push(self.delete_charge(link.id, Side::Remote));
         self.commit_intent(open, intent).await?;
+        if !self.is_as_seen(&id, seen, at).await {
+            return Err(self.outrun(link.id, number));
+        }
         match self.send(prepared).await {
             Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
                 Ok(self.deleted_remotely(link, &seen.fields, gone, number))

@@ -1,12 +1,20 @@
 //! What proves something about the remote side, and what does not (rules 17, 31).
 
 use crate::look::{Ended, Look};
+use crate::push::close;
 use crate::read::{self, Seen};
 use crate::{ConnectionState, Purpose};
 use bothways_connector::{Operation, Outcome};
+use bothways_mapping::Field;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{Observed, RemoteId, Timestamp};
-use bothways_store::{Link, LinkFilter, LinkState, LinkWrite, LocalBinding, ParkReason, PauseScope};
+use bothways_model::{LinkId, Observed, RemoteId, Timestamp};
+use bothways_store::{
+    IntentState, Link, LinkFilter, LinkState, LinkWrite, LocalBinding, ParkReason, PauseScope,
+};
+use chrono::TimeDelta;
+
+/// A write that goes out later than this after its record was read has it read again.
+const SOON: TimeDelta = TimeDelta::seconds(1);
 
 /// A record that is not found and not proven to be deleted is left to a person after so many delays.
 const PATIENCE: u32 = 20;
@@ -40,6 +48,33 @@ impl Look {
             Outcome::Failed(failure) => Err(self.failed(&failure).await),
             _ => Err(self.failed(&read::unexpected("a read")).await),
         }
+    }
+
+    /// Whether the record that a write is for is as it was seen at `at`. Between that and the call lie the commit of the intent and, for a
+    /// delete, a wait for the capture log; if they took long it is read again, so that nothing that somebody changed meanwhile is
+    /// overwritten unseen (invariant 2).
+    pub(crate) async fn is_as_seen(&self, id: &RemoteId, seen: &Seen, at: Timestamp) -> bool {
+        let late = self.engine.ports.clock.now() - at > SOON;
+        if !late || seen.body.is_none() || planted::is(Bug::WriteWithoutLooking) {
+            return true;
+        }
+        let Ok(Outcome::Record(observed)) = self.get(id).await else { return false };
+        let now = read::remote(&self.pair, &observed).fields;
+        let same = |field: &Field| match (seen.fields.get(&field.label), now.get(&field.label)) {
+            (Some(before), Some(now)) => field.same(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        !observed.gone && observed.id == *id && self.pair.mapping.fields.iter().all(same)
+    }
+
+    /// Ends a look whose intent was committed and not sent, since its record was changed meanwhile.
+    pub(crate) fn outrun(&self, link: LinkId, number: u32) -> Ended {
+        let why = "never sent: the record was changed meanwhile";
+        self.note_failure(why, true);
+        let mut unit = self.unit();
+        unit.intents.push(close(link, number, IntentState::Refused, why));
+        unit.work = self.again_soon();
+        Box::new(unit)
     }
 
     /// One GET.

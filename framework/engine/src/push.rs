@@ -112,6 +112,7 @@ impl Look {
         mut writes: Vec<FieldWrite>,
     ) -> Result<(Link, Seen, Unit), Ended> {
         let Some(id) = link.remote_id.clone() else { return Ok((link, seen, self.unit())) };
+        let at = self.engine.ports.clock.now();
         let number = self.taken.next_intent;
         let prepared = loop {
             match self.open_update(&link, &id, &seen, &writes).await? {
@@ -122,6 +123,9 @@ impl Look {
                 return Ok((link, seen, self.unit()));
             }
         };
+        if !self.is_as_seen(&id, &seen, at).await {
+            return Err(self.outrun(link.id, number));
+        }
         let (observed, confirmed) = match self.send(prepared).await {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {

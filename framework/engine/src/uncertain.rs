@@ -205,8 +205,8 @@ impl Look {
         let Some(id) = link.remote_id.clone() else {
             return self.give_up(link, &intent, "the link has no record").await;
         };
-        match self.get(&id).await? {
-            Outcome::Record(observed) if !observed.gone => {}
+        let seen = match self.get(&id).await? {
+            Outcome::Record(observed) if !observed.gone => read::remote(&self.pair, &observed).fields,
             Outcome::Failed(failure) => return Err(self.failed(&failure).await),
             _ => {
                 let (gone, reused) = self.local_side(&link);
@@ -215,17 +215,23 @@ impl Look {
                 unit.signals.extend(self.next_of_id(reused));
                 return Err(Box::new(unit));
             }
-        }
+        };
+        // What somebody has changed since is decided about anew (rule 33).
+        let untouched = self.pair.mapping.fields.iter().all(|field| {
+            let base = link.body.base.get(&field.label).and_then(|base| base.remote.as_ref());
+            match (base, seen.get(&field.label)) {
+                (Some(base), Some(now)) => field.same(base, now),
+                (base, now) => base.is_none() && now.is_none(),
+            }
+        });
         if key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now)
             && self.taken.row.is_none()
+            && untouched
         {
             return match self.replay(&link, &intent).await? {
-                Sent::Record(_) | Sent::Written(_) | Sent::Missing => Err(Box::new(self.deleted_remotely(
-                    link,
-                    &Default::default(),
-                    GoneLocal::Deleted,
-                    intent.number,
-                ))),
+                Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
+                    Err(Box::new(self.deleted_remotely(link, &seen, GoneLocal::Deleted, intent.number)))
+                }
                 other => self.after_replay(link, &intent, other).await,
             };
         }

@@ -53,6 +53,8 @@ struct Inner {
     /// Microseconds since the start.
     now: u64,
     last_task: u64,
+    /// The task that is being polled.
+    polled: u64,
     tasks: BTreeMap<u64, Task>,
     timers: BTreeMap<(u64, u64), Waker>,
     last_timer: u64,
@@ -151,6 +153,11 @@ impl Executor {
         lock(&self.inner).thawed.get(&pid).copied().unwrap_or(0)
     }
 
+    /// The task that is being polled.
+    pub(crate) fn this_task(&self) -> u64 {
+        lock(&self.inner).polled
+    }
+
     /// Whether some process that is not dead is not scheduled now.
     pub(crate) fn is_anyone_frozen(&self) -> bool {
         let inner = lock(&self.inner);
@@ -210,6 +217,7 @@ impl Executor {
     fn poll(&self, id: u64, mut task: Task) -> Result<Step, Panicked> {
         let waker = Waker::from(task.waker.clone());
         let mut context = Context::from_waker(&waker);
+        lock(&self.inner).polled = id;
         let polled = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut context)));
         let name = task.name;
         match polled {

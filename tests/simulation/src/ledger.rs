@@ -99,8 +99,8 @@ pub(crate) struct Ledger {
     /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
     /// rows say later that they belong together is the engine's opinion; this is what it was told.
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
-    /// Change number and moment of the last read of a record by a process.
-    seen: BTreeMap<(Pid, String), (u64, u64)>,
+    /// Change number and moment of the last read of a record by a task.
+    seen: BTreeMap<(u64, String), (u64, u64)>,
     /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
     delivered: Vec<(String, usize, String)>,
     /// Requests of engines that changed a record.
@@ -153,17 +153,17 @@ impl Ledger {
             .map(|(other, _)| other.as_str())
     }
 
-    /// A process reads a record now, though perhaps not all of it.
-    pub(crate) fn note_seen(&mut self, pid: Pid, id: &str, at: u64, all: bool) {
+    /// A task reads a record now, though perhaps not all of it.
+    pub(crate) fn note_seen(&mut self, task: u64, id: &str, at: u64, all: bool) {
         let seq = self.seq;
-        let seen = self.seen.entry((pid, id.to_owned())).or_default();
+        let seen = self.seen.entry((task, id.to_owned())).or_default();
         *seen = (if all { seq } else { seen.0 }, at);
     }
 
-    /// The number of the last change that a process which writes to a record now can have seen of it. Whoever has not read it since
+    /// The number of the last change that a task which writes to a record now can have seen of it. Whoever has not read it since
     /// `since` ought to have, and is taken for somebody who has seen everything.
-    pub(crate) fn seen_by(&self, pid: Pid, id: &str, since: u64) -> u64 {
-        match self.seen.get(&(pid, id.to_owned())) {
+    pub(crate) fn seen_by(&self, task: u64, id: &str, since: u64) -> u64 {
+        match self.seen.get(&(task, id.to_owned())) {
             Some((seq, at)) if *at >= since => *seq,
             _ => u64::MAX,
         }

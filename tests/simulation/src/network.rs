@@ -55,15 +55,17 @@ impl Http for SimHttp {
             return Err(SendError::NotSent("connection refused".into()));
         }
         let (tell, told) = oneshot::channel();
+        let task = sim.executor.this_task();
         let seen = record_of(&request).map_or(u64::MAX, |id| match sim.plan.blind {
             true => 0,
             false => {
                 // What was decided before a suspension may go out after it (rule 41).
                 let woken = sim.executor.thawed_at(process.pid) + LOOK > now;
-                sim.ledger().seen_by(process.pid, &id, if woken { 0 } else { now.saturating_sub(LOOK) })
+                sim.ledger().seen_by(task, &id, if woken { 0 } else { now.saturating_sub(LOOK) })
             }
         });
-        sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, seen, deadline, tell));
+        let asker = Asker { task, seen };
+        sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, asker, deadline, tell));
         // Sent is sent: a crash from here on does not take it back.
         process.at("sent", Kind::Send).await;
         let timeout = sim.executor.sleep(deadline);
@@ -130,19 +132,26 @@ fn key_of(request: &Request) -> Option<String> {
     request.header("idempotency-key").map(str::to_owned)
 }
 
+/// Who asks: a look is one task.
+struct Asker {
+    task: u64,
+    /// The number of the last change of the record that it can have seen.
+    seen: u64,
+}
+
 /// Takes one request to the service and its answer back.
 async fn carry(
     process: Arc<Process>,
     request: Request,
     fault: Option<RequestFault>,
-    seen: u64,
+    asker: Asker,
     deadline: Duration,
     tell: oneshot::Sender<Result<Response, SendError>>,
 ) {
     let sim = process.sim.clone();
     let (there, back) = sim.draw(|dice| (dice.millis(2, 60), dice.millis(2, 60)));
     sim.executor.sleep(there).await;
-    let answer = serve(&sim, &process, &request, fault, seen);
+    let answer = serve(&sim, &process, &request, fault, &asker);
     sim.executor.sleep(back).await;
     let answer = match answer {
         Answer::Response(response) => Ok(response),
@@ -164,7 +173,7 @@ fn serve(
     process: &Arc<Process>,
     request: &Request,
     fault: Option<RequestFault>,
-    seen: u64,
+    asker: &Asker,
 ) -> Answer {
     let now = sim.true_time();
     catch_up(sim);
@@ -205,7 +214,7 @@ fn serve(
         let at = sim.executor.now();
         let mut ledger = sim.ledger();
         let last = ledger.last();
-        ledger.observe_records(&records, Who::Engine(process.pid), at, seen);
+        ledger.observe_records(&records, Who::Engine(process.pid), at, asker.seen);
         ledger.note_woken(last, sim.executor.thawed_at(process.pid));
         let asked = key_of(request).map(|key| sim.first_tried(key, at));
         let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
@@ -231,7 +240,7 @@ fn serve(
         sim.deliveries.notify_one();
     } else if let Some(id) = record_of(request).filter(|_| status == 200) {
         let all = fault != Some(RequestFault::HiddenField);
-        sim.ledger().note_seen(process.pid, &id, sim.executor.now(), all);
+        sim.ledger().note_seen(asker.task, &id, sim.executor.now(), all);
     }
     if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
         note_walk(sim, request, response);

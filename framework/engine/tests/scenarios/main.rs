@@ -18,6 +18,7 @@ mod held;
 mod merges;
 mod named;
 mod operators;
+mod races;
 mod reverts;
 mod signals;
 mod soak;
