@@ -192,6 +192,14 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             _ => {}
         }
     }
+    // What was accepted at first contact, a value that may not travel, is not emptied because its own side changes it.
+    let null = &Some(Value::Null);
+    if base_local.is_some() && base_local != null && remote == null && base_remote == null {
+        assert!(direction != "in" || !writes, "{context}");
+    }
+    if base_remote.is_some() && base_remote != null && local == null && base_local == null {
+        assert!(direction != "out" || !writes, "{context}");
+    }
     if local.is_none() {
         assert!(!writes, "an unread local side: {context}");
     }

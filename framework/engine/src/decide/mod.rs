@@ -148,7 +148,7 @@ fn verdict(
     let winner = field.winner;
     let (mut action, mut rule, mut why) = match chosen(sight, field, four, state) {
         Some(decided) => decided,
-        None => by_policy(sight, field, state, winner, changed_at),
+        None => by_policy(sight, field, four, state, winner, changed_at),
     };
     if action == Action::Pull && four.remote.is_none() {
         (action, rule, why) =
@@ -206,15 +206,40 @@ fn chosen(
     })
 }
 
+/// Whether only one side had a value when they were last known, and the other has none now either.
+fn is_lone(base: Option<&Value>, other_base: Option<&Value>, other: Option<&Value>) -> bool {
+    base.is_some_and(|v| !v.is_null())
+        && other_base.is_some_and(Value::is_null)
+        && other.is_none_or(Value::is_null)
+}
+
 fn by_policy(
     sight: &Sight<'_>,
     field: &Field,
+    four: &Four<'_>,
     state: FieldState,
     winner: Winner,
     changed_at: Option<Timestamp>,
 ) -> (Action, u16, String) {
     let because = |text: &str| text.to_owned();
     match (state, field.direction) {
+        // What was accepted at first contact is not emptied because its own side goes on with it.
+        (FieldState::LocalOnly, Direction::In) if is_lone(four.base_local, four.base_remote, four.remote) => {
+            (
+                Action::Accept,
+                18,
+                because("the remote side never had a value, and this one may not travel there"),
+            )
+        }
+        (FieldState::RemoteOnly, Direction::Out)
+            if is_lone(four.base_remote, four.base_local, four.local) =>
+        {
+            (
+                Action::Accept,
+                18,
+                because("the local side never had a value, and this one may not travel here"),
+            )
+        }
         (FieldState::Unseen, _) => (Action::Unseen, 17, because("not in the answer: absent is unknown")),
         (FieldState::InStep, _) => (Action::None, 10, because("neither side changed")),
         (FieldState::Agree, _) => (Action::Agree, 10, because("both sides hold the same value")),
