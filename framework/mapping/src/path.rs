@@ -332,10 +332,8 @@ mod tests {
         }
         assert!(Filter::parse(&format!("{}@.a{}", "(".repeat(7), ")".repeat(7))).is_err());
         assert!(Filter::parse(&format!("{}@.a == 1{}", "(".repeat(6), ")".repeat(6))).is_ok());
-        assert!(
-            Filter::parse(&"(@.a == 1) && ".repeat(20).replace("&& (", "&& !(").trim_end_matches("&& "))
-                .is_ok()
-        );
+        // One after the other they are not nested.
+        assert!(Filter::parse(&["(@.a == 1)"; 20].join(" && ")).is_ok());
         for quoted in [r#"$['((((((((']"#, r#"$["[[[[[[[\"[[["]"#, r#"$['\'((((((((']"#] {
             assert!(Query::parse(quoted).is_ok(), "{quoted}");
         }
