@@ -9,7 +9,7 @@ use crate::calls::prepare;
 use crate::decide::{GoneLocal, local_value};
 use crate::look::{Ended, Look};
 use crate::push::{Sent, altered_history, close, key_is_kept, late_echoes};
-use crate::read;
+use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Observed, Record, RemoteId};
@@ -108,7 +108,7 @@ impl Look {
             }
         });
         if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
-            return match self.replay(&link, &intent).await? {
+            return match self.replay(&link, &intent, Some(&seen)).await? {
                 // Confirmed under its own key; the look that follows reads what has become of it.
                 Sent::Record(observed) => {
                     let shown = read::remote(&self.pair, &observed).fields;
@@ -206,7 +206,7 @@ impl Look {
             return self.give_up(link, &intent, "the link has no record").await;
         };
         let seen = match self.get(&id).await? {
-            Outcome::Record(observed) if !observed.gone => read::remote(&self.pair, &observed).fields,
+            Outcome::Record(observed) if !observed.gone => read::remote(&self.pair, &observed),
             Outcome::Failed(failure) => return Err(self.failed(&failure).await),
             _ => {
                 let (gone, reused) = self.local_side(&link);
@@ -219,7 +219,7 @@ impl Look {
         // What somebody has changed since is decided about anew (rule 33).
         let untouched = self.pair.mapping.fields.iter().all(|field| {
             let base = link.body.base.get(&field.label).and_then(|base| base.remote.as_ref());
-            match (base, seen.get(&field.label)) {
+            match (base, seen.fields.get(&field.label)) {
                 (Some(base), Some(now)) => field.same(base, now),
                 (base, now) => base.is_none() && now.is_none(),
             }
@@ -228,10 +228,13 @@ impl Look {
             && self.taken.row.is_none()
             && untouched
         {
-            return match self.replay(&link, &intent).await? {
-                Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
-                    Err(Box::new(self.deleted_remotely(link, &seen, GoneLocal::Deleted, intent.number)))
-                }
+            return match self.replay(&link, &intent, Some(&seen)).await? {
+                Sent::Record(_) | Sent::Written(_) | Sent::Missing => Err(Box::new(self.deleted_remotely(
+                    link,
+                    &seen.fields,
+                    GoneLocal::Deleted,
+                    intent.number,
+                ))),
                 other => self.after_replay(link, &intent, other).await,
             };
         }
@@ -255,7 +258,7 @@ impl Look {
         let row_is_gone = self.row_went_after(&intent);
         let replayable = key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now);
         if replayable && !row_is_gone {
-            return match self.replay(&link, &intent).await? {
+            return match self.replay(&link, &intent, None).await? {
                 Sent::Record(observed) => {
                     self.bind_created(link, &intent, &observed, "confirmed when sent again").await
                 }
@@ -302,8 +305,9 @@ impl Look {
         Box::new(unit)
     }
 
-    /// Sends the stored bytes again. Whatever follows, they have been sent at this time.
-    async fn replay(&mut self, link: &Link, intent: &Intent) -> Result<Sent, Ended> {
+    /// Sends the stored bytes again, to a record that is as it was seen. Whatever follows, they have been sent at this time.
+    async fn replay(&mut self, link: &Link, intent: &Intent, seen: Option<&Seen>) -> Result<Sent, Ended> {
+        let at = self.engine.ports.clock.now();
         let Ok(mut stored) = serde_json::from_value::<StoredRequest>(intent.request.clone()) else {
             let mut unit = self.unit();
             unit.work = self.park(
@@ -320,6 +324,13 @@ impl Look {
             at: self.engine.ports.clock.now(),
         });
         self.commit_and_go_on(unit).await?;
+        if let (Some(id), Some(seen)) = (&link.remote_id, seen)
+            && !self.is_as_seen(id, seen, at).await
+        {
+            let mut unit = self.unit();
+            unit.work = self.again_soon();
+            return Err(Box::new(unit));
+        }
         if planted::is(Bug::RandomKeyPerAttempt) {
             self.take_another_key(&mut stored);
         }

@@ -2,6 +2,7 @@
 
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::Clock as _;
 use bothways_model::{LocalId, Method, RemoteId};
 use bothways_store::Links as _;
 use serde_json::json;
@@ -40,6 +41,7 @@ async fn changed_during_a_slow_commit(world: &World, row: &LocalId, id: &RemoteI
     let requests = || world.stripe().requests().count();
     for _ in 0..10 {
         let before = requests();
+        let asked = world.clock.now();
         while requests() == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -52,7 +54,7 @@ async fn changed_during_a_slow_commit(world: &World, row: &LocalId, id: &RemoteI
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 let intents = store.intents(link, 9).await.unwrap();
-                if intents.iter().any(|intent| intent.state.is_pending()) {
+                if intents.iter().any(|intent| intent.state.is_pending() && intent.sent_at >= asked) {
                     clock.ahead.fetch_add(5, Ordering::Relaxed);
                     return true;
                 }
@@ -73,6 +75,20 @@ async fn changed_during_a_slow_commit(world: &World, row: &LocalId, id: &RemoteI
 async fn an_update_does_not_overwrite_what_was_changed_while_its_intent_was_committed() {
     let (world, row, id) = linked("conflicts: { winner: remote }").await;
     world.update(&row, &[("name", "Edited here")]);
+    changed_during_a_slow_commit(&world, &row, &id).await;
+    world.settle().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Edited there"));
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_was_lost_is_not_sent_again_over_what_was_changed_meanwhile() {
+    let (world, row, id) = linked("conflicts: { winner: remote }").await;
+    world.fault(Fault::next(Action::LostRequest).on(Method::Post, "/v1/customers"));
+    world.update(&row, &[("name", "Edited here")]);
+    while world.fired("lost_request") == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     changed_during_a_slow_commit(&world, &row, &id).await;
     world.settle().await;
     assert_eq!(world.remote(&id, "name").as_deref(), Some("Edited there"));
