@@ -110,9 +110,17 @@ pub(crate) fn ask<F>(fleet: &Fleet, what: F)
 where
     F: FnOnce(Running) -> BoxFuture<'static, Result<(), EngineError>>,
 {
+    is_heard(fleet, what);
+}
+
+/// The same; false if there is no process that could hear it.
+pub(crate) fn is_heard<F>(fleet: &Fleet, what: F) -> bool
+where
+    F: FnOnce(Running) -> BoxFuture<'static, Result<(), EngineError>>,
+{
     // Nobody waits for an answer of a process that is not scheduled.
     let awake = |running: &Running| !fleet.sim.executor.is_frozen(running.process.pid);
-    let Some(running) = fleet.one_of(awake) else { return };
+    let Some(running) = fleet.one_of(awake) else { return false };
     let sim = fleet.sim.clone();
     let pid = running.process.pid;
     let asked = what(running);
@@ -121,6 +129,7 @@ where
             sim.say(|| format!("operator: {error}"));
         }
     });
+    true
 }
 
 /// People who pause, resume, resolve and replay.

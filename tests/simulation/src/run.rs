@@ -307,7 +307,10 @@ impl Run {
                     let impatient =
                         self.snapshot(false).map(|snapshot| patience(&snapshot)).unwrap_or_default();
                     self.violations.extend(impatient.into_iter().map(|what| format!("patience: {what}")));
-                    outside::ask(&self.fleet, |running| Box::pin(outside::replay_all(running)));
+                    if !outside::is_heard(&self.fleet, |running| Box::pin(outside::replay_all(running))) {
+                        // Nobody was there to hear it.
+                        asked = 0;
+                    }
                 } else {
                     self.sim.count("pass_for_convergence");
                     self.ask_for_a_pass();
