@@ -9,7 +9,7 @@ use crate::contact::{Judged, judge};
 use crate::pass::Pass;
 use crate::walk::local_keys;
 use bothways_model::{LocalId, Record, RemoteId, Seq};
-use bothways_store::{Group, GroupMember, Key, KeyWrite, Link, PageCommit, Side};
+use bothways_store::{Group, GroupMember, Key, KeyWrite, Link, LinkState, PageCommit, Side};
 
 impl Pass<'_> {
     /// The same groups with every doubtful key renewed.
@@ -67,7 +67,10 @@ impl Pass<'_> {
             if member.linked {
                 let links = self.engine.store.links_of_local(self.pair.id, std::slice::from_ref(&id)).await?;
                 match links.into_iter().next().flatten() {
-                    Some(link) if link.state.is_live() => self.renew_linked(&member.key, &link, seq, effects),
+                    // The bases of a detached link stand still while its row goes on.
+                    Some(link) if link.state == LinkState::Linked => {
+                        self.renew_linked(&member.key, &link, seq, effects);
+                    }
                     _ => self.renew_row(&id, seq, effects).await?,
                 }
             } else if member.key.seen < self.state.seq {

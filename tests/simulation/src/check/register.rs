@@ -2,7 +2,7 @@
 //! have won.
 
 use super::Snapshot;
-use crate::ledger::{Change, FIELDS, Gone, Ledger, Who};
+use crate::ledger::{Change, FIELDS, Gone, Ledger, Thing, Who};
 use crate::plan::{Plan, Way};
 use crate::sim::Sim;
 use bothways_store::{HistoryOp, Side};
@@ -156,14 +156,18 @@ impl<'j> Judge<'j> {
             things.chain(records).chain(gone).any(|(side, id, thing)| {
                 side != change.side
                     && self.component.get(&(side, id)).copied() == component
-                    // What it was born with follows its birth at once.
-                    && !self
-                        .by_seq
-                        .range(thing.born_seq..=thing.born_seq + 4)
-                        .any(|(_, c)| c.entity == thing.entity && c.field == change.field)
+                    && !self.was_born_with(side, thing, change.field)
             })
         };
         cleared || born_empty()
+    }
+
+    /// What it was born with follows its birth at once.
+    fn was_born_with(&self, side: Side, thing: &Thing, field: usize) -> bool {
+        let its = |change: &&Change| change.side == side && change.entity == thing.entity;
+        let first = || self.by_seq.range(thing.born_seq..=thing.born_seq + 4).map(|(_, c)| *c).filter(its);
+        let birth = first().next().map(|change| change.at);
+        first().any(|change| change.field == field && Some(change.at) == birth)
     }
 
     /// Why a user's value that an engine overwrote must not have been.
