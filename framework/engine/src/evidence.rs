@@ -5,9 +5,8 @@ use crate::push::close;
 use crate::read::{self, Seen};
 use crate::{ConnectionState, Purpose};
 use bothways_connector::{Operation, Outcome};
-use bothways_mapping::Field;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{LinkId, Observed, RemoteId, Timestamp};
+use bothways_model::{LinkId, Observed, Record, RemoteId, Timestamp, Value};
 use bothways_store::{
     IntentState, Link, LinkFilter, LinkState, LinkWrite, LocalBinding, ParkReason, PauseScope,
 };
@@ -60,16 +59,20 @@ impl Look {
         }
         let Ok(Outcome::Record(observed)) = self.get(id).await else { return false };
         let now = read::remote(&self.pair, &observed).fields;
-        let same = |field: &Field| match (seen.fields.get(&field.label), now.get(&field.label)) {
-            (Some(before), Some(now)) => field.same(before, now),
-            (before, now) => before.is_none() && now.is_none(),
-        };
-        !observed.gone && observed.id == *id && self.pair.mapping.fields.iter().all(same)
+        !observed.gone && observed.id == *id && self.is_alike(&now, |label| seen.fields.get(label))
     }
 
-    /// Ends a look whose intent was committed and not sent, since its record was changed meanwhile.
+    /// Whether a record shows these values, and nothing where there is none.
+    pub(crate) fn is_alike<'v>(&self, shown: &Record, known: impl Fn(&str) -> Option<&'v Value>) -> bool {
+        self.pair.mapping.fields.iter().all(|field| match (known(&field.label), shown.get(&field.label)) {
+            (Some(known), Some(shown)) => field.same(known, shown),
+            (known, shown) => known.is_none() && shown.is_none(),
+        })
+    }
+
+    /// Ends a look whose intent was committed and not sent, since its record was changed meanwhile, or cannot be read any more.
     pub(crate) fn outrun(&self, link: LinkId, number: u32) -> Ended {
-        let why = "never sent: the record was changed meanwhile";
+        let why = "never sent: the record is not as it was seen any more";
         self.note_failure(why, true);
         let mut unit = self.unit();
         unit.intents.push(close(link, number, IntentState::Refused, why));

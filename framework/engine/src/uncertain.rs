@@ -217,13 +217,7 @@ impl Look {
             }
         };
         // What somebody has changed since is decided about anew (rule 33).
-        let untouched = self.pair.mapping.fields.iter().all(|field| {
-            let base = link.body.base.get(&field.label).and_then(|base| base.remote.as_ref());
-            match (base, seen.fields.get(&field.label)) {
-                (Some(base), Some(now)) => field.same(base, now),
-                (base, now) => base.is_none() && now.is_none(),
-            }
-        });
+        let untouched = self.is_alike(&seen.fields, |label| link.body.base.get(label)?.remote.as_ref());
         if key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now)
             && self.taken.row.is_none()
             && untouched

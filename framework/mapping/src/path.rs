@@ -211,7 +211,8 @@ pub(crate) fn check_depth(text: &str) -> Result<(), BadPath> {
             (None, _) => {}
         }
         if round > DEPTH || square > DEPTH {
-            return Err(BadPath::new(format!("brackets are nested more than {DEPTH} deep")));
+            return Err(BadPath::new(format!("brackets are nested more than {DEPTH} deep"))
+                .help("take some away: `&&` and `||` need none around each side"));
         }
     }
     Ok(())

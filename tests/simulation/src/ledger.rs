@@ -101,6 +101,8 @@ pub(crate) struct Ledger {
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
     /// Change number and moment of the last read of a record by a task.
     seen: BTreeMap<(u64, String), (u64, u64)>,
+    /// Records of which the last read showed only a part.
+    half_seen: BTreeSet<String>,
     /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
     delivered: Vec<(String, usize, String)>,
     /// Requests of engines that changed a record.
@@ -158,6 +160,15 @@ impl Ledger {
         let seq = self.seq;
         let seen = self.seen.entry((task, id.to_owned())).or_default();
         *seen = (if all { seq } else { seen.0 }, at);
+        match all {
+            true => self.half_seen.remove(id),
+            false => self.half_seen.insert(id.to_owned()),
+        };
+    }
+
+    /// Whether the last read of a record showed only a part of it.
+    pub(crate) fn is_half_seen(&self, id: &str) -> bool {
+        self.half_seen.contains(id)
     }
 
     /// The number of the last change that a task which writes to a record now can have seen of it. Whoever has not read it since

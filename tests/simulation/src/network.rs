@@ -7,7 +7,7 @@ use crate::executor::{WORLD, micros};
 use crate::ledger::Who;
 use crate::plan::{EventFault, RequestFault};
 use crate::process::{Kind, Process};
-use crate::sim::Sim;
+use crate::sim::{Sim, key_of};
 use async_trait::async_trait;
 use bothways_connector_sandbox::{Action, Answer, Fault};
 use bothways_engine::{Http, Purpose, SendError};
@@ -39,7 +39,7 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        if let Some(key) = key_of(&request) {
+        if let Some(key) = key_of_create(&request) {
             sim.first_tried(key, now);
         }
         let _turn = Turn::begin(process, &request);
@@ -127,9 +127,9 @@ fn stamp_of(request: &Request) -> Option<String> {
 }
 
 /// The idempotency key of a create.
-fn key_of(request: &Request) -> Option<String> {
+fn key_of_create(request: &Request) -> Option<String> {
     stamp_of(request)?;
-    request.header("idempotency-key").map(str::to_owned)
+    key_of(request).map(str::to_owned)
 }
 
 /// Who asks: a look is one task.
@@ -216,7 +216,7 @@ fn serve(
         let last = ledger.last();
         ledger.observe_records(&records, Who::Engine(process.pid), at, asker.seen);
         ledger.note_woken(last, sim.executor.thawed_at(process.pid));
-        let asked = key_of(request).map(|key| sim.first_tried(key, at));
+        let asked = key_of_create(request).map(|key| sim.first_tried(key, at));
         let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
         // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
         // under its key was asked for when it was sent first; who was suspended in between asked before.

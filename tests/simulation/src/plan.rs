@@ -319,11 +319,6 @@ fields:
         !self.mapping.contains("feed: never") && self.events_keep_to(&[])
     }
 
-    /// Whether answers leave fields out now and then.
-    pub(crate) fn hides_fields(&self) -> bool {
-        self.weather.requests.iter().any(|(fault, _)| *fault == RequestFault::HiddenField)
-    }
-
     /// Whether webhooks tell of every change of a record, once all are delivered.
     pub(crate) fn webhooks_tell_all(&self) -> bool {
         // By a clock that is wrong by more than minutes none is accepted.

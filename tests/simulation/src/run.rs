@@ -222,9 +222,7 @@ impl Run {
     /// What a feed or webhooks that tell everything have told of and nobody looked at.
     fn passed_over(&mut self) -> Vec<String> {
         let delivered = || self.sim.plan.webhooks_tell_all() && self.sim.stripe().open_deliveries() == 0;
-        // A field that a permission hid when its record was looked at is seen by a pass alone.
-        let hides = self.sim.plan.hides_fields();
-        if hides || (!self.sim.plan.feed_tells_all() && !delivered()) {
+        if !self.sim.plan.feed_tells_all() && !delivered() {
             return Vec::new();
         }
         let Some(snapshot) = self.snapshot(false).filter(|snapshot| snapshot.counts.pending == 0) else {

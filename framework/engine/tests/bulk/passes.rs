@@ -229,3 +229,22 @@ async fn progress_is_told_stage_by_stage() {
     assert_eq!(order, [PassStage::Remote, PassStage::Local, PassStage::CatchUp, PassStage::Match]);
     assert_eq!(seen.into_inner().unwrap(), 600);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_row_counts_as_a_namesake_by_what_it_holds_now() {
+    let world = World::new(Setup::with("deletes: { from_remote: manual }")).await;
+    let kept = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    world.remote_delete(&world.link_of(&kept).await.remote_id.unwrap());
+    world.settle().await;
+    world.update(&kept, &[("email", "both@example.com")]);
+    world.settle().await;
+    world.insert(&[("email", "both@example.com"), ("name", "Bob")]);
+    world.settle().await;
+    assert!(world.customers().is_empty(), "{:#?}", world.customers());
+
+    world.engine.want_pass(world.pair()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    world.settle().await;
+    assert!(world.customers().is_empty(), "a person has to choose: {:#?}", world.customers());
+}

@@ -170,9 +170,9 @@ pub struct MappingFieldLong {
 pub enum DirectionDoc {
     /// Both ways.
     Both,
-    /// From the remote to the table.
+    /// From the remote to the table. What the table alone holds at first contact stays there.
     In,
-    /// From the table to the remote.
+    /// From the table to the remote. What the remote alone holds at first contact stays there.
     Out,
 }
 

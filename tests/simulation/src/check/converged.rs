@@ -73,8 +73,7 @@ pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
     let rows = snapshot.rows.keys().filter(|id| !rows.contains(id.as_str())).count();
     let records = snapshot.records.keys().filter(|id| !records.contains(id.as_str())).count();
     let lost_one = |link: &&Link| {
-        let row = link.local_id.as_ref().is_some_and(|id| snapshot.rows.contains_key(id.as_str()));
-        let record = link.remote_id.as_ref().is_some_and(|id| snapshot.records.contains_key(id.as_str()));
+        let (row, record) = snapshot.sides(link);
         row != record
     };
     (rows + records + snapshot.live_links().filter(lost_one).count()) as u64
@@ -103,17 +102,13 @@ impl Judge<'_> {
 
     /// Whether a side of the link is not there.
     pub(super) fn is_half(&self, link: &Link) -> bool {
-        let row = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()));
-        let record =
-            link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
+        let (row, record) = self.snapshot.sides(link);
         !(row && record)
     }
 
     /// Whether neither side of the link is there.
     fn is_over(&self, link: &Link) -> bool {
-        let row = link.local_id.as_ref().is_some_and(|id| self.snapshot.rows.contains_key(id.as_str()));
-        let record =
-            link.remote_id.as_ref().is_some_and(|id| self.snapshot.records.contains_key(id.as_str()));
+        let (row, record) = self.snapshot.sides(link);
         !(row || record)
     }
 
@@ -234,7 +229,9 @@ impl Judge<'_> {
             field.direction != bothways_mapping::Direction::Out
                 && base.is_some_and(|base| !field.same(base, remote))
         });
-        (moved && self.parked_about(link).is_none()).then(|| format!("link {}: {why}", link.id))
+        // A field that was hidden from whoever looked is seen by passes alone.
+        let hidden = link.remote_id.as_ref().is_some_and(|id| self.ledger.is_half_seen(id.as_str()));
+        (moved && !hidden && self.parked_about(link).is_none()).then(|| format!("link {}: {why}", link.id))
     }
 
     /// Whether history shows that the service stored something else than was sent (rule 15).

@@ -47,6 +47,13 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Whether a link's row is there, and whether its record is.
+    pub(crate) fn sides(&self, link: &Link) -> (bool, bool) {
+        let row = link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
+        let record = link.remote_id.as_ref().is_some_and(|id| self.records.contains_key(id.as_str()));
+        (row, record)
+    }
+
     /// Reads it. History is long and only read where it is asked for.
     ///
     /// # Errors
