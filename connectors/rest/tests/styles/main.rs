@@ -1,0 +1,8 @@
+//! Styles of API that are met in the wild, each as a small stand-in that is driven by a document alone through the shared suite.
+//!
+//! One file a style. A key of the document language is here because one of these needs it.
+
+mod records;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;

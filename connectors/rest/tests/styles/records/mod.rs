@@ -1,0 +1,3 @@
+//! What one record looks like, and how it is written.
+
+mod forms;
