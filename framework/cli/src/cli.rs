@@ -1,8 +1,12 @@
 //! What can be typed: every verb with its arguments. What a verb does is in `verbs/`.
 
+mod making;
+
 use crate::settings::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+
+pub(crate) use making::Describe;
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 findings, something waits for a person, or refused, 2 could not run.
@@ -33,6 +37,8 @@ pub(crate) enum Verb {
     ExplainCode(ExplainCode),
     /// Print or write the JSON Schemas that let an editor complete the documents
     Schema(Schema),
+    /// Say what each resource of a connector can do, and what follows for a mapping
+    Describe(Describe),
     /// Say what would happen on both sides, field by field, without writing anything
     Plan(Plan),
     /// Let a mapping carry out what its plan says, or let happen what a brake withholds

@@ -17,17 +17,26 @@ const LARGEST: u64 = 2 * 1024 * 1024;
 /// # Errors
 /// A folder or a file cannot be read, or there is none at all. What is wrong *in* a file is a finding.
 pub(crate) fn check_folders(folders: &[PathBuf]) -> anyhow::Result<Checked> {
+    let files = read_folders(folders)?;
+    if files.is_empty() {
+        let folders: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
+        bail!("there is no *.yaml file in {}", folders.join(", "));
+    }
+    Ok(check_files(&files))
+}
+
+/// All documents of these folders, unchecked.
+///
+/// # Errors
+/// A folder or a file cannot be read.
+pub(crate) fn read_folders(folders: &[PathBuf]) -> anyhow::Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for folder in folders {
         for path in list(folder)? {
             files.push(SourceFile::new(path.display().to_string(), read(&path)?));
         }
     }
-    if files.is_empty() {
-        let folders: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
-        bail!("there is no *.yaml file in {}", folders.join(", "));
-    }
-    Ok(check_files(&files))
+    Ok(files)
 }
 
 /// Checks these files, together with the connectors that are compiled in.

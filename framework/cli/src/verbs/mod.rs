@@ -5,6 +5,7 @@ mod approve;
 mod brakes;
 mod completions;
 mod demo;
+mod describe;
 mod explain;
 mod explain_code;
 mod history;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Validate => validate::run(&settings, context.database_named, out).await,
         Verb::ExplainCode(args) => explain_code::run(&args, out),
         Verb::Schema(args) => schema::run(&settings, &args, out),
+        Verb::Describe(args) => describe::run(&settings, &args, out),
         Verb::Plan(args) => plan::run(&settings, &args, out).await,
         Verb::Approve(args) => approve::run(&settings, &args, out).await,
         Verb::Apply(args) => apply::run(&settings, &args, out).await,

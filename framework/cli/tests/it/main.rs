@@ -3,6 +3,7 @@
 mod applying;
 mod brakes;
 mod demo;
+mod describing;
 mod documents;
 mod help;
 mod operate;

@@ -1,0 +1,41 @@
+//! `describe`: what a connector can do, in words and as JSON.
+
+use crate::shop::Shop;
+
+const BARE: &str = "connector: bare
+vars: { token: { secret: true, doc: From the account's settings } }
+http: { base_url: \"https://bare.example\", auth: { bearer: \"${token}\" } }
+resources:
+  things: { params: [shop], id: $.id, list: \"GET /{shop}/things\", get: \"GET /{shop}/things/{id}\" }
+";
+
+#[tokio::test]
+async fn every_ability_is_told_with_what_follows() {
+    let shop = Shop::new().await;
+    let told = shop.run(&["describe", "stripe", "customers"]).await.ended(0).out;
+    insta::assert_snapshot!("stripe_customers", told);
+    shop.write("mappings/bare.yaml", BARE);
+    let told = shop.run(&["describe", "bare", "things"]).await.ended(0).out;
+    insta::assert_snapshot!("a_bare_list", told);
+}
+
+#[tokio::test]
+async fn it_is_the_same_as_json_and_needs_no_documents() {
+    let shop = Shop::new().await;
+    let told =
+        shop.run(&["describe", "stripe", "--mappings", "nowhere", "--format", "json"]).await.ended(0).json();
+    let abilities = told["resources"][0]["abilities"].as_array().expect("a list");
+    let delete = abilities.iter().find(|one| one["name"] == "delete").expect("told");
+    assert_eq!((&delete["there"], &delete["how"]), (&true.into(), &"for good".into()));
+    let setting = &told["settings"][1];
+    assert_eq!((&setting["variable"], &setting["secret"]), (&"STRIPE_API_KEY".into(), &true.into()));
+}
+
+#[tokio::test]
+async fn a_wrong_name_is_said_with_the_nearest() {
+    let shop = Shop::new().await;
+    let ran = shop.run(&["describe", "strip"]).await.ended(1);
+    assert!(ran.err.contains("did you mean `stripe`?") && ran.out.is_empty(), "{ran:?}");
+    let ran = shop.run(&["describe", "stripe", "custmers"]).await.ended(1);
+    assert!(ran.err.contains("did you mean `customers`?"), "{ran:?}");
+}
