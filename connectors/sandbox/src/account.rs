@@ -6,7 +6,8 @@ use crate::deliveries::{Deliveries, Schedule};
 use crate::endpoints::Endpoints;
 use crate::errors::ApiError;
 use crate::events::{Cause, EventRecord, Events, previous_attributes};
-use crate::faults::{Action, Faults};
+use crate::fault_queue::Faults;
+use crate::faults::Action;
 use crate::form::Params;
 use crate::idempotency::IdempotencyKeys;
 use crate::ids::Ids;
@@ -19,7 +20,7 @@ use serde_json::{Value, json};
 /// What changes need besides the account.
 pub(crate) struct Tools<'a> {
     pub(crate) ids: &'a mut Ids,
-    pub(crate) faults: &'a mut Faults,
+    pub(crate) faults: &'a mut Faults<Action>,
     pub(crate) api_version: &'a str,
     pub(crate) now: Timestamp,
 }

@@ -10,25 +10,26 @@ pub(crate) struct Executed {
     pub(crate) body: Vec<u8>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) executed: bool,
-    pub(crate) effective: bool,
+    /// How many records it changed.
+    pub(crate) changed: u64,
+    /// Of these, how many it created.
+    pub(crate) created: u64,
     pub(crate) replayed: bool,
 }
 
 impl Executed {
     pub(crate) fn ok(body: Vec<u8>) -> Self {
-        Self { status: 200, body, headers: Vec::new(), executed: true, effective: false, replayed: false }
+        Self { executed: true, ..Self::unexecuted(200, body) }
+    }
+
+    /// An answer for which the endpoint was not executed.
+    pub(crate) fn unexecuted(status: u16, body: Vec<u8>) -> Self {
+        Self { status, body, headers: Vec::new(), executed: false, changed: 0, created: 0, replayed: false }
     }
 
     pub(crate) fn refused(error: &ApiError) -> Self {
         let headers = error.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        Self {
-            status: error.status,
-            body: error.body(),
-            headers,
-            executed: false,
-            effective: false,
-            replayed: false,
-        }
+        Self { headers, ..Self::unexecuted(error.status, error.body()) }
     }
 
     /// Takes a field out of every customer in the body; whether there was one.

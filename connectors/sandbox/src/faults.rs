@@ -1,12 +1,10 @@
-//! Faults: what a test can make go wrong, when, and how often it did.
-//!
-//! A fault is a matcher and an action. Of the actions that replace or cut an answer only the first that matches is used
-//! up by a request; the others, which shape what the service does or shows, all apply.
+//! What can go wrong at the sandbox Stripe.
 
+use crate::fault_queue::{Mishap, Scope, Seen};
+use crate::transit::Transit;
 use bothways_model::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
 
 /// What goes wrong.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,17 +110,6 @@ pub enum Action {
     },
 }
 
-/// What a fault is about.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Scope {
-    /// Replaces, cuts or repeats the answer: one of these for each request.
-    Answer,
-    /// Changes what the service does or shows while it answers.
-    Shape,
-    /// Concerns an event.
-    Event,
-}
-
 impl Action {
     /// Every kind, in the order of [`Action`], as [`Action::kind`] names it.
     pub const KINDS: [&str; 30] = [
@@ -193,6 +180,16 @@ impl Action {
             Action::DeliveryDelayed { .. } => "delivery_delayed",
         }
     }
+}
+
+impl Mishap for Action {
+    fn kinds() -> &'static [&'static str] {
+        &Self::KINDS
+    }
+
+    fn kind(&self) -> &'static str {
+        Action::kind(self)
+    }
 
     fn scope(&self) -> Scope {
         match self {
@@ -240,186 +237,26 @@ impl Action {
             _ => true,
         }
     }
-}
 
-/// A matcher and what happens to what it matches.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Fault {
-    /// Only requests with this method.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<Method>,
-    /// Only requests whose path begins so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Only events whose type begins so.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub event: Option<String>,
-    /// It begins with the nth match, counted from 1.
-    #[serde(default = "one")]
-    pub nth: u32,
-    /// For so many matches; 0 is until the faults are cleared.
-    #[serde(default = "one")]
-    pub times: u32,
-    /// What happens.
-    pub action: Action,
-}
-
-fn one() -> u32 {
-    1
-}
-
-impl Fault {
-    /// Happens to the next request, or event, it can happen to.
-    pub fn next(action: Action) -> Self {
-        Self { method: None, path: None, event: None, nth: 1, times: 1, action }
-    }
-
-    /// Happens to everything it can happen to until the faults are cleared.
-    pub fn always(action: Action) -> Self {
-        Self { times: 0, ..Self::next(action) }
-    }
-
-    /// Only to requests with this method and a path that begins so.
-    pub fn on(mut self, method: Method, path: impl Into<String>) -> Self {
-        self.method = Some(method);
-        self.path = Some(path.into());
-        self
-    }
-
-    /// Only to events whose type begins so.
-    pub fn on_event(mut self, kind: impl Into<String>) -> Self {
-        self.event = Some(kind.into());
-        self
-    }
-
-    /// Beginning with the nth match, counted from 1.
-    pub fn nth(mut self, nth: u32) -> Self {
-        self.nth = nth;
-        self
-    }
-
-    /// For so many matches.
-    pub fn times(mut self, times: u32) -> Self {
-        self.times = times;
-        self
-    }
-}
-
-/// What a fault can see of a request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Seen<'a> {
-    pub(crate) method: Method,
-    pub(crate) path: &'a str,
-    pub(crate) is_list: bool,
-    pub(crate) has_cursor: bool,
-}
-
-/// What happens to one request.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Drawn {
-    pub(crate) answer: Option<Action>,
-    pub(crate) shapes: Vec<Action>,
-}
-
-#[derive(Clone, Debug)]
-struct Queued {
-    fault: Fault,
-    seen: u32,
-}
-
-impl Queued {
-    /// Counts a match; the action, if it is this match's turn.
-    fn fire(&mut self) -> Option<Action> {
-        self.seen += 1;
-        let turn = self.seen >= self.fault.nth && !self.is_past(self.seen - 1);
-        turn.then(|| self.fault.action.clone())
-    }
-
-    /// Whether every turn has been had.
-    fn is_spent(&self) -> bool {
-        self.is_past(self.seen)
-    }
-
-    fn is_past(&self, seen: u32) -> bool {
-        let last = (self.fault.nth.max(1) - 1).saturating_add(self.fault.times);
-        self.fault.times != 0 && seen >= last
-    }
-}
-
-/// The queue of faults and their counters.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Faults {
-    queue: Vec<Queued>,
-    fired: BTreeMap<&'static str, u64>,
-}
-
-impl Faults {
-    pub(crate) fn add(&mut self, fault: Fault) {
-        self.queue.push(Queued { fault, seen: 0 });
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.queue.clear();
-    }
-
-    pub(crate) fn queued(&self) -> impl Iterator<Item = &Fault> {
-        self.queue.iter().map(|q| &q.fault)
-    }
-
-    /// How often each kind has fired, with 0 for those that have not.
-    pub(crate) fn fired(&self) -> BTreeMap<&'static str, u64> {
-        Action::KINDS.iter().map(|kind| (*kind, self.fired.get(kind).copied().unwrap_or(0))).collect()
-    }
-
-    /// Draws what happens to a request. Shapes are counted by [`Faults::count`] when they take effect.
-    pub(crate) fn draw(&mut self, seen: &Seen<'_>) -> Drawn {
-        let mut drawn = Drawn::default();
-        for queued in &mut self.queue {
-            let fault = &queued.fault;
-            let scope = fault.action.scope();
-            let matches = fault.method.is_none_or(|method| method == seen.method)
-                && fault.path.as_ref().is_none_or(|path| seen.path.starts_with(path.as_str()))
-                && fault.action.concerns(seen);
-            match scope {
-                Scope::Answer if matches && drawn.answer.is_none() => drawn.answer = queued.fire(),
-                Scope::Shape if matches => drawn.shapes.extend(queued.fire()),
-                _ => {}
-            }
-        }
-        self.queue.retain(|queued| !queued.is_spent());
-        if let Some(action) = &drawn.answer {
-            self.count(action.kind());
-        }
-        drawn
-    }
-
-    /// Draws what happens to an event of this type, and counts it.
-    pub(crate) fn draw_for_event(&mut self, kind: &str) -> Vec<Action> {
-        let mut drawn = Vec::new();
-        for queued in &mut self.queue {
-            let fault = &queued.fault;
-            let matches = fault.event.as_ref().is_none_or(|prefix| kind.starts_with(prefix.as_str()));
-            if matches && fault.action.scope() == Scope::Event {
-                drawn.extend(queued.fire());
-            }
-        }
-        self.queue.retain(|queued| !queued.is_spent());
-        for action in &drawn {
-            self.count(action.kind());
-        }
-        drawn
-    }
-
-    /// Counts one firing.
-    pub(crate) fn count(&mut self, kind: &'static str) {
-        *self.fired.entry(kind).or_default() += 1;
+    fn transit(&self) -> Option<Transit> {
+        Some(match self {
+            Action::LostRequest => Transit::LostRequest,
+            Action::LostAnswer => Transit::LostAnswer,
+            Action::LateRequest { delay_ms } => Transit::Late { delay_ms: *delay_ms, arrived: false },
+            Action::Unfinished { delay_ms } => Transit::Late { delay_ms: *delay_ms, arrived: true },
+            Action::Duplicate => Transit::Duplicate,
+            Action::SlowAnswer { millis } => Transit::Slow { millis: *millis },
+            Action::TruncatedBody => Transit::Truncated,
+            Action::HtmlBody => Transit::Html,
+            _ => return None,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault_queue::{Drawn, Fault, Faults};
 
     fn post(path: &str) -> Seen<'_> {
         Seen { method: Method::Post, path, is_list: false, has_cursor: false }
@@ -429,7 +266,7 @@ mod tests {
         Seen { method: Method::Get, path: "/v1/customers", is_list: true, has_cursor }
     }
 
-    fn kinds(faults: &mut Faults, seen: &Seen<'_>, times: usize) -> Vec<Option<&'static str>> {
+    fn kinds(faults: &mut Faults<Action>, seen: &Seen<'_>, times: usize) -> Vec<Option<&'static str>> {
         (0..times).map(|_| faults.draw(seen).answer.map(|a| a.kind())).collect()
     }
 

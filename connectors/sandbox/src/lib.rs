@@ -20,6 +20,7 @@ mod endpoints;
 mod errors;
 mod events;
 mod executed;
+mod fault_queue;
 mod faults;
 mod form;
 mod idempotency;
@@ -36,13 +37,16 @@ mod server;
 #[cfg(feature = "serve")]
 mod steering;
 mod stripe;
+mod transit;
 
 pub use config::Config;
 pub use dashboard::Refused;
 pub use deliveries::Delivery;
-pub use faults::{Action, Fault};
+pub use fault_queue::Fault;
+pub use faults::Action;
 pub use rate::RateLimit;
 pub use request_log::{LoggedRequest, RequestCounts};
 #[cfg(feature = "serve")]
 pub use server::{Running, Sandbox, serve};
-pub use stripe::{Answer, Stripe};
+pub use stripe::Stripe;
+pub use transit::Answer;

@@ -21,6 +21,10 @@ pub struct LoggedRequest {
     pub executed: bool,
     /// Whether it changed a record.
     pub effective: bool,
+    /// How many records it changed, those it created included.
+    pub changed: u64,
+    /// How many records it created.
+    pub created: u64,
     /// Whether a saved answer was given again.
     pub replayed: bool,
     /// The kind of the fault that replaced, cut or repeated the answer.
@@ -34,11 +38,11 @@ pub struct RequestCounts {
     pub requests: u64,
     /// GET requests.
     pub reads: u64,
-    /// POST and DELETE requests.
+    /// All others.
     pub writes: u64,
-    /// Writes that changed a record.
+    /// Records that writes changed, each time counted; at Stripe a write changes one.
     pub effective_writes: u64,
-    /// Of these, creates of customers.
+    /// Of these, creates of records; at Stripe, of customers.
     pub effective_creates: u64,
     /// Answers of 400 and above.
     pub errors: u64,
@@ -78,9 +82,8 @@ impl RequestLog {
         counts.requests += 1;
         counts.reads += u64::from(is_read);
         counts.writes += u64::from(!is_read);
-        counts.effective_writes += u64::from(entry.effective);
-        let is_create = entry.method == Method::Post && entry.path == "/v1/customers";
-        counts.effective_creates += u64::from(entry.effective && is_create);
+        counts.effective_writes += entry.changed;
+        counts.effective_creates += entry.created;
         counts.errors += u64::from(entry.status.is_some_and(|status| status >= 400));
         counts.replays += u64::from(entry.replayed);
         if self.limit > 0 {

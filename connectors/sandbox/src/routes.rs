@@ -5,7 +5,8 @@ use crate::call::Call;
 use crate::customers::to_map;
 use crate::errors::ApiError;
 use crate::events::Cause;
-use crate::faults::{Action, Faults};
+use crate::fault_queue::Faults;
+use crate::faults::Action;
 use crate::form::Params;
 use crate::list::{Page, Slip};
 use crate::params::Reader;
@@ -180,7 +181,7 @@ impl Stripe {
 }
 
 /// Empties a page where a fault says so.
-fn shape_page<T>(mut page: Page<T>, shapes: &[Action], faults: &mut Faults) -> Page<T> {
+fn shape_page<T>(mut page: Page<T>, shapes: &[Action], faults: &mut Faults<Action>) -> Page<T> {
     if shapes.contains(&Action::EmptyList) {
         faults.count("empty_list");
         page.items.clear();

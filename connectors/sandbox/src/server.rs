@@ -3,7 +3,8 @@
 use crate::cut::{Cut, CutListener};
 use crate::sender::send_deliveries;
 use crate::steering;
-use crate::stripe::{Answer, Stripe};
+use crate::stripe::Stripe;
+use crate::transit::Answer;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, State};

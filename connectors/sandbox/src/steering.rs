@@ -1,7 +1,7 @@
 //! Steering over HTTP, below `/_sandbox`: the clock, faults, the log, and what a person does in the dashboard.
 
 use crate::dashboard::Refused;
-use crate::faults::Fault;
+use crate::fault_queue::Fault;
 use crate::rate::RateLimit;
 use crate::server::{Sandbox, Served, wait_for};
 use crate::stripe::Stripe;

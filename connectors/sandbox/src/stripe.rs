@@ -1,68 +1,32 @@
 //! The service itself: requests in, answers out, with no I/O and no clock but the one it is given.
 
-use crate::account::{Account, Tools, milliseconds};
+use crate::account::{Account, Tools};
 use crate::call::Call;
 use crate::config::Config;
 use crate::deliveries::Delivery;
 use crate::errors::ApiError;
 use crate::events::Cause;
 use crate::executed::Executed;
-use crate::faults::{Action, Drawn, Fault, Faults, Seen};
+use crate::fault_queue::{Drawn, Fault, Faults, Mishap, Seen};
+use crate::faults::Action;
 use crate::idempotency::fingerprint;
 use crate::ids::Ids;
 use crate::rate::RateLimit;
 use crate::request_log::{LoggedRequest, RequestCounts, RequestLog};
-use bothways_model::{Request, Response, Timestamp};
+use crate::transit::{self, Answer, Late, Service};
+use bothways_model::{Method, Request, Timestamp};
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// What comes back for a request.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Answer {
-    /// An answer.
-    Response(Response),
-    /// The connection is dropped without an answer.
-    Dropped,
-    /// An answer that takes this long to arrive; what it did has been done already.
-    Slow(Response, Duration),
-}
-
-impl Answer {
-    /// The answer, however slow; none where the connection was dropped.
-    pub fn response(self) -> Option<Response> {
-        match self {
-            Answer::Response(response) | Answer::Slow(response, _) => Some(response),
-            Answer::Dropped => None,
-        }
-    }
-}
-
-/// A request that is to be executed after its connection was dropped.
-#[derive(Clone, Debug)]
-struct Late {
-    call: Call,
-    due: Option<Timestamp>,
-    shapes: Vec<Action>,
-    /// It has arrived and holds its key.
-    arrived: bool,
-}
-
-impl Late {
-    fn kind(&self) -> &'static str {
-        if self.arrived { "unfinished" } else { "late_request" }
-    }
-}
 
 /// The sandbox Stripe: one account (and another one for the fault that swaps it), its faults and its log.
 #[derive(Clone, Debug)]
 pub struct Stripe {
     pub(crate) config: Config,
     pub(crate) ids: Ids,
-    pub(crate) faults: Faults,
+    pub(crate) faults: Faults<Action>,
     pub(crate) log: RequestLog,
     pub(crate) account: Account,
     other: Account,
-    late: Vec<Late>,
+    late: Vec<Late<Call, Action>>,
 }
 
 impl Stripe {
@@ -80,13 +44,13 @@ impl Stripe {
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
         self.tick(now);
         let call = Call::read(request);
-        let is_list = call.method == bothways_model::Method::Get
+        let is_list = call.method == Method::Get
             && ["/v1/customers", "/v1/events", "/v1/webhook_endpoints"].contains(&call.path.as_str());
         let has_cursor = call.params.as_ref().is_ok_and(|params| params.get("starting_after").is_some());
         let seen = Seen { method: call.method, path: &call.path, is_list, has_cursor };
         let Drawn { answer, shapes } = self.faults.draw(&seen);
         let Some(fault) = answer else {
-            let executed = self.execute(&call, &shapes, None, now);
+            let executed = self.execute(&call, &shapes, now);
             self.note(&call, &executed, Some(executed.status), None, now);
             return Answer::Response(executed.into_response());
         };
@@ -95,12 +59,12 @@ impl Stripe {
 
     /// Executes the late requests whose time has come.
     pub fn tick(&mut self, now: Timestamp) {
-        self.run_late(now, |late| late.due.is_some_and(|due| due <= now));
+        transit::run_late(self, now, |due| due.is_some_and(|due| due <= now));
     }
 
     /// Executes all late requests now; how many there were.
     pub fn release_late(&mut self, now: Timestamp) -> usize {
-        self.run_late(now, |_| true)
+        transit::run_late(self, now, |_| true)
     }
 
     /// How many late requests have not been executed.
@@ -194,17 +158,6 @@ impl Stripe {
         self.account.revision
     }
 
-    fn run_late(&mut self, now: Timestamp, is_due: impl Fn(&Late) -> bool) -> usize {
-        let (due, waiting): (Vec<Late>, Vec<Late>) =
-            std::mem::take(&mut self.late).into_iter().partition(is_due);
-        self.late = waiting;
-        for late in &due {
-            let executed = self.execute(&late.call, &late.shapes, None, now);
-            self.note(&late.call, &executed, None, Some(late.kind()), now);
-        }
-        due.len()
-    }
-
     /// Answers a request that a fault of its own has been drawn for.
     fn faulty(&mut self, call: &Call, shapes: Vec<Action>, fault: Action, now: Timestamp) -> Answer {
         let kind = fault.kind();
@@ -223,55 +176,16 @@ impl Stripe {
             self.note(call, &refused, Some(refused.status), Some(kind), now);
             return Answer::Response(refused.into_response());
         }
-        match fault {
-            Action::LostRequest | Action::LateRequest { .. } | Action::Unfinished { .. } => {
-                if let Action::LateRequest { delay_ms } | Action::Unfinished { delay_ms } = fault {
-                    let due = delay_ms.map(|millis| now + milliseconds(millis));
-                    let arrived = matches!(fault, Action::Unfinished { .. });
-                    self.late.push(Late { call: call.clone(), due, shapes, arrived });
-                }
-                let nothing = Executed::refused(&ApiError::unavailable());
-                self.note(call, &nothing, None, Some(kind), now);
-                return Answer::Dropped;
-            }
-            Action::HtmlBody => {
-                let mut page = self.dress(call, Executed::refused(&ApiError::unavailable()), now);
-                page.status = 200;
-                page.body =
-                    b"<!doctype html><title>Please wait</title><p>Checking your connection.</p>".to_vec();
-                page.headers.retain(|(name, _)| name != "content-type");
-                page.headers.push(("content-type".into(), "text/html".into()));
-                self.note(call, &page, Some(200), Some(kind), now);
-                return Answer::Response(page.into_response());
-            }
-            _ => {}
+        if let Action::SavedError500 { executed } = fault {
+            let executed = self.execute_or_save_500(call, &shapes, Some(executed), now);
+            self.note(call, &executed, Some(executed.status), Some(kind), now);
+            return Answer::Response(executed.into_response());
         }
-        let saved_500 = match fault {
-            Action::SavedError500 { executed } => Some(executed),
-            _ => None,
-        };
-        if fault == Action::Duplicate {
-            let first = self.execute(call, &shapes, None, now);
-            self.note(call, &first, None, Some(kind), now);
-        }
-        let mut executed = self.execute(call, &shapes, saved_500, now);
-        let status = if fault == Action::LostAnswer { None } else { Some(executed.status) };
-        self.note(call, &executed, status, Some(kind), now);
-        match fault {
-            Action::LostAnswer => Answer::Dropped,
-            Action::SlowAnswer { millis } => {
-                Answer::Slow(executed.into_response(), Duration::from_millis(millis))
-            }
-            Action::TruncatedBody => {
-                executed.body.truncate(executed.body.len() / 2);
-                Answer::Response(executed.into_response())
-            }
-            _ => Answer::Response(executed.into_response()),
-        }
+        transit::answer(self, call, shapes, fault.transit(), kind, now)
     }
 
     /// Runs a request through credentials, rate limit, idempotency and its endpoint, in the account it means.
-    fn execute(
+    fn execute_or_save_500(
         &mut self,
         call: &Call,
         shapes: &[Action],
@@ -349,7 +263,9 @@ impl Stripe {
             Err(error) if error.began => Executed { executed: true, ..Executed::refused(&error) },
             Err(error) => return Err(error),
         };
-        executed.effective = effective;
+        executed.changed = u64::from(effective);
+        executed.created =
+            u64::from(effective && call.method == Method::Post && call.path == "/v1/customers");
         if let Some(key) = &call.key {
             let saved = (executed.status, executed.body.clone());
             self.account.keys.save(key, &call.path, print, saved, request_id, now);
@@ -382,6 +298,23 @@ impl Stripe {
         executed.headers.push(("stripe-version".into(), version));
         executed
     }
+}
+
+impl Service for Stripe {
+    type Call = Call;
+    type Action = Action;
+
+    fn late(&mut self) -> &mut Vec<Late<Call, Action>> {
+        &mut self.late
+    }
+
+    fn execute(&mut self, call: &Call, shapes: &[Action], now: Timestamp) -> Executed {
+        self.execute_or_save_500(call, shapes, None, now)
+    }
+
+    fn not_executed(&mut self, call: &Call, now: Timestamp) -> Executed {
+        self.dress(call, Executed::refused(&ApiError::unavailable()), now)
+    }
 
     fn note(
         &mut self,
@@ -398,7 +331,9 @@ impl Stripe {
             idempotency_key: call.key.clone(),
             status,
             executed: executed.executed,
-            effective: executed.effective,
+            effective: executed.changed > 0,
+            changed: executed.changed,
+            created: executed.created,
             replayed: executed.replayed,
             fault,
         });
