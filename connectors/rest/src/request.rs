@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::{form, percent};
 use bothways_connector::{FieldWrites, Params};
-use bothways_mapping::connector::{BodyFormat, Call, CursorPlace, NullAs};
+use bothways_mapping::connector::{BodyFormat, Call, CursorPlace, Escape, NullAs};
 use bothways_mapping::template::{Part, Slot, Template, flat};
 use bothways_model::{ErrorClass, Failure, Request};
 use serde_json::Value as Json;
@@ -19,6 +19,8 @@ pub(crate) struct Slots<'a> {
     pub(crate) fields: &'a [String],
     pub(crate) event_types: &'a [String],
     pub(crate) params: Option<&'a Params>,
+    /// The query language of the call.
+    pub(crate) escape: Option<Escape>,
 }
 
 impl Slots<'_> {
@@ -28,7 +30,13 @@ impl Slots<'_> {
             Slot::Id => text(self.id),
             Slot::Key => text(self.key),
             Slot::Stamp => text(self.stamp),
-            Slot::Value => text(self.value),
+            Slot::Value => match (self.value, self.escape) {
+                (Some(value), Some(language)) => {
+                    let unsure = || invalid("the value cannot be written in the service's query language");
+                    Some(Json::from(language.literal(value).ok_or_else(unsure)?))
+                }
+                (value, _) => text(value),
+            },
             Slot::Since => self.since.cloned(),
             Slot::Fields => Some(Json::from(self.fields)),
             Slot::EventTypes => Some(Json::from(self.event_types)),
@@ -61,7 +69,9 @@ impl<'a> Draft<'a> {
     /// Class `invalid` if a placeholder has no value, or one that would lead to another path.
     pub(crate) fn new(core: &'a Core, call: &'a Call, slots: &Slots<'_>) -> Result<Self, Failure> {
         let mut url = core.resolved.base_url.clone();
+        // A path is encoded, and no query language.
         push_path(&mut url, &call.path, slots)?;
+        let slots = &Slots { escape: call.escape, ..*slots };
         let mut query = Vec::with_capacity(call.query.len() + 2);
         for (name, template) in &call.query {
             match template.only_slot().map(|slot| slots.fill(slot)).transpose()? {

@@ -171,6 +171,8 @@ codes! {
     M307
     /// A `safety` that would loosen a brake.
     M308
+    /// A looked-up value inside a query language.
+    M309
     /// Two writers of one place.
     M402
     /// The documents and the database disagree.

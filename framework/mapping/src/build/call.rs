@@ -2,8 +2,9 @@
 
 use super::connector::{header_name, text};
 use super::{Cx, sub};
+use crate::check;
 use crate::check::vars::{Uses, Where};
-use crate::connector::{Call, CursorPlace, Pages, Returns};
+use crate::connector::{Call, CursorPlace, Escape, Pages, Returns};
 use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, Text};
 use crate::filter::Filter;
 use crate::finding::Code;
@@ -92,6 +93,7 @@ pub(super) struct Parts<'a> {
     pub(super) page_size: Option<&'a Ordered<u32>>,
     pub(super) returns: Returns,
     pub(super) when: Option<Filter>,
+    pub(super) escape: Option<Escape>,
 }
 
 impl<'a> Parts<'a> {
@@ -108,6 +110,7 @@ impl<'a> Parts<'a> {
             page_size: None,
             returns: Returns::Record,
             when: None,
+            escape: None,
         }
     }
 }
@@ -156,6 +159,7 @@ pub(super) fn build(
         placed.push((sub(pointer, "json"), template.clone()));
     }
     check_slots(cx, &placed, &at, kind, params);
+    check::escape::check(cx, pointer, &placed, parts.escape);
     for (pointer, template) in &placed {
         uses.note(template, pointer, Where::Plain);
     }
@@ -174,6 +178,7 @@ pub(super) fn build(
         page_size: own_size.unwrap_or_else(|| lists.page_size.clone().filter(|_| listed)),
         returns: parts.returns,
         when: parts.when,
+        escape: parts.escape,
         source: cx.source(&at),
     }
 }

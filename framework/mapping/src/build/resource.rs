@@ -189,6 +189,7 @@ impl Shared<'_> {
             json: doc.json.as_ref(),
             headers: Some(&doc.headers),
             items: doc.items.as_ref(),
+            escape: doc.escape.map(Into::into),
             ..Parts::line(&doc.call, &at)
         };
         let call = build(cx, parts, Kind::Find, self.params, self.lists, uses);

@@ -3,6 +3,7 @@
 pub(crate) mod calls;
 pub(crate) mod database;
 pub(crate) mod environment;
+pub(crate) mod escape;
 pub(crate) mod names;
 pub(crate) mod paths;
 pub(crate) mod secrets;

@@ -1,5 +1,6 @@
 //! One call, and how lists go on.
 
+use super::Escape;
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::path::Query;
@@ -29,6 +30,8 @@ pub struct Call {
     pub returns: Returns,
     /// The call is made only if this holds for the record as last seen.
     pub when: Option<Filter>,
+    /// The query language that `{value}` stands in.
+    pub escape: Option<Escape>,
     /// Where the call is written.
     pub source: Source,
 }

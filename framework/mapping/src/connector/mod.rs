@@ -6,6 +6,7 @@
 mod call;
 mod capabilities;
 mod errors;
+mod escape;
 mod events;
 mod resolve;
 mod resource;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 pub use call::{Call, CursorPlace, Pages, Returns};
 pub use errors::Errors;
+pub use escape::Escape;
 pub use events::{
     Digest, Encoding, EventRule, Events, Feed, FeedOrder, SignatureFormat, SignatureHeader, VerifySpec,
     WebhookSpec,

@@ -36,8 +36,8 @@ pub use mapping::{
 };
 pub use ordered::Ordered;
 pub use resource::{
-    CreateDoc, CreateLong, DeleteDoc, DeleteLong, EventEffectDoc, FindDoc, ListDoc, ListLong, ReadDoc,
-    ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,
+    CreateDoc, CreateLong, DeleteDoc, DeleteLong, EscapeDoc, EventEffectDoc, FindDoc, ListDoc, ListLong,
+    ReadDoc, ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,
 };
 pub use text::{
     AmountText, CallText, CountText, DurationText, FilterText, IntervalText, Name, PathText, RateText,

@@ -281,6 +281,11 @@ pub struct FindDoc {
     #[serde(default)]
     #[schemars(with = "PathText")]
     pub items: Option<PathText>,
+    /// The query language that `{value}` stands in: it is written as a text literal of that language, quotes included. Default: none,
+    /// the value stands alone.
+    #[serde(default)]
+    #[schemars(with = "EscapeDoc")]
+    pub escape: Option<EscapeDoc>,
     /// What the service folds when it compares. Default: nothing, it compares exactly.
     #[serde(default)]
     #[schemars(with = "Vec<NormalizeWord>")]
@@ -289,6 +294,19 @@ pub struct FindDoc {
     #[serde(default)]
     #[schemars(with = "bool")]
     pub consistent: Option<bool>,
+}
+
+/// A query language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Query language")]
+pub enum EscapeDoc {
+    /// Salesforce's: `'…'`, with backslashes before quotes and backslashes.
+    Soql,
+    /// SQL: `'…'`, with each `'` written twice. A value with a backslash is refused: dialects do not agree about it.
+    Sql,
+    /// Lucene and the many search languages like it: `"…"`, with backslashes before quotes and backslashes.
+    Lucene,
 }
 
 /// An incremental list.

@@ -1,3 +1,4 @@
 //! What one record looks like, and how it is written.
 
 mod forms;
+mod queries;
