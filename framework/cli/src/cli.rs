@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-pub(crate) use making::Describe;
+pub(crate) use making::{AuthKind, Describe, New, NewCatalog, NewConnector, NewMapping, PagingKind};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 findings, something waits for a person, or refused, 2 could not run.
@@ -39,6 +39,9 @@ pub(crate) enum Verb {
     Schema(Schema),
     /// Say what each resource of a connector can do, and what follows for a mapping
     Describe(Describe),
+    /// Write a new document that validates, with the schemas for an editor beside it
+    #[command(subcommand)]
+    New(New),
     /// Say what would happen on both sides, field by field, without writing anything
     Plan(Plan),
     /// Let a mapping carry out what its plan says, or let happen what a brake withholds

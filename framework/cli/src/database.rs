@@ -6,7 +6,7 @@ use crate::output::talk;
 use anyhow::bail;
 use bothways_diagnose::{Checked, summary};
 use bothways_mapping::{ColumnFacts, ColumnKind, Finding, Project, Severity, TableFacts, check_database};
-use bothways_model::Catalog;
+use bothways_model::{Catalog, Ident};
 use bothways_sql::Sql;
 use bothways_store::Store;
 use std::collections::BTreeMap;
@@ -176,6 +176,11 @@ impl Database {
     /// Takes everything of ours out.
     pub(crate) async fn remove(&self) -> anyhow::Result<()> {
         Ok(self.open(&[]).await?.remove().await?)
+    }
+
+    /// What one table is; none if there is no such table. Makes no file.
+    pub(crate) async fn table(&self, table: &Ident) -> anyhow::Result<Option<TableFacts>> {
+        Ok(self.open(&[]).await?.inspect(table).await?.map(|found| to_facts(&found)))
     }
 
     /// What the tables of these catalogs are, by catalog. Makes no file.

@@ -11,6 +11,7 @@ mod explain_code;
 mod history;
 mod link;
 mod migrate;
+mod new;
 mod parked;
 mod pause;
 mod plan;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::ExplainCode(args) => explain_code::run(&args, out),
         Verb::Schema(args) => schema::run(&settings, &args, out),
         Verb::Describe(args) => describe::run(&settings, &args, out),
+        Verb::New(args) => new::run(&settings, &args, out).await,
         Verb::Plan(args) => plan::run(&settings, &args, out).await,
         Verb::Approve(args) => approve::run(&settings, &args, out).await,
         Verb::Apply(args) => apply::run(&settings, &args, out).await,

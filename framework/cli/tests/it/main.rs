@@ -6,6 +6,7 @@ mod demo;
 mod describing;
 mod documents;
 mod help;
+mod making;
 mod operate;
 mod readme;
 mod running;

@@ -1,0 +1,137 @@
+//! `new`: what it writes validates, fits its table, keeps what is there, and runs.
+
+use crate::shop::Shop;
+use serde_json::json;
+
+const PEOPLE: &str = "CREATE TABLE people (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, full_name TEXT, phone TEXT, age INTEGER,
+  balance NUMERIC, active BOOLEAN NOT NULL DEFAULT 1, joined_at TIMESTAMP, archived_at TIMESTAMP, photo BLOB)";
+
+#[tokio::test]
+async fn a_catalog_is_written_as_its_table_is() {
+    let shop = Shop::new().await;
+    shop.sql(PEOPLE).await;
+    let ran = shop.run(&["new", "catalog", "people", "--from-database"]).await.ended(0);
+    assert!(
+        ran.out.contains("wrote mappings/people.yaml") && ran.out.contains("schema/catalog.schema.json"),
+        "{ran:?}"
+    );
+    let text = std::fs::read_to_string(shop.path("mappings/people.yaml")).expect("written");
+    insta::assert_snapshot!("a_catalog", text);
+    let checked = shop.run(&["validate"]).await.ended(0);
+    assert!(!checked.out.contains("people.yaml"), "{checked:?}");
+    // Another spelling of the table's name, another catalog.
+    shop.run(&["new", "catalog", "members", "--from-database", "--table", "people"]).await.ended(0);
+    let wrong = shop.run(&["new", "catalog", "nobody", "--from-database"]).await.ended(1);
+    assert!(wrong.err.contains("table `nobody`") && !shop.path("mappings/nobody.yaml").exists(), "{wrong:?}");
+}
+
+#[tokio::test]
+async fn every_kind_of_connector_validates() {
+    let shop = Shop::new().await;
+    for auth in ["none", "bearer", "basic", "header", "query", "oauth2"] {
+        let args = ["new", "connector", auth, "--auth", auth, "--resource", "people", "--resource", "orders"];
+        shop.run(&args).await.ended(0);
+    }
+    for paging in ["none", "cursor", "next_url", "link_header", "page", "offset"] {
+        let name = format!("by_{paging}");
+        shop.run(&["new", "connector", &name, "--paging", paging]).await.ended(0);
+    }
+    let checked = shop.run(&["validate", "--format", "json"]).await.ended(0).json();
+    let about: Vec<_> = checked.as_array().expect("a list").iter().map(|one| &one["file"]).collect();
+    assert!(about.iter().all(|file| **file == "mappings/stripe-customers.yaml"), "{checked}");
+    insta::assert_snapshot!(
+        "a_connector",
+        std::fs::read_to_string(shop.path("mappings/bearer.yaml")).expect("written")
+    );
+    // What stands there as a comment is right as well.
+    let text = std::fs::read_to_string(shop.path("mappings/bearer.yaml")).expect("written");
+    let said = |line: &str| match line.split_once("# ") {
+        Some((indent, key))
+            if indent.trim().is_empty()
+                && key.trim_start().starts_with(char::is_lowercase)
+                && !key.starts_with("yaml-") =>
+        {
+            format!("{indent}{key}\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    shop.write("mappings/bearer.yaml", &text.lines().map(said).collect::<String>());
+    shop.run(&["validate"]).await.ended(0);
+    let all = shop.run(&["describe", "bearer", "people", "--format", "json"]).await.ended(0).json();
+    let missing: Vec<&str> = all["resources"][0]["abilities"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|one| one["there"] == false)
+        .filter_map(|one| one["name"].as_str())
+        .collect();
+    assert_eq!(missing, ["feed", "upsert", "recover"]);
+    shop.run(&["describe", "oauth2", "orders"]).await.ended(0);
+    let taken = shop.run(&["new", "connector", "stripe"]).await.ended(1);
+    assert!(
+        taken.err.contains("was not written") && !shop.path("mappings/stripe.yaml").exists(),
+        "{taken:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_that_is_there_is_kept() {
+    let shop = Shop::new().await;
+    let before = std::fs::read_to_string(shop.path("mappings/customers.yaml")).expect("there");
+    let ran = shop.run(&["new", "catalog", "customers"]).await.ended(1);
+    assert!(ran.err.contains("is there already") && ran.err.contains("--force"), "{ran:?}");
+    assert_eq!(std::fs::read_to_string(shop.path("mappings/customers.yaml")).expect("there"), before);
+    assert!(!shop.path("mappings/schema").exists());
+    // Forced, it is refused for what it would break, and kept again.
+    let ran =
+        shop.run(&["new", "connector", "customers", "--force", "--format", "json"]).await.ended(0).json();
+    assert_eq!(ran["wrote"][0], "mappings/customers.yaml");
+    for bad in ["../up", "a/b", "a.yaml"] {
+        shop.run(&["new", "catalog", bad]).await.ended(2);
+    }
+}
+
+#[tokio::test]
+async fn fields_are_paired_by_a_sample() {
+    let shop = Shop::new().await;
+    shop.sql(PEOPLE).await;
+    shop.run(&["new", "catalog", "people", "--from-database"]).await.ended(0);
+    shop.run(&["new", "connector", "crm", "--resource", "contacts", "--items", "$.results"]).await.ended(0);
+    let remote = ["new", "mapping", "crm-people", "--local", "people", "--remote", "crm/contacts"];
+    let little = shop.run(&remote).await.ended(2);
+    assert!(little.err.contains("--sample"), "{little:?}");
+    let record = json!({ "results": [{
+        "id": 7, "Email": "ada@example.com", "displayName": "Ada Lovelace", "contact": { "phone_number": "+1 202" },
+        "balance": 1250, "is_active": true, "joined_at": "2026-11-22T10:00:00Z", "tags": ["a"], "secret_note": "private" }] });
+    shop.write("record.json", &record.to_string());
+    let with_sample: Vec<&str> = remote.into_iter().chain(["--sample", "record.json"]).collect();
+    shop.run(&with_sample).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/crm-people.yaml")).expect("written");
+    assert!(!text.contains("private") && !text.contains("ada@"), "{text}");
+    insta::assert_snapshot!("a_mapping", text);
+    shop.run(&["validate"]).await.ended(0);
+    shop.run(&["test", "crm-people"]).await.ended(0);
+    shop.write("record.json", "{\"name\": \"Ada\"}");
+    let args: Vec<&str> = with_sample.iter().copied().chain(["--force"]).collect();
+    let none = shop.run(&args).await.ended(2);
+    assert!(none.err.contains("holds no record of crm/contacts"), "{none:?}");
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_resource_needs_no_sample() {
+    let shop = Shop::new().await;
+    std::fs::remove_file(shop.path("mappings/stripe-customers.yaml")).expect("removed");
+    shop.run(&["new", "mapping", "members", "--local", "customers", "--remote", "stripe/customers"])
+        .await
+        .ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/members.yaml")).expect("written");
+    assert!(text.contains("  email: { remote: $.email, normalize: [trim, lower] }"), "{text}");
+    assert!(text.contains("stamp: $.metadata.bothways") && text.contains("# phone: $.…"), "{text}");
+    shop.run(&["validate"]).await.ended(0);
+    let wrong = shop
+        .run(&["new", "mapping", "m", "--local", "custmers", "--remote", "stripe/customers"])
+        .await
+        .ended(1);
+    assert!(wrong.err.contains("did you mean `customers`?"), "{wrong:?}");
+}
