@@ -1,6 +1,6 @@
-//! Identifiers that look like Stripe's and depend on nothing but the seed, so that a run can be repeated exactly.
+//! Identifiers that look like the real ones and depend on nothing but the seed, so that a run can be repeated exactly.
 
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+pub(crate) const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// A seeded source of identifiers and of shuffles (splitmix64). Not secret: a sandbox guards nothing.
 #[derive(Clone, Debug)]

@@ -1,4 +1,5 @@
-//! Stand-ins of the services, for the demo, the tests and the simulator. For now: Stripe's customers, events and webhooks.
+//! Stand-ins of the services, for the demo, the tests and the simulator: Stripe's customers, events and webhooks, and in
+//! [`salesforce`] an organisation's accounts and contacts.
 //!
 //! [`Stripe`] is the service as a pure value: [`Stripe::handle`] answers a request, [`Stripe::due_deliveries`] hands out
 //! the webhooks, and time is what the caller says it is. [`serve`] puts it on a loopback port and [`Sandbox`] is the
@@ -30,6 +31,7 @@ mod params;
 mod rate;
 mod request_log;
 mod routes;
+pub mod salesforce;
 #[cfg(feature = "serve")]
 mod sender;
 #[cfg(feature = "serve")]

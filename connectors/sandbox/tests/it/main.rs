@@ -5,5 +5,6 @@ mod caller;
 mod faults;
 mod idempotency;
 mod laws;
+mod salesforce;
 mod served;
 mod webhooks;
