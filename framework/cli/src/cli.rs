@@ -6,7 +6,9 @@ use crate::settings::Settings;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
-pub(crate) use making::{AuthKind, Describe, New, NewCatalog, NewConnector, NewMapping, PagingKind};
+pub(crate) use making::{
+    AuthKind, Describe, New, NewCatalog, NewConnector, NewMapping, PagingKind, RecordReads, Test,
+};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 done, 1 findings, something waits for a person, or refused, 2 could not run.
@@ -71,8 +73,10 @@ pub(crate) enum Verb {
     History(History),
     /// Put back what sync wrote, where nobody has changed it since
     Revert(Revert),
-    /// Run each mapping's own cases, and the laws of its fields on generated values
-    Test(OneMapping),
+    /// Run each mapping's own cases, the laws of its fields on generated values, and what was recorded; offline
+    Test(Test),
+    /// Keep reads of a service without secrets, for `test` to play; writes nothing there
+    Record(RecordReads),
     /// Install what Bothways needs in a database that is not empty, or take it out again
     Migrate(Migrate),
     /// Erase what is remembered of a person's record; it must be gone from both sides

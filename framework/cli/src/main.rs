@@ -12,6 +12,7 @@ mod output;
 mod ports;
 mod private_folder;
 mod progress;
+mod recorded;
 mod scratch;
 mod settings;
 mod signals;

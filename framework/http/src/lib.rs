@@ -8,9 +8,11 @@ mod address;
 mod connection;
 mod failure;
 mod pace;
+mod recorder;
 mod resolve;
 
 pub use address::Forbidden;
+pub use recorder::{RECORDED_TOKEN, Recorded, Recorder, Scrubber};
 
 use async_trait::async_trait;
 use bothways_connector::Limits;

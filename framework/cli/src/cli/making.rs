@@ -12,6 +12,33 @@ pub(crate) struct Describe {
     pub(crate) resource: Option<String>,
 }
 
+/// `test`.
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Only this mapping
+    pub(crate) mapping: Option<String>,
+    /// Where the generated values start from: the same number, the same values
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// So many values of each field
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) values: u32,
+}
+
+/// `record`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordReads {
+    /// Only this mapping, or all of this connection
+    #[arg(value_name = "MAPPING|CONNECTION")]
+    pub(crate) what: Option<String>,
+    /// Replace the texts of records, each by the same other one of its form; numbers, times and ids stay
+    #[arg(long)]
+    pub(crate) anonymise: bool,
+    /// So many records of each page
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) records: usize,
+}
+
 /// `new`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum New {

@@ -16,6 +16,7 @@ mod parked;
 mod pause;
 mod plan;
 mod purge;
+mod record;
 mod resume;
 mod revert;
 mod run;
@@ -57,6 +58,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::History(args) => history::run(&settings, &args, out).await,
         Verb::Revert(args) => revert::run(&settings, &args, out).await,
         Verb::Test(args) => test::run(&settings, &args, out),
+        Verb::Record(args) => record::run(&settings, &args, out).await,
         Verb::Migrate(args) => migrate::run(&settings, &args, out).await,
         Verb::Purge(args) => purge::run(&settings, &args, out).await,
         Verb::Token(args) => token::run(&settings, &args, out).await,

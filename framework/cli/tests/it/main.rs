@@ -9,6 +9,7 @@ mod help;
 mod making;
 mod operate;
 mod readme;
+mod recording;
 mod running;
 mod setting_up;
 mod shop;
