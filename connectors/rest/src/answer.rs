@@ -4,7 +4,6 @@
 //! it is not, and is a failure of class `malformed`.
 
 use crate::core::Core;
-use bothways_connector::retry_after;
 use bothways_mapping::connector::ResourceSpec;
 use bothways_mapping::path::Query;
 use bothways_model::{ErrorClass, Failure, Observed, RemoteId, Response};
@@ -52,13 +51,18 @@ pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
         status: Some(answer.status),
         code,
         message,
-        retry_after_ms: retry_after(answer).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+        retry_after_ms: asked_to_wait(core, answer),
         replayed: false,
     };
     if let Some(refine) = core.vendor.refine {
         refine(answer, &mut failure);
     }
     failure
+}
+
+/// How long an answer asks us to wait, in milliseconds.
+pub(crate) fn asked_to_wait(core: &Core, answer: &Response) -> Option<u64> {
+    core.limits.retry_after(answer).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// One record: its id, whether it is gone, when it changed.

@@ -2,7 +2,7 @@
 //! when the service refuses the one in use.
 //!
 //! A read fetches its token first. A write goes out first, whatever the token: its request is what an intent stores. If it is refused for
-//! the token (401), it was not carried out, and the very same request follows with a new one.
+//! the token (class `auth`), it was not carried out, and the very same request follows with a new one.
 
 use crate::core::Core;
 use bothways_connector::{Call, Exchange, Outcome, Step};
@@ -19,7 +19,7 @@ pub(crate) struct Conversation {
     write: bool,
     reader: Option<Reader>,
     state: State,
-    /// A token has been refused in this exchange; a second refusal is final.
+    /// The latest token has been refused in this exchange; a second refusal is final.
     refused: bool,
 }
 
@@ -67,6 +67,11 @@ impl Conversation {
         }
     }
 
+    /// Whether the service refuses the token. Some say so with another status, or with a code that the document classes as `auth`.
+    fn is_refusal(&self, answer: &Response) -> bool {
+        !answer.is_success() && crate::answer::failure(&self.core, answer).class == ErrorClass::Auth
+    }
+
     fn finish(&mut self, answer: Response) -> Step {
         match self.reader.take() {
             Some(reader) => Step::Done(reader(answer)),
@@ -84,15 +89,18 @@ impl Exchange for Conversation {
                 let accepted = self.core.credentials.tokens().map_or(Ok(()), |t| t.accept(&answer));
                 match accepted {
                     Ok(()) => self.send(),
-                    Err(failure) => Step::Done(Outcome::Failed(failure)),
+                    Err(mut failure) => {
+                        failure.retry_after_ms = crate::answer::asked_to_wait(&self.core, &answer);
+                        Step::Done(Outcome::Failed(failure))
+                    }
                 }
             }
             (State::Sent(token), Some(answer)) => match self.core.credentials.tokens() {
-                Some(tokens) if answer.status == 401 => {
-                    if let Some(token) = token {
-                        tokens.refuse(&token);
-                    }
-                    if std::mem::replace(&mut self.refused, true) {
+                Some(tokens) if self.is_refusal(&answer) => {
+                    // A token that another call has replaced meanwhile proves nothing against the new one: some services end a session
+                    // when the next one begins, and several workers may begin one at once.
+                    let latest = token.is_none_or(|token| tokens.refuse(&token));
+                    if latest && std::mem::replace(&mut self.refused, true) {
                         self.finish(answer)
                     } else {
                         self.proceed()

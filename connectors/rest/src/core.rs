@@ -56,7 +56,7 @@ impl Core {
             }
         }
         let limits = limits(&resolved, &origin);
-        let credentials = Credentials::new(&resolved.auth);
+        let credentials = Credentials::new(&resolved.auth, &resolved.base_url);
         Ok(Self { resolved, vendor, limits, origin, credentials, plain_headers, secret_headers })
     }
 
@@ -93,6 +93,7 @@ fn limits(resolved: &ResolvedConnector, origin: &url::Origin) -> Limits {
         concurrent: usize::try_from(resolved.rate.concurrent).unwrap_or(usize::MAX),
         timeout: resolved.spec.http.timeout,
         unrated: unrated(&resolved.spec.http.errors),
+        retry_header: resolved.spec.http.errors.retry_header.clone(),
     }
 }
 

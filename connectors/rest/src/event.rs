@@ -1,22 +1,39 @@
 //! Events, pushed or pulled: one decoder.
 
 use crate::answer::{self, malformed};
-use bothways_mapping::connector::{ConnectorSpec, EventRule, Events};
-use bothways_model::{Event, EventSubject, Failure};
+use bothways_mapping::connector::{ConnectorSpec, EventRule, Events, Fact};
+use bothways_model::{Event, EventSubject, Failure, header};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 /// The type of every event of a service that does not tell types apart.
 pub(crate) const ONLY_TYPE: &str = "*";
 
+/// What an event came in.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Origin<'a> {
+    /// The headers of its delivery; none where it was pulled.
+    pub(crate) headers: &'a [(String, String)],
+    /// How many events the delivery has.
+    pub(crate) of: usize,
+}
+
 /// Reads one event.
 ///
 /// # Errors
 /// Class `malformed` if it is of a type that matters here and does not say which record it is about.
-pub(crate) fn read(spec: &ConnectorSpec, events: &Events, event: &Json) -> Result<Event, Failure> {
-    let text = |query: &bothways_mapping::Query| answer::id(query, event).ok().map(|id| id.0);
+pub(crate) fn read(
+    spec: &ConnectorSpec,
+    events: &Events,
+    event: &Json,
+    from: &Origin<'_>,
+) -> Result<Event, Failure> {
+    let text = |fact: &Fact| match fact {
+        Fact::Body(query) => answer::id(query, event).ok().map(|id| id.0),
+        Fact::Header(name) => header(from.headers, name).map(|text| text.trim().to_owned()),
+    };
     let kind = match &events.kind {
-        Some(query) => text(query).ok_or_else(|| malformed("an event without a type"))?,
+        Some(fact) => text(fact).ok_or_else(|| malformed("an event without a type"))?,
         None => ONLY_TYPE.to_owned(),
     };
     let rule = spec.event(&kind).find_map(|(resource, rule)| match rule {
@@ -38,8 +55,13 @@ pub(crate) fn read(spec: &ConnectorSpec, events: &Events, event: &Json) -> Resul
             Some(EventSubject { resource, id, effect, object })
         }
     };
+    let id = events.id.as_ref().and_then(|fact| {
+        let id = text(fact).filter(|id| !id.is_empty())?;
+        // A header speaks of the whole delivery: what stands in it is not enough to tell its events apart.
+        Some(if fact.header().is_some() && from.of > 1 { format!("{id}/{}", digest(event)) } else { id })
+    });
     Ok(Event {
-        id: events.id.as_ref().and_then(text).unwrap_or_else(|| digest(event)),
+        id: id.unwrap_or_else(|| digest(event)),
         kind,
         at: events.at.as_ref().and_then(|at| at.read(event)),
         subject,

@@ -55,7 +55,7 @@ fn read(
         return Err(answer::failure(core, answer));
     }
     let mut body = answer::some_json(answer)?;
-    let read = |item| event::read(core.spec(), events, item);
+    let read = |item| event::read(core.spec(), events, item, &event::Origin::default());
     let page = feed.call.items.items(&body).into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let seen = Seen {
         answer,

@@ -15,6 +15,7 @@ mod event;
 mod feed;
 mod form;
 mod list;
+mod login;
 mod paging;
 mod percent;
 mod place;

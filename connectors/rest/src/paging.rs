@@ -3,7 +3,7 @@
 use crate::answer::malformed;
 use crate::place::{Place, Step};
 use crate::request::Draft;
-use bothways_mapping::connector::{Call, Pages};
+use bothways_mapping::connector::{Call, CursorPlace, Pages};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Response};
 use serde_json::Value as Json;
@@ -28,12 +28,12 @@ pub(crate) fn ask(
             draft.go_to(url.clone());
         }
         (Pages::Cursor { send, .. }, Some(Step::After(value))) => draft.cursor(send, value)?,
-        (Pages::Page { query, .. } | Pages::Offset { query }, Some(Step::Number(number))) => {
-            draft.query(query, number.to_string());
+        (Pages::Page { send, .. } | Pages::Offset { send, .. }, Some(Step::Number(number))) => {
+            draft.cursor(send, &Json::from(*number))?;
         }
         (pages, None | Some(Step::Again)) => {
-            if let Some((query, first)) = first_number(pages) {
-                draft.query(query, first.to_string());
+            if let Some((send, first)) = first_number(pages) {
+                draft.cursor(send, &Json::from(first))?;
             }
         }
         // The document has changed since the cursor was stored.
@@ -89,6 +89,11 @@ pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result
             None => None,
         },
         Pages::Page { .. } | Pages::Offset { .. } if seen.count == 0 => None,
+        Pages::Page { more: Some(more), .. } | Pages::Offset { more: Some(more), .. }
+            if !more.matches(seen.body) =>
+        {
+            None
+        }
         Pages::Page { first, .. } => {
             Some(Step::Number(number(seen.place, u64::from(*first)).saturating_add(1)))
         }
@@ -123,10 +128,10 @@ pub(crate) fn follow(text: &str, asked: &str, origin: &url::Origin) -> Result<St
     }
 }
 
-fn first_number(pages: &Pages) -> Option<(&str, u64)> {
+fn first_number(pages: &Pages) -> Option<(&CursorPlace, u64)> {
     match pages {
-        Pages::Page { query, first } => Some((query, u64::from(*first))),
-        Pages::Offset { query } => Some((query, 0)),
+        Pages::Page { send, first, .. } => Some((send, u64::from(*first))),
+        Pages::Offset { send, .. } => Some((send, 0)),
         _ => None,
     }
 }

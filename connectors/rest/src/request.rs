@@ -41,7 +41,7 @@ impl Slots<'_> {
             Slot::Fields => Some(Json::from(self.fields)),
             Slot::EventTypes => Some(Json::from(self.event_types)),
             Slot::Param(name) => text(self.params.and_then(|p| p.get(name)).map(String::as_str)),
-            Slot::Timestamp | Slot::Signature | Slot::Body => None,
+            Slot::Timestamp | Slot::Signature | Slot::Body | Slot::Token => None,
         };
         known.ok_or_else(|| invalid(format!("the call has nothing to fill `{{{}}}` with", slot.name())))
     }

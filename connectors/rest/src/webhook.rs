@@ -62,7 +62,9 @@ impl Webhook for RestWebhook {
         let events = spec.events.as_ref().ok_or_else(|| answer::malformed("the document has no events"))?;
         let body: Json = serde_json::from_slice(&delivery.delivery().body)
             .map_err(|_| answer::malformed("the delivery is not JSON"))?;
-        events.each.items(&body).into_iter().map(|item| event::read(spec, events, item)).collect()
+        let items = events.each.items(&body);
+        let from = event::Origin { headers: &delivery.delivery().headers, of: items.len() };
+        items.into_iter().map(|item| event::read(spec, events, item, &from)).collect()
     }
 
     fn is_unsigned(&self) -> bool {

@@ -12,23 +12,43 @@ pub fn answer_date(answer: &Response) -> Option<Timestamp> {
     parse(answer.header("date")?)
 }
 
+/// A number of seconds above this is a moment in Unix seconds: nobody asks for a pause of thirty years.
+const MOMENT: f64 = 1e9;
+
 /// How long the service asks us to wait (`Retry-After`). `None` if it does not say so readably.
 pub fn retry_after(answer: &Response) -> Option<Duration> {
     let text = answer.header("retry-after")?.trim();
     if let Some(wait) = seconds(text) {
-        return Some(wait);
+        return Some(Duration::try_from_secs_f64(wait).unwrap_or(Duration::MAX));
     }
-    let wait = parse(text)? - answer_date(answer)?;
-    Some(wait.to_std().unwrap_or(Duration::ZERO))
+    until(parse(text)?, answer)
+}
+
+/// The same out of a header of the service's own, which may also hold a moment in Unix seconds. Where there is none, `Retry-After`
+/// is read.
+pub fn retry_after_in(answer: &Response, header: &str) -> Option<Duration> {
+    let Some(text) = answer.header(header).map(str::trim) else { return retry_after(answer) };
+    match seconds(text) {
+        Some(wait) if wait < MOMENT => Duration::try_from_secs_f64(wait).ok(),
+        Some(_) => {
+            let whole = text.split('.').next()?.parse().ok()?;
+            until(DateTime::from_timestamp(whole, 0)?, answer)
+        }
+        None => until(parse(text)?, answer),
+    }
+}
+
+/// How long it is until `moment`, by the service's clock.
+fn until(moment: Timestamp, answer: &Response) -> Option<Duration> {
+    Some((moment - answer_date(answer)?).to_std().unwrap_or(Duration::ZERO))
 }
 
 /// Whole or decimal seconds.
-fn seconds(text: &str) -> Option<Duration> {
+fn seconds(text: &str) -> Option<f64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return None;
     }
-    let seconds: f64 = text.parse().ok()?;
-    Some(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+    text.parse().ok()
 }
 
 /// An HTTP date in any of the three forms that RFC 9110 asks recipients to read.
@@ -82,5 +102,19 @@ mod tests {
         for bad in ["", "-1", "1.2.3", "soon", "1e3", "."] {
             assert_eq!(retry_after(&answer(&[("Retry-After", bad)])), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn a_header_of_the_services_own_may_hold_a_moment() {
+        let wait = |headers: &[(&str, &str)]| retry_after_in(&answer(headers), "X-Reset");
+        assert_eq!(wait(&[("x-reset", "30"), ("Retry-After", "2")]), Some(Duration::from_secs(30)));
+        assert_eq!(wait(&[("Retry-After", "2")]), Some(Duration::from_secs(2)));
+        let now = ("Date", "Sun, 22 Nov 2026 10:00:00 GMT");
+        assert_eq!(wait(&[now, ("x-reset", "1795341620")]), Some(Duration::from_secs(20)));
+        assert_eq!(wait(&[now, ("x-reset", "1795341500")]), Some(Duration::ZERO));
+        assert_eq!(wait(&[("x-reset", "1795341620")]), None, "there is no clock to measure it by");
+        assert_eq!(wait(&[now, ("x-reset", "Sun, 22 Nov 2026 10:00:07 GMT")]), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[now, ("x-reset", "99999999999999999999999")]), None);
+        assert_eq!(wait(&[now, ("x-reset", "soon")]), None);
     }
 }

@@ -17,7 +17,7 @@ mod webhook;
 #[cfg(feature = "testkit")]
 pub mod conformance;
 
-pub use date::{answer_date, retry_after};
+pub use date::{answer_date, retry_after, retry_after_in};
 pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step};
 pub use feed::{Feed, FeedQuery};
 pub use limits::{Limits, Unrated};

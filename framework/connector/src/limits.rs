@@ -1,6 +1,7 @@
 //! What one connection may do to its service.
 
-use bothways_model::SingularPath;
+use crate::{retry_after, retry_after_in};
+use bothways_model::{Response, SingularPath};
 use std::time::Duration;
 
 /// The budget and borders of one connection, enforced by the HTTP port.
@@ -24,6 +25,18 @@ pub struct Limits {
     pub timeout: Duration,
     /// Refusals (429) that are not about the rate, such as a lock on one record: they slow nothing down.
     pub unrated: Unrated,
+    /// The header that says how long to wait after a refusal, in lower case; none: `retry-after`.
+    pub retry_header: Option<String>,
+}
+
+impl Limits {
+    /// How long an answer asks us to wait; `None` if it does not say so readably.
+    pub fn retry_after(&self, answer: &Response) -> Option<Duration> {
+        match &self.retry_header {
+            Some(header) => retry_after_in(answer, header),
+            None => retry_after(answer),
+        }
+    }
 }
 
 /// How to tell a 429 that is not about the rate.

@@ -4,7 +4,7 @@ use crate::address::{Forbidden, Reach};
 use crate::pace::Pace;
 use crate::resolve::CheckedResolver;
 use crate::{Settings, failure};
-use bothways_connector::{Limits, Unrated, retry_after};
+use bothways_connector::Limits;
 use bothways_engine::{Purpose, SendError};
 use bothways_model::{Method, Request, Response};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -33,7 +33,7 @@ pub(crate) struct Connection {
     background: Semaphore,
     /// Of those, slots that comparing what is known already also needs: it may take longest (rule 47).
     reconcile: Semaphore,
-    unrated: Unrated,
+    limits: Limits,
     largest_answer: usize,
 }
 
@@ -57,7 +57,7 @@ impl Connection {
             slots: Semaphore::new(concurrent),
             background: Semaphore::new((concurrent * 3 / 4).max(1)),
             reconcile: Semaphore::new((concurrent / 2).max(1)),
-            unrated: limits.unrated.clone(),
+            limits: limits.clone(),
             largest_answer: settings.largest_answer,
         })
     }
@@ -127,7 +127,9 @@ impl Connection {
         for (name, value) in &request.secret_headers {
             append(headers, name, value.expose(), true)?;
         }
-        if !request.body.is_empty() {
+        if let Some(body) = request.secret_body {
+            *built.body_mut() = Some(body.expose().to_owned().into());
+        } else if !request.body.is_empty() {
             *built.body_mut() = Some(request.body.into());
         }
         Ok((&origin.client, built))
@@ -167,7 +169,7 @@ impl Connection {
 
     /// Lets a refusal slow the whole connection down, whichever call met it.
     fn note(&self, answer: &Response) {
-        let asked = retry_after(answer);
+        let asked = self.limits.retry_after(answer);
         let refused =
             (answer.status == 429 && !self.is_unrated(answer)) || (answer.status == 503 && asked.is_some());
         if refused {
@@ -179,12 +181,13 @@ impl Connection {
 
     /// Whether a 429 is about something else than the rate.
     fn is_unrated(&self, answer: &Response) -> bool {
-        if self.unrated.codes.is_empty() {
+        let unrated = &self.limits.unrated;
+        if unrated.codes.is_empty() {
             return false;
         }
         let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-        let code = body.as_ref().and_then(|b| self.unrated.code.get(b)).and_then(serde_json::Value::as_str);
-        code.is_some_and(|code| self.unrated.codes.iter().any(|known| known == code))
+        let code = body.as_ref().and_then(|b| unrated.code.get(b)).and_then(serde_json::Value::as_str);
+        code.is_some_and(|code| unrated.codes.iter().any(|known| known == code))
     }
 
     fn too_large(&self) -> SendError {

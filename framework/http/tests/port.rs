@@ -29,6 +29,7 @@ fn limits(origin: impl Into<String>) -> Limits {
         concurrent: 64,
         timeout: SECOND * 10,
         unrated: Unrated::default(),
+        retry_header: None,
     }
 }
 

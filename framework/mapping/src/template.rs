@@ -27,6 +27,8 @@ pub enum Slot {
     Signature,
     /// `{body}`, in `signs` of a signature only.
     Body,
+    /// `{token}`, in the header that carries a session token only.
+    Token,
     /// A name from the resource's `params`.
     Param(String),
 }
@@ -45,6 +47,7 @@ impl Slot {
             "timestamp" => Slot::Timestamp,
             "signature" => Slot::Signature,
             "body" => Slot::Body,
+            "token" => Slot::Token,
             other => Slot::Param(other.to_owned()),
         }
     }
@@ -62,6 +65,7 @@ impl Slot {
             Slot::Timestamp => "timestamp",
             Slot::Signature => "signature",
             Slot::Body => "body",
+            Slot::Token => "token",
             Slot::Param(name) => name,
         }
     }

@@ -68,6 +68,9 @@ pub struct Request {
     /// Query names and secret values, appended at each sending.
     #[serde(skip)]
     pub secret_query: Vec<(String, Secret)>,
+    /// A body that holds credentials, sent in place of `body`.
+    #[serde(skip)]
+    pub secret_body: Option<Secret>,
 }
 
 impl Request {
@@ -80,6 +83,7 @@ impl Request {
             body: Vec::new(),
             secret_headers: Vec::new(),
             secret_query: Vec::new(),
+            secret_body: None,
         }
     }
 

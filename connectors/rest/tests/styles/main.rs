@@ -2,7 +2,12 @@
 //!
 //! One file a style. A key of the document language is here because one of these needs it.
 
+mod auth;
+mod events;
+mod limits;
+mod lists;
 mod records;
+mod shelf;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;

@@ -40,7 +40,8 @@ impl<'a> Driver<'a> {
         for _ in 0..MOST_STEPS {
             match exchange.next(answer.take()) {
                 Step::Done(outcome) => {
-                    let mut writes = calls.iter().filter(|call: &&Call| call.write).map(stored);
+                    let mut writes =
+                        calls.iter().filter(|call: &&Call| call.write).map(|call| stored(&call.request));
                     let first = writes.next();
                     assert!(
                         writes.all(|again| Some(again) == first),
@@ -71,8 +72,8 @@ pub(super) fn first_call(mut exchange: Box<dyn Exchange>) -> Call {
 }
 
 /// A request as an intent holds it.
-fn stored(call: &Call) -> String {
-    serde_json::to_string(&call.request).unwrap_or_else(|e| panic!("a request cannot be stored: {e}"))
+pub(super) fn stored(request: &Request) -> String {
+    serde_json::to_string(request).unwrap_or_else(|e| panic!("a request cannot be stored: {e}"))
 }
 
 fn check_request(origin: &str, request: &Request) {
@@ -95,5 +96,6 @@ fn check_request(origin: &str, request: &Request) {
 }
 
 fn secrets(request: &Request) -> impl Iterator<Item = &Secret> {
-    request.secret_headers.iter().chain(&request.secret_query).map(|(_, secret)| secret)
+    let named = request.secret_headers.iter().chain(&request.secret_query).map(|(_, secret)| secret);
+    named.chain(&request.secret_body)
 }

@@ -59,6 +59,7 @@ fn stranger(world: &World) {
         body: b"email=eve@example.com&name=Eve".to_vec(),
         secret_headers: vec![("authorization".into(), Secret::new("Bearer sk_test_harness"))],
         secret_query: Vec::new(),
+        secret_body: None,
     };
     let now = world.now();
     let answer = world.stripe().handle(&request, now);

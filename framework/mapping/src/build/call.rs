@@ -1,16 +1,17 @@
 //! Calls: the one-line form, what may stand in them, and the defaults of lists.
 
-use super::connector::{header_name, text};
+use super::connector::header_name;
+use super::paging::{page_size, pages};
 use super::{Cx, sub};
 use crate::check;
 use crate::check::vars::{Uses, Where};
-use crate::connector::{Call, CursorPlace, Escape, Pages, Returns};
+use crate::connector::{Call, Escape, Pages, Returns};
 use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, Text};
 use crate::filter::Filter;
 use crate::finding::Code;
 use crate::path::Query;
 use crate::template::{JsonTemplate, Slot, Template};
-use bothways_model::{Method, SingularPath};
+use bothways_model::Method;
 
 /// What a call is for: which placeholders it knows, and which it cannot do without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +67,13 @@ pub(super) struct Lists {
 }
 
 impl Lists {
-    pub(super) fn new(cx: &mut Cx<'_>, doc: Option<&ListsDoc>, uses: &mut Uses) -> Self {
+    pub(super) fn new(cx: &mut Cx<'_>, doc: Option<&ListsDoc>) -> Self {
         let Some(doc) = doc else {
             return Self { items: Query::root(), pages: Pages::None, page_size: None };
         };
         Self {
             items: doc.items.as_ref().map_or_else(Query::root, |p| cx.query("/lists/items", p.as_str())),
-            pages: doc.pages.as_ref().map_or(Pages::None, |p| pages(cx, "/lists/pages", p, uses)),
+            pages: doc.pages.as_ref().map_or(Pages::None, |p| pages(cx, "/lists/pages", p)),
             page_size: doc.page_size.as_ref().and_then(|s| page_size(cx, "/lists/page_size", s)),
         }
     }
@@ -164,8 +165,10 @@ pub(super) fn build(
         uses.note(template, pointer, Where::Plain);
     }
     let listed = kind.lists();
+    // A call with a JSON body says its page size there, as the service reads it there.
+    let sized = listed && json.is_none();
     let own_items = parts.items.map(|p| cx.query(&sub(pointer, "items"), p.as_str()));
-    let own_pages = parts.pages.map(|p| pages(cx, &sub(pointer, "pages"), p, uses));
+    let own_pages = parts.pages.map(|p| pages(cx, &sub(pointer, "pages"), p));
     let own_size = parts.page_size.map(|s| page_size(cx, &sub(pointer, "page_size"), s));
     Call {
         method,
@@ -175,7 +178,7 @@ pub(super) fn build(
         headers,
         items: own_items.unwrap_or_else(|| if listed { lists.items.clone() } else { Query::root() }),
         pages: own_pages.unwrap_or_else(|| if listed { lists.pages.clone() } else { Pages::None }),
-        page_size: own_size.unwrap_or_else(|| lists.page_size.clone().filter(|_| listed)),
+        page_size: own_size.unwrap_or_else(|| lists.page_size.clone().filter(|_| sized)),
         returns: parts.returns,
         when: parts.when,
         escape: parts.escape,
@@ -184,7 +187,11 @@ pub(super) fn build(
 }
 
 /// Method, path and query of a call line.
-fn split(cx: &mut Cx<'_>, pointer: &str, text: &str) -> (Method, Template, Vec<(String, Template)>) {
+pub(super) fn split(
+    cx: &mut Cx<'_>,
+    pointer: &str,
+    text: &str,
+) -> (Method, Template, Vec<(String, Template)>) {
     const HELP: &str = "write method and path, for example `GET /v1/customers/{id}`";
     let (word, rest) =
         if text.starts_with('/') { ("", text) } else { text.split_once(' ').unwrap_or((text, "")) };
@@ -259,58 +266,5 @@ fn check_slots(cx: &mut Cx<'_>, placed: &[(String, Template)], at: &str, kind: K
     {
         cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name()))
             .help(format!("without `{{{}}}` every such call would be the same", slot.name()));
-    }
-}
-
-fn page_size(cx: &mut Cx<'_>, pointer: &str, size: &Ordered<u32>) -> Option<(String, u32)> {
-    match size.0.as_slice() {
-        [(name, size)] if *size > 0 => Some((name.clone(), *size)),
-        [_] => {
-            cx.error(Code::Y108, pointer, "a page holds at least one record");
-            None
-        }
-        _ => {
-            cx.error(Code::Y107, pointer, "exactly one parameter asks for the page size")
-                .help("for example `{ limit: 100 }`");
-            None
-        }
-    }
-}
-
-fn pages(cx: &mut Cx<'_>, pointer: &str, doc: &PagesDoc, uses: &mut Uses) -> Pages {
-    match doc {
-        PagesDoc::None => Pages::None,
-        PagesDoc::LinkHeader => Pages::LinkHeader,
-        PagesDoc::NextUrl(path) => Pages::NextUrl(cx.query(&sub(pointer, "next_url"), path.as_str())),
-        PagesDoc::Page(page) => Pages::Page { query: page.query.0.clone(), first: page.first.unwrap_or(1) },
-        PagesDoc::Offset(offset) => Pages::Offset { query: offset.query.0.clone() },
-        PagesDoc::Cursor(cursor) => {
-            let pointer = sub(pointer, "cursor");
-            let value = cx.query(&sub(&pointer, "value"), cursor.value.as_str());
-            let more = cursor.more.as_ref().and_then(|f| cx.filter(&sub(&pointer, "while"), f.as_str()));
-            let json = cursor
-                .json
-                .as_ref()
-                .map(|p| cx.singular(&sub(&pointer, "json"), p.as_str()).unwrap_or_default());
-            if let Some(header) = &cursor.header {
-                header_name(cx, &sub(&pointer, "header"), &header.0, false);
-                text(cx, &sub(&pointer, "header"), header, Where::Plain, uses);
-            }
-            let send = match (&cursor.query, json, &cursor.header) {
-                (Some(query), None, None) => CursorPlace::Query(query.0.clone()),
-                (None, Some(path), None) => CursorPlace::Json(path),
-                (None, None, Some(header)) => CursorPlace::Header(header.0.clone()),
-                _ => {
-                    cx.error(
-                        Code::Y107,
-                        &pointer,
-                        "exactly one of `query`, `json` and `header` takes the cursor",
-                    )
-                    .help("for example `query: starting_after`");
-                    CursorPlace::Json(SingularPath::default())
-                }
-            };
-            Pages::Cursor { send, value, more }
-        }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) fn connector(cx: &mut Cx<'_>, doc: &ConnectorDoc) -> ConnectorSpec {
     cx.name("/connector", doc.connector.as_str());
     let mut uses = Uses::default();
     let http = http(cx, &doc.http, &mut uses);
-    let lists = Lists::new(cx, doc.lists.as_ref(), &mut uses);
+    let lists = Lists::new(cx, doc.lists.as_ref());
     let account = doc.account.as_ref().map(|account| Account {
         call: super::call::line(cx, "/account/call", &account.call, Kind::Account, &[], &lists, &mut uses),
         id: cx.query("/account/id", account.id.as_str()),
@@ -209,6 +209,7 @@ fn auth(cx: &mut Cx<'_>, doc: Option<&AuthDoc>, uses: &mut Uses) -> AuthSpec {
             let client_secret = text(cx, pointer, &oauth2.client_secret, Where::Credential, uses);
             AuthSpec::Oauth2 { token_url, client_id, client_secret, scope }
         }
+        Some(AuthDoc::Login(login)) => AuthSpec::Login(Box::new(super::login::login(cx, login, uses))),
     }
 }
 
@@ -278,7 +279,11 @@ fn errors(cx: &mut Cx<'_>, doc: Option<&ErrorsDoc>) -> Errors {
             }
         }
     }
+    if let Some(header) = &doc.retry_header {
+        header_name(cx, "/http/errors/retry_header", &header.0, false);
+    }
     Errors {
+        retry_header: doc.retry_header.as_ref().map(|header| header.0.to_ascii_lowercase()),
         message: doc.message.as_ref().map(|p| cx.query("/http/errors/message", p.as_str())),
         code: doc.code.as_ref().map(|p| cx.query("/http/errors/code", p.as_str())),
         codes: doc.codes.iter().map(|(code, class)| (code.to_owned(), words::class(*class))).collect(),

@@ -5,9 +5,9 @@ use super::connector::{header_name, text};
 use super::{Cx, call};
 use crate::check::vars::{Uses, Where};
 use crate::connector::{
-    Digest, Encoding, Events, Feed, FeedOrder, SignatureFormat, TimeAt, VerifySpec, WebhookSpec,
+    Digest, Encoding, Events, Fact, Feed, FeedOrder, SignatureFormat, TimeAt, VerifySpec, WebhookSpec,
 };
-use crate::doc::{EventsDoc, FeedDoc, HmacDoc, TimeAtDoc, VerifyDoc, WebhookDoc};
+use crate::doc::{EventsDoc, FactDoc, FeedDoc, HmacDoc, TimeAtDoc, VerifyDoc, WebhookDoc};
 use crate::finding::Code;
 use crate::path::Query;
 use crate::template::{Slot, Template};
@@ -25,14 +25,21 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
     }
     let events = Events {
         each: doc.each.as_ref().map_or_else(Query::root, |p| cx.query("/events/each", p.as_str())),
-        id: doc.id.as_ref().map(|p| cx.query("/events/id", p.as_str())),
-        kind: doc.kind.as_ref().map(|p| cx.query("/events/type", p.as_str())),
+        id: doc.id.as_ref().map(|f| fact(cx, "/events/id", f)),
+        kind: doc.kind.as_ref().map(|f| fact(cx, "/events/type", f)),
         at: doc.at.as_ref().map(|at| time_at(cx, "/events/at", at)),
         object: doc.object.as_ref().map(|p| cx.query("/events/object", p.as_str())),
         id_of: doc.id_of.as_ref().map(|p| cx.query("/events/id_of", p.as_str())),
         webhook: doc.webhook.as_ref().map(|w| webhook(cx, w, uses)),
         feed: doc.feed.as_ref().map(|f| feed(cx, f, lists, uses)),
     };
+    for (key, fact) in [("id", &events.id), ("type", &events.kind)] {
+        if let Some(name) = fact.as_ref().and_then(Fact::header).filter(|_| doc.feed.is_some()) {
+            let message = format!("events that are pulled have no header `{name}`");
+            cx.error(Code::Y107, &format!("/events/{key}"), message)
+                .help("give a path that delivered and pulled events both have, or take `feed` away");
+        }
+    }
     if let Some(feed) = doc.feed.as_ref().filter(|_| events.at.is_none()) {
         let asks =
             feed.query.iter().any(|(_, t)| t.0.contains("{since}")) || feed.call.as_str().contains("{since}");
@@ -46,6 +53,17 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
         }
     }
     events
+}
+
+/// Where something is said.
+pub(super) fn fact(cx: &mut Cx<'_>, pointer: &str, doc: &FactDoc) -> Fact {
+    match doc {
+        FactDoc::Short(path) => Fact::Body(cx.query(pointer, path.as_str())),
+        FactDoc::Long(long) => {
+            header_name(cx, &super::sub(pointer, "header"), &long.header.0, false);
+            Fact::Header(long.header.0.to_ascii_lowercase())
+        }
+    }
 }
 
 pub(super) fn time_at(cx: &mut Cx<'_>, pointer: &str, doc: &TimeAtDoc) -> TimeAt {

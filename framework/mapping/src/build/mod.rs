@@ -6,7 +6,9 @@ mod catalog;
 mod connector;
 mod events;
 mod field;
+mod login;
 mod mapping;
+mod paging;
 mod resource;
 mod words;
 

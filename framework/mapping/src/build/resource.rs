@@ -73,8 +73,19 @@ pub(super) fn resource(
 }
 
 fn check_params(cx: &mut Cx<'_>, pointer: &str, params: &[String]) {
-    const TAKEN: [&str; 10] =
-        ["id", "key", "stamp", "value", "since", "fields", "event_types", "timestamp", "signature", "body"];
+    const TAKEN: [&str; 11] = [
+        "id",
+        "key",
+        "stamp",
+        "value",
+        "since",
+        "fields",
+        "event_types",
+        "timestamp",
+        "signature",
+        "body",
+        "token",
+    ];
     for (index, param) in params.iter().enumerate() {
         let pointer = sub(&sub(pointer, "params"), &index.to_string());
         let fits = param.starts_with(|c: char| c.is_ascii_lowercase())
@@ -192,10 +203,15 @@ impl Shared<'_> {
             escape: doc.escape.map(Into::into),
             ..Parts::line(&doc.call, &at)
         };
-        let call = build(cx, parts, Kind::Find, self.params, self.lists, uses);
+        let mut call = build(cx, parts, Kind::Find, self.params, self.lists, uses);
+        let single = doc.items.is_some() && call.items.is_root();
+        if single {
+            // The answer is no list, so there is nothing to ask a page of.
+            call.page_size = None;
+        }
         Some(Find {
             path: singular?,
-            single: doc.items.is_some() && call.items.is_root(),
+            single,
             call,
             folds: doc.folds.iter().flatten().map(|f| (*f).into()).collect(),
             consistent: doc.consistent.unwrap_or(false),

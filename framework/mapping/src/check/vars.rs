@@ -1,7 +1,7 @@
 //! M102: each `${var}` is declared, and a secret appears only where secrets may.
 
 use crate::build::{Cx, sub};
-use crate::doc::ConnectorDoc;
+use crate::doc::{AuthDoc, ConnectorDoc};
 use crate::finding::{Code, Severity};
 use crate::template::{Part, Template};
 
@@ -14,6 +14,8 @@ pub(crate) enum Where {
     Header,
     /// Part of the credentials that may be plain: a user name.
     Auth,
+    /// What a login call says: one of its texts must be a secret.
+    Login,
     /// A password: a secret, or nothing at all.
     Password,
     /// A credential: must be a secret.
@@ -55,6 +57,7 @@ impl Uses {
 /// Checks all uses against the declarations.
 pub(crate) fn check(cx: &mut Cx<'_>, doc: &ConnectorDoc, uses: &Uses) {
     declarations(cx, doc, uses);
+    login(cx, doc, uses);
     let is_secret = |name: &str| doc.vars.get(name).and_then(|v| v.secret).unwrap_or(false);
     for used in &uses.0 {
         let unknown = used.vars.iter().find(|v| doc.vars.get(v).is_none());
@@ -93,6 +96,18 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &ConnectorDoc, uses: &Uses) {
             }
             _ => {}
         }
+    }
+}
+
+/// A login that says no secret lets anybody in, or says one that stands in the document.
+fn login(cx: &mut Cx<'_>, doc: &ConnectorDoc, uses: &Uses) {
+    let Some(AuthDoc::Login(login)) = &doc.http.auth else { return };
+    let is_secret = |name: &String| doc.vars.get(name).and_then(|v| v.secret).unwrap_or(false);
+    let says = uses.0.iter().any(|u| u.place == Where::Login && u.vars.iter().any(is_secret));
+    if !says && login.basic.is_none() {
+        cx.error(Code::M102, "/http/auth/login", "this login says no secret").help(
+            "declare the password under `vars` with `secret: true`, and write `\"${name}\"` in `json` or `form`",
+        );
     }
 }
 

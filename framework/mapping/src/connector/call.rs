@@ -66,19 +66,23 @@ pub enum Pages {
     LinkHeader,
     /// Numbered pages; a page without records ends the list.
     Page {
-        /// The query parameter.
-        query: String,
+        /// Where the number goes.
+        send: CursorPlace,
         /// The first number.
         first: u32,
+        /// There is a next page only while this holds for the answer.
+        more: Option<Filter>,
     },
     /// The number of records read so far; a page without records ends the list.
     Offset {
-        /// The query parameter.
-        query: String,
+        /// Where the number goes.
+        send: CursorPlace,
+        /// There is a next page only while this holds for the answer.
+        more: Option<Filter>,
     },
 }
 
-/// Where a cursor goes in the next request.
+/// Where a cursor or a number goes in the next request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum CursorPlace {
     /// A query parameter.

@@ -1,6 +1,6 @@
 //! How a service tells about changes.
 
-use super::{Call, ConnectorSpec, TimeAt};
+use super::{Call, ConnectorSpec, Fact, TimeAt};
 use crate::path::Query;
 use crate::template::{Part, Slot, Template};
 use bothways_model::EventEffect;
@@ -12,9 +12,9 @@ pub struct Events {
     /// The events of one delivery; read it with [`Query::items`].
     pub each: Query,
     /// The event's id; none: a digest of the event.
-    pub id: Option<Query>,
+    pub id: Option<Fact>,
     /// What happened; none: every event is of the type `*`.
-    pub kind: Option<Query>,
+    pub kind: Option<Fact>,
     /// When.
     pub at: Option<TimeAt>,
     /// The whole record.

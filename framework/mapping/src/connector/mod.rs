@@ -8,6 +8,8 @@ mod capabilities;
 mod errors;
 mod escape;
 mod events;
+mod fact;
+mod login;
 mod resolve;
 mod resource;
 mod time;
@@ -26,6 +28,8 @@ pub use events::{
     Digest, Encoding, EventRule, Events, Feed, FeedOrder, SignatureFormat, SignatureHeader, VerifySpec,
     WebhookSpec,
 };
+pub use fact::Fact;
+pub use login::{Login, LoginBody, LoginSpec};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};
@@ -138,6 +142,8 @@ pub enum AuthSpec {
         /// The scopes to ask for.
         scope: Option<Template>,
     },
+    /// A session token, which a call of the service's own gives.
+    Login(Box<LoginSpec>),
 }
 
 /// How request bodies are written.

@@ -2,8 +2,8 @@
 //! plain text in the calls.
 
 use super::events::{Digest, Encoding, SignatureFormat, VerifySpec};
-use super::{AuthSpec, Call, ConnectorSpec, Rate, RateSpec, Setting, Var};
-use crate::template::{Part, Template};
+use super::{AuthSpec, Call, ConnectorSpec, Login, LoginBody, LoginSpec, Rate, RateSpec, Setting, Var};
+use crate::template::{Part, Slot, Template};
 use crate::units::RateLimit;
 use bothways_model::{ConnectionName, Secret};
 use std::collections::BTreeMap;
@@ -82,6 +82,8 @@ pub enum Auth {
         /// The scopes to ask for.
         scope: Option<String>,
     },
+    /// A session token, which a call of the service's own gives.
+    Login(Box<Login>),
 }
 
 /// A webhook that can be served.
@@ -313,6 +315,32 @@ impl Values<'_> {
                 client_secret: self.secret(client_secret),
                 scope: scope.as_ref().map(|s| self.text(s)),
             },
+            AuthSpec::Login(login) => Auth::Login(Box::new(self.login(login))),
+        }
+    }
+
+    fn login(&self, spec: &LoginSpec) -> Login {
+        let all = |name: &str| self.values.get(name).cloned();
+        Login {
+            method: spec.method,
+            path: self.text(&spec.path),
+            query: spec.query.iter().map(|(name, value)| (name.clone(), self.text(value))).collect(),
+            says: match &spec.says {
+                LoginBody::Json(json) => {
+                    let no_slots = &mut |slot: &Slot| Ok::<_, std::convert::Infallible>(slot.name().into());
+                    let Ok(body) = json.with_vars(&all).render(no_slots);
+                    LoginBody::Json(Secret::new(body.to_string()))
+                }
+                LoginBody::Form(fields) => LoginBody::Form(
+                    fields.iter().map(|(name, value)| (name.clone(), self.secret(value))).collect(),
+                ),
+                LoginBody::Basic { user, password } => {
+                    LoginBody::Basic { user: self.secret(user), password: self.secret(password) }
+                }
+            },
+            token: spec.token.clone(),
+            header: spec.header.clone(),
+            value: spec.value.clone(),
         }
     }
 

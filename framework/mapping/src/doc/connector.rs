@@ -1,8 +1,8 @@
 //! The connector document: how to talk to one API.
 
 use super::{
-    CallText, CountText, DurationText, EventsDoc, FilterText, Name, Ordered, PathText, RateText, ResourceDoc,
-    Text,
+    CallText, CountText, DurationText, EventsDoc, FactDoc, Free, ListsDoc, Name, Ordered, PathText, RateText,
+    ResourceDoc, Text,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -123,6 +123,8 @@ pub enum AuthDoc {
     Query(NamedValueDoc),
     /// OAuth 2.0 client credentials: a token is fetched, kept and renewed.
     Oauth2(Oauth2Doc),
+    /// A call of the service's own that gives a session token, which is kept and renewed when it is refused.
+    Login(LoginDoc),
 }
 
 /// User and password.
@@ -162,6 +164,32 @@ pub struct Oauth2Doc {
     #[serde(default)]
     #[schemars(with = "Text")]
     pub scope: Option<Text>,
+}
+
+/// A call that gives a session token. Its credentials stand in one of `json`, `form` and `basic`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Login")]
+pub struct LoginDoc {
+    /// Method and path.
+    pub call: CallText,
+    /// The JSON body of the call; secret variables may stand in it.
+    #[serde(default)]
+    #[schemars(with = "Free")]
+    pub json: Option<Free>,
+    /// The form fields of the call; secret variables may stand in them.
+    #[serde(default)]
+    pub form: Ordered<Text>,
+    /// User and password, sent by HTTP Basic.
+    #[serde(default)]
+    #[schemars(with = "BasicDoc")]
+    pub basic: Option<BasicDoc>,
+    /// Where the token is in the answer.
+    pub token: FactDoc,
+    /// How calls carry it: the header, and its value with `{token}`. Default: `Authorization: Bearer {token}`.
+    #[serde(default)]
+    #[schemars(with = "NamedValueDoc")]
+    pub header: Option<NamedValueDoc>,
 }
 
 /// How request bodies are written.
@@ -244,6 +272,11 @@ pub struct ErrorsDoc {
     /// 404, 410 `missing`; 409, 412 `conflict`; other 4xx `invalid`.
     #[serde(default)]
     pub statuses: Ordered<ClassWord>,
+    /// The header that says how long to wait after a refusal, where it is not `Retry-After`: seconds, a moment in Unix seconds, or
+    /// an HTTP date.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub retry_header: Option<Text>,
 }
 
 /// What an error means.
@@ -278,91 +311,6 @@ pub struct AccountDoc {
     pub call: CallText,
     /// Where the account's id is in the answer.
     pub id: PathText,
-}
-
-/// How lists answer.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Lists")]
-pub struct ListsDoc {
-    /// Where the records of a list are. Default: `$`, the answer itself.
-    #[serde(default)]
-    #[schemars(with = "PathText")]
-    pub items: Option<PathText>,
-    /// The query parameter that asks for a page size, and the size: `{ limit: 100 }`. Default: none.
-    #[serde(default)]
-    #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
-    pub page_size: Option<Ordered<u32>>,
-    /// How one page leads to the next. Default: `none`.
-    #[serde(default)]
-    #[schemars(with = "PagesDoc")]
-    pub pages: Option<PagesDoc>,
-}
-
-/// How one page leads to the next.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(title = "Paging")]
-pub enum PagesDoc {
-    /// One page is all there is.
-    None,
-    /// A value of this page asks for the next.
-    Cursor(CursorPageDoc),
-    /// The answer holds the next page's URL, here.
-    NextUrl(PathText),
-    /// The answer's `Link` header names the next page (`rel="next"`).
-    LinkHeader,
-    /// Pages are numbered.
-    Page(PageDoc),
-    /// The next page is asked for by the number of records read so far.
-    Offset(OffsetDoc),
-}
-
-/// A value of one page asks for the next. Give exactly one of `query`, `json` and `header`.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Cursor paging")]
-pub struct CursorPageDoc {
-    /// The query parameter that takes the value.
-    #[serde(default)]
-    #[schemars(with = "Text")]
-    pub query: Option<Text>,
-    /// The place in the JSON body that takes it.
-    #[serde(default)]
-    #[schemars(with = "PathText")]
-    pub json: Option<PathText>,
-    /// The header that takes it.
-    #[serde(default)]
-    #[schemars(with = "Text")]
-    pub header: Option<Text>,
-    /// Where the value is in the answer; no value there ends the list.
-    pub value: PathText,
-    /// There is a next page while this holds for the answer. Default: while there is a value.
-    #[serde(default, rename = "while")]
-    #[schemars(with = "FilterText")]
-    pub more: Option<FilterText>,
-}
-
-/// Numbered pages; a page without records ends the list.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Numbered pages")]
-pub struct PageDoc {
-    /// The query parameter that takes the number.
-    pub query: Text,
-    /// The number of the first page. Default: 1.
-    #[serde(default)]
-    #[schemars(with = "u32")]
-    pub first: Option<u32>,
-}
-
-/// Offset paging; a page without records ends the list.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Offset paging")]
-pub struct OffsetDoc {
-    /// The query parameter that takes the number of records read so far.
-    pub query: Text,
 }
 
 /// The time of a record by which an incremental list goes on.

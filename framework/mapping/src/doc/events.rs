@@ -1,5 +1,6 @@
 //! The `events` part of a connector document.
 
+use super::short::short_form;
 use super::{CallText, DurationText, Ordered, PathText, Text};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -15,12 +16,12 @@ pub struct EventsDoc {
     pub each: Option<PathText>,
     /// The event's id, by which deliveries are recognised. Default: a digest of the event.
     #[serde(default)]
-    #[schemars(with = "PathText")]
-    pub id: Option<PathText>,
+    #[schemars(with = "FactDoc")]
+    pub id: Option<FactDoc>,
     /// What happened; the words that `resources.<name>.events` explains. Default: every event is of one type, `*`.
     #[serde(default, rename = "type")]
-    #[schemars(with = "PathText")]
-    pub kind: Option<PathText>,
+    #[schemars(with = "FactDoc")]
+    pub kind: Option<FactDoc>,
     /// When it happened, by the service's clock. Default: when it arrived.
     #[serde(default)]
     #[schemars(with = "TimeAtDoc")]
@@ -41,6 +42,20 @@ pub struct EventsDoc {
     #[serde(default)]
     #[schemars(with = "FeedDoc")]
     pub feed: Option<FeedDoc>,
+}
+
+short_form! {
+    /// Something that an answer or a delivery says, in its body or in a header.
+    FactDoc, "a JSONPath such as `$.id`, or `{ header: NAME }`", PathText, FactLong
+}
+
+/// Something that a header says.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Fact in a header")]
+pub struct FactLong {
+    /// The header's name.
+    pub header: Text,
 }
 
 /// A time in a record or event.

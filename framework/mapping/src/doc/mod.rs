@@ -9,6 +9,7 @@ mod catalog;
 mod connector;
 mod events;
 mod free;
+mod lists;
 mod mapping;
 mod ordered;
 mod resource;
@@ -19,15 +20,15 @@ pub use catalog::{
     CatalogDoc, FieldDoc, FieldLong, KeyDoc, KeyLong, KeyMakerDoc, ShortType, TrackDoc, TypeWord,
 };
 pub use connector::{
-    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ConnectorDoc, CursorDoc, CursorPageDoc, ErrorsDoc,
-    HttpDoc, IdempotencyDoc, ListsDoc, NamedValueDoc, Oauth2Doc, OffsetDoc, PageDoc, PagesDoc, RateDoc,
-    RetryDoc, VarDoc,
+    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ConnectorDoc, CursorDoc, ErrorsDoc, HttpDoc,
+    IdempotencyDoc, LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, VarDoc,
 };
 pub use events::{
-    EncodingDoc, EventsDoc, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc, TimeWord, TokenDoc, VerifyDoc,
-    WebhookDoc,
+    EncodingDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc, TimeWord,
+    TokenDoc, VerifyDoc, WebhookDoc,
 };
 pub use free::Free;
+pub use lists::{CursorPageDoc, ListsDoc, OffsetDoc, PageDoc, PagesDoc};
 pub use mapping::{
     AgainstUpdateDoc, AsDoc, CheckDoc, CodecDoc, ConfirmDoc, ConflictsDoc, CreatePolicyDoc, CreatesDoc,
     DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, MappingDoc, MappingFieldDoc,

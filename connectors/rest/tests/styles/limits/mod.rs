@@ -1,0 +1,3 @@
+//! How services say how fast they may be called.
+
+mod told;

@@ -1,0 +1,4 @@
+//! How lists go on, and how changes are found.
+
+mod bodies;
+mod strict;
