@@ -33,6 +33,8 @@ mod request_log;
 mod routes;
 pub mod salesforce;
 #[cfg(feature = "serve")]
+mod salesforce_steering;
+#[cfg(feature = "serve")]
 mod sender;
 #[cfg(feature = "serve")]
 mod server;

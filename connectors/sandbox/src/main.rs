@@ -1,4 +1,4 @@
-//! `bothways-sandbox`: the sandbox Stripe in a process of its own, for test suites in other languages.
+//! `bothways-sandbox`: the sandbox services in a process of their own, for test suites in other languages.
 
 use bothways_connector_sandbox::{Config, Sandbox, Stripe, serve};
 use std::error::Error;
@@ -7,8 +7,9 @@ use tokio::net::TcpListener;
 
 const USAGE: &str = "usage: bothways-sandbox [--listen 127.0.0.1:PORT] [--seed NUMBER] [--account ID] [--log NUMBER]
 
-Serves an empty sandbox Stripe on a loopback address (default: a free port) and prints its URL when it is ready.
-Without --seed, every start makes other ids. --log says how many requests are remembered. Steer it below /_sandbox/.";
+Serves an empty sandbox Stripe and, below /services/, an empty sandbox Salesforce on a loopback address (default: a free
+port) and prints its URL when it is ready. Without --seed, every start makes other ids. --log says how many requests are
+remembered. --account is the Stripe account's id. Steer Stripe below /_sandbox/, Salesforce below /_sandbox/salesforce/.";
 
 struct Options {
     listen: String,

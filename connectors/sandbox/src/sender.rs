@@ -1,4 +1,4 @@
-//! Sends the webhooks that are due, many at a time, and reports what became of them.
+//! Sends the webhooks that are due, many at a time, and reports what became of them. It also sees to what else falls due.
 
 use crate::deliveries::Delivery;
 use crate::server::{Sandbox, is_loopback_name, wait_for};
@@ -29,6 +29,7 @@ pub(crate) async fn send_deliveries(sandbox: Sandbox, stop: watch::Receiver<bool
             let next = stripe.next_due().map(|due| (due - now).to_std().unwrap_or_default());
             (batch, next)
         });
+        let next = next.into_iter().chain(sandbox.tick_salesforce()).min();
         for delivery in batch {
             let (client, sandbox) = (client.clone(), sandbox.clone());
             let Ok(permit) = slots.clone().try_acquire_owned() else { continue };

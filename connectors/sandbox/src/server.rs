@@ -1,6 +1,8 @@
-//! The sandbox on a port: bytes in, [`Stripe::handle`], bytes out, on the real clock with an offset that tests may move.
+//! The sandbox on a port: bytes in, [`Stripe::handle`] or [`Salesforce::handle`], bytes out, on the real clock with an offset
+//! that tests may move. The paths of the two services do not meet: Salesforce's begin with `/services/` or `/id/`.
 
 use crate::cut::{Cut, CutListener};
+use crate::salesforce::{self, Salesforce};
 use crate::sender::send_deliveries;
 use crate::steering;
 use crate::stripe::Stripe;
@@ -20,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// A shared sandbox: the service, its clock, and who is to be told of changes. Clones mean the same sandbox.
+/// A shared sandbox: the services, their clock, and who is to be told of changes. Clones mean the same sandbox.
 #[derive(Clone)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -28,17 +30,25 @@ pub struct Sandbox {
 
 struct Shared {
     stripe: Mutex<Stripe>,
+    salesforce: Mutex<Salesforce>,
     offset_ms: AtomicI64,
     wake: Notify,
     revision: watch::Sender<u64>,
 }
 
 impl Sandbox {
-    /// Shares `stripe`; its clock is the real one until it is moved.
+    /// Shares `stripe` and, beside it, an empty Salesforce of the same seed; their clock is the real one until it is moved.
     pub fn new(stripe: Stripe) -> Self {
-        let revision = watch::Sender::new(stripe.revision());
-        let (stripe, wake) = (Mutex::new(stripe), Notify::new());
-        Self { shared: Arc::new(Shared { stripe, offset_ms: AtomicI64::new(0), wake, revision }) }
+        let config = salesforce::Config { seed: stripe.config.seed, ..salesforce::Config::default() };
+        Self::both(stripe, Salesforce::new(config))
+    }
+
+    /// Shares both services.
+    pub fn both(stripe: Stripe, salesforce: Salesforce) -> Self {
+        let revision = watch::Sender::new(stripe.revision() + salesforce.revision());
+        let (stripe, salesforce) = (Mutex::new(stripe), Mutex::new(salesforce));
+        let (offset_ms, wake) = (AtomicI64::new(0), Notify::new());
+        Self { shared: Arc::new(Shared { stripe, salesforce, offset_ms, wake, revision }) }
     }
 
     /// Now, by the sandbox's clock.
@@ -56,6 +66,7 @@ impl Sandbox {
         const CENTURY: i64 = 100 * 365 * 86_400_000;
         self.shared.offset_ms.store(offset_ms.clamp(-CENTURY, CENTURY), Ordering::Release);
         self.with(|stripe, now| stripe.tick(now));
+        self.salesforce(|org, now| org.tick(now));
     }
 
     /// Moves the sandbox's clock forward, or back where negative.
@@ -63,7 +74,7 @@ impl Sandbox {
         self.set_offset_ms(self.offset_ms().saturating_add(by_ms));
     }
 
-    /// Looks at or changes the service at the present moment; deliveries and listeners follow. Do not block inside.
+    /// Looks at or changes Stripe at the present moment; deliveries and listeners follow. Do not block inside.
     pub fn with<R>(&self, act: impl FnOnce(&mut Stripe, Timestamp) -> R) -> R {
         let result = self.quietly(act);
         self.shared.wake.notify_one();
@@ -75,30 +86,68 @@ impl Sandbox {
         self.shared.revision.subscribe()
     }
 
-    /// Answers one request at the present moment, without a network.
+    /// Answers one request at the present moment, without a network: whichever service its path is of.
     pub fn handle(&self, request: &Request) -> Answer {
+        let (path, _) = crate::call::split_url(&request.url);
+        if Salesforce::serves(path) {
+            return self.salesforce(|org, now| org.handle(request, now));
+        }
         self.with(|stripe, now| stripe.handle(request, now))
+    }
+
+    /// Looks at or changes Salesforce at the present moment; listeners follow. Do not block inside.
+    pub fn salesforce<R>(&self, act: impl FnOnce(&mut Salesforce, Timestamp) -> R) -> R {
+        let now = self.now();
+        let mut org = lock(&self.shared.salesforce);
+        let before = org.revision();
+        let result = act(&mut org, now);
+        let grown = org.revision().abs_diff(before);
+        drop(org);
+        self.tell(grown);
+        self.shared.wake.notify_one();
+        result
     }
 
     /// [`Sandbox::with`] without waking the sender, for the sender itself.
     pub(crate) fn quietly<R>(&self, act: impl FnOnce(&mut Stripe, Timestamp) -> R) -> R {
         let now = self.now();
-        let mut stripe = self.lock();
+        let mut stripe = lock(&self.shared.stripe);
+        let before = stripe.revision();
         let result = act(&mut stripe, now);
-        let revision = stripe.revision();
+        let grown = stripe.revision().abs_diff(before);
         drop(stripe);
-        self.shared.revision.send_if_modified(|seen| std::mem::replace(seen, revision) != revision);
+        self.tell(grown);
         result
+    }
+
+    /// Executes what is due at Salesforce, and says when there is next something to do there.
+    pub(crate) fn tick_salesforce(&self) -> Option<std::time::Duration> {
+        let now = self.now();
+        let mut org = lock(&self.shared.salesforce);
+        let before = org.revision();
+        org.tick(now);
+        let next = org.next_due().map(|due| (due - now).to_std().unwrap_or_default());
+        let grown = org.revision().abs_diff(before);
+        drop(org);
+        self.tell(grown);
+        next
+    }
+
+    fn tell(&self, grown: u64) {
+        self.shared.revision.send_if_modified(|revision| {
+            *revision += grown;
+            grown > 0
+        });
     }
 
     /// Waits until [`Sandbox::with`] was called, also if that was before this call.
     pub(crate) async fn woken(&self) {
         self.shared.wake.notified().await;
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Stripe> {
-        self.shared.stripe.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(service: &Mutex<T>) -> MutexGuard<'_, T> {
+    service.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A sandbox that is being served. Dropping it stops it without waiting.

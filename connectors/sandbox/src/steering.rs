@@ -1,4 +1,5 @@
-//! Steering over HTTP, below `/_sandbox`: the clock, faults, the log, and what a person does in the dashboard.
+//! Steering over HTTP, below `/_sandbox`: the clock, faults, the log, and what a person does in the dashboard. Where nothing
+//! else is said it is Stripe that is steered; the clock is everybody's.
 
 use crate::dashboard::Refused;
 use crate::fault_queue::Fault;
@@ -34,11 +35,18 @@ pub(crate) fn routes() -> Router<Served> {
         .route("/events", get(events).post(emit_event))
         .route("/webhook_endpoints/{id}/roll", post(roll_secret))
         .route("/changes", get(changes))
-        .fallback(|| async { Problem(StatusCode::NOT_FOUND, json!({ "message": "no such steering path" })) })
+        .nest("/salesforce", crate::salesforce_steering::routes())
+        .fallback(|| async { Problem::not_found("no such steering path") })
 }
 
 /// What went wrong with a steering request.
-struct Problem(StatusCode, Value);
+pub(crate) struct Problem(StatusCode, Value);
+
+impl Problem {
+    pub(crate) fn not_found(message: &str) -> Self {
+        Self(StatusCode::NOT_FOUND, json!({ "message": message }))
+    }
+}
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -53,9 +61,9 @@ impl From<Refused> for Problem {
     }
 }
 
-type Answered = Result<Json<Value>, Problem>;
+pub(crate) type Answered = Result<Json<Value>, Problem>;
 
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     serde_json::from_slice(body)
         .map_err(|error| Problem(StatusCode::BAD_REQUEST, json!({ "message": error.to_string() })))
 }
@@ -118,13 +126,18 @@ enum OneOrMany {
     One(Value),
 }
 
-async fn add_faults(State(served): State<Served>, body: Bytes) -> Answered {
-    let given = match read(&body)? {
+/// Reads one fault or a list of faults.
+pub(crate) fn read_faults<A: DeserializeOwned>(body: &Bytes) -> Result<Vec<Fault<A>>, Problem> {
+    let given = match read(body)? {
         OneOrMany::Many(many) => many,
         OneOrMany::One(one) => vec![one],
     };
-    let faults: Result<Vec<Fault>, _> = given.into_iter().map(serde_json::from_value).collect();
-    let faults = faults.map_err(|e| Problem(StatusCode::BAD_REQUEST, json!({ "message": e.to_string() })))?;
+    let faults: Result<Vec<Fault<A>>, _> = given.into_iter().map(serde_json::from_value).collect();
+    faults.map_err(|e| Problem(StatusCode::BAD_REQUEST, json!({ "message": e.to_string() })))
+}
+
+async fn add_faults(State(served): State<Served>, body: Bytes) -> Answered {
+    let faults = read_faults(&body)?;
     Ok(Json(served.sandbox.with(|stripe, _| {
         faults.into_iter().for_each(|fault| stripe.inject(fault));
         faults_view(stripe)

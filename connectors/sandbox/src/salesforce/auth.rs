@@ -120,12 +120,13 @@ impl Auth {
             format!("{}!{}", &identity.organization.get(..15).unwrap_or_default(), ids.make("AQ", 80));
         self.sessions.insert(token.clone(), Session { expires: now + config.session_lifetime, grant });
         self.issued += 1;
+        let instance = config.instance_url.as_deref().unwrap_or(&call.instance);
         let mut body = json!({
             "access_token": token,
             "signature": ids.make("", 43) + "=",
             "scope": "api refresh_token",
-            "instance_url": call.instance,
-            "id": format!("{}/id/{}/{}", call.instance, identity.organization, identity.user),
+            "instance_url": instance,
+            "id": format!("{instance}/id/{}/{}", identity.organization, identity.user),
             "token_type": "Bearer",
             "issued_at": now.timestamp_millis().to_string(),
         });

@@ -12,6 +12,8 @@ pub struct Config {
     pub organization: Option<String>,
     /// Whether the organisation calls itself a sandbox, which is Salesforce's word for a test mode.
     pub is_sandbox: bool,
+    /// Where clients are told to send their requests, as My Domain is; none says what they were sent to.
+    pub instance_url: Option<String>,
     /// The connected app's consumer key.
     pub client_id: String,
     /// The connected app's consumer secret.
@@ -44,6 +46,7 @@ impl Default for Config {
             seed: 0,
             organization: None,
             is_sandbox: true,
+            instance_url: None,
             client_id: "bothways_app".into(),
             client_secret: "bothways_app_secret".into(),
             username: "sync@sandbox.example".into(),
@@ -54,9 +57,11 @@ impl Default for Config {
             daily_requests: 100_000,
             replication_ids: 600_000,
             replication_lag: TimeDelta::zero(),
-            custom_fields: ["Account", "Contact"]
-                .map(|object| CustomField::stamp(object, "Bothways_Id__c"))
-                .into(),
+            custom_fields: vec![
+                CustomField::stamp("Account", "Bothways_Id__c"),
+                CustomField::stamp("Contact", "Bothways_Id__c"),
+                CustomField::key("Contact", "Legacy_Key__c"),
+            ],
             log_limit: 100_000,
         }
     }

@@ -38,4 +38,10 @@ impl CustomField {
         let kind = CustomKind::ExternalId { length: 64, unique: true };
         Self { object: object.to_owned(), name: name.to_owned(), kind }
     }
+
+    /// An external id that several records can share.
+    pub fn key(object: &str, name: &str) -> Self {
+        let kind = CustomKind::ExternalId { length: 64, unique: false };
+        Self { kind, ..Self::stamp(object, name) }
+    }
 }

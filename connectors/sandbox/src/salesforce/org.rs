@@ -55,6 +55,11 @@ impl Salesforce {
         }
     }
 
+    /// Whether this path is one of Salesforce's.
+    pub fn serves(path: &str) -> bool {
+        path.starts_with("/services/") || path.starts_with("/id/")
+    }
+
     /// Answers one request at `now`.
     pub fn handle(&mut self, request: &Request, now: Timestamp) -> Answer {
         self.tick(now);
@@ -136,6 +141,16 @@ impl Salesforce {
         self.config.daily_requests = limit;
     }
 
+    /// Sets where clients are told to send their requests.
+    pub fn set_instance_url(&mut self, url: Option<String>) {
+        self.config.instance_url = url;
+    }
+
+    /// Sets the public key, in PEM, that assertions of the JWT bearer flow are verified with.
+    pub fn set_jwt_public_key(&mut self, pem: Option<String>) {
+        self.config.jwt_public_key = pem;
+    }
+
     /// Sets how many rows a page of a query's result has.
     pub fn set_page_size(&mut self, rows: usize) {
         self.config.page_size = rows.max(1);
@@ -167,6 +182,9 @@ impl Salesforce {
         if let Some(endpoint) = call.path.strip_prefix("/services/oauth2/") {
             return self.answer_oauth(call, endpoint, now).map(Reply::into_executed);
         }
+        if call.path.starts_with("/id/") {
+            return self.who(call, now).map(Reply::into_executed);
+        }
         if call.path.trim_end_matches('/') == "/services/data" {
             return Ok(Reply::ok(versions()).into_executed());
         }
@@ -193,21 +211,28 @@ impl Salesforce {
             ("revoke", Method::Post) => {
                 Ok(self.auth.revoke(&call.form("token").or_else(|| call.param("token")).unwrap_or_default()))
             }
-            ("userinfo", Method::Get | Method::Post) => {
-                if !call.token().is_some_and(|token| self.auth.admits(token, &self.config, now)) {
-                    return Err(ApiError::new(403, "INVALID_SESSION_ID", "Bad_OAuth_Token"));
-                }
-                Ok(Reply::ok(json!({
-                    "sub": format!("{}/id/{}/{}", call.instance, identity.organization, identity.user),
-                    "user_id": identity.user,
-                    "organization_id": identity.organization,
-                    "preferred_username": self.config.username,
-                    "active": true,
-                })))
-            }
+            ("userinfo", Method::Get | Method::Post) => self.who(call, now),
             ("token" | "revoke", _) => Err(ApiError::method(call.method.as_str(), "POST")),
             _ => Err(ApiError::not_found()),
         }
+    }
+
+    /// Whom the token stands for.
+    fn who(&mut self, call: &Call, now: Timestamp) -> Result<Reply, ApiError> {
+        if !call.token().is_some_and(|token| self.auth.admits(token, &self.config, now)) {
+            return Err(ApiError::new(403, "INVALID_SESSION_ID", "Bad_OAuth_Token"));
+        }
+        let Store { organization, user, .. } = &self.store;
+        let id = format!("{}/id/{organization}/{user}", call.instance);
+        Ok(Reply::ok(json!({
+            "id": id,
+            "sub": id,
+            "user_id": user,
+            "organization_id": organization,
+            "username": self.config.username,
+            "preferred_username": self.config.username,
+            "active": true,
+        })))
     }
 
     /// How the allowance stands: what is used of how much.

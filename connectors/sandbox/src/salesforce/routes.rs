@@ -6,7 +6,7 @@ use super::errors::ApiError;
 use super::org::Salesforce;
 use super::reply::Reply;
 use bothways_model::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 impl Salesforce {
     /// Answers a request for data, whose path has `parts` behind `/services/data/`.
@@ -21,7 +21,7 @@ impl Salesforce {
         let number = read_version(version).ok_or_else(ApiError::not_found)?;
         let base = format!("/services/data/{version}");
         match (parts, call.method) {
-            ([], Method::Get) => Ok(Reply::ok(directory(&base))),
+            ([], Method::Get) => Ok(Reply::ok(self.directory(call, &base))),
             (["limits"], Method::Get) => {
                 let (used, limit) = self.allowance(access.now);
                 let left = limit.saturating_sub(used);
@@ -53,6 +53,15 @@ impl Salesforce {
             (["query" | "queryAll", ..], _) => Err(ApiError::method(call.method.as_str(), "GET,HEAD")),
             _ => Err(ApiError::not_found()),
         }
+    }
+
+    fn directory(&self, call: &Call, base: &str) -> Value {
+        let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+        let mut all: Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), format!("{base}/{name}").into())).collect();
+        let identity = format!("{}/id/{}/{}", call.instance, self.store.organization, self.store.user);
+        all.insert("identity".into(), identity.into());
+        Value::Object(all)
     }
 
     fn describe_global(&self, base: &str) -> Value {
@@ -91,9 +100,4 @@ impl Salesforce {
 fn read_version(part: &str) -> Option<u32> {
     let number = part.strip_prefix('v')?.strip_suffix(".0")?.parse().ok()?;
     (31..=65).contains(&number).then_some(number)
-}
-
-fn directory(base: &str) -> Value {
-    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
-    Value::Object(names.iter().map(|name| ((*name).to_owned(), format!("{base}/{name}").into())).collect())
 }

@@ -253,3 +253,80 @@ async fn only_loopback_is_served_and_only_by_its_names() {
     assert_eq!(running.sandbox().with(|stripe, _| stripe.customer_count()), 0);
     running.stop().await;
 }
+
+#[tokio::test]
+async fn salesforce_is_served_and_steered_beside_stripe() {
+    let running = start().await;
+    let token = client()
+        .post(format!("{}/services/oauth2/token", running.url()))
+        .body("grant_type=client_credentials&client_id=bothways_app&client_secret=bothways_app_secret")
+        .send();
+    let token: Value =
+        serde_json::from_str(&token.await.expect("an answer").text().await.expect("a body")).expect("json");
+    assert_eq!(token["instance_url"], running.url());
+    let token = token["access_token"].as_str().expect("a token").to_owned();
+    let mut changes = running.sandbox().changes();
+    changes.mark_unchanged();
+
+    let (status, made) = steer(&running, "/salesforce/records/Contact", json!({ "LastName": "Lee" })).await;
+    let id = made["Id"].as_str().expect("an id").to_owned();
+    assert_eq!((status, changes.has_changed().expect("alive")), (200, true));
+    let url = format!("{}/services/data/v62.0/sobjects/Contact/{id}", running.url());
+    let get = |url: String| client().get(url).bearer_auth(token.clone()).send();
+    let read: Value =
+        serde_json::from_str(&get(url.clone()).await.expect("an answer").text().await.expect("a body"))
+            .expect("json");
+    assert_eq!(read["LastName"], "Lee");
+    let path = format!("/salesforce/records/Contact/{id}");
+    assert_eq!(steer(&running, &path, json!({ "Title": "VIP" })).await.1["Title"], "VIP");
+    let (status, refused) = steer(&running, &path, json!({ "LastName": "" })).await;
+    assert_eq!((status, &refused["error"]["param"]), (400, &json!("LastName")));
+    let bulk = json!({ "ids": [id], "fields": { "Phone": "1" } });
+    let bulk = client()
+        .patch(format!("{}/_sandbox/salesforce/records/Contact", running.url()))
+        .body(bulk.to_string());
+    assert_eq!(bulk.send().await.expect("an answer").status(), 200);
+    assert_eq!(peek(&running, "/salesforce/records/Contact").await["records"][0]["Phone"], "1");
+
+    let fault = json!({ "method": "GET", "action": { "kind": "lost_answer" } });
+    assert_eq!(
+        steer(&running, "/salesforce/faults", fault).await.1["queued"].as_array().map(Vec::len),
+        Some(1)
+    );
+    assert!(get(url.clone()).await.is_err());
+    assert_eq!(peek(&running, "/salesforce/faults").await["fired"]["lost_answer"], 1);
+    assert_eq!(steer(&running, "/salesforce/settings", json!({ "colour": "red" })).await.0, 400);
+
+    let account = steer(&running, "/salesforce/records/Account", json!({ "Name": "Acme" })).await.1;
+    let other = steer(&running, "/salesforce/records/Account", json!({ "Name": "Acme Inc" })).await.1;
+    let merge = format!("/salesforce/records/Account/{}/merge", other["Id"].as_str().expect("an id"));
+    assert_eq!(steer(&running, &merge, json!({ "master": account["Id"] })).await.0, 200);
+    let delete = client().delete(format!("{}/_sandbox{path}", running.url()));
+    assert_eq!(delete.send().await.expect("an answer").status(), 200);
+    assert_eq!(get(url.clone()).await.expect("an answer").status(), 404);
+    assert_eq!(steer(&running, &format!("{path}/undelete"), json!({})).await.0, 200);
+    assert_eq!(get(url.clone()).await.expect("an answer").status(), 200);
+    let state = peek(&running, "/salesforce/state").await;
+    assert_eq!(
+        (&state["accounts"], &state["contacts"], &state["tokens_issued"]),
+        (&json!(1), &json!(1), &json!(1))
+    );
+    assert!(steer(&running, "/salesforce/consent", json!({})).await.1["refresh_token"].is_string());
+    let sessions = client().delete(format!("{}/_sandbox/salesforce/sessions", running.url()));
+    assert_eq!(sessions.send().await.expect("an answer").status(), 200);
+    assert_eq!(get(url).await.expect("an answer").status(), 401);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_late_request_to_salesforce_is_executed_when_it_is_due() {
+    let running = start().await;
+    let fault = json!({ "action": { "kind": "late_request", "delay_ms": 3_600_000 } });
+    steer(&running, "/salesforce/faults", fault).await;
+    let url = format!("{}/services/oauth2/token", running.url());
+    assert!(client().post(url).body("").send().await.is_err());
+    steer(&running, "/clock", json!({ "advance_ms": 3_600_000 })).await;
+    let state = peek(&running, "/salesforce/state").await;
+    assert_eq!((&state["late_requests"], &state["requests"]["requests"]), (&json!(0), &json!(2)));
+    running.stop().await;
+}

@@ -2,5 +2,8 @@
 
 mod auth;
 mod caller;
+mod collections;
+mod faults;
 mod queries;
+mod replication;
 mod rows;
