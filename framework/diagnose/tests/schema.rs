@@ -1,6 +1,8 @@
-//! The schema files in the repository are what the types generate. `UPDATE_SCHEMA=1` writes them.
+//! The schema files in the repository are what the types generate, and the page for readers is true. `UPDATE_SCHEMA=1` writes both.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod reader;
 
 use bothways_diagnose::schemas;
 use std::fs;
