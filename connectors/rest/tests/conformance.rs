@@ -1,6 +1,16 @@
 //! The shared suite, for a service that is described by a document alone, in each style of paging.
 
+// The example of connectors/README.md, as a crate of its own would have it.
+extern crate self as bothways_connector_acme;
+
+#[allow(unreachable_pub, reason = "a crate of its own, which is compiled in here")]
+#[path = "acme/src/lib.rs"]
+mod acme;
+#[path = "acme/tests/conformance.rs"]
+mod acme_conformance;
 mod support;
+
+pub(crate) use acme::{DOCUMENT, DOCUMENT_NAME, connector};
 
 use bothways_connector::ResourceQuery;
 use bothways_connector::conformance::{Bench, check};

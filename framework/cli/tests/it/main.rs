@@ -2,6 +2,7 @@
 
 mod applying;
 mod brakes;
+mod connectors_readme;
 mod demo;
 mod describing;
 mod documents;

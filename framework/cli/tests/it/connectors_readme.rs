@@ -1,0 +1,121 @@
+//! connectors/README.md is followed literally: its commands are run, its documents are written where it says, and the text of its crate
+//! is the text of files that are compiled and tested.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::process::Command;
+
+const README: &str = include_str!("../../../../connectors/README.md");
+
+/// The port that the README names.
+const PORT: &str = "7901";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository")
+}
+
+/// The blocks under this heading: their kind, their text, and the last line of text before them.
+fn blocks(heading: &str) -> Vec<(&'static str, &'static str, &'static str)> {
+    let text = README.split_once(&format!("\n## {heading}\n")).expect("the heading").1;
+    let text = text.split_once("\n## ").map_or(text, |(text, _)| text);
+    let mut parts = text.split("\n```");
+    let mut before = parts.next().expect("text");
+    let mut found = Vec::new();
+    while let (Some(block), Some(after)) = (parts.next(), parts.next()) {
+        let (kind, text) = block.split_once('\n').expect("a kind");
+        found.push((kind, text, before.trim_end().lines().last().unwrap_or_default()));
+        before = after;
+    }
+    found
+}
+
+/// The last path in backticks.
+fn named(line: &str) -> &str {
+    line.split('`').skip(1).step_by(2).last().expect("a file is named before the block")
+}
+
+/// The commands of the ten minutes as one program. A command that could not run (2 or more) ends it; 1 means that something waits.
+fn program(port: u16) -> String {
+    let mut program = String::from(
+        "trap 'code=$?; [ $code -le 1 ] || exit $code' ERR\ntrap 'kill $directory 2>/dev/null' EXIT\n",
+    );
+    for (kind, text, before) in blocks("A new REST integration in ten minutes, without Rust") {
+        match kind {
+            "sh" => program.push_str(text),
+            "yaml" | "json" => {
+                write!(program, "cat > {} <<'END'\n{text}\nEND", named(before)).expect("written")
+            }
+            "text" => {}
+            other => panic!("nobody follows a block of kind {other}"),
+        }
+        program.push('\n');
+    }
+    program.replace(PORT, &port.to_string())
+}
+
+#[tokio::test]
+async fn ten_minutes_without_rust() {
+    let folder = TempDir::new().expect("a folder");
+    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
+    let binary = Path::new(env!("CARGO_BIN_EXE_bothways")).parent().expect("a folder");
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
+    let mut bash = Command::new("bash");
+    bash.args(["-c", &program(port)]).current_dir(root()).stdin(Stdio::null()).kill_on_drop(true);
+    bash.env_clear()
+        .env("PATH", path)
+        .env("TMPDIR", folder.path())
+        .env("HOME", folder.path())
+        .env("USER", "tester");
+    let ran = bash.output().await.expect("bash runs");
+    let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
+    assert!(ran.status.success(), "{:?}\n{out}\n{err}", ran.status);
+    let (_, printed, _) =
+        *blocks("A new REST integration in ten minutes, without Rust").last().expect("the end");
+    assert!(out.contains(&format!("{}\n", printed.trim())), "{out}\n{err}");
+    // The other side, as its service has it: nobody is missing.
+    assert!(
+        out.contains("ada@example.com") && out.contains("directory-people: 0 of 0 cases"),
+        "{out}\n{err}"
+    );
+}
+
+#[test]
+fn the_crate_is_the_one_that_is_tested() {
+    let example = root().join("connectors/rest/tests/acme");
+    let mut compared = 0;
+    for (kind, text, before) in blocks("A new crate in an hour") {
+        if !matches!(kind, "yaml" | "rust") {
+            continue;
+        }
+        let file = named(before).strip_prefix("connectors/acme/").expect("a file of the crate");
+        let kept = std::fs::read_to_string(example.join(file)).expect("the example has it");
+        assert_eq!(
+            text,
+            kept.trim_end(),
+            "connectors/README.md and connectors/rest/tests/acme/{file} differ"
+        );
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+}
+
+/// Everything that the README sends people to is there, and Stripe's manifest is fit to be copied.
+#[test]
+fn what_is_copied_is_there() {
+    for (_, text, _) in blocks("A new crate in an hour") {
+        for word in text.split_whitespace().filter(|word| {
+            word.starts_with("connectors/") && !word.contains("acme/") || word.contains("tests/acme/")
+        }) {
+            assert!(root().join(word).exists(), "there is no {word}");
+        }
+    }
+    let manifest =
+        std::fs::read_to_string(root().join("connectors/stripe/Cargo.toml")).expect("the manifest");
+    assert!(
+        manifest.contains("name = \"bothways-connector-stripe\"")
+            && manifest.contains("bothways-connector-rest.workspace")
+    );
+}
