@@ -88,3 +88,14 @@ async fn texts_of_people_are_replaced_alike() {
     assert!(shop.run(&["test"]).await.ended(0).out.contains("3 recorded exchanges"));
     shop.run(&["record", "nobody"]).await.ended(1);
 }
+
+/// The documents that are shipped keep what their cases, laws and recordings say.
+#[tokio::test]
+async fn what_is_shipped_holds() {
+    let shop = Shop::new().await;
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../mappings");
+    let ran = shop.run(&["test", "--mappings", shipped]).await.ended(0);
+    let customers =
+        ran.out.lines().find(|line| line.starts_with("stripe-customers:")).expect("it is shipped");
+    assert!(customers.contains("5 of 5 cases") && customers.contains("3 recorded exchanges"), "{ran:?}");
+}
