@@ -7,7 +7,7 @@ use crate::mapping::Mapping;
 use crate::project::SourceFile;
 use crate::tree::{Content, Node, join};
 use crate::{typed, yaml};
-use bothways_model::{Record, Value};
+use bothways_model::{FieldType, Record, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value as Json;
@@ -156,14 +156,14 @@ impl Case<'_> {
                 );
                 continue;
             };
+            // A reference is given as the id of a record: which row that is, only links know.
+            let ty = if field.reference.is_some() { &FieldType::Text } else { &field.ty };
             // `phone: 5010` is text where the catalog says text.
             let written = match self.node.at(&below).map(|n| &n.content) {
-                Some(Content::Scalar { text, .. }) if !json.0.is_null() => {
-                    Some(Value::from_text(&field.ty, text))
-                }
+                Some(Content::Scalar { text, .. }) if !json.0.is_null() => Some(Value::from_text(ty, text)),
                 _ => None,
             };
-            match written.unwrap_or_else(|| Value::from_plain_json(&field.ty, &json.0)) {
+            match written.unwrap_or_else(|| Value::from_plain_json(ty, &json.0)) {
                 Ok(value) => row.set(name, value),
                 Err(error) => self.fail(Code::Y104, &below, error.to_string(), ""),
             }

@@ -173,6 +173,8 @@ codes! {
     M308
     /// A looked-up value inside a query language.
     M309
+    /// A reference that cannot be followed.
+    M401
     /// Two writers of one place.
     M402
     /// The documents and the database disagree.

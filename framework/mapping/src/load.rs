@@ -3,7 +3,7 @@
 //! known shape in it, so that one slip of the pen hides nothing else.
 
 use crate::build::{self, Cx, Place};
-use crate::check::{environment, names, secrets, writers};
+use crate::check::{environment, names, references, secrets, writers};
 use crate::doc::{CatalogDoc, ConnectorDoc, MappingDoc};
 use crate::finding::{Code, Finding, Severity, Source};
 use crate::project::{Loaded, Project, SourceFile};
@@ -211,11 +211,16 @@ impl<'a> Load<'a> {
             self.known.connectors.insert(name, Arc::new(spec));
         }
         let mut taken = names::Names::default();
+        let keys = self
+            .catalogs
+            .iter()
+            .map(|typed| (typed.doc.catalog.0.clone(), build::key_type(&typed.doc)))
+            .collect();
         for typed in &self.catalogs {
             let name = typed.doc.catalog.0.clone();
             let place = typed.place();
             let before = self.findings.len();
-            let catalog = build::catalog(&mut Cx::new(place.clone(), &mut self.findings), &typed.doc);
+            let catalog = build::catalog(&mut Cx::new(place.clone(), &mut self.findings), &typed.doc, &keys);
             typed.forgive(&mut self.findings, before);
             if !taken.take("catalog", &name, place.source("/catalog"), &mut self.findings) {
                 continue;
@@ -250,6 +255,7 @@ impl<'a> Load<'a> {
         let mappings = &self.project.mappings;
         names::check_pairs(mappings, &mut self.findings);
         writers::check_all(mappings, &mut self.findings);
+        references::check_all(mappings, &mut self.findings);
         let own = self.connectors.iter().filter(|c| !c.compiled_in);
         let trees = own
             .map(|c| (c.doc.connector.0.clone(), (Arc::clone(&c.file.file), c.node)))

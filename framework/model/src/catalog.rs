@@ -80,6 +80,9 @@ pub struct CatalogField {
     pub ty: FieldType,
     /// Whether null is allowed.
     pub optional: bool,
+    /// The catalog whose rows it refers to by their key; `ty` is the type of that key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
     /// The author's note.
     pub doc: Option<String>,
 }

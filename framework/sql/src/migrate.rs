@@ -12,11 +12,12 @@ use bothways_model::{Catalog, Ident};
 use bothways_store::{Result, StoreError, StoreErrorKind};
 
 /// The migrations, in order. Released ones never change.
-const MIGRATIONS: [(&str, &str); 4] = [
+const MIGRATIONS: [(&str, &str); 5] = [
     ("0001_engine", include_str!("../../../migrations/sqlite/0001_engine.sql")),
     ("0002_brakes", include_str!("../../../migrations/sqlite/0002_brakes.sql")),
     ("0003_secret", include_str!("../../../migrations/sqlite/0003_secret.sql")),
     ("0004_service_time", include_str!("../../../migrations/sqlite/0004_service_time.sql")),
+    ("0005_awaited", include_str!("../../../migrations/sqlite/0005_awaited.sql")),
 ];
 
 /// What `migrate` did.

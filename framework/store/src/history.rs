@@ -23,6 +23,11 @@ impl Side {
             Side::Remote => "remote",
         }
     }
+
+    /// Reads [`Side::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Side::Local, Side::Remote].into_iter().find(|side| side.as_str() == text)
+    }
 }
 
 /// What happened.

@@ -47,7 +47,8 @@ pub use unit::{
     WorkWrite,
 };
 pub use work::{
-    Fact, ParkReason, Parked, ParkedFilter, PassMark, Signal, Subject, Take, Taken, Work, WorkId, WorkQueue,
+    Awaited, Fact, ParkReason, Parked, ParkedFilter, PassMark, Signal, Subject, Take, Taken, Work, WorkId,
+    WorkQueue,
 };
 
 /// The result of a store call.

@@ -1,8 +1,8 @@
 //! Units: what one look at one record changes, carried out by the store in one piece.
 
 use crate::{
-    Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, PauseScope, Settlement, Signal,
-    WorkId,
+    Awaited, Charge, History, Intent, IntentState, Judged, KeyWrite, Link, Parked, PauseScope, Settlement,
+    Signal, WorkId,
 };
 use bothways_model::{LinkId, LocalId, LocalRow, Record, Seq, Timestamp};
 use std::sync::Arc;
@@ -112,6 +112,18 @@ pub enum WorkWrite {
         held: Option<String>,
         /// The remote side has to be looked at next time.
         look: bool,
+    },
+    /// Waits for a link of another pair, which makes it due at once; if that link is there by now, at once too (rule 35). Not an
+    /// attempt.
+    Wait {
+        /// The row.
+        id: WorkId,
+        /// Looked at again by then at the latest.
+        due: Timestamp,
+        /// In words, without record values.
+        held: String,
+        /// The link.
+        on: Awaited,
     },
     /// Waits for a person. A newer signal leaves it parked but due.
     Park {

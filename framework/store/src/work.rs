@@ -1,6 +1,6 @@
 //! Work: durable signals that a record may have changed. A work row is never a lease; the lease is on the link (rule 39).
 
-use crate::{Intent, Link, Relayed, Result};
+use crate::{Intent, Link, LinkState, Relayed, Result, Side};
 use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId, Seq, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,40 @@ pub struct Signal {
     pub look: bool,
     /// Not before this moment.
     pub not_before: Option<Timestamp>,
+}
+
+/// What work waits for: the link of a row or record of another pair (rule 35). It is due again in the transaction that brings that link.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Awaited {
+    /// In this pair.
+    pub pair: PairId,
+    /// Of a row or of a record.
+    pub side: Side,
+    /// The id of the row or record.
+    pub id: String,
+}
+
+impl Awaited {
+    /// What a link brings that is bound on both sides: whoever waits for its row, and whoever waits for its record.
+    pub fn of(link: &Link) -> Option<[Awaited; 2]> {
+        let (local, remote) = (link.local_id.as_ref()?, link.remote_id.as_ref()?);
+        let on = |side, id: &str| Awaited { pair: link.pair, side, id: id.to_owned() };
+        (link.state == LinkState::Linked)
+            .then(|| [on(Side::Local, local.as_str()), on(Side::Remote, remote.as_str())])
+    }
+
+    /// As one text: what a store finds it by.
+    pub fn text(&self) -> String {
+        format!("{}/{}/{}", self.pair, self.side.as_str(), self.id)
+    }
+
+    /// Reads [`Awaited::text`].
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        let pair = PairId(parts.next()?.parse().ok()?);
+        let side = Side::parse(parts.next()?)?;
+        Some(Self { pair, side, id: parts.next()?.to_owned() })
+    }
 }
 
 /// Something that happened and must not be coalesced away (rule 40).
@@ -169,6 +203,8 @@ pub struct Work {
     pub parked: Option<Parked>,
     /// The full pass that signalled it, if nobody else did since.
     pub pass: Option<PassMark>,
+    /// The link it waits for, if it does; not an attempt.
+    pub awaits: Option<Awaited>,
 }
 
 /// What to take.

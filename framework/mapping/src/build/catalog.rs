@@ -4,19 +4,36 @@ use super::{Cx, sub, words};
 use crate::doc::{CatalogDoc, FieldDoc, FieldLong, KeyDoc, TypeWord};
 use crate::finding::Code;
 use bothways_model::{Catalog, CatalogField, FieldType, Ident, KeyMaker, Track};
+use std::collections::BTreeMap;
+
+/// The type of each catalog's key, by the catalog's name; none where its document does not say one. What references need.
+pub(crate) type KeyTypes = BTreeMap<String, Option<FieldType>>;
+
+/// The type of the key that a document names; `None` where it is a reference itself, or not said rightly.
+pub(crate) fn key_type(doc: &CatalogDoc) -> Option<FieldType> {
+    let name = match &doc.key {
+        KeyDoc::Short(name) => name,
+        KeyDoc::Long(long) => &long.field,
+    };
+    let word = match doc.fields.get(name.as_str())? {
+        FieldDoc::Short(word) => TypeWord::ALL.into_iter().find(|known| known.as_str() == word.0)?,
+        FieldDoc::Long(long) => long.ty?,
+    };
+    Some(simple(word))
+}
 
 /// Digits after the point where a catalog gives no number: as many as there can be.
 const ANY_SCALE: u32 = 28;
 
 /// A catalog, and what is wrong with its document; `None` if a name in it cannot be passed to a database.
-pub(crate) fn catalog(cx: &mut Cx<'_>, doc: &CatalogDoc) -> Option<Catalog> {
+pub(crate) fn catalog(cx: &mut Cx<'_>, doc: &CatalogDoc, keys: &KeyTypes) -> Option<Catalog> {
     cx.name("/catalog", doc.catalog.as_str());
     let (schema, table) = match doc.table.0.split_once('.') {
         Some((schema, table)) => (Some(ident(cx, "/table", schema)), ident(cx, "/table", table)),
         None => (None, ident(cx, "/table", &doc.table.0)),
     };
     let deleted_at = doc.deleted_at.as_ref().map(|column| ident(cx, "/deleted_at", &column.0));
-    let fields: Vec<_> = doc.fields.iter().map(|(name, doc)| field(cx, name, doc)).collect();
+    let fields: Vec<_> = doc.fields.iter().map(|(name, doc)| field(cx, name, doc, keys)).collect();
     if fields.is_empty() {
         cx.error(Code::Y103, "/fields", "a catalog has at least its key field");
     }
@@ -51,7 +68,7 @@ fn ident(cx: &mut Cx<'_>, pointer: &str, text: &str) -> Option<Ident> {
     }
 }
 
-fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc) -> Option<CatalogField> {
+fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc, keys: &KeyTypes) -> Option<CatalogField> {
     let pointer = sub("/fields", name);
     let before = cx.count();
     cx.key_name(&pointer, name);
@@ -71,7 +88,7 @@ fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc) -> Option<CatalogField> {
         }
         FieldDoc::Long(long) => {
             let note = long.doc.as_ref().map(|d| d.0.clone());
-            (long_type(cx, &pointer, long), long.optional.unwrap_or(false), long.column.as_ref(), note)
+            (long_type(cx, &pointer, long, keys), long.optional.unwrap_or(false), long.column.as_ref(), note)
         }
     };
     let column = match column {
@@ -85,7 +102,11 @@ fn field(cx: &mut Cx<'_>, name: &str, doc: &FieldDoc) -> Option<CatalogField> {
             None
         }),
     };
-    Some(CatalogField { name: name.to_owned(), column: column?, ty: ty?, optional, doc: note })
+    let reference = match doc {
+        FieldDoc::Long(long) => long.reference.as_ref().map(|catalog| catalog.0.clone()),
+        FieldDoc::Short(_) => None,
+    };
+    Some(CatalogField { name: name.to_owned(), column: column?, ty: ty?, optional, reference, doc: note })
 }
 
 fn simple(word: TypeWord) -> FieldType {
@@ -101,7 +122,14 @@ fn simple(word: TypeWord) -> FieldType {
     }
 }
 
-fn long_type(cx: &mut Cx<'_>, pointer: &str, doc: &FieldLong) -> Option<FieldType> {
+fn long_type(cx: &mut Cx<'_>, pointer: &str, doc: &FieldLong, keys: &KeyTypes) -> Option<FieldType> {
+    let others = doc.ty.is_some() || doc.words.is_some() || doc.decimal.is_some() || doc.list.is_some();
+    if let Some(reference) = doc.reference.as_ref().filter(|_| !others) {
+        return referred(cx, &sub(pointer, "ref"), reference.as_str(), keys);
+    }
+    if doc.reference.is_some() {
+        return one_of_them(cx, pointer);
+    }
     match (doc.ty, &doc.words, doc.decimal, doc.list) {
         (Some(word), None, None, None) => Some(simple(word)),
         (None, None, None, Some(word)) => Some(FieldType::List(Box::new(simple(word)))),
@@ -127,9 +155,32 @@ fn long_type(cx: &mut Cx<'_>, pointer: &str, doc: &FieldLong) -> Option<FieldTyp
             }
             Some(FieldType::Enum(words))
         }
-        _ => {
-            cx.error(Code::Y107, pointer, "a field has exactly one of `type`, `enum`, `decimal` and `list`")
-                .help("for example `{ type: text, optional: true }`");
+        _ => one_of_them(cx, pointer),
+    }
+}
+
+fn one_of_them(cx: &mut Cx<'_>, pointer: &str) -> Option<FieldType> {
+    cx.error(Code::Y107, pointer, "a field has exactly one of `type`, `ref`, `enum`, `decimal` and `list`")
+        .help("for example `{ type: text, optional: true }`");
+    None
+}
+
+/// The type of a reference: that of the key it refers to.
+fn referred(cx: &mut Cx<'_>, pointer: &str, catalog: &str, keys: &KeyTypes) -> Option<FieldType> {
+    match keys.get(catalog) {
+        Some(Some(ty)) => Some(ty.clone()),
+        Some(None) => {
+            cx.error(
+                Code::M203,
+                pointer,
+                format!("the key of catalog `{catalog}` has no type that can be referred to"),
+            )
+            .help("a key is an `int`, a `text` or a `uuid`");
+            None
+        }
+        None => {
+            cx.error(Code::M101, pointer, format!("there is no catalog `{catalog}`"))
+                .did_you_mean(catalog, keys.keys().map(String::as_str));
             None
         }
     }

@@ -97,10 +97,15 @@ fn field(
         check::paths::writable(cx, &written.pointer, &written.remote_at(), &read, direction, written.long)
     };
     let local = local(cx, written, catalog);
-    let lens = local.and_then(|local| lens(cx, written, &local.ty, doc, catalog, true));
+    let lens = local.and_then(|local| match &local.reference {
+        Some(target) => reference(cx, written, target),
+        None => lens(cx, written, &local.ty, doc, catalog, true),
+    });
     let default = default(cx, written, local);
     let (local, lens) = (local?, lens?);
-    check_normalize(cx, written, &local.ty);
+    if local.reference.is_none() {
+        check_normalize(cx, written, &local.ty);
+    }
     let long = written.long;
     let own_winner = long.and_then(|l| l.winner);
     Some(Field {
@@ -115,10 +120,36 @@ fn field(
         required: long.and_then(|l| l.required).unwrap_or(!local.optional),
         immutable: long.and_then(|l| l.immutable).unwrap_or(false),
         winner: own_winner.map_or(winner, Into::into),
+        reference: local.reference.clone(),
         unit,
         source: cx.place.key_source(&written.pointer),
         winner_source: own_winner.map(|_| cx.source(&written.at("winner"))),
     })
+}
+
+/// The lens of a reference. Its value is the links' business, so nothing else can be said about it.
+fn reference(cx: &mut Cx<'_>, written: &Written<'_>, target: &str) -> Option<Lens> {
+    let long = written.long;
+    if !written.normalize().0.is_empty() {
+        let message = format!("`{}` refers to `{target}`, and ids are not made alike", written.label);
+        cx.error(Code::M203, &written.at("normalize"), message).help("remove `normalize`");
+    }
+    if long.is_some_and(|long| long.default.is_some()) {
+        let message = format!("`{}` refers to `{target}`, and has no default", written.label);
+        cx.error(Code::M203, &written.at("default"), message).help("remove `default`");
+    }
+    let number = match long.and_then(|long| long.codec.as_ref()).map(|codecs| codecs.chain.as_slice()) {
+        None | Some([CodecDoc::String]) => false,
+        Some([CodecDoc::Number]) => true,
+        Some(_) => {
+            let message =
+                format!("`{}` refers to `{target}`, and travels as the id of a record", written.label);
+            cx.error(Code::M203, &written.at("as"), message)
+                .help("remove `as`; `as: number` where the service wants the id as a number");
+            return None;
+        }
+    };
+    Some(Lens::reference(number))
 }
 
 fn local<'c>(cx: &mut Cx<'_>, written: &Written<'_>, catalog: &'c Catalog) -> Option<&'c CatalogField> {

@@ -12,7 +12,7 @@ mod paging;
 mod resource;
 mod words;
 
-pub(crate) use catalog::catalog;
+pub(crate) use catalog::{catalog, key_type};
 pub(crate) use connector::connector;
 pub(crate) use mapping::{Known, mapping, spans};
 

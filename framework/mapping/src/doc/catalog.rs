@@ -71,7 +71,7 @@ pub enum TrackDoc {
 
 short_form! {
     /// A field.
-    FieldDoc, "a type such as `text` or `int?`, or a map with `type`, `enum`, `decimal` or `list`", ShortType, FieldLong
+    FieldDoc, "a type such as `text` or `int?`, or a map with `type`, `ref`, `enum`, `decimal` or `list`", ShortType, FieldLong
 }
 
 /// A field's type in one word; a trailing `?` makes it optional.
@@ -95,7 +95,7 @@ impl JsonSchema for ShortType {
     }
 }
 
-/// A field with more to say. Give exactly one of `type`, `enum`, `decimal` and `list`.
+/// A field with more to say. Give exactly one of `type`, `ref`, `enum`, `decimal` and `list`.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Field")]
@@ -104,6 +104,10 @@ pub struct FieldLong {
     #[serde(default, rename = "type")]
     #[schemars(with = "TypeWord")]
     pub ty: Option<TypeWord>,
+    /// The key of a row of this catalog. It travels as the id of the record that row is linked with, on the same connection.
+    #[serde(default, rename = "ref")]
+    #[schemars(with = "Name")]
+    pub reference: Option<Name>,
     /// One of these words.
     #[serde(default, rename = "enum")]
     #[schemars(with = "Vec<Text>", length(min = 1))]

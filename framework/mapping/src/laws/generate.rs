@@ -1,6 +1,6 @@
 //! Values to try laws on: mostly ordinary ones, often the awkward ones, always the same ones for the same seed.
 
-use crate::lens::{Codec, Currency, Minor};
+use crate::lens::{Codec, Currency, Kind, Minor};
 use crate::mapping::Field;
 use bothways_model::{FieldType, Record, Value};
 use chrono::{Duration, NaiveDate, TimeZone, Utc};
@@ -100,6 +100,9 @@ fn value(field: &Field, scale: Option<u32>, random: &mut Random) -> Value {
         && let Some(word) = random.pick(words)
     {
         return Value::from_text(field.ty(), &word.local).unwrap_or(Value::Null);
+    }
+    if let Kind::Id { number: true } = field.lens.wire_kind() {
+        return Value::Text(random.signed(1 << 40).to_string());
     }
     let resolution = match field.lens.codecs().next() {
         Some(Codec::Unix) => Resolution::Seconds,

@@ -29,6 +29,11 @@ pub enum Kind {
     Json,
     /// A list.
     List(Box<Kind>),
+    /// The id of another record: text or a whole number, and one of them when it is written.
+    Id {
+        /// Written as a number.
+        number: bool,
+    },
 }
 
 /// Codecs that do not meet.
@@ -74,7 +79,13 @@ impl Kind {
     /// The codec that is meant where none is named.
     pub(super) fn default_codec(&self) -> Result<Option<Codec>, ChainError> {
         Ok(match self {
-            Kind::Text | Kind::Words(_) | Kind::Int | Kind::Number | Kind::Bool | Kind::Json => None,
+            Kind::Text
+            | Kind::Words(_)
+            | Kind::Int
+            | Kind::Number
+            | Kind::Bool
+            | Kind::Json
+            | Kind::Id { .. } => None,
             Kind::Decimal | Kind::Uuid => Some(Codec::String),
             Kind::Date => Some(Codec::Date),
             Kind::Timestamp => {
@@ -90,7 +101,13 @@ impl Kind {
     /// Fails unless JSON can carry it.
     pub(super) fn check_wire(&self) -> Result<(), ChainError> {
         match self {
-            Kind::Text | Kind::Words(_) | Kind::Int | Kind::Number | Kind::Bool | Kind::Json => Ok(()),
+            Kind::Text
+            | Kind::Words(_)
+            | Kind::Int
+            | Kind::Number
+            | Kind::Bool
+            | Kind::Json
+            | Kind::Id { .. } => Ok(()),
             Kind::List(item) => item.check_wire(),
             Kind::Decimal => Err(self.does_not_travel("`string`, `number` or `{ minor: 2 }`")),
             Kind::Timestamp => Err(self.does_not_travel("`unix`, `unix_ms` or `iso8601`")),
@@ -118,6 +135,7 @@ impl fmt::Display for Kind {
             Kind::Uuid => f.write_str("uuid"),
             Kind::Json => f.write_str("json"),
             Kind::List(item) => write!(f, "list of {item}"),
+            Kind::Id { .. } => f.write_str("id"),
         }
     }
 }

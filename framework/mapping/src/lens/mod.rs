@@ -51,6 +51,12 @@ impl Lens {
         Ok(Self { ty: ty.clone(), steps, wire: kind })
     }
 
+    /// The way of a reference: the id of the record that a row is linked with, as text; a `number` on the wire or text there too.
+    /// What stands for it locally, the links say: that is no lens's business.
+    pub fn reference(number: bool) -> Self {
+        Self { ty: FieldType::Text, steps: Vec::new(), wire: Kind::Id { number } }
+    }
+
     /// The type of the local field.
     pub fn local_type(&self) -> &FieldType {
         &self.ty

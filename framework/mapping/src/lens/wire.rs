@@ -15,6 +15,10 @@ impl Kind {
             (Kind::Number, Value::Decimal(d)) => super::numbers::decimal_to_json(d),
             (Kind::Bool, Value::Bool(b)) => Ok(Json::Bool(*b)),
             (Kind::Json, Value::Json(json)) => Ok(json.clone()),
+            (Kind::Id { number: false }, Value::Text(id)) => Ok(Json::String(id.clone())),
+            (Kind::Id { number: true }, Value::Text(id)) => {
+                id.parse().map(|n: i64| Json::from(n)).map_err(|_| self.refuse())
+            }
             (Kind::List(item), Value::List(items)) => {
                 items.iter().map(|i| item.write(i)).collect::<Result<_, _>>().map(Json::Array)
             }
@@ -28,6 +32,10 @@ impl Kind {
             (Kind::Json, json) => Ok(Value::Json(json.clone())),
             (_, Json::Null) => Ok(Value::Null),
             (Kind::Text | Kind::Words(_), Json::String(text)) => Ok(Value::Text(text.clone())),
+            (Kind::Id { .. }, Json::String(id)) => Ok(Value::Text(id.clone())),
+            (Kind::Id { .. }, Json::Number(_)) => {
+                json_to_int(json).map(|n| Value::Text(n.to_string())).ok_or_else(|| self.refuse())
+            }
             (Kind::Int, Json::Number(_)) => json_to_int(json).map(Value::Int).ok_or_else(|| self.refuse()),
             (Kind::Number, Json::Number(_)) => json_to_decimal(json).map(Value::Decimal).ok_or_else(|| {
                 Refusal::new(

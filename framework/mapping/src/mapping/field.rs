@@ -65,6 +65,9 @@ pub struct Field {
     pub immutable: bool,
     /// Who wins a conflict: the field's own word, else the mapping's.
     pub winner: Winner,
+    /// The catalog whose rows it refers to. On the remote side the field reads as the id of a record, on the local side as the key of
+    /// a row; which belong together, the links of that catalog on the same connection say.
+    pub reference: Option<String>,
     /// Its merge unit: fields with the same number change together.
     pub unit: usize,
     /// Where the field is written.

@@ -116,7 +116,14 @@ mod tests {
     use serde_json::json;
 
     fn field(name: &str, ty: FieldType, optional: bool) -> CatalogField {
-        CatalogField { name: name.into(), column: Ident::new(name).unwrap(), ty, optional, doc: None }
+        CatalogField {
+            name: name.into(),
+            column: Ident::new(name).unwrap(),
+            ty,
+            optional,
+            reference: None,
+            doc: None,
+        }
     }
 
     fn catalog() -> Catalog {

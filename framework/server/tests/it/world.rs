@@ -93,7 +93,14 @@ pub(crate) struct World {
 }
 
 fn field(name: &str, ty: FieldType, optional: bool) -> CatalogField {
-    CatalogField { name: name.into(), column: Ident::new(name).unwrap(), ty, optional, doc: None }
+    CatalogField {
+        name: name.into(),
+        column: Ident::new(name).unwrap(),
+        ty,
+        optional,
+        reference: None,
+        doc: None,
+    }
 }
 
 /// Things with a field of every kind that a page treats apart.

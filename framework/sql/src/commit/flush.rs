@@ -9,8 +9,39 @@ use crate::statement::{Arg, Bulk, Joint, Writes, list};
 use crate::stored::{
     HISTORY, INTENT, LINK, LINK_UPSERT, StoredLink, history_args, intent_args, link_args, nanos,
 };
-use bothways_model::Seq;
-use bothways_store::{IntentWrite, Result};
+use bothways_model::{Seq, Timestamp};
+use bothways_store::{Awaited, IntentWrite, Result, WorkWrite};
+use serde_json::json;
+
+/// What a batch brings to those who wait, and who begins to (rule 35).
+#[derive(Default)]
+struct AwaitedHere {
+    brought: Vec<String>,
+    waiting: Vec<serde_json::Value>,
+}
+
+impl AwaitedHere {
+    /// Makes due whoever waits for what is there, be it since now or since before they began to wait.
+    fn release(&self, to: &mut Writes<'_>, now: Timestamp) {
+        let due =
+            "UPDATE bothways_work SET due = min(coalesce(due, ?1), ?1), awaits = NULL, held = NULL WHERE";
+        if !self.brought.is_empty() {
+            let sql = format!("{due} awaits IN (SELECT value FROM json_each(?2))");
+            to.put(&sql, [nanos(now).into(), list(&self.brought)]);
+        }
+        if !self.waiting.is_empty() {
+            let there = |side: &str| {
+                format!(
+                    "SELECT j.value ->> 0 FROM json_each(?2) AS j CROSS JOIN bothways_links AS l ON l.live = 1 AND \
+                     l.pair = j.value ->> 1 AND l.{side}_id = j.value ->> 3 WHERE j.value ->> 2 = '{side}' AND \
+                     l.state = 'linked' AND l.local_id IS NOT NULL AND l.remote_id IS NOT NULL"
+                )
+            };
+            let sql = format!("{due} id IN ({} UNION ALL {})", there("local"), there("remote"));
+            to.put(&sql, [nanos(now).into(), list(&self.waiting)]);
+        }
+    }
+}
 
 impl Batch<'_> {
     /// Writes everything.
@@ -23,8 +54,31 @@ impl Batch<'_> {
         let head = format!("INSERT INTO bothways_history ({HISTORY}) VALUES");
         to.bulk(&Bulk { head: &head, width: 12, tail: "" }, rows).await.map_err(ours)?;
         write_keys(&mut to, &self.keys).await?;
+        let awaited = self.awaited();
+        let now = self.now;
         self.flush_work(&mut to).await?;
+        awaited.release(&mut to, now);
         to.connection().await.map(drop).map_err(ours)
+    }
+
+    /// Links that are bound on both sides from now on, and work that begins to wait for one.
+    fn awaited(&self) -> AwaitedHere {
+        let mut here = AwaitedHere::default();
+        for id in &self.dirty {
+            let Some(after) = self.links.get(id) else { continue };
+            let before = self.stored.get(id).and_then(|link| Awaited::of(&link.link));
+            let Some(brought) = Awaited::of(&after.link).filter(|brought| before.as_ref() != Some(brought))
+            else {
+                continue;
+            };
+            here.brought.extend(brought.iter().map(Awaited::text));
+        }
+        for step in &self.work {
+            if let WorkStep::Write(WorkWrite::Wait { id, on, .. }) = step {
+                here.waiting.push(json!([id, on.pair, on.side.as_str(), on.id]));
+            }
+        }
+        here
     }
 
     async fn flush_links(&self, to: &mut Writes<'_>) -> Result<()> {

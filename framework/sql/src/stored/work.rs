@@ -6,18 +6,18 @@ use crate::statement::Arg;
 use crate::tuple::Tuple;
 use bothways_model::{PairId, Seq};
 use bothways_store::transition::WorkRow;
-use bothways_store::{StoreError, Subject, Work, WorkId};
+use bothways_store::{Awaited, StoreError, Subject, Work, WorkId};
 
 /// The columns, in the order of [`work_args`].
 pub(crate) const WORK: &str = "id, pair, kind, subject, generation, taken, look, due, not_before, since, facts, attempts, tried_since, \
-     last_error, held, reason, parked, pass";
+     last_error, held, reason, parked, pass, awaits";
 
 /// What follows the rows of an insert that may meet rows that are there.
 pub(crate) const WORK_UPSERT: &str = "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, subject = excluded.subject, \
      generation = excluded.generation, taken = excluded.taken, look = excluded.look, due = excluded.due, \
      not_before = excluded.not_before, since = excluded.since, facts = excluded.facts, attempts = excluded.attempts, \
      tried_since = excluded.tried_since, last_error = excluded.last_error, held = excluded.held, reason = excluded.reason, \
-     parked = excluded.parked, pass = excluded.pass";
+     parked = excluded.parked, pass = excluded.pass, awaits = excluded.awaits";
 
 /// A subject as the columns `kind` and `subject`.
 pub(crate) fn subject_columns(subject: &Subject) -> (&'static str, &str) {
@@ -51,6 +51,7 @@ pub(crate) fn work_args(row: &WorkRow) -> Vec<Arg> {
         work.parked.as_ref().map(|p| p.reason.as_str()).into(),
         work.parked.as_ref().map(json).into(),
         work.pass.as_ref().map(json).into(),
+        work.awaits.as_ref().map(Awaited::text).into(),
     ]
 }
 
@@ -91,6 +92,7 @@ pub(crate) fn read_work(row: &Tuple) -> Result<WorkRow, StoreError> {
         held: get(row, 14)?,
         parked,
         pass,
+        awaits: get::<Option<&str>>(row, 18)?.and_then(Awaited::parse),
     };
     Ok(WorkRow { work, not_before: moment(8)?, taken: Seq(get(row, 5)?) })
 }

@@ -15,6 +15,7 @@ fn catalog(table: &str) -> Catalog {
         column: Ident::new(name).unwrap(),
         ty,
         optional: true,
+        reference: None,
         doc: None,
     };
     Catalog {

@@ -17,7 +17,7 @@ fn ident(name: &str) -> Ident {
 }
 
 fn field(name: &str, ty: FieldType, optional: bool) -> CatalogField {
-    CatalogField { name: name.into(), column: ident(name), ty, optional, doc: None }
+    CatalogField { name: name.into(), column: ident(name), ty, optional, reference: None, doc: None }
 }
 
 /// `customers` with keys from the database, `tags` with text keys from the engine.

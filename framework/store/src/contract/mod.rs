@@ -19,6 +19,7 @@ pub mod row_part;
 pub mod rows;
 pub mod signals;
 pub mod sweep;
+pub mod waiting;
 
 pub use kit::catalogs;
 
@@ -103,6 +104,7 @@ macro_rules! store_contract {
             }
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }
+            waiting { is_due_once_the_link_is_there, is_due_at_once_if_the_link_is_there_by_now, is_not_due_for_less }
             keys {
                 groups_hold_both_sides, newer_observations_win, say_who_is_linked, list_unlinked_groups_in_pages,
                 are_limited, linked_drops_the_content

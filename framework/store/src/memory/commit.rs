@@ -1,8 +1,10 @@
 //! Carrying out one unit. Everything that can fail is found out before anything is changed.
 
 use super::state::State;
-use crate::transition::{Effects, Run};
-use crate::{Guard, IntentWrite, KeyWrite, PauseScope, Result, RowWrite, Unit, UnitOutcome};
+use crate::transition::{Effects, Run, WorkRow};
+use crate::{
+    Awaited, Guard, IntentWrite, KeyWrite, PauseScope, Result, RowWrite, Unit, UnitOutcome, WorkWrite,
+};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
 
@@ -135,7 +137,10 @@ impl State {
     }
 
     fn apply(&mut self, now: Timestamp, effects: Effects<'_>) -> Result<UnitOutcome> {
+        let mut brought = None;
         if let Some(link) = effects.link {
+            let before = self.links.get(&link.id).and_then(Awaited::of);
+            brought = Awaited::of(&link).filter(|brought| before.as_ref() != Some(brought));
             self.put_link(link);
         }
         effects.intents.iter().for_each(|write| self.write_intent(write));
@@ -152,12 +157,35 @@ impl State {
                 }
             }
         }
+        self.release(now, brought.iter().flatten());
+        let waits = effects.work.iter().filter_map(|write| match write {
+            WorkWrite::Wait { on, .. } if self.is_there(on) => Some(on),
+            _ => None,
+        });
+        let there: Vec<&Awaited> = waits.collect();
+        self.release(now, there.into_iter());
         effects.signals.iter().for_each(|signal| self.signal(signal, None, now));
         effects.keys.iter().for_each(|write| self.write_key(write));
         if let Some(settlement) = effects.settlement {
             self.settle_charges(settlement);
         }
         Ok(effects.outcome)
+    }
+
+    /// Makes due whoever waits for one of these (rule 35).
+    fn release<'a>(&mut self, now: Timestamp, brought: impl Iterator<Item = &'a Awaited>) {
+        for on in brought {
+            let waiting: Vec<WorkRow> =
+                self.work.values().filter(|row| row.work.awaits.as_ref() == Some(on)).cloned().collect();
+            for mut row in waiting {
+                row.release(now);
+                self.put_work(row);
+            }
+        }
+    }
+
+    fn is_there(&self, on: &Awaited) -> bool {
+        self.links.values().filter_map(Awaited::of).any(|brought| brought.contains(on))
     }
 
     fn is_paused(&self, scope: &PauseScope) -> bool {

@@ -34,6 +34,7 @@ impl WorkRow {
             held: None,
             parked: None,
             pass: None,
+            awaits: None,
         };
         Self { work, not_before: None, taken: Seq(0) }
     }
@@ -115,6 +116,7 @@ impl WorkRow {
                 let newer = self.work.generation > self.taken;
                 self.work.look |= look;
                 self.work.held.clone_from(held);
+                self.work.awaits = None;
                 if let Some(error) = attempt {
                     self.work.attempts = self.work.attempts.saturating_add(1);
                     self.work.tried_since.get_or_insert(now);
@@ -125,6 +127,14 @@ impl WorkRow {
                     self.not_before = None;
                     self.work.due = Some(if newer { now.min(*due) } else { *due });
                 }
+            }
+            WorkWrite::Wait { due, held, on, .. } => {
+                let newer = self.work.generation > self.taken;
+                self.work.look = true;
+                self.work.held = Some(held.clone());
+                self.work.awaits = Some(on.clone());
+                self.not_before = None;
+                self.work.due = Some(if newer { now.min(*due) } else { *due });
             }
             WorkWrite::Park { generation, parked, .. } => {
                 let newer = self.work.generation > *generation;
@@ -140,8 +150,17 @@ impl WorkRow {
     pub fn park(&mut self, parked: Parked) {
         self.work.parked = Some(parked);
         self.work.held = None;
+        self.work.awaits = None;
         self.work.due = None;
         self.not_before = None;
+    }
+
+    /// The link it waits for is there. No generation: whoever has it in hand meanwhile finds the link, or waits for it again and is
+    /// told then.
+    pub fn release(&mut self, now: Timestamp) {
+        self.work.awaits = None;
+        self.work.held = None;
+        self.work.due = Some(self.work.due.map_or(now, |due| due.min(now)));
     }
 
     /// Parks a group, or tells anew what it looks like: it has been parked since it first was (rule 27).
@@ -183,6 +202,7 @@ impl WorkRow {
         self.work.tried_since = None;
         self.work.last_error = None;
         self.work.held = None;
+        self.work.awaits = None;
         self.work.parked = None;
         self.not_before = None;
     }
@@ -200,6 +220,7 @@ impl WorkWrite {
         match self {
             WorkWrite::Done { id, .. }
             | WorkWrite::Again { id, .. }
+            | WorkWrite::Wait { id, .. }
             | WorkWrite::Park { id, .. }
             | WorkWrite::Dealt { id, .. } => *id,
         }

@@ -63,6 +63,7 @@ fn things() -> Catalog {
         column: Ident::new(name).expect("a plain name"),
         ty,
         optional,
+        reference: None,
         doc: None,
     };
     Catalog {

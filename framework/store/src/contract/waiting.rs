@@ -1,0 +1,132 @@
+//! Work that waits for a link of another pair is due in the transaction that brings the link, and not before (rule 35).
+
+use super::Bench;
+use super::kit::{
+    at, commit, done, linked, look_at, new_link, open, pair, remote, spec, take, take_one, unit, write,
+};
+use crate::{Awaited, Guard, LinkState, LocalBinding, Side, Store, Unit, UnitOutcome, WorkWrite};
+use bothways_model::{LocalId, PairId};
+
+/// Signals a record of the waiting pair and has its work wait.
+async fn waiting(store: &dyn Store, pair: PairId, on: Awaited) {
+    store.signal(at(20), &[remote(pair, "in_1")]).await.unwrap();
+    let taken = take_one(store, pair, 20).await;
+    let mut look = unit(&taken);
+    look.work =
+        vec![WorkWrite::Wait { id: taken.work[0].id, due: at(900), held: "waits for a customer".into(), on }];
+    assert!(matches!(commit(store, look).await, UnitOutcome::Done { .. }));
+}
+
+async fn two_pairs(store: &dyn Store) -> (PairId, PairId) {
+    (pair(store).await, store.ensure_pair(&spec("tags", "stripe")).await.unwrap().id)
+}
+
+fn on(pair: PairId, side: Side, id: &str) -> Awaited {
+    Awaited { pair, side, id: id.into() }
+}
+
+/// Both the record's and the row's side; others go on waiting.
+pub async fn is_due_once_the_link_is_there(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    let sides = [(Side::Remote, "cus_7"), (Side::Local, "7")];
+    for (number, (side, id)) in sides.into_iter().enumerate() {
+        waiting(store, tags, on(customers, side, id)).await;
+        let work = &store.work_of(tags, None, Some(&"in_1".into())).await.unwrap()[0];
+        assert_eq!((work.awaits.clone(), work.due), (Some(on(customers, side, id)), Some(at(900))));
+        assert_eq!((work.attempts, work.held.as_deref()), (0, Some("waits for a customer")));
+        assert!(take(store, tags, 30).await.is_empty());
+        // Somebody else's link, and one that is not bound on both sides yet.
+        let other = format!("cus_other{number}");
+        linked(
+            store,
+            customers,
+            10 + number as u128,
+            Some(&LocalId::from(format!("1{number}"))),
+            Some(&other),
+        )
+        .await;
+        let (local, record) = match side {
+            Side::Remote => (None, Some("cus_7")),
+            Side::Local => (Some(LocalId::from("7")), None),
+        };
+        let half = linked(store, customers, 20 + number as u128, local.as_ref(), record).await;
+        assert!(take(store, tags, 40).await.is_empty(), "half a link is none");
+        let taken = look_at(store, &half, 41).await;
+        let mut bind = unit(&taken);
+        bind.work = taken
+            .work
+            .iter()
+            .map(|w| WorkWrite::Done { id: w.id, generation: w.generation, facts: vec![] })
+            .collect();
+        let mut whole = half.clone();
+        whole.remote_id = Some("cus_7".into());
+        bind.confirm = Some(write(&whole, LocalBinding::Set(Some("7".into()))));
+        done(commit(store, bind).await);
+        let taken = take_one(store, tags, 42).await;
+        assert_eq!((taken.work[0].awaits.clone(), taken.work[0].held.clone()), (None, None));
+        let mut end = unit(&taken);
+        end.work = vec![WorkWrite::Done {
+            id: taken.work[0].id,
+            generation: taken.work[0].generation,
+            facts: vec![],
+        }];
+        commit(store, end).await;
+        let taken = look_at(store, &whole, 43).await;
+        let mut close = unit(&taken);
+        close.work = taken
+            .work
+            .iter()
+            .map(|w| WorkWrite::Done { id: w.id, generation: w.generation, facts: vec![] })
+            .collect();
+        whole.state = LinkState::Tombstone;
+        close.confirm = Some(write(&whole, LocalBinding::Keep));
+        done(commit(store, close).await);
+    }
+}
+
+/// The link came between the look and its commit: nobody would tell of it again.
+pub async fn is_due_at_once_if_the_link_is_there_by_now(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    linked(store, customers, 1, Some(&"7".into()), Some("cus_7")).await;
+    waiting(store, tags, on(customers, Side::Remote, "cus_7")).await;
+    let taken = take_one(store, tags, 30).await;
+    assert_eq!((taken.work[0].awaits.clone(), taken.work[0].attempts), (None, 0));
+    // And in one batch with the link.
+    store.signal(at(31), &[remote(tags, "in_2")]).await.unwrap();
+    let second = take_one(store, tags, 31).await;
+    let mut look = unit(&second);
+    let awaited = on(customers, Side::Local, "8");
+    look.work =
+        vec![WorkWrite::Wait { id: second.work[0].id, due: at(900), held: "waits".into(), on: awaited }];
+    let link = new_link(store, customers, 2, Some(&"8".into()), Some("cus_8")).await;
+    store.commit(at(32), &[look, Unit::new(Guard::Claim(Box::new(link)))]).await.unwrap();
+    assert_eq!(take_one(store, tags, 33).await.work[0].id, second.work[0].id);
+}
+
+/// A closed link, or one whose create has not arrived, is none; a signal makes the work due all the same.
+pub async fn is_not_due_for_less(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    let mut closed = new_link(store, customers, 1, Some(&"7".into()), Some("cus_7")).await;
+    closed.state = LinkState::Tombstone;
+    commit(store, Unit::new(Guard::Claim(Box::new(closed)))).await;
+    let creating = new_link(store, customers, 2, Some(&"8".into()), None).await;
+    let mut claim = Unit::new(Guard::Claim(Box::new(creating.clone())));
+    claim.intents = vec![open(&creating, 1, "create")];
+    commit(store, claim).await;
+    for id in ["7", "8"] {
+        waiting(store, tags, on(customers, Side::Local, id)).await;
+        assert!(take(store, tags, 30).await.is_empty(), "{id}");
+        store.signal(at(31), &[remote(tags, "in_1")]).await.unwrap();
+        let taken = take_one(store, tags, 31).await;
+        let mut end = unit(&taken);
+        end.work = vec![WorkWrite::Done {
+            id: taken.work[0].id,
+            generation: taken.work[0].generation,
+            facts: vec![],
+        }];
+        commit(store, end).await;
+    }
+}
