@@ -1,7 +1,6 @@
 //! One account: its customers, events, endpoints, deliveries and keys, and the changes that touch several of them.
 
 use crate::customer_fields;
-use crate::customers::{Customers, Text, to_map, tombstone};
 use crate::deliveries::{Deliveries, Schedule};
 use crate::endpoints::Endpoints;
 use crate::errors::ApiError;
@@ -11,6 +10,8 @@ use crate::faults::Action;
 use crate::form::Params;
 use crate::idempotency::IdempotencyKeys;
 use crate::ids::Ids;
+use crate::invoice_fields::{self, By};
+use crate::objects::{CUSTOMERS, INVOICES, Objects, Text, to_map, tombstone};
 use crate::params::Reader;
 use crate::rate::Bucket;
 use bothways_model::Timestamp;
@@ -26,10 +27,11 @@ pub(crate) struct Tools<'a> {
 }
 
 /// Everything of one account.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Account {
     pub(crate) id: String,
-    pub(crate) customers: Customers,
+    pub(crate) customers: Objects,
+    pub(crate) invoices: Objects,
     pub(crate) events: Events,
     pub(crate) endpoints: Endpoints,
     pub(crate) deliveries: Deliveries,
@@ -47,7 +49,17 @@ pub(crate) struct Written {
 
 impl Account {
     pub(crate) fn new(id: String) -> Self {
-        Self { id, ..Self::default() }
+        Self {
+            id,
+            customers: Objects::new(CUSTOMERS),
+            invoices: Objects::new(INVOICES),
+            events: Events::default(),
+            endpoints: Endpoints::default(),
+            deliveries: Deliveries::default(),
+            keys: IdempotencyKeys::default(),
+            bucket: Bucket::default(),
+            revision: 0,
+        }
     }
 
     /// `GET /v1/account`.
@@ -113,7 +125,100 @@ impl Account {
     ) -> Result<Written, ApiError> {
         let was = self.customers.delete(id, tools.now)?;
         self.emit("customer.deleted", was, None, cause, tools);
-        Ok(Written { text: tombstone(id), changed: true })
+        Ok(Written { text: tombstone(CUSTOMERS, id), changed: true })
+    }
+
+    /// A draft.
+    pub(crate) fn create_invoice(
+        &mut self,
+        params: Params,
+        by: By,
+        cause: &Cause,
+        tools: &mut Tools<'_>,
+    ) -> Result<Written, ApiError> {
+        let mut reader = Reader::new(params);
+        let customer = reader.solid_text("customer", 5_000)?.ok_or_else(|| ApiError::required("customer"))?;
+        let payer = self.customers.live(&customer).ok_or_else(|| ApiError::missing("customer", &customer))?;
+        let id = tools.ids.make("in_", 24);
+        let mut invoice = invoice_fields::blank(&id, &customer, &to_map(payer), tools.now.timestamp());
+        invoice_fields::apply(&mut invoice, reader, by)?;
+        invoice_fields::check_terms(&invoice)?;
+        let text = self.invoices.insert(id, &invoice, tools.now);
+        self.emit("invoice.created", text.clone(), None, cause, tools);
+        Ok(Written { text, changed: true })
+    }
+
+    pub(crate) fn update_invoice(
+        &mut self,
+        id: &str,
+        params: Params,
+        by: By,
+        cause: &Cause,
+        tools: &mut Tools<'_>,
+    ) -> Result<Written, ApiError> {
+        let mut after = self.invoice(id)?;
+        invoice_fields::apply(&mut after, Reader::new(params), by)?;
+        invoice_fields::check_terms(&after)?;
+        self.replace_invoice(id, after, "invoice.updated", cause, tools)
+    }
+
+    /// Deletes a draft; anything else is voided instead.
+    pub(crate) fn delete_invoice(
+        &mut self,
+        id: &str,
+        cause: &Cause,
+        tools: &mut Tools<'_>,
+    ) -> Result<Written, ApiError> {
+        if self.invoice(id)?.get("status") != Some(&"draft".into()) {
+            let text = "You can only delete draft invoices. To cancel a finalized invoice, void it instead.";
+            return Err(ApiError::invalid(text).with_code("invoice_not_editable"));
+        }
+        let was = self.invoices.delete(id, tools.now)?;
+        self.emit("invoice.deleted", was, None, cause, tools);
+        Ok(Written { text: tombstone(INVOICES, id), changed: true })
+    }
+
+    /// One step in the life of an invoice: `finalize`, `pay`, `void`, `mark_uncollectible`.
+    pub(crate) fn advance_invoice(
+        &mut self,
+        id: &str,
+        step: &str,
+        cause: &Cause,
+        tools: &mut Tools<'_>,
+    ) -> Result<Written, ApiError> {
+        let mut after = self.invoice(id)?;
+        let payer = after.get("customer").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let mut customer = self.customers.live(&payer).map(|text| to_map(text)).unwrap_or_default();
+        let kind = invoice_fields::advance(&mut after, &mut customer, step, tools.now.timestamp())?;
+        if step == "finalize" && self.customers.live(&payer).is_some() {
+            self.customers.replace(&payer, &customer, tools.now)?;
+        }
+        self.replace_invoice(id, after, kind, cause, tools)
+    }
+
+    fn invoice(&self, id: &str) -> Result<serde_json::Map<String, Value>, ApiError> {
+        self.invoices.live(id).map(|text| to_map(text)).ok_or_else(|| ApiError::missing("invoice", id))
+    }
+
+    fn replace_invoice(
+        &mut self,
+        id: &str,
+        after: serde_json::Map<String, Value>,
+        kind: &str,
+        cause: &Cause,
+        tools: &mut Tools<'_>,
+    ) -> Result<Written, ApiError> {
+        let before = self.invoice(id)?;
+        let Some(previous) = previous_attributes(&before, &after) else {
+            return self.invoices.get(id).map(|text| Written { text, changed: false });
+        };
+        let text = self.invoices.replace(id, &after, tools.now)?;
+        self.emit(kind, text.clone(), Some(previous.clone()), cause, tools);
+        if kind != "invoice.updated" {
+            // A step tells of the change as well.
+            self.emit("invoice.updated", text.clone(), Some(previous), cause, tools);
+        }
+        Ok(Written { text, changed: true })
     }
 
     /// Records an event and schedules its deliveries.

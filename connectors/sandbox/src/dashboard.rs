@@ -1,9 +1,10 @@
 //! What a person at the dashboard sees and does: all records as JSON, and edits that are no API requests.
 
-use crate::customers::to_map;
 use crate::errors::ApiError;
 use crate::events::Cause;
 use crate::form::Params;
+use crate::invoice_fields::By;
+use crate::objects::to_map;
 use crate::stripe::Stripe;
 use bothways_model::Timestamp;
 use chrono::TimeDelta;
@@ -92,10 +93,56 @@ impl Stripe {
         Ok(())
     }
 
+    /// All invoices, oldest first.
+    pub fn invoices(&self) -> Vec<Value> {
+        self.account.invoices.all().map(|text| Value::Object(to_map(text))).collect()
+    }
+
+    /// One invoice.
+    pub fn invoice(&self, id: &str) -> Option<Value> {
+        self.account.invoices.live(id).map(|text| Value::Object(to_map(text)))
+    }
+
+    /// Drafts an invoice as a person would; `total` is what its lines add up to, in minor units.
+    pub fn dashboard_invoice(&mut self, fields: &Value, now: Timestamp) -> Result<Value, Refused> {
+        let params = Params::from_json(fields);
+        let (account, mut tools) = self.tools(now);
+        let written = account.create_invoice(params, By::PersonCreating, &Cause::default(), &mut tools)?;
+        Ok(Value::Object(to_map(&written.text)))
+    }
+
+    /// Changes an invoice as a person would.
+    pub fn dashboard_update_invoice(
+        &mut self,
+        id: &str,
+        fields: &Value,
+        now: Timestamp,
+    ) -> Result<Value, Refused> {
+        let params = Params::from_json(fields);
+        let (account, mut tools) = self.tools(now);
+        let written =
+            account.update_invoice(id, params, By::PersonUpdating, &Cause::default(), &mut tools)?;
+        Ok(Value::Object(to_map(&written.text)))
+    }
+
+    /// Takes a step in an invoice's life as a person would: `finalize`, `pay`, `void` or `mark_uncollectible`.
+    pub fn dashboard_advance(&mut self, id: &str, step: &str, now: Timestamp) -> Result<Value, Refused> {
+        let (account, mut tools) = self.tools(now);
+        let written = account.advance_invoice(id, step, &Cause::default(), &mut tools)?;
+        Ok(Value::Object(to_map(&written.text)))
+    }
+
+    /// Deletes a draft as a person would.
+    pub fn dashboard_delete_invoice(&mut self, id: &str, now: Timestamp) -> Result<(), Refused> {
+        let (account, mut tools) = self.tools(now);
+        account.delete_invoice(id, &Cause::default(), &mut tools)?;
+        Ok(())
+    }
+
     /// Emits an event of any type about any object, such as one that a later version of the service may send.
     pub fn dashboard_emit(&mut self, kind: &str, object: &Map<String, Value>, now: Timestamp) {
         let (account, mut tools) = self.tools(now);
-        account.emit(kind, crate::customers::to_text(object), None, &Cause::default(), &mut tools);
+        account.emit(kind, crate::objects::to_text(object), None, &Cause::default(), &mut tools);
     }
 
     /// Adds a webhook endpoint for `url` and returns its id and its secret. No events named means all.

@@ -1,9 +1,9 @@
 //! The event log: what happened, as snapshots, kept for 30 days and listed newest first.
 
-use crate::customers::Text;
 use crate::errors::ApiError;
 use crate::form::Params;
 use crate::list::{Key, ListQuery, Page, Slip};
+use crate::objects::Text;
 use crate::params::{Given, Reader};
 use bothways_model::Timestamp;
 use chrono::TimeDelta;

@@ -12,7 +12,6 @@ mod account;
 mod call;
 mod config;
 mod customer_fields;
-mod customers;
 #[cfg(feature = "serve")]
 mod cut;
 mod dashboard;
@@ -26,7 +25,9 @@ mod faults;
 mod form;
 mod idempotency;
 mod ids;
+mod invoice_fields;
 mod list;
+mod objects;
 mod params;
 mod rate;
 mod request_log;

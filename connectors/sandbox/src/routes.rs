@@ -1,14 +1,15 @@
 //! The endpoints: which method and path does what.
 
-use crate::account::Written;
+use crate::account::{Account, Written};
 use crate::call::Call;
-use crate::customers::to_map;
 use crate::errors::ApiError;
 use crate::events::Cause;
 use crate::fault_queue::Faults;
 use crate::faults::Action;
 use crate::form::Params;
+use crate::invoice_fields::By;
 use crate::list::{Page, Slip};
+use crate::objects::{Objects, to_map};
 use crate::params::Reader;
 use crate::stripe::Stripe;
 use bothways_model::{Method, Timestamp};
@@ -51,6 +52,33 @@ impl Stripe {
                 no_more(params)?;
                 let (account, mut tools) = self.tools(now);
                 account.delete_customer(id, cause, &mut tools).map(|written| Reply::written(&written))
+            }
+            (Get, ["invoices"]) => self.list_invoices(params, shapes, now).map(Reply::read),
+            (Post, ["invoices"]) => {
+                let (account, mut tools) = self.tools(now);
+                account
+                    .create_invoice(params, By::Creating, cause, &mut tools)
+                    .map(|written| Reply::written(&written))
+            }
+            (Get, ["invoices", id]) => {
+                no_more(params)?;
+                self.account.invoices.get(id).map(|text| Reply::read(text.get().into()))
+            }
+            (Post, ["invoices", id]) => {
+                let (account, mut tools) = self.tools(now);
+                account
+                    .update_invoice(id, params, By::Updating, cause, &mut tools)
+                    .map(|written| Reply::written(&written))
+            }
+            (Post, ["invoices", id, step @ ("finalize" | "pay" | "void" | "mark_uncollectible")]) => {
+                no_more(params)?;
+                let (account, mut tools) = self.tools(now);
+                account.advance_invoice(id, step, cause, &mut tools).map(|written| Reply::written(&written))
+            }
+            (Delete, ["invoices", id]) => {
+                no_more(params)?;
+                let (account, mut tools) = self.tools(now);
+                account.delete_invoice(id, cause, &mut tools).map(|written| Reply::written(&written))
             }
             (Get, ["events"]) => {
                 self.account.events.prune(now);
@@ -137,22 +165,42 @@ impl Stripe {
         shapes: &[Action],
         now: Timestamp,
     ) -> Result<Vec<u8>, ApiError> {
+        self.list_objects(|account| &account.customers, "/v1/customers", params, shapes, now)
+    }
+
+    fn list_invoices(
+        &mut self,
+        params: Params,
+        shapes: &[Action],
+        now: Timestamp,
+    ) -> Result<Vec<u8>, ApiError> {
+        self.list_objects(|account| &account.invoices, "/v1/invoices", params, shapes, now)
+    }
+
+    fn list_objects(
+        &mut self,
+        objects: fn(&Account) -> &Objects,
+        path: &str,
+        params: Params,
+        shapes: &[Action],
+        now: Timestamp,
+    ) -> Result<Vec<u8>, ApiError> {
         let slip = self.slip(shapes);
         let lag = shapes.iter().find_map(|shape| match shape {
             Action::StaleList { seconds } => Some(TimeDelta::seconds(i64::from(*seconds))),
             _ => None,
         });
         let past;
-        let customers = match lag {
+        let shown = match lag {
             Some(lag) => {
                 self.faults.count("stale_list");
-                past = self.account.customers.as_of(now - lag);
+                past = objects(&self.account).as_of(now - lag);
                 &past
             }
-            None => &self.account.customers,
+            None => objects(&self.account),
         };
-        let page: Page<&RawValue> = customers.list(params, slip)?;
-        Ok(shape_page(page, shapes, &mut self.faults).body("/v1/customers"))
+        let page: Page<&RawValue> = shown.list(params, slip)?;
+        Ok(shape_page(page, shapes, &mut self.faults).body(path))
     }
 
     /// How this list slips, counted.

@@ -32,6 +32,9 @@ pub(crate) fn routes() -> Router<Served> {
         .route("/requests", get(requests).delete(clear_requests))
         .route("/customers", get(customers).post(create_customer))
         .route("/customers/{id}", delete(delete_customer).post(update_customer))
+        .route("/invoices", get(invoices).post(create_invoice))
+        .route("/invoices/{id}", delete(delete_invoice).post(update_invoice))
+        .route("/invoices/{id}/{step}", post(advance_invoice))
         .route("/events", get(events).post(emit_event))
         .route("/webhook_endpoints/{id}/roll", post(roll_secret))
         .route("/changes", get(changes))
@@ -74,6 +77,7 @@ async fn overview(State(served): State<Served>) -> Json<Value> {
             "account": stripe.account_id(),
             "now": now,
             "customers": stripe.customer_count(),
+            "invoices": stripe.invoices().len(),
             "requests": stripe.counts(),
             "open_deliveries": stripe.open_deliveries(),
             "late_requests": stripe.late_requests(),
@@ -188,6 +192,30 @@ async fn update_customer(State(served): State<Served>, Path(id): Path<String>, b
 
 async fn delete_customer(State(served): State<Served>, Path(id): Path<String>) -> Answered {
     edit(&served, |stripe, now| stripe.dashboard_delete(&id, now).map(|()| json!({ "deleted": true })))
+}
+
+async fn invoices(State(served): State<Served>) -> Json<Value> {
+    Json(served.sandbox.with(|stripe, _| json!({ "invoices": stripe.invoices() })))
+}
+
+async fn create_invoice(State(served): State<Served>, body: Bytes) -> Answered {
+    let fields = read(&body)?;
+    edit(&served, |stripe, now| stripe.dashboard_invoice(&fields, now))
+}
+
+async fn update_invoice(State(served): State<Served>, Path(id): Path<String>, body: Bytes) -> Answered {
+    let fields = read(&body)?;
+    edit(&served, |stripe, now| stripe.dashboard_update_invoice(&id, &fields, now))
+}
+
+async fn advance_invoice(State(served): State<Served>, Path((id, step)): Path<(String, String)>) -> Answered {
+    edit(&served, |stripe, now| stripe.dashboard_advance(&id, &step, now))
+}
+
+async fn delete_invoice(State(served): State<Served>, Path(id): Path<String>) -> Answered {
+    edit(&served, |stripe, now| {
+        stripe.dashboard_delete_invoice(&id, now).map(|()| json!({ "deleted": true }))
+    })
 }
 
 fn edit(served: &Served, act: impl FnOnce(&mut Stripe, Timestamp) -> Result<Value, Refused>) -> Answered {

@@ -45,7 +45,8 @@ impl Stripe {
         self.tick(now);
         let call = Call::read(request);
         let is_list = call.method == Method::Get
-            && ["/v1/customers", "/v1/events", "/v1/webhook_endpoints"].contains(&call.path.as_str());
+            && ["/v1/customers", "/v1/invoices", "/v1/events", "/v1/webhook_endpoints"]
+                .contains(&call.path.as_str());
         let has_cursor = call.params.as_ref().is_ok_and(|params| params.get("starting_after").is_some());
         let seen = Seen { method: call.method, path: &call.path, is_list, has_cursor };
         let Drawn { answer, shapes } = self.faults.draw(&seen);

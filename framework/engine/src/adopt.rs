@@ -89,7 +89,7 @@ impl Look {
                     unit.work = self.park(ParkReason::Duplicate, why, "remote-id-taken");
                     return Ok(Some(unit));
                 }
-                self.adoption_of(row, &observed, false).map(Some)
+                self.adoption_of(row, &observed, false).await.map(Some)
             }
             Outcome::Failed(failure) => Err(self.failed(&failure).await),
             _ => {
@@ -129,16 +129,16 @@ impl Look {
             unit.signals.extend(made_for.iter().flat_map(|link| again(link, true)));
             return Ok(unit);
         }
-        self.adoption_of(&row, &observed, true)
+        self.adoption_of(&row, &observed, true).await
     }
 
     /// `only_new`: not if one of them had a link before. Where the row names its record nobody else is meant.
-    fn adoption_of(&self, row: &LocalRow, observed: &Observed, only_new: bool) -> Result<Unit, Ended> {
-        let seen = read::remote(&self.pair, observed);
+    async fn adoption_of(&self, row: &LocalRow, observed: &Observed, only_new: bool) -> Result<Unit, Ended> {
+        let seen = self.refer(read::remote(&self.pair, observed), Some(&row.fields), None).await?;
         self.permit_adoption(row, &seen, &observed.id)?;
         let account = self.engine.connection_state(&self.pair.connection);
         let id = LinkId(self.engine.ports.random.uuid(self.now));
-        let mut scene = self.scene(&seen);
+        let mut scene = Scene { tell_waits: true, ..self.scene(&seen) };
         scene.only_on = self.only_on(row, true);
         let mut unit = adoption(scene, &self.pair, &account, id, self.taken.token, row, observed);
         unit.only_new = only_new;

@@ -5,7 +5,8 @@
 
 use crate::brakes::blanks;
 use crate::decide::{
-    Action, Decision, LocalSight, RemoteRecord, RemoteSight, Sight, Verdict, decide, local_value,
+    Action, Decision, LocalSight, References, RemoteRecord, RemoteSight, Sight, Verdict, decide, local_value,
+    remote_form,
 };
 use crate::flap;
 use bothways_mapping::Mapping;
@@ -25,6 +26,10 @@ pub(crate) struct Scene {
     pub mapping: Arc<Mapping>,
     /// The remote record's mapped fields.
     pub remote: Record,
+    /// What the links say of its references.
+    pub references: Arc<References>,
+    /// Signal the link where a reference waits: nothing else will wait for it.
+    pub tell_waits: bool,
     /// When it was last modified.
     pub changed_at: Option<Timestamp>,
     /// The time of the look.
@@ -77,6 +82,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
         mapping: &scene.mapping,
         local: LocalSight::Row(row),
         remote: RemoteSight::Record(RemoteRecord { fields: &scene.remote, changed_at: scene.changed_at }),
+        references: &scene.references,
         body: &link.body,
         state: link.state,
         now: scene.now,
@@ -97,7 +103,8 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             Action::Agree | Action::Accept => {
                 // A side that does not show the field keeps its base.
                 base.local = verdict.local.clone().or(base.local.take());
-                base.remote = verdict.remote.clone().or(base.remote.take());
+                let remote = remote_form(field, &scene.remote, verdict.remote.as_ref());
+                base.remote = remote.cloned().or(base.remote.take());
             }
             Action::Pull if scene.held.contains(&verdict.label) => {}
             Action::Pull if empties_unasked(scene, verdict) => settled.signals.extend(again(&link, true)),
@@ -106,7 +113,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
                 if flap::would_flap(&link.body.recent, field, Side::Local, &value, scene.now) {
                     continue;
                 }
-                base.remote = Some(value.clone());
+                base.remote = remote_form(field, &scene.remote, Some(&value)).cloned();
                 pull(verdict, field.local.first(), value, &mut update, &mut settled);
                 let before =
                     verdict.local.clone().filter(|_| verdict.rule == 10 || !planted::is(Bug::LoserForgotten));
@@ -134,8 +141,13 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             scene.pass.clone(),
         ));
     }
+    if scene.tell_waits && decision.waits().next().is_some() {
+        settled.signals.extend(again(&link, true));
+    }
     if decision.pushes().any(|v| !scene.held.contains(&v.label)) {
         settled.signals.extend(again(&link, true));
+    } else if decision.waits().next().is_some() {
+        // Not in step before what is referred to is linked.
     } else if decision.is_quiet() || decision.pulls().next().is_some() {
         link.in_step_at = Some(scene.now);
     }
@@ -216,7 +228,7 @@ fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: 
                 link.body.conflicts.insert(verdict.label.clone(), conflict);
             }
             // What goes out ends its conflict when it is confirmed; what is not seen says nothing.
-            Action::Push | Action::Unseen | Action::Refuse => {}
+            Action::Push | Action::Unseen | Action::Refuse | Action::Wait { .. } => {}
             _ => {
                 if let Some(conflict) = link.body.conflicts.remove(&verdict.label) {
                     closed.insert(

@@ -6,11 +6,12 @@
 use crate::EngineError;
 use crate::adopt::{adoption, ambiguous_entry};
 use crate::apply::Scene;
-use crate::create::insertion;
-use crate::decide::{LocalSight, RemoteSight, Sight, decide};
+use crate::create::{NoRow, insertion};
+use crate::decide::{LocalSight, References, RemoteSight, Sight, decide};
 use crate::events::look_at;
 use crate::pass::{Pass, Stage};
 use crate::read::Seen;
+use crate::references::Asked;
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq, Timestamp};
@@ -49,8 +50,13 @@ impl Kept {
         Self::deserialize(key.content.as_ref()?).ok()
     }
 
+    pub(crate) fn fields(&self) -> &Record {
+        &self.fields
+    }
+
     pub(crate) fn into_seen(self) -> Seen {
-        Seen { fields: self.fields, refusals: self.refusals, changed_at: self.changed_at, body: None }
+        let Self { fields, refusals, changed_at } = self;
+        Seen { fields, refusals, changed_at, ..Seen::default() }
     }
 }
 
@@ -223,6 +229,9 @@ impl Pass<'_> {
         let first = self.engine.store.draw(count).await?;
         let mut units = Vec::with_capacity(wanted.len());
         let mut purposes = Vec::with_capacity(wanted.len());
+        let asked: Vec<Asked<'_>> =
+            wanted.iter().map(|(kept, _)| Asked { remote: Some(&kept.fields), ..Asked::default() }).collect();
+        let references = self.engine.references(&self.pair, &asked).await?;
         for (index, (kept, purpose)) in wanted.into_iter().enumerate() {
             let token = Seq(first.0 + index as i64);
             let (remote, refused) = match &purpose {
@@ -230,7 +239,7 @@ impl Pass<'_> {
                 Purpose::Create { remote } => (remote, false),
             };
             let remote = remote.clone();
-            match self.unit(&purpose, kept, token) {
+            match self.unit(&purpose, kept, &references, token) {
                 Ok(unit) => {
                     units.push(unit);
                     purposes.push(purpose);
@@ -239,8 +248,8 @@ impl Pass<'_> {
                         page.signals.push(look_at(self.pair.id, remote));
                     }
                 }
-                Err(why) => {
-                    tracing::debug!(pair = %self.pair.id, why, "a record cannot become a row by itself");
+                Err(no) => {
+                    tracing::debug!(pair = %self.pair.id, why = no.text(), "a record cannot become a row by itself");
                     self.state.counts.handed_on += 1;
                     page.signals.push(look_at(self.pair.id, remote));
                 }
@@ -253,7 +262,13 @@ impl Pass<'_> {
         Ok(page)
     }
 
-    fn unit(&self, purpose: &Purpose, kept: Kept, token: Seq) -> Result<Unit, String> {
+    fn unit(
+        &self,
+        purpose: &Purpose,
+        kept: Kept,
+        references: &Arc<References>,
+        token: Seq,
+    ) -> Result<Unit, NoRow> {
         let now = self.engine.ports.clock.now();
         let account = self.engine.connection_state(&self.pair.connection);
         let id = LinkId(self.engine.ports.random.uuid(now));
@@ -261,7 +276,8 @@ impl Pass<'_> {
         match purpose {
             Purpose::Create { remote } => {
                 let observed = bare(remote);
-                insertion(&self.pair, &account, id, token, &observed, &kept.into_seen(), now, pass)
+                let seen = Seen { references: references.clone(), ..kept.into_seen() };
+                insertion(&self.pair, &account, id, token, &observed, &seen, now, pass)
             }
             Purpose::Link { remote, local } => {
                 let mapping = self.pair.mapping.clone();
@@ -269,6 +285,8 @@ impl Pass<'_> {
                 let scene = Scene {
                     mapping: mapping.clone(),
                     remote: kept.fields,
+                    references: references.clone(),
+                    tell_waits: true,
                     changed_at: kept.changed_at,
                     now,
                     signalled: now,
@@ -346,10 +364,13 @@ impl Pass<'_> {
         let Ok(Some(row)) = self.engine.store.row(&self.pair.mapping.catalog.name, &id).await else {
             return Ok(false);
         };
+        let asked = Asked { local: Some(&row.fields), remote: Some(&kept.fields), body: None };
+        let references = self.engine.references(&self.pair, &[asked]).await?;
         let decision = decide(&Sight {
             mapping: &self.pair.mapping,
             local: LocalSight::Row(&row),
             remote: RemoteSight::fields(&kept.fields),
+            references: &references,
             body: &LinkBody::default(),
             state: LinkState::Linked,
             now: self.engine.ports.clock.now(),

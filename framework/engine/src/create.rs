@@ -5,16 +5,18 @@
 
 use crate::ConnectionState;
 use crate::adopt::ambiguous_entry;
-use crate::apply::{entry, settle};
+use crate::apply::{Scene, entry, settle};
 use crate::contact::is_awaited;
-use crate::decide::local_value;
+use crate::decide::{References, Translated, local_value};
+use crate::events::look_at;
 use crate::look::{Ended, Look};
 use crate::plan::items;
 use crate::push::{Sent, altered_history, close, key_of};
 use crate::read::{self, Seen};
+use crate::references::Asked;
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
-use bothways_mapping::{Direction, Mapping};
+use bothways_mapping::{Direction, Field, Mapping};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{
     LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
@@ -74,12 +76,39 @@ pub(crate) fn new_link(
     }
 }
 
+/// Why a record cannot become a row.
+pub(crate) enum NoRow {
+    /// It holds what the row may not.
+    Refused(String),
+    /// This field of it refers to this record, which has no link yet.
+    Waits(String, String),
+}
+
+impl NoRow {
+    /// For people.
+    pub(crate) fn text(self) -> String {
+        match self {
+            NoRow::Refused(why) => why,
+            NoRow::Waits(label, id) => {
+                format!("field `{label}`: record {id}, which it refers to, is not linked yet")
+            }
+        }
+    }
+}
+
+impl From<String> for NoRow {
+    fn from(why: String) -> Self {
+        NoRow::Refused(why)
+    }
+}
+
 /// The fields of a row that a remote record makes, or why it cannot.
-pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<Record, String> {
+pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<Record, NoRow> {
     if let Some((label, why)) = seen.refusals.first() {
-        return Err(format!("field `{label}`: {why}"));
+        return Err(format!("field `{label}`: {why}").into());
     }
     let mut row = mapping.to_row(&seen.fields);
+    refer_in(mapping, seen, &mut row)?;
     for (name, value) in &mapping.on_create.local {
         row.set(name.clone(), value.clone());
     }
@@ -92,7 +121,7 @@ pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<R
     for field in &mapping.fields {
         let value = row.get(field.local_name());
         if field.required && field.direction.comes_in() && value.is_none_or(Value::is_blank) {
-            return Err(format!("field `{}` is required and empty", field.label));
+            return Err(format!("field `{}` is required and empty", field.label).into());
         }
     }
     for field in mapping.catalog.fields.iter().filter(|f| f.name != mapping.catalog.key && !f.optional) {
@@ -101,10 +130,54 @@ pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<R
             return Err(format!(
                 "field `{}` is not optional in catalog `{}` and empty",
                 field.name, mapping.catalog.name
-            ));
+            )
+            .into());
         }
     }
     Ok(row)
+}
+
+/// Puts rows in the place of the records that a new row refers to. What is not linked yet comes later, unless the row needs it.
+fn refer_in(mapping: &Mapping, seen: &Seen, row: &mut Record) -> Result<(), NoRow> {
+    let referring = mapping.fields.iter().filter(|field| field.reference.is_some());
+    for field in referring.filter(|field| field.direction.comes_in()) {
+        let Some(id) = seen.fields.get(&field.label) else { continue };
+        match seen.references.inward(&field.label, id) {
+            Translated::Known(key) => row.set(field.local_name(), key),
+            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
+                return Err(NoRow::Waits(field.label.clone(), id.to_text()));
+            }
+            Translated::Unlinked | Translated::NotAsked => drop(row.0.remove(field.local_name())),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a record cannot be created without the row or record that a field refers to.
+fn is_needed(mapping: &Mapping, field: &Field) -> bool {
+    field.required || mapping.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
+}
+
+/// A row as its record would hold it, references as ids of records. What is not linked yet comes later, unless the record needs it:
+/// then the label and the key are returned.
+pub(crate) fn refer_out(
+    mapping: &Mapping,
+    row: &Record,
+    references: &References,
+) -> Result<Record, (String, String)> {
+    let mut referred = row.clone();
+    for field in mapping.fields.iter().filter(|field| field.reference.is_some() && field.direction.goes_out())
+    {
+        let Some(key) = row.get(field.local_name()) else { continue };
+        match references.outward(&field.label, key) {
+            Translated::Known(id) => referred.set(field.local_name(), id),
+            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
+                return Err((field.label.clone(), key.to_text()));
+            }
+            Translated::Unlinked | Translated::NotAsked => referred.set(field.local_name(), Value::Null),
+        }
+    }
+    Ok(referred)
 }
 
 impl Look {
@@ -275,6 +348,7 @@ impl Look {
             unit.work = self.again_at(self.now + wait.min(TimeDelta::seconds(2)), None, None, true);
             return Ok(unit);
         }
+        let seen = self.refer(seen, None, None).await?;
         let value = mapping.match_key(&seen.fields);
         let put = self.key(Side::Remote, observed.id.as_str(), value.clone());
         if let Some(value) = value {
@@ -319,14 +393,20 @@ impl Look {
                         unit.work = self.done();
                         Ok(unit)
                     }
-                    Err(why) => {
-                        let mut unit = self.unit();
-                        unit.work = self.park(ParkReason::Refused, why, "create-local-refused");
-                        Ok(unit)
-                    }
+                    Err(no) => Ok(self.no_row(no)),
                 }
             }
         }
+    }
+
+    /// A record that cannot become a row: it waits for what it refers to, or a person has to correct something.
+    pub(crate) fn no_row(&self, no: NoRow) -> Unit {
+        let mut unit = self.unit();
+        unit.work = match no {
+            NoRow::Waits(label, id) => self.wait_for(&label, Side::Remote, &id),
+            NoRow::Refused(why) => self.park(ParkReason::Refused, why, "create-local-refused"),
+        };
+        unit
     }
 
     /// Whether this record may be what a create under way is about to bring (rule 25).
@@ -346,8 +426,14 @@ impl Look {
         claim: bool,
     ) -> Result<Unit, Ended> {
         let mapping = self.pair.mapping.clone();
-        self.permit(|| items::create_remote(&mapping, &row.id, &row.fields))?;
-        let mut body = match mapping.new_remote(&row.fields) {
+        let asked = Asked { local: Some(&row.fields), ..Asked::default() };
+        let references = self.ask(asked).await?;
+        self.permit(|| items::create_remote(&mapping, &row.id, &row.fields, &references))?;
+        let referred = match refer_out(&mapping, &row.fields, &references) {
+            Ok(referred) => referred,
+            Err((label, key)) => return Ok(self.waiting(&label, Side::Local, &key)),
+        };
+        let mut body = match mapping.new_remote(&referred) {
             Ok(body) => body,
             Err(refusals) => {
                 let why = refusals
@@ -378,7 +464,12 @@ impl Look {
             .filter(|f| f.direction != Direction::In && f.write.is_some())
             .filter_map(|f| {
                 let local = local_value(f, &row.fields)?.clone();
-                let sent = f.normalize.apply(&local);
+                let value = local_value(f, &referred)?;
+                let sent = f.normalize.apply(value);
+                // It comes later, once what it refers to is linked.
+                if f.reference.is_some() && value.is_null() && !local.is_null() {
+                    return None;
+                }
                 Some(SentField { field: f.label.clone(), sent, local, before: None, rule: None })
             })
             .collect();
@@ -458,7 +549,7 @@ impl Look {
         unit.keys.push(self.key(Side::Remote, id.as_str(), value));
         unit.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Remote, id: id.0 });
         match seen {
-            Some(seen) => unit.settle = Some(settle(self.scene(&seen))),
+            Some(seen) => unit.settle = Some(settle(Scene { tell_waits: true, ..self.scene(&seen) })),
             None => unit.signals.extend(crate::apply::again(&link, true)),
         }
         unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
@@ -481,7 +572,7 @@ pub(crate) fn insertion(
     seen: &Seen,
     now: Timestamp,
     pass: Option<String>,
-) -> Result<Unit, String> {
+) -> Result<Unit, NoRow> {
     let mapping = &pair.mapping;
     let mut row = new_row(mapping, seen, &observed.id)?;
     if mapping.catalog.made_by == bothways_model::KeyMaker::Engine {
@@ -491,8 +582,16 @@ pub(crate) fn insertion(
     link.remote_id = Some(observed.id.clone());
     let mut base_from_row = Vec::new();
     let mut fields = BTreeMap::new();
+    let mut later = false;
     for field in mapping.fields.iter() {
         let Some(value) = seen.fields.get(&field.label) else { continue };
+        let comes_later = field.reference.is_some()
+            && field.direction.comes_in()
+            && !matches!(seen.references.inward(&field.label, value), Translated::Known(_));
+        if comes_later {
+            later = true;
+            continue;
+        }
         let base = link.body.base.entry(field.label.clone()).or_default();
         base.remote = Some(value.clone());
         base_from_row.push((field.label.clone(), field.local_name().to_owned()));
@@ -507,6 +606,9 @@ pub(crate) fn insertion(
     unit.only_new = true;
     unit.lease = LeaseAction::Release;
     unit.keys.push(KeyWrite::Linked { pair: pair.id, side: Side::Remote, id: observed.id.0.clone() });
+    if later {
+        unit.signals.push(look_at(pair.id, observed.id.clone()));
+    }
     unit.settle = Some(Arc::new(move |_, _| Settled {
         row: RowWrite::Insert(row.clone()),
         link: Some(LinkWrite { link: link.clone(), local: LocalBinding::Inserted }),

@@ -2,6 +2,7 @@
 
 use crate::decide::{self, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, local_value};
 use crate::operations::Operations;
+use crate::references::Asked;
 use crate::{EngineError, PairRuntime, Purpose, read};
 use bothways_connector::{Operation, Outcome};
 use bothways_mapping::mapping::Winner;
@@ -130,6 +131,16 @@ impl Operations {
         if link.is_none() && row.is_none() && seen.is_none() {
             return Ok(None);
         }
+        let seen = match seen {
+            Some(mut seen) => {
+                let body = link.as_ref().map(|link| &link.body);
+                let asked =
+                    Asked { local: row.as_ref().map(|r| &r.fields), remote: Some(&seen.fields), body };
+                seen.references = self.engine.references(pair, &[asked]).await?;
+                Some(seen)
+            }
+            None => None,
+        };
         let (record, fields) =
             decide_now(pair, link.as_ref(), row.as_ref(), seen.as_ref(), self.engine.ports.clock.now());
         let work = store
@@ -214,6 +225,7 @@ fn decide_now(
         mapping,
         local: LocalSight::Row(row),
         remote: RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at }),
+        references: &seen.references,
         body: link.map_or(&nothing, |l| &l.body),
         state: link.map_or(bothways_store::LinkState::Linked, |l| l.state),
         now,

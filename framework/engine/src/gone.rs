@@ -1,7 +1,9 @@
 //! A remote record that is proven to be gone, and links that are over (rules 31 to 34).
 
 use crate::apply::{again, entry};
-use crate::decide::{GoneLocal, LocalSight, RecordAction, RemoteSight, Sight, decide, local_value};
+use crate::decide::{
+    GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide, local_value,
+};
 use crate::look::{Ended, Look};
 use bothways_model::LocalRow;
 use bothways_store::{
@@ -136,6 +138,7 @@ impl Look {
                 mapping: &mapping,
                 local: LocalSight::Row(row),
                 remote: RemoteSight::Gone,
+                references: &References::default(),
                 body: &link.body,
                 state: link.state,
                 now,

@@ -51,6 +51,7 @@ mod read;
 mod readers;
 mod reading;
 mod records;
+mod references;
 mod retry;
 mod revert;
 mod scratch;

@@ -6,8 +6,8 @@
 use crate::apply::{Scene, settle};
 use crate::brakes::{Holds, blanks};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, RemoteRecord, RemoteSight, Sight, decide, local_changed,
-    local_value,
+    Action, Decision, GoneLocal, LocalSight, References, RemoteRecord, RemoteSight, Sight, Translated,
+    decide, local_changed, local_value,
 };
 use crate::order::Order;
 use crate::pairs::PairRuntime;
@@ -461,6 +461,7 @@ impl Look {
 
     /// The decision on the two sides.
     pub(crate) fn decision(&self, link: &Link, local: LocalSight<'_>, seen: Option<&Seen>) -> Decision {
+        let nothing = References::default();
         let remote = match seen {
             Some(seen) => {
                 RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
@@ -471,6 +472,7 @@ impl Look {
             mapping: &self.pair.mapping,
             local,
             remote,
+            references: seen.map_or(&nothing, |seen| &*seen.references),
             body: &link.body,
             state: link.state,
             now: self.now,
@@ -479,15 +481,20 @@ impl Look {
 
     /// Both records are there: push, then pull on the locked row.
     async fn merge(&mut self, mut link: Link, row: LocalRow, seen: Seen) -> Result<Unit, Ended> {
+        let seen = self.refer(seen, Some(&row.fields), Some(&link.body)).await?;
         link.body.missing_since = None;
         link.body.late.retain(|l| l.until > self.now);
         link.body.observed = self.taken.token;
         link.body.delete_choice = None;
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
         self.permit_decision(&link, &decision)?;
-        let flapping: Vec<String> =
-            decision.verdicts.iter().filter(|v| self.flaps(&link, v)).map(|v| v.label.clone()).collect();
-        let (writes, mut refused) = self.writes_of(&decision, &row, &flapping);
+        let flapping: Vec<String> = decision
+            .verdicts
+            .iter()
+            .filter(|v| self.flaps(&link, v, &seen))
+            .map(|v| v.label.clone())
+            .collect();
+        let (writes, mut refused) = self.writes_of(&decision, &row, &seen, &flapping);
         refused.extend(seen.refusals.iter().cloned());
         let digest = decision.digest();
         let (link_id, pushes) = (link.id, !writes.is_empty());
@@ -532,6 +539,8 @@ impl Look {
             self.park(ParkReason::Refused, format!("field `{label}`: {why}"), &digest)
         } else if self.holds.any() {
             self.held_work()
+        } else if let Some((label, side, id)) = decision.waits().next() {
+            self.wait_for(label, side, id)
         } else {
             self.done()
         };
@@ -543,6 +552,8 @@ impl Look {
         Scene {
             mapping: self.pair.mapping.clone(),
             remote: seen.fields.clone(),
+            references: seen.references.clone(),
+            tell_waits: false,
             changed_at: seen.changed_at,
             now: self.now,
             signalled: self.taken.work.iter().map(|w| w.since).min().unwrap_or(self.now),
@@ -555,11 +566,17 @@ impl Look {
         }
     }
 
-    fn flaps(&self, link: &Link, verdict: &crate::decide::Verdict) -> bool {
+    fn flaps(&self, link: &Link, verdict: &crate::decide::Verdict, seen: &Seen) -> bool {
         let Some(field) = self.pair.mapping.fields.iter().find(|f| f.label == verdict.label) else {
             return false;
         };
         let (side, value) = match &verdict.action {
+            // What was sent before is remembered as it was sent.
+            Action::Push if field.reference.is_some() => {
+                let sent = verdict.local.as_ref().map(|value| seen.references.outward(&field.label, value));
+                return matches!(sent, Some(Translated::Known(id))
+                    if flap::would_flap(&link.body.recent, field, Side::Remote, &id, self.now));
+            }
             Action::Push => (Side::Remote, verdict.local.as_ref()),
             Action::Pull => (Side::Local, verdict.remote.as_ref()),
             _ => return false,

@@ -149,6 +149,8 @@ impl Engine {
         unit.settle = Some(settle(Scene {
             mapping: pair.mapping.clone(),
             remote: seen.fields,
+            references: seen.references,
+            tell_waits: true,
             changed_at: seen.changed_at,
             now,
             signalled: now,

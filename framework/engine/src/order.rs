@@ -154,6 +154,7 @@ impl Look {
                     fields: &seen.fields,
                     changed_at: seen.changed_at,
                 }),
+                references: &seen.references,
                 body: &LinkBody::default(),
                 state: LinkState::Linked,
                 now: self.now,

@@ -3,7 +3,7 @@
 use crate::apply::entry;
 use crate::brakes::blanks;
 use crate::calls::{Prepared, prepare};
-use crate::decide::{Action, Decision};
+use crate::decide::{Action, Decision, Translated, remote_form};
 use crate::look::{Ended, Look};
 use crate::mistakes;
 use crate::read::{self, Seen};
@@ -72,6 +72,7 @@ impl Look {
         &self,
         decision: &Decision,
         row: &LocalRow,
+        seen: &Seen,
         flapping: &[String],
     ) -> (Vec<FieldWrite>, Vec<(String, String)>) {
         let mut writes = Vec::new();
@@ -85,6 +86,14 @@ impl Look {
             if let Action::Set(value) = &verdict.action {
                 source.set(field.local_name(), value.clone());
             }
+            if field.reference.is_some() {
+                let value = source.get(field.local_name()).cloned().unwrap_or(Value::Null);
+                match seen.references.outward(&field.label, &value) {
+                    Translated::Known(id) => source.set(field.local_name(), id),
+                    // The next look asks.
+                    Translated::Unlinked | Translated::NotAsked => continue,
+                }
+            }
             match self.pair.mapping.image(field, &source) {
                 Ok(wire) => writes.push(FieldWrite {
                     label: verdict.label.clone(),
@@ -92,7 +101,7 @@ impl Look {
                     sent: sent_value(field, &source, verdict.local.as_ref()),
                     local: verdict.local.clone().unwrap_or(Value::Null),
                     wire,
-                    before: verdict.remote.clone(),
+                    before: remote_form(field, &seen.fields, verdict.remote.as_ref()).cloned(),
                     rule: verdict.rule,
                     why: verdict.why.clone(),
                     empties: blanks(verdict).is_some(),

@@ -1,5 +1,6 @@
 //! What a remote record shows a mapping.
 
+use crate::decide::References;
 use crate::pairs::PairRuntime;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Observed, Record, Timestamp};
@@ -14,6 +15,8 @@ pub(crate) struct Seen {
     pub refusals: Vec<(String, String)>,
     /// When it was last modified, where it says so.
     pub changed_at: Option<Timestamp>,
+    /// What the links say of its references, as far as they were asked.
+    pub references: Arc<References>,
     /// The whole record; `None` if the bases stand in for a read.
     pub body: Option<Arc<serde_json::Value>>,
 }
@@ -28,6 +31,7 @@ pub(crate) fn remote(pair: &PairRuntime, observed: &Observed) -> Seen {
         fields: reading.record,
         refusals: reading.refusals.into_iter().map(|(label, refusal)| (label, refusal.to_string())).collect(),
         changed_at: observed.changed_at,
+        references: Arc::default(),
         body: Some(observed.body.clone()),
     }
 }

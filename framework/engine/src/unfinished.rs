@@ -6,7 +6,7 @@ use crate::look::{Ended, LEFT_THERE, Look};
 use crate::named;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LocalRow, Observed, RemoteId};
-use bothways_store::{Guard, Link, LinkState, ParkReason, Side, Unit};
+use bothways_store::{Guard, Link, LinkState, Side, Unit};
 use std::sync::Arc;
 
 /// Why a claim is let go.
@@ -41,6 +41,7 @@ impl Look {
         } else {
             self.put_key(put).await?;
         }
+        let seen = self.refer(seen, None, None).await?;
         let account = self.engine.connection_state(&self.pair.connection);
         let observed = Observed {
             id,
@@ -55,11 +56,7 @@ impl Look {
                 unit.work = self.done();
                 Ok(unit)
             }
-            Err(why) => {
-                let mut unit = self.unit();
-                unit.work = self.park(ParkReason::Refused, why, "create-local-refused");
-                Ok(unit)
-            }
+            Err(no) => Ok(self.no_row(no)),
         }
     }
     /// Makes the record of a row whose link never had one, from the row as it is now. That nothing matches the row was found out

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 use bothways_engine::decide::{
-    Action, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+    Action, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
 };
 use bothways_mapping::{Mapping, SourceFile, load};
 use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
@@ -99,6 +99,7 @@ fn verdicts(mapping: &Mapping, state: LinkState, fields: [(&str, &Case); 2]) -> 
         mapping,
         local: LocalSight::Row(&row),
         remote: RemoteSight::fields(&remote),
+        references: &References::default(),
         body: &body,
         state,
         now: Timestamp::UNIX_EPOCH,
@@ -167,7 +168,9 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             assert_eq!(first_contact, !known, "{context}");
             assert!(!known || (local_changed && remote_changed), "{context}");
         }
-        Action::Set(_) | Action::Refuse => panic!("nobody chose, nothing is forbidden: {context}"),
+        Action::Set(_) | Action::Refuse | Action::Wait { .. } => {
+            panic!("nobody chose, nothing is forbidden, nothing is referred to: {context}")
+        }
         Action::None | Action::Agree | Action::Accept | Action::Unseen => {}
     }
     let writes = matches!(action, Action::Push | Action::Pull);
@@ -277,6 +280,7 @@ fn both_changed(mapping: &Mapping, mut body: LinkBody, changed_at: Option<Timest
         mapping,
         local: LocalSight::Row(&row),
         remote: RemoteSight::Record(record),
+        references: &References::default(),
         body: &body,
         state: LinkState::Linked,
         now: Timestamp::UNIX_EPOCH + chrono::TimeDelta::days(100),

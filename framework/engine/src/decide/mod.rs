@@ -8,17 +8,20 @@
 
 mod field;
 mod record;
+mod references;
 mod verdict;
 
 pub use field::{FieldState, Four, classify};
 pub use record::{GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight};
+pub use references::{References, Translated, remote_form};
 pub use verdict::{Action, Decision, Verdict};
 
 use bothways_mapping::mapping::Winner;
 use bothways_mapping::{Direction, Field, Mapping};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Record, Timestamp, Value};
-use bothways_store::{FieldBase, Keep, LinkBody, LinkState};
+use bothways_store::{FieldBase, Keep, LinkBody, LinkState, Side};
+use references::Here;
 use std::collections::BTreeMap;
 
 /// Everything the decision looks at.
@@ -30,6 +33,8 @@ pub struct Sight<'a> {
     pub local: LocalSight<'a>,
     /// The remote side now.
     pub remote: RemoteSight<'a>,
+    /// What the links say of references.
+    pub references: &'a References,
     /// Bases and conflicts.
     pub body: &'a LinkBody,
     /// The link's state.
@@ -56,7 +61,12 @@ pub fn local_value<'a>(field: &Field, row: &'a Record) -> Option<&'a Value> {
 /// Whether any mapped field of the row differs from its known base, or has none (rule 38).
 pub fn local_changed(mapping: &Mapping, row: &Record, body: &LinkBody) -> bool {
     mapping.fields.iter().any(|field| {
-        let base = body.base.get(&field.label).and_then(|b| b.local.as_ref().or(b.remote.as_ref()));
+        let base = body.base.get(&field.label);
+        // A reference has another form on the other side.
+        let base = match field.reference {
+            Some(_) => base.and_then(|b| b.local.as_ref()),
+            None => base.and_then(|b| b.local.as_ref().or(b.remote.as_ref())),
+        };
         match (local_value(field, row), base) {
             (Some(value), Some(base)) => !mapping.same(field, value, base),
             _ => true,
@@ -68,7 +78,11 @@ pub fn local_changed(mapping: &Mapping, row: &Record, body: &LinkBody) -> bool {
 /// unchanged here.
 pub fn remote_changed(mapping: &Mapping, record: &Record, body: &LinkBody) -> bool {
     mapping.fields.iter().any(|field| {
-        let base = body.base.get(&field.label).and_then(|b| b.remote.as_ref().or(b.local.as_ref()));
+        let base = body.base.get(&field.label);
+        let base = match field.reference {
+            Some(_) => base.and_then(|b| b.remote.as_ref()),
+            None => base.and_then(|b| b.remote.as_ref().or(b.local.as_ref())),
+        };
         match (record.get(&field.label), base) {
             (Some(value), Some(base)) => !mapping.same(field, value, base),
             (None, _) => false,
@@ -80,23 +94,34 @@ pub fn remote_changed(mapping: &Mapping, record: &Record, body: &LinkBody) -> bo
 fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<Timestamp>) -> Vec<Verdict> {
     let mapping = sight.mapping;
     let nothing = FieldBase::default();
+    let base_of = |field: &Field| sight.body.base.get(&field.label).unwrap_or(&nothing);
+    let references: Vec<Option<Here>> = mapping
+        .fields
+        .iter()
+        .map(|field| Here::of(field, sight.references, remote.get(&field.label), base_of(field)))
+        .collect();
     let states: Vec<(Four<'_>, FieldState)> = mapping
         .fields
         .iter()
-        .map(|field| {
-            let base = sight.body.base.get(&field.label).unwrap_or(&nothing);
-            let four = Four {
-                local: local_value(field, row),
-                remote: remote.get(&field.label),
-                base_local: base.local.as_ref(),
-                base_remote: base.remote.as_ref(),
+        .zip(&references)
+        .map(|(field, here)| {
+            let base = base_of(field);
+            let four = match here {
+                Some(here) => here.four(local_value(field, row)),
+                None => Four {
+                    local: local_value(field, row),
+                    remote: remote.get(&field.label),
+                    base_local: base.local.as_ref(),
+                    base_remote: base.remote.as_ref(),
+                },
             };
-            let late = sight
-                .body
-                .late
-                .iter()
-                .filter(|l| l.field == field.label && l.until > sight.now)
-                .map(|l| &l.value);
+            let late =
+                sight.body.late.iter().filter(|l| l.field == field.label && l.until > sight.now).filter_map(
+                    |l| match here {
+                        Some(here) => here.late(&l.value),
+                        None => Some(&l.value),
+                    },
+                );
             let state = classify(&four, |a, b| mapping.same(field, a, b), late);
             // It had a value when it was last seen, though bases are not known yet: absent is unknown (rule 17).
             let seen = sight.body.conflicts.get(&field.label).and_then(|conflict| conflict.remote.as_ref());
@@ -109,7 +134,8 @@ fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<T
         .fields
         .iter()
         .zip(&states)
-        .map(|(field, (four, state))| {
+        .zip(&references)
+        .map(|((field, (four, state)), here)| {
             let state = match (units.get(&field.unit) == Some(&true), state) {
                 // Both sides touched the unit: the policy speaks once for all its changed fields.
                 (true, FieldState::LocalOnly | FieldState::RemoteOnly) => {
@@ -117,7 +143,11 @@ fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<T
                 }
                 (_, state) => *state,
             };
-            verdict(sight, field, four, state, changed_at)
+            let verdict = verdict(sight, field, four, state, changed_at);
+            match here {
+                Some(here) => referring(sight, here, verdict),
+                None => verdict,
+            }
         })
         .collect()
 }
@@ -135,6 +165,27 @@ fn unit_conflicts(mapping: &Mapping, states: &[(Four<'_>, FieldState)]) -> BTree
         }
     }
     sides.into_iter().map(|(unit, (local, remote))| (unit, local && remote)).collect()
+}
+
+/// A reference travels only once what it refers to has a link (rule 35).
+fn referring(sight: &Sight<'_>, here: &Here, mut verdict: Verdict) -> Verdict {
+    let outward = match &verdict.action {
+        Action::Push => verdict.local.as_ref(),
+        Action::Set(value) => Some(value),
+        _ => None,
+    };
+    let unlinked = outward
+        .filter(|value| sight.references.outward(&verdict.label, value) == Translated::Unlinked)
+        .map(|value| Action::Wait { side: Side::Local, id: value.to_text() });
+    let stranger = here.stranger().filter(|_| verdict.action == Action::Pull);
+    let waits =
+        unlinked.or_else(|| stranger.map(|id| Action::Wait { side: Side::Remote, id: id.to_owned() }));
+    if let Some(action) = waits {
+        verdict.action = action;
+        verdict.rule = 35;
+        verdict.why = "what it refers to is not linked yet".into();
+    }
+    verdict
 }
 
 fn verdict(
@@ -323,7 +374,10 @@ fn forbidden(
         _ => return None,
     };
     let label = &field.label;
-    if field.immutable && state != FieldState::LateEcho {
+    // A reference that could not travel at creation is a part of it that comes later.
+    let late_part =
+        field.reference.is_some() && matches!(state, FieldState::FillLocal | FieldState::FillRemote);
+    if field.immutable && state != FieldState::LateEcho && !late_part {
         return Some((7, format!("`{label}` is immutable: it travels only when a record is created")));
     }
     let blank = value.is_none_or(Value::is_blank);

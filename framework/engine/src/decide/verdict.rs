@@ -2,7 +2,7 @@
 
 use super::RecordAction;
 use bothways_model::Value;
-use bothways_store::FieldBase;
+use bothways_store::{FieldBase, Side};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -31,6 +31,13 @@ pub enum Action {
     Unseen,
     /// The value may not travel; the change is parked with the reason.
     Refuse,
+    /// The value refers to a row or record that has no link yet: it waits for that one (rule 35).
+    Wait {
+        /// Whether a row or a record is referred to.
+        side: Side,
+        /// Its id.
+        id: String,
+    },
 }
 
 /// The decision about one field.
@@ -77,7 +84,15 @@ impl Decision {
         self.verdicts.iter().filter(|v| v.action == Action::Refuse)
     }
 
-    /// Whether anything would be written to either side, or parked.
+    /// Fields that wait for a link: label, side and id of what they refer to.
+    pub fn waits(&self) -> impl Iterator<Item = (&str, Side, &str)> {
+        self.verdicts.iter().filter_map(|v| match &v.action {
+            Action::Wait { side, id } => Some((v.label.as_str(), *side, id.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Whether anything would be written to either side, parked or kept waiting.
     pub fn is_quiet(&self) -> bool {
         self.record == RecordAction::Merge
             && self

@@ -259,6 +259,7 @@ fn word(action: &Action) -> &'static str {
         Action::Conflict { .. } => "conflict",
         Action::Unseen => "unseen",
         Action::Refuse => "refuse",
+        Action::Wait { .. } => "wait",
     }
 }
 

@@ -1,8 +1,8 @@
 //! Items of a plan, made of decisions. The survey shows them; whoever carries a plan out compares what it is about to do with them.
 
 use super::{PlanAction, PlanItem};
-use crate::create::new_row;
-use crate::decide::{Action, Decision, RecordAction, Verdict};
+use crate::create::{NoRow, new_row, refer_out};
+use crate::decide::{Action, Decision, RecordAction, References, Verdict};
 use crate::read::Seen;
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::CreatePolicy;
@@ -47,7 +47,8 @@ pub(crate) fn create_local(mapping: &Mapping, remote: &RemoteId, seen: &Seen) ->
         (CreatePolicy::Manual, _) => {
             (PlanAction::Ask, "a new record; creating its row is left to a person".to_owned())
         }
-        (CreatePolicy::Create, Err(why)) => (PlanAction::Ask, why),
+        (CreatePolicy::Create, Err(NoRow::Refused(why))) => (PlanAction::Ask, why),
+        (CreatePolicy::Create, Err(no @ NoRow::Waits(..))) => (PlanAction::CreateLocal, no.text()),
         (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateLocal, "a new record".to_owned()),
     };
     let comes = mapping.fields.iter().filter(|field| field.direction.comes_in());
@@ -59,8 +60,20 @@ pub(crate) fn create_local(mapping: &Mapping, remote: &RemoteId, seen: &Seen) ->
 }
 
 /// A row without a record; `None` if it is left alone.
-pub(crate) fn create_remote(mapping: &Mapping, local: &LocalId, row: &Record) -> Option<PlanItem> {
-    let (action, why) = match (mapping.creates.from_local, mapping.new_remote(row)) {
+pub(crate) fn create_remote(
+    mapping: &Mapping,
+    local: &LocalId,
+    row: &Record,
+    references: &References,
+) -> Option<PlanItem> {
+    let (referred, waits) = match refer_out(mapping, row, references) {
+        Ok(referred) => (referred, None),
+        Err((label, key)) => {
+            (row.clone(), Some(format!("field `{label}`: row {key}, which it refers to, is not linked yet")))
+        }
+    };
+    let made = if waits.is_some() { Ok(serde_json::Value::Null) } else { mapping.new_remote(&referred) };
+    let (action, why) = match (mapping.creates.from_local, made) {
         (CreatePolicy::Ignore, _) => return None,
         (CreatePolicy::Manual, _) => {
             (PlanAction::Ask, "a new row; creating it remotely is left to a person".to_owned())
@@ -70,7 +83,9 @@ pub(crate) fn create_remote(mapping: &Mapping, local: &LocalId, row: &Record) ->
                 refusals.into_iter().map(|(label, why)| format!("field `{label}`: {why}")).collect();
             (PlanAction::Ask, refusals.join("; "))
         }
-        (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateRemote, "a new row".to_owned()),
+        (CreatePolicy::Create, Ok(_)) => {
+            (PlanAction::CreateRemote, waits.unwrap_or_else(|| "a new row".to_owned()))
+        }
     };
     let goes = mapping.fields.iter().filter(|field| field.direction.goes_out());
     let fields = goes

@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId};
-use bothways_store::{Link, LinkFilter, LinkState, Result, RowPage, Rows, Store};
+use bothways_store::{Link, LinkFilter, LinkState, Pair, Result, RowPage, Rows, Store};
 use std::sync::Arc;
 
 /// Reads, and nothing else.
 #[async_trait]
 pub trait PlanReads: Send + Sync {
+    /// All pairs that are not retired.
+    async fn pairs(&self) -> Result<Vec<Pair>>;
     /// Rows in key order after `after`.
     async fn rows(&self, catalog: &str, after: Option<&LocalId>, limit: usize) -> Result<RowPage>;
     /// One row.
@@ -38,6 +40,10 @@ impl Installed {
 
 #[async_trait]
 impl PlanReads for Installed {
+    async fn pairs(&self) -> Result<Vec<Pair>> {
+        self.0.pairs().await
+    }
+
     async fn rows(&self, catalog: &str, after: Option<&LocalId>, limit: usize) -> Result<RowPage> {
         self.0.rows(catalog, None, after, limit).await
     }
@@ -86,6 +92,10 @@ impl NotInstalled {
 
 #[async_trait]
 impl PlanReads for NotInstalled {
+    async fn pairs(&self) -> Result<Vec<Pair>> {
+        Ok(Vec::new())
+    }
+
     async fn rows(&self, catalog: &str, after: Option<&LocalId>, limit: usize) -> Result<RowPage> {
         self.0.rows(catalog, None, after, limit).await
     }

@@ -5,13 +5,14 @@ use crate::EngineError;
 use crate::adopt::ambiguous_entry;
 use crate::contact::{Judged, Kept, judge};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, decide,
-    local_changed,
+    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight,
+    decide, local_changed,
 };
 use crate::look::{LEFT_HERE, LEFT_THERE};
 use crate::quiet;
 use crate::read::{self, Seen};
 use crate::reading::ReadError;
+use crate::references::{self, Asked, Parents};
 use crate::unmet::Met;
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq};
@@ -19,6 +20,7 @@ use bothways_store::{Group, Key, KeyWrite, Link, LinkBody, LinkState, Side};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Rows of a page, groups of a batch.
 const SET: usize = 500;
@@ -44,16 +46,37 @@ pub(super) struct Survey<'p> {
     linked_rows: u64,
     /// What the remote walk has met, once it is known not to have met all that are linked.
     met: Option<Met>,
+    parents: Parents,
+    /// What the links say of what is looked at now.
+    references: Arc<References>,
 }
 
 impl<'p> Survey<'p> {
     pub(super) fn new(source: &'p PlanSource, sink: &'p mut (dyn FnMut(PlanItem) + Send)) -> Self {
         // Approving a plan approves what the mapping says, so that belongs to it (rule 62).
         let digest = Sha256::new_with_prefix(source.pair.digest.as_bytes());
-        Self { source, sink, totals: PlanTotals::default(), digest, linked_rows: 0, met: None }
+        Self {
+            source,
+            sink,
+            totals: PlanTotals::default(),
+            digest,
+            linked_rows: 0,
+            met: None,
+            parents: Parents::default(),
+            references: Arc::default(),
+        }
+    }
+
+    async fn ask(&mut self, asked: &[Asked<'_>]) -> Result<(), EngineError> {
+        let (reads, mapping) = (&*self.source.reads, &self.source.pair.mapping);
+        self.references = references::ask(reads, &self.parents, mapping, asked).await?;
+        Ok(())
     }
 
     pub(super) async fn run(mut self) -> Result<PlanTotals, EngineError> {
+        let pairs = self.source.reads.pairs().await?;
+        let pairs = pairs.into_iter().map(|pair| (pair.spec.catalog, pair.spec.connection, pair.id));
+        self.parents = references::parents(pairs, &self.source.pair);
         if self.source.pair.capabilities().list {
             self.walk_remote().await?;
         }
@@ -154,8 +177,7 @@ impl<'p> Survey<'p> {
         };
         // A row that is gone is met again when the numbers of rows and links are compared.
         let Some(row) = row else { return Ok(()) };
-        self.decide_linked(link, &row, Some(seen));
-        Ok(())
+        self.decide_linked(link, &row, Some(seen)).await
     }
 
     async fn walk_local(&mut self) -> Result<(), EngineError> {
@@ -223,10 +245,10 @@ impl<'p> Survey<'p> {
             Some(record) if unmet || quiet::remote(&pair, link, &record) => {
                 self.totals.in_step = self.totals.in_step.saturating_sub(u64::from(!unmet));
                 let seen = read::remote(&pair, &record);
-                self.decide_linked(link, row, Some(&seen));
+                self.decide_linked(link, row, Some(&seen)).await?;
             }
             Some(_) => {}
-            None => self.decide_linked(link, row, None),
+            None => self.decide_linked(link, row, None).await?,
         }
         Ok(())
     }
@@ -257,17 +279,27 @@ impl<'p> Survey<'p> {
         }
     }
 
-    fn decide_linked(&mut self, link: &Link, row: &LocalRow, seen: Option<&Seen>) {
-        let Some(remote) = link.remote_id.clone() else { return };
+    async fn decide_linked(
+        &mut self,
+        link: &Link,
+        row: &LocalRow,
+        seen: Option<&Seen>,
+    ) -> Result<(), EngineError> {
+        let Some(remote) = link.remote_id.clone() else { return Ok(()) };
+        let remote_fields = seen.map(|seen| &seen.fields);
+        self.ask(&[Asked { local: Some(&row.fields), remote: remote_fields, body: Some(&link.body) }])
+            .await?;
         let local = match row.deleted_at {
             Some(_) => LocalSight::Gone(GoneLocal::Archived),
             None => LocalSight::Row(row),
         };
         if let Some(why) = self.leaves_scope(row, seen) {
-            return self.item(items::leaving(&row.id, &remote, why));
+            self.item(items::leaving(&row.id, &remote, why));
+            return Ok(());
         }
         let decision = self.decision(local, seen, &link.body, link.state);
         self.linked_item(Some(&row.id), &remote, decision);
+        Ok(())
     }
 
     /// Records leaving the scope are unlinked, never deleted.
@@ -296,8 +328,9 @@ impl<'p> Survey<'p> {
             }
             None => RemoteSight::Gone,
         };
+        let references = &*self.references;
         let now = self.source.clock.now();
-        decide(&Sight { mapping: &self.source.pair.mapping, local, remote, body, state, now })
+        decide(&Sight { mapping: &self.source.pair.mapping, local, remote, references, body, state, now })
     }
 
     fn linked_item(&mut self, local: Option<&LocalId>, remote: &RemoteId, decision: Decision) {
@@ -313,6 +346,7 @@ impl<'p> Survey<'p> {
         loop {
             let scratch = &self.source.scratch;
             let (groups, next) = scratch.unlinked_groups(self.source.pair.id, after.as_deref(), SET).await?;
+            self.ask_for(&groups).await?;
             for group in groups {
                 self.judge(marked(group));
             }
@@ -321,6 +355,21 @@ impl<'p> Survey<'p> {
             }
             after = next;
         }
+    }
+
+    /// What the links say of the references of all members of these groups.
+    async fn ask_for(&mut self, groups: &[Group]) -> Result<(), EngineError> {
+        let members = groups.iter().flat_map(|group| group.remote.iter().chain(&group.local));
+        let kept: Vec<Scratch> = members.filter_map(|member| scratch(&member.key)).collect();
+        let asked: Vec<Asked<'_>> = kept
+            .iter()
+            .filter_map(|scratch| match scratch {
+                Scratch::Record(kept) => Some(Asked { remote: Some(kept.fields()), ..Asked::default() }),
+                Scratch::Row(row) => Some(Asked { local: Some(row), ..Asked::default() }),
+                Scratch::Linked => None,
+            })
+            .collect();
+        self.ask(&asked).await
     }
 
     fn judge(&mut self, group: Group) {
@@ -353,13 +402,22 @@ impl<'p> Survey<'p> {
     fn create_local(&mut self, remote: &Key) {
         let Some(Scratch::Record(kept)) = scratch(remote) else { return };
         let mapping = &self.source.pair.mapping;
-        let item = items::create_local(mapping, &RemoteId(remote.id.clone()), &kept.into_seen());
+        let item = items::create_local(
+            mapping,
+            &RemoteId(remote.id.clone()),
+            &Seen { references: self.references.clone(), ..kept.into_seen() },
+        );
         item.into_iter().for_each(|item| self.item(item));
     }
 
     fn create_remote(&mut self, local: &Key) {
         let Some(Scratch::Row(row)) = scratch(local) else { return };
-        let item = items::create_remote(&self.source.pair.mapping, &LocalId(local.id.clone()), &row);
+        let item = items::create_remote(
+            &self.source.pair.mapping,
+            &LocalId(local.id.clone()),
+            &row,
+            &self.references,
+        );
         item.into_iter().for_each(|item| self.item(item));
     }
 

@@ -40,6 +40,8 @@ pub struct Setup {
     pub mapping: String,
     /// The catalog document.
     pub catalog: String,
+    /// More documents: other catalogs and their mappings, on the same connection.
+    pub more: Vec<SourceFile>,
     /// The service can say whose account the credentials mean.
     pub account: bool,
     /// Skip first contact: both sides are known to be empty.
@@ -84,6 +86,7 @@ impl Default for Setup {
             webhooks: true,
             mapping: mapping("sync: { feed: never, reconcile: never }"),
             catalog: CATALOG.into(),
+            more: Vec::new(),
             account: true,
             walked: true,
             approved: true,
@@ -110,7 +113,10 @@ pub struct World {
     pub engine: Arc<Engine>,
     pub intake: Intake,
     pub ops: Operations,
+    /// The mapping of customers.
     pub mapping: Arc<Mapping>,
+    /// All mappings.
+    mappings: Vec<Arc<Mapping>>,
     pub secret: String,
     pub endpoint: String,
     http: Arc<TestHttp>,
@@ -132,12 +138,13 @@ impl PlanSink for Items {
     }
 }
 
-/// The checked mapping.
-fn load(setup: &Setup) -> Arc<Mapping> {
-    let files = [
+/// The checked mappings, the one of customers first.
+fn load(setup: &Setup) -> Vec<Arc<Mapping>> {
+    let mut files = vec![
         SourceFile::new("customers.yaml", setup.catalog.clone()),
         SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
     ];
+    files.extend(setup.more.iter().cloned());
     let lines = bothways_connector_stripe::DOCUMENT.lines();
     let document: Vec<&str> = lines.filter(|line| setup.account || !line.starts_with("account:")).collect();
     let builtin = [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, document.join("\n"))];
@@ -145,7 +152,9 @@ fn load(setup: &Setup) -> Arc<Mapping> {
     let findings: Vec<String> =
         loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
     let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
-    project.mappings[0].clone()
+    let mut mappings = project.mappings;
+    mappings.sort_by_key(|mapping| mapping.catalog.name != "customers");
+    mappings
 }
 
 impl World {
@@ -163,9 +172,9 @@ impl World {
         let mut stripe = Stripe::new(config);
         let (endpoint, secret) =
             stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], clock.truth()).unwrap();
-        let mapping = load(&setup);
-        let catalog: Catalog = (*mapping.catalog).clone();
-        let store = Arc::new((setup.table)(MemoryStore::new([catalog])));
+        let mappings = load(&setup);
+        let catalogs: Vec<Catalog> = mappings.iter().map(|mapping| (*mapping.catalog).clone()).collect();
+        let store = Arc::new((setup.table)(MemoryStore::new(catalogs)));
         let stripe = Arc::new(Mutex::new(stripe));
         let http = Arc::new(TestHttp {
             stripe: stripe.clone(),
@@ -175,7 +184,8 @@ impl World {
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         let tasks = Arc::new(TestTasks::default());
-        let (engine, intake) = build(&setup, &store, &http, &clock, &random, &tasks, &mapping, &secret).await;
+        let (engine, intake) =
+            build(&setup, &store, &http, &clock, &random, &tasks, &mappings, &secret).await;
         Self {
             ops: Operations::new(engine.clone()),
             setup,
@@ -184,7 +194,8 @@ impl World {
             clock,
             engine,
             intake,
-            mapping,
+            mapping: mappings[0].clone(),
+            mappings,
             secret,
             endpoint,
             http,
@@ -197,12 +208,16 @@ impl World {
 
     pub async fn start(&mut self) {
         if self.setup.approved {
-            self.ops.approve(None, "test").await.unwrap();
+            for mapping in &self.mappings {
+                self.ops.approve(Some(&mapping.name), "test").await.unwrap();
+            }
         }
         if self.setup.walked {
             // A moment ago: what is inserted from here on is no first import.
             let walked = self.clock.now() - TimeDelta::seconds(1);
-            self.store.set_walked(self.pair(), walked).await.unwrap();
+            for pair in self.engine.pairs() {
+                self.store.set_walked(pair.id, walked).await.unwrap();
+            }
             self.engine.refresh_pairs().await.unwrap();
         }
         self.engine.start();
@@ -278,7 +293,7 @@ impl World {
             &self.clock,
             &self.random,
             &self.tasks,
-            &self.mapping,
+            &self.mappings,
             &self.secret,
         )
         .await;
@@ -290,7 +305,8 @@ impl World {
     /// The documents change while nothing runs: the next start reads this mapping.
     pub fn change_mapping(&mut self, text: &str) {
         self.setup.mapping = text.to_owned();
-        self.mapping = load(&self.setup);
+        self.mappings = load(&self.setup);
+        self.mapping = self.mappings[0].clone();
     }
 
     /// Starts a new incarnation with these policy lines instead of the present ones.
@@ -340,6 +356,11 @@ impl World {
 
     pub fn pair(&self) -> PairId {
         self.engine.pairs().next().unwrap().id
+    }
+
+    /// The pair of a catalog.
+    pub fn pair_of(&self, catalog: &str) -> PairId {
+        self.engine.pairs().find(|pair| pair.mapping.catalog.name == catalog).unwrap().id
     }
 
     pub fn now(&self) -> Timestamp {
@@ -459,13 +480,16 @@ impl World {
     pub async fn settle(&self) {
         let mut calm = 0;
         self.until("quiescence", Duration::from_secs(1800), async |world: &Self| {
-            let counts = world.store.counts(world.pair()).await.unwrap();
+            let (mut pending, mut intents) = (0, 0);
+            for pair in world.engine.pairs() {
+                let counts = world.store.counts(pair.id).await.unwrap();
+                (pending, intents) = (pending + counts.pending, intents + counts.intents);
+            }
             let held = *world.hold_webhooks.lock().unwrap() || !world.setup.webhooks;
             let on_the_way = !held && world.stripe().open_deliveries() > 0;
             let relayed = world.store.relay(world.now(), 1).await.unwrap();
             let replanned = world.parked().await.iter().any(|w| w.due.is_some_and(|due| due <= world.now()));
-            let busy =
-                replanned || counts.pending > 0 || counts.intents > 0 || on_the_way || relayed.entries > 0;
+            let busy = replanned || pending > 0 || intents > 0 || on_the_way || relayed.entries > 0;
             calm = if busy { 0 } else { calm + 1 };
             calm >= 4
         })
@@ -518,7 +542,7 @@ async fn build(
     clock: &Arc<TestClock>,
     random: &Arc<TestRandom>,
     tasks: &Arc<TestTasks>,
-    mapping: &Arc<Mapping>,
+    mappings: &[Arc<Mapping>],
     secret: &str,
 ) -> (Arc<Engine>, Intake) {
     let secret = secret.to_owned();
@@ -530,11 +554,16 @@ async fn build(
         _ => None,
     };
     let connection = ConnectionName::from("stripe");
-    let resolved = mapping.connector.resolve(&connection, &lookup).unwrap();
+    let resolved = mappings[0].connector.resolve(&connection, &lookup).unwrap();
     let connector: Arc<dyn Connector> = Arc::new(bothways_connector_stripe::connector(resolved).unwrap());
     let ports =
         Ports { clock: clock.clone(), random: random.clone(), tasks: tasks.clone(), http: http.clone() };
-    let loaded = [Loaded { mapping: mapping.clone(), connection, connector }];
+    let load = |mapping: &Arc<Mapping>| Loaded {
+        mapping: mapping.clone(),
+        connection: connection.clone(),
+        connector: connector.clone(),
+    };
+    let loaded: Vec<Loaded> = mappings.iter().map(load).collect();
     let queue = Arc::new(MemoryQueue::default());
     let engine = Engine::open(store.clone(), queue, ports, &loaded, &[], setup.settings).await.unwrap();
     let intake = Intake::new(engine.clone());

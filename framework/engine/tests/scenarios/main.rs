@@ -19,6 +19,7 @@ mod merges;
 mod named;
 mod operators;
 mod races;
+mod references;
 mod reverts;
 mod signals;
 mod soak;

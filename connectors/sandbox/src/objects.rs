@@ -1,4 +1,5 @@
-//! The customers of one account: stored as the JSON text they are answered with, in list order, found by id and email.
+//! The objects of one kind in one account: stored as the JSON text they are answered with, in list order, found by id and by what
+//! lists of their kind can be asked for.
 
 use crate::errors::ApiError;
 use crate::form::Params;
@@ -30,7 +31,7 @@ pub(crate) fn to_map(text: &RawValue) -> Map<String, Value> {
 #[derive(Clone, Debug)]
 struct Entry {
     id: String,
-    email: Option<String>,
+    asked: Option<String>,
     text: Text,
 }
 
@@ -42,24 +43,54 @@ struct Before {
     entry: Option<Entry>,
 }
 
-/// All customers of one account.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Customers {
+/// What is particular about a kind of objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kind {
+    /// The word in `object`.
+    pub(crate) object: &'static str,
+    /// The field that lists can be asked for, exactly.
+    pub(crate) filter: &'static str,
+    /// Whether a deleted one can still be read, as deleted.
+    pub(crate) leaves_tombstone: bool,
+}
+
+/// Customers.
+pub(crate) const CUSTOMERS: Kind = Kind { object: "customer", filter: "email", leaves_tombstone: true };
+/// Invoices: a deleted draft is gone.
+pub(crate) const INVOICES: Kind = Kind { object: "invoice", filter: "customer", leaves_tombstone: false };
+
+/// All objects of one kind in one account.
+#[derive(Clone, Debug)]
+pub(crate) struct Objects {
+    kind: Kind,
     live: BTreeMap<Key, Entry>,
     ids: BTreeMap<String, Key>,
-    emails: BTreeMap<String, BTreeSet<Key>>,
+    asked: BTreeMap<String, BTreeSet<Key>>,
     deleted: BTreeSet<String>,
     changes: VecDeque<Before>,
     seq: u64,
 }
 
-impl Customers {
-    /// A live customer's text.
+impl Objects {
+    /// None yet.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            live: BTreeMap::new(),
+            ids: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            deleted: BTreeSet::new(),
+            changes: VecDeque::new(),
+            seq: 0,
+        }
+    }
+
+    /// A live object's text.
     pub(crate) fn live(&self, id: &str) -> Option<&Text> {
         self.ids.get(id).and_then(|key| self.live.get(key)).map(|entry| &entry.text)
     }
 
-    /// All live customers, oldest first.
+    /// All live objects, oldest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Text> {
         self.live.values().map(|entry| &entry.text)
     }
@@ -69,37 +100,37 @@ impl Customers {
         self.live.len()
     }
 
-    /// What a GET answers: a live customer, or what is left of a deleted one.
+    /// What a GET answers: a live object, or what is left of a deleted one.
     pub(crate) fn get(&self, id: &str) -> Result<Text, ApiError> {
         match self.live(id) {
             Some(text) => Ok(text.clone()),
-            None if self.deleted.contains(id) => Ok(tombstone(id)),
-            None => Err(ApiError::missing("customer", id)),
+            None if self.deleted.contains(id) && self.kind.leaves_tombstone => Ok(tombstone(self.kind, id)),
+            None => Err(ApiError::missing(self.kind.object, id)),
         }
     }
 
-    /// Adds a customer under a new id.
-    pub(crate) fn insert(&mut self, id: String, customer: &Map<String, Value>, now: Timestamp) -> Text {
+    /// Adds an object under a new id.
+    pub(crate) fn insert(&mut self, id: String, object: &Map<String, Value>, now: Timestamp) -> Text {
         let key = Key { created: now.timestamp(), seq: self.seq };
         self.seq += 1;
         self.ids.insert(id.clone(), key);
-        self.put(key, Some(entry(id, customer)), now)
+        self.put(key, Some(self.entry(id, object)), now)
     }
 
-    /// Replaces a live customer.
+    /// Replaces a live object.
     pub(crate) fn replace(
         &mut self,
         id: &str,
-        customer: &Map<String, Value>,
+        object: &Map<String, Value>,
         now: Timestamp,
     ) -> Result<Text, ApiError> {
-        let key = *self.ids.get(id).ok_or_else(|| ApiError::missing("customer", id))?;
-        Ok(self.put(key, Some(entry(id.to_owned(), customer)), now))
+        let key = *self.ids.get(id).ok_or_else(|| ApiError::missing(self.kind.object, id))?;
+        Ok(self.put(key, Some(self.entry(id.to_owned(), object)), now))
     }
 
-    /// Deletes a live customer and returns what it was. A second delete finds nothing, as at Stripe.
+    /// Deletes a live object and returns what it was. A second delete finds nothing, as at Stripe.
     pub(crate) fn delete(&mut self, id: &str, now: Timestamp) -> Result<Text, ApiError> {
-        let was = self.live(id).cloned().ok_or_else(|| ApiError::missing("customer", id))?;
+        let was = self.live(id).cloned().ok_or_else(|| ApiError::missing(self.kind.object, id))?;
         if let Some(key) = self.ids.remove(id) {
             self.put(key, None, now);
         }
@@ -107,30 +138,31 @@ impl Customers {
         Ok(was)
     }
 
-    /// `GET /v1/customers`.
+    /// A list as the API gives it.
     pub(crate) fn list(&self, params: Params, slip: Slip) -> Result<Page<&RawValue>, ApiError> {
         let mut reader = Reader::new(params);
         let query = ListQuery::read(&mut reader)?;
-        let email = reader.solid_text("email", 512)?;
+        let asked = reader.solid_text(self.kind.filter, 512)?;
         reader.finish()?;
         let at = match query.cursor() {
             None => None,
             Some((id, param)) => {
-                let key = self.ids.get(id).ok_or_else(|| ApiError::missing_cursor("customer", id, param))?;
+                let key =
+                    self.ids.get(id).ok_or_else(|| ApiError::missing_cursor(self.kind.object, id, param))?;
                 Some(*key)
             }
         };
-        Ok(match email {
+        Ok(match asked {
             None => query.page(query.range(&self.live, at, slip).map(|(key, e)| (key, &*e.text)), at, slip),
-            Some(email) => {
-                let keys = self.emails.get(&email).into_iter().flatten();
+            Some(asked) => {
+                let keys = self.asked.get(&asked).into_iter().flatten();
                 let found = keys.filter_map(|key| self.live.get(key).map(|e| (*key, &*e.text)));
                 query.page(found, at, slip)
             }
         })
     }
 
-    /// The customers as they were at `then`, as far back as an hour.
+    /// The objects as they were at `then`, as far back as an hour.
     pub(crate) fn as_of(&self, then: Timestamp) -> Self {
         let mut past = self.clone();
         for change in self.changes.iter().rev().take_while(|change| change.at > then) {
@@ -154,35 +186,35 @@ impl Customers {
         text
     }
 
+    fn entry(&self, id: String, object: &Map<String, Value>) -> Entry {
+        let asked = object.get(self.kind.filter).and_then(Value::as_str).map(str::to_owned);
+        Entry { id, asked, text: to_text(object) }
+    }
+
     fn set(&mut self, key: Key, entry: Option<Entry>) -> Option<Entry> {
-        let email = entry.as_ref().and_then(|e| e.email.clone());
+        let asked = entry.as_ref().and_then(|e| e.asked.clone());
         let before = match entry {
             Some(entry) => self.live.insert(key, entry),
             None => self.live.remove(&key),
         };
-        if let Some(old) = before.as_ref().and_then(|e| e.email.as_ref())
-            && let Some(keys) = self.emails.get_mut(old)
+        if let Some(old) = before.as_ref().and_then(|e| e.asked.as_ref())
+            && let Some(keys) = self.asked.get_mut(old)
         {
             keys.remove(&key);
             if keys.is_empty() {
-                self.emails.remove(old);
+                self.asked.remove(old);
             }
         }
-        if let Some(email) = email {
-            self.emails.entry(email).or_default().insert(key);
+        if let Some(asked) = asked {
+            self.asked.entry(asked).or_default().insert(key);
         }
         before
     }
 }
 
-fn entry(id: String, customer: &Map<String, Value>) -> Entry {
-    let email = customer.get("email").and_then(Value::as_str).map(str::to_owned);
-    Entry { id, email, text: to_text(customer) }
-}
-
-/// What Stripe answers for a deleted customer.
-pub(crate) fn tombstone(id: &str) -> Text {
-    match json!({ "id": id, "object": "customer", "deleted": true }) {
+/// What Stripe answers for a deleted object.
+pub(crate) fn tombstone(kind: Kind, id: &str) -> Text {
+    match json!({ "id": id, "object": kind.object, "deleted": true }) {
         Value::Object(map) => to_text(&map),
         _ => RawValue::NULL.to_owned().into(),
     }
@@ -203,14 +235,14 @@ mod tests {
         customer
     }
 
-    fn listed(customers: &Customers, query: &str) -> Vec<String> {
+    fn listed(customers: &Objects, query: &str) -> Vec<String> {
         let page = customers.list(Params::decode(query).unwrap(), Slip::default()).unwrap();
         page.items.iter().map(|text| to_map(text)["id"].as_str().unwrap().to_owned()).collect()
     }
 
     #[test]
     fn email_filter_is_exact_and_follows_changes() {
-        let mut all = Customers::default();
+        let mut all = Objects::new(CUSTOMERS);
         for (n, email) in ["a@x.io", "A@x.io", "a@x.io"].into_iter().enumerate() {
             let id = format!("cus_{n}");
             all.insert(id.clone(), &customer(&id, email), at(n as i64));
@@ -225,7 +257,7 @@ mod tests {
 
     #[test]
     fn deleted_customers_leave_a_tombstone() {
-        let mut all = Customers::default();
+        let mut all = Objects::new(CUSTOMERS);
         all.insert("cus_0".into(), &customer("cus_0", "a@x.io"), at(0));
         all.delete("cus_0", at(1)).unwrap();
         assert_eq!(to_map(&all.get("cus_0").unwrap())["deleted"], true);
@@ -237,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_past_can_be_listed() {
-        let mut all = Customers::default();
+        let mut all = Objects::new(CUSTOMERS);
         all.insert("cus_0".into(), &customer("cus_0", "a@x.io"), at(0));
         all.insert("cus_1".into(), &customer("cus_1", "b@x.io"), at(10));
         all.replace("cus_0", &customer("cus_0", "c@x.io"), at(20)).unwrap();

@@ -1,0 +1,172 @@
+//! References between records: asking the links what stands for what, and waiting for links that are not there yet (rule 35).
+//!
+//! A reference is the key of a row here and the id of a record there. Which belong together, the links of the other catalog on the
+//! same connection say; they are asked before a decision, which then stays pure.
+
+use crate::Engine;
+use crate::decide::References;
+use crate::look::{Ended, Look};
+use crate::pairs::PairRuntime;
+use crate::plan::{Installed, PlanReads};
+use crate::read::Seen;
+use bothways_mapping::Mapping;
+use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Value};
+use bothways_store::{Awaited, Link, LinkBody, LinkState, Result, Side, Unit, WorkWrite};
+use chrono::TimeDelta;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Waiting work is looked at again this often, though nothing but the link it waits for should be able to help.
+const PATIENCE: TimeDelta = TimeDelta::minutes(10);
+
+/// The pair of each catalog on one connection: whose links translate references to it.
+pub(crate) type Parents = BTreeMap<String, PairId>;
+
+/// One record to translate: its two sides as they are, and what was last known of them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    pub(crate) local: Option<&'a Record>,
+    pub(crate) remote: Option<&'a Record>,
+    pub(crate) body: Option<&'a LinkBody>,
+}
+
+impl Engine {
+    /// The pairs whose links translate the references of `pair`.
+    pub(crate) fn parents(&self, pair: &PairRuntime) -> Parents {
+        parents(
+            self.pairs()
+                .map(|other| (other.mapping.catalog.name.clone(), other.connection.clone(), other.id)),
+            pair,
+        )
+    }
+
+    /// What the links say of the references of some records of one pair.
+    pub(crate) async fn references(
+        &self,
+        pair: &PairRuntime,
+        asked: &[Asked<'_>],
+    ) -> Result<Arc<References>> {
+        if !pair.mapping.fields.iter().any(|field| field.reference.is_some()) {
+            return Ok(Arc::default());
+        }
+        ask(&Installed::new(self.store.clone()), &self.parents(pair), &pair.mapping, asked).await
+    }
+}
+
+/// The pair of each catalog that `pair` refers to, among those that there are.
+pub(crate) fn parents(
+    pairs: impl Iterator<Item = (String, ConnectionName, PairId)>,
+    pair: &PairRuntime,
+) -> Parents {
+    let wanted: BTreeSet<&String> = pair.mapping.fields.iter().filter_map(|f| f.reference.as_ref()).collect();
+    pairs
+        .filter(|(catalog, connection, _)| *connection == pair.connection && wanted.contains(catalog))
+        .map(|(catalog, _, id)| (catalog, id))
+        .collect()
+}
+
+/// Asks for every reference of which a side is not what was last known of it.
+pub(crate) async fn ask(
+    reads: &dyn PlanReads,
+    parents: &Parents,
+    mapping: &Mapping,
+    asked: &[Asked<'_>],
+) -> Result<Arc<References>> {
+    let mut references = References::default();
+    for field in &mapping.fields {
+        let Some(catalog) = &field.reference else { continue };
+        let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
+        for one in asked {
+            let base = one.body.and_then(|body| body.base.get(&field.label));
+            let local = one.local.and_then(|row| row.get(field.local_name()));
+            let remote = one.remote.and_then(|record| record.get(&field.label));
+            let known = |value: Option<&Value>, base: Option<&Value>| value.is_some() && value == base;
+            let in_step = known(local, base.and_then(|b| b.local.as_ref()))
+                && known(remote, base.and_then(|b| b.remote.as_ref()));
+            let chosen = one.body.and_then(|body| body.conflicts.get(&field.label)?.choice.as_ref());
+            let chosen = chosen.and_then(|choice| match &choice.keep {
+                bothways_store::Keep::Value(value) => Some(value),
+                _ => None,
+            });
+            if in_step && chosen.is_none() {
+                continue;
+            }
+            keys.extend(local.into_iter().chain(chosen).filter(|v| !v.is_null()).map(Value::to_text));
+            ids.extend(remote.filter(|v| !v.is_null()).map(Value::to_text));
+        }
+        let keys: Vec<LocalId> = keys.into_iter().map(LocalId).collect();
+        let ids: Vec<RemoteId> = ids.into_iter().map(RemoteId).collect();
+        let (by_key, by_id) = match parents.get(catalog) {
+            Some(parent) => {
+                (reads.links_of_local(*parent, &keys).await?, reads.links_of_remote(*parent, &ids).await?)
+            }
+            None => (vec![None; keys.len()], vec![None; ids.len()]),
+        };
+        for (key, link) in keys.iter().zip(by_key) {
+            references.note_record(&field.label, key.as_str(), link.and_then(record_of));
+        }
+        let ty = mapping.catalog.field(field.local_name()).map(|local| &local.ty);
+        for (id, link) in ids.iter().zip(by_id) {
+            let row = link.and_then(row_of);
+            let key = row.zip(ty).and_then(|(row, ty)| Value::from_text(ty, row.as_str()).ok());
+            references.note_row(&field.label, id.as_str(), key);
+        }
+    }
+    Ok(Arc::new(references))
+}
+
+/// A record can be referred to while it is known to be there.
+fn record_of(link: Link) -> Option<RemoteId> {
+    (link.state == LinkState::Linked).then_some(link.remote_id).flatten()
+}
+
+/// A row can be referred to as long as it is there, also after its record is gone.
+fn row_of(link: Link) -> Option<LocalId> {
+    matches!(link.state, LinkState::Linked | LinkState::Detached).then_some(link.local_id).flatten()
+}
+
+impl Look {
+    /// The same record with its references asked about.
+    pub(crate) async fn refer(
+        &self,
+        mut seen: Seen,
+        row: Option<&Record>,
+        body: Option<&LinkBody>,
+    ) -> std::result::Result<Seen, Ended> {
+        let asked = Asked { local: row, remote: Some(&seen.fields), body };
+        seen.references = self.ask(asked).await?;
+        Ok(seen)
+    }
+
+    pub(crate) async fn ask(&self, asked: Asked<'_>) -> std::result::Result<Arc<References>, Ended> {
+        match self.engine.references(&self.pair, &[asked]).await {
+            Ok(references) => Ok(references),
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    /// Waits until what the field `label` refers to has a link. Not an attempt.
+    pub(crate) fn wait_for(&self, label: &str, side: Side, id: &str) -> Vec<WorkWrite> {
+        let catalog =
+            self.pair.mapping.field(label).and_then(|field| field.reference.clone()).unwrap_or_default();
+        let held = match side {
+            Side::Local => format!("`{label}`: row {id} of `{catalog}` has no link yet"),
+            Side::Remote => format!("`{label}`: record {id} of `{catalog}` has no link yet"),
+        };
+        self.note_failure(&held, false);
+        let due = self.now + PATIENCE;
+        let Some(parent) = self.engine.parents(&self.pair).get(&catalog).copied() else {
+            return self.again_at(due, None, Some(held), true);
+        };
+        let on = Awaited { pair: parent, side, id: id.to_owned() };
+        let wait = |id| WorkWrite::Wait { id, due, held: held.clone(), on: on.clone() };
+        self.taken.work.iter().map(|work| wait(work.id)).collect()
+    }
+
+    /// A unit that only waits.
+    pub(crate) fn waiting(&self, label: &str, side: Side, id: &str) -> Unit {
+        let mut unit = self.unit();
+        unit.work = self.wait_for(label, side, id);
+        unit
+    }
+}

@@ -1,0 +1,199 @@
+//! Records that refer to others: invoices and their customers on one connection (rule 35).
+
+use crate::harness::{Setup, World, record};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_mapping::SourceFile;
+use bothways_model::{LocalId, Record, RemoteId, Value};
+use bothways_store::{LinkState, Links, Rows, WorkQueue};
+use chrono::SubsecRound;
+use serde_json::{Value as Json, json};
+use std::time::Duration;
+
+const INVOICES: &str = include_str!("../../../../mappings/invoices.yaml");
+const STRIPE_INVOICES: &str = include_str!("../../../../mappings/stripe-invoices.yaml");
+const SOON: Duration = Duration::from_secs(60);
+
+fn setup() -> Setup {
+    let quiet = STRIPE_INVOICES
+        .replace("sync: { feed: 10s, reconcile: 24h }", "sync: { feed: never, reconcile: never }");
+    Setup {
+        more: vec![
+            SourceFile::new("invoices.yaml", INVOICES),
+            SourceFile::new("stripe-invoices.yaml", quiet),
+        ],
+        ..Setup::default()
+    }
+}
+
+fn insert_invoice(world: &World, customer: i64, memo: &str) -> LocalId {
+    let fields = Record::from_iter([
+        ("customer_id", Value::Int(customer)),
+        ("currency", Value::Text("eur".into())),
+        ("status", Value::Text("draft".into())),
+        ("memo", Value::Text(memo.into())),
+        ("due_at", Value::Timestamp(world.now().trunc_subsecs(0) + chrono::TimeDelta::days(30))),
+    ]);
+    world.store.foreign().insert("invoices", fields, world.now()).unwrap()
+}
+
+fn invoices(world: &World) -> Vec<Json> {
+    world.stripe().invoices()
+}
+
+async fn invoice_row(world: &World, id: &RemoteId) -> Option<Record> {
+    let links =
+        world.store.links_of_remote(world.pair_of("invoices"), std::slice::from_ref(id)).await.unwrap();
+    let local = links.into_iter().flatten().next()?.local_id?;
+    Some(world.store.row("invoices", &local).await.unwrap()?.fields)
+}
+
+fn draft(world: &World, customer: &RemoteId, fields: Json) -> RemoteId {
+    let mut all = json!({ "customer": customer.as_str() });
+    all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let now = world.now();
+    let made = world.stripe().dashboard_invoice(&all, now).unwrap();
+    RemoteId(made["id"].as_str().unwrap().to_owned())
+}
+
+/// Waits and blocks nobody; the customer's link releases it, not the clock.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_waits_for_its_customer_and_blocks_nobody() {
+    let world = World::new(setup()).await;
+    let known = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    world.settle().await;
+    let waiting = insert_invoice(&world, 77, "waits");
+    let flowing = insert_invoice(&world, known.as_str().parse().unwrap(), "flows");
+    world.until("the other one is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    let customer = world.link_of(&known).await.remote_id.unwrap();
+    assert_eq!(
+        (&invoices(&world)[0]["customer"], &invoices(&world)[0]["description"]),
+        (&json!(customer.as_str()), &json!("flows"))
+    );
+    let work = world.store.work_of(world.pair_of("invoices"), Some(&waiting), None).await.unwrap();
+    assert_eq!((work.len(), work[0].attempts, work[0].parked.is_some()), (1, 0, false), "{work:?}");
+    assert!(work[0].held.as_deref().unwrap().contains("row 77 of `customers` has no link yet"), "{work:?}");
+    let before = world.now();
+    world
+        .store
+        .foreign()
+        .insert("customers", record(&[("id", "77"), ("name", "Bea"), ("email", "bea@x.io")]), before)
+        .unwrap();
+    world.until("released", SOON, async |w: &World| invoices(w).len() == 2).await;
+    assert!(world.now() - before < chrono::TimeDelta::seconds(30), "nobody waited for a timer");
+    let bea = world.link_of(&"77".into()).await.remote_id.unwrap();
+    let made = invoices(&world).into_iter().find(|i| i["description"] == "waits").unwrap();
+    assert_eq!(made["customer"], bea.as_str());
+    world.settle().await;
+    let writes = world.writes();
+    assert_eq!(writes, 4, "two customers, two invoices");
+    let links = world.links().await;
+    assert!(links.iter().all(|l| l.state == LinkState::Linked) && links.len() == 4 && flowing != waiting);
+}
+
+/// The other way round: an invoice at the service whose customer has no row yet.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_from_the_service_waits_for_its_customers_row() {
+    let world = World::new(setup()).await;
+    world.fault(Fault::next(Action::EventNotGenerated).on_event("customer.created"));
+    let ann = world.remote_create(json!({ "name": "Ann", "email": "ann@x.io" }));
+    let invoice =
+        draft(&world, &ann, json!({ "description": "from there", "currency": "usd", "total": 1999 }));
+    let held = async |w: &World| {
+        let work = w.store.work_of(w.pair_of("invoices"), None, Some(&invoice)).await.unwrap();
+        work.iter().any(|work| work.awaits.is_some())
+    };
+    world.until("it waits", SOON, held).await;
+    assert_eq!(world.rows().await.len(), 0);
+    world.remote_update(&ann, json!({ "phone": "1" }));
+    world.until("its row is there", SOON, async |w: &World| invoice_row(w, &invoice).await.is_some()).await;
+    let row = invoice_row(&world, &invoice).await.unwrap();
+    let customer = world.rows().await[0].id.clone();
+    assert_eq!(row.get("customer_id").unwrap().to_text(), customer.as_str());
+    assert_eq!(row.get("total").unwrap().to_text(), "19.99");
+    assert_eq!(row.get("currency"), Some(&Value::Text("usd".into())));
+    world.settle().await;
+    assert_eq!(world.writes(), 0, "nothing had to be written there");
+}
+
+/// Amounts by their currency's digits, words by their table, numbers that only come in.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_lives_and_its_row_follows() {
+    let world = World::new(setup()).await;
+    let ann = world.remote_create(json!({ "name": "Ann", "email": "ann@x.io" }));
+    world.settle().await;
+    let invoice = draft(&world, &ann, json!({ "currency": "jpy", "total": 500 }));
+    world.until("its row", SOON, async |w: &World| invoice_row(w, &invoice).await.is_some()).await;
+    let row =
+        async |w: &World, name: &str| invoice_row(w, &invoice).await.unwrap().get(name).unwrap().to_text();
+    assert_eq!((row(&world, "total").await, row(&world, "status").await), ("500".into(), "draft".into()));
+    for (step, status) in [("finalize", "open"), ("mark_uncollectible", "bad_debt"), ("pay", "paid")] {
+        let now = world.now();
+        world.stripe().dashboard_advance(invoice.as_str(), step, now).unwrap();
+        world.until(status, SOON, async |w: &World| row(w, "status").await == status).await;
+    }
+    assert!(row(&world, "number").await.ends_with("-0001"));
+    world.settle().await;
+    assert_eq!(world.writes(), 0);
+}
+
+/// A finalized invoice stands as it is: what its row would change waits for a person, with the reason.
+#[tokio::test(start_paused = true)]
+async fn a_finalized_invoice_is_not_edited() {
+    let world = World::new(setup()).await;
+    let ann = world.remote_create(json!({ "name": "Ann", "email": "ann@x.io" }));
+    let invoice = draft(&world, &ann, json!({ "total": 500 }));
+    world.until("its row", SOON, async |w: &World| invoice_row(w, &invoice).await.is_some()).await;
+    let links =
+        world.store.links_of_remote(world.pair_of("invoices"), std::slice::from_ref(&invoice)).await.unwrap();
+    let id = links[0].clone().unwrap().local_id.unwrap();
+    let edit = |memo: &str| {
+        let fields = Record::from_iter([("memo", Value::Text(memo.into()))]);
+        assert!(world.store.foreign().update("invoices", &id, fields, world.now()).unwrap());
+    };
+    edit("while it is a draft");
+    world.until("sent", SOON, async |w: &World| invoices(w)[0]["description"] == "while it is a draft").await;
+    let now = world.now();
+    world.stripe().dashboard_advance(invoice.as_str(), "finalize", now).unwrap();
+    world.settle().await;
+    edit("afterwards");
+    world.until("parked", SOON, async |w: &World| w.parked().await.len() == 1).await;
+    let parked = world.parked().await[0].parked.clone().unwrap();
+    assert!(parked.message.contains("@.status == 'draft'"), "{parked:?}");
+    assert_eq!(invoices(&world)[0]["description"], "while it is a draft");
+}
+
+/// First contact of both at once: parents first, and nothing is doubled or sent twice.
+#[tokio::test(start_paused = true)]
+async fn first_contact_brings_parents_first() {
+    let mut world = World::stopped(Setup { walked: false, webhooks: false, ..setup() }).await;
+    let mut there = Vec::new();
+    for n in 0..30 {
+        let customer = world.remote_create(json!({ "name": format!("C{n}"), "email": format!("c{n}@x.io") }));
+        there.push(draft(&world, &customer, json!({ "description": format!("I{n}"), "total": 100 + n })));
+    }
+    for n in 30..50 {
+        let email = format!("c{n}@x.io");
+        let id = world.insert(&[("name", "local"), ("email", email.as_str())]);
+        insert_invoice(&world, id.as_str().parse().unwrap(), &format!("I{n}"));
+    }
+    world.start().await;
+    let all = Duration::from_secs(600);
+    world
+        .until("both sides hold all", all, async |w: &World| {
+            let rows = w.store.rows("invoices", None, None, 500).await.unwrap().rows.len();
+            invoices(w).len() == 50 && rows == 50 && w.customers().len() == 50
+        })
+        .await;
+    world.settle().await;
+    assert_eq!(world.writes(), 40, "twenty customers and twenty invoices");
+    let customers = world.pair_of("customers");
+    for invoice in there {
+        let row = invoice_row(&world, &invoice).await.unwrap();
+        let shown = world.stripe().invoice(invoice.as_str()).unwrap();
+        let id = RemoteId(shown["customer"].as_str().unwrap().into());
+        let link = world.store.links_of_remote(customers, std::slice::from_ref(&id)).await.unwrap()[0]
+            .clone()
+            .unwrap();
+        assert_eq!(link.local_id.unwrap().as_str(), row.get("customer_id").unwrap().to_text());
+    }
+}
