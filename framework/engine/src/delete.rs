@@ -93,6 +93,7 @@ impl Look {
         };
         let at = self.engine.ports.clock.now();
         self.wait_for_capture().await?;
+        self.wait_for_children(&link).await?;
         let key = key_of(self.pair.id, link.id, self.taken.next_intent);
         let number = self.taken.next_intent;
         let operation = Operation::Delete { id: id.clone(), key: key.clone(), seen: seen.body.clone() };

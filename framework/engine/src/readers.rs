@@ -141,6 +141,10 @@ impl Engine {
                         Ok(report) => {
                             failures = 0;
                             say(&pair, due, &report);
+                            if due == Due::First {
+                                // Those that refer to its records waited for it.
+                                self.wake_schedules();
+                            }
                             Duration::from_millis(1)
                         }
                         Err(_) if self.is_stopping() => return,
@@ -176,6 +180,9 @@ impl Engine {
         let stored = pair.stored();
         if stored.approval.is_none() {
             return Ok(((!observed).then_some(Due::Observe), look_again));
+        }
+        if stored.walked_at.is_none() && self.waits_for_parents(pair) {
+            return Ok((None, look_again));
         }
         if stored.walked_at.is_none() {
             return Ok((Some(Due::First), Duration::ZERO));

@@ -40,6 +40,33 @@ impl Engine {
         )
     }
 
+    /// Whether first contact of `pair` waits for that of a pair its records refer to, so that they need not wait one by one (rule 35).
+    /// Nobody waits in a circle.
+    pub(crate) fn waits_for_parents(&self, pair: &PairRuntime) -> bool {
+        let parents = self.parents(pair);
+        let ahead = parents.values().filter(|id| **id != pair.id).filter_map(|id| self.pairs.get(id));
+        ahead
+            .filter(|parent| parent.is_approved() && !parent.is_walked())
+            .any(|parent| !self.refers(&parent, pair.id))
+    }
+
+    /// Whether the records of `from` refer to those of another pair, perhaps through others.
+    fn refers(&self, from: &PairRuntime, to: PairId) -> bool {
+        let (mut open, mut met) = (vec![from.id], BTreeSet::new());
+        while let Some(id) = open.pop() {
+            if !met.insert(id) {
+                continue;
+            }
+            let Some(pair) = self.pairs.get(&id) else { continue };
+            let parents = self.parents(&pair);
+            if parents.values().any(|parent| *parent == to) {
+                return true;
+            }
+            open.extend(parents.into_values());
+        }
+        false
+    }
+
     /// What the links say of the references of some records of one pair.
     pub(crate) async fn references(
         &self,
@@ -52,6 +79,11 @@ impl Engine {
         ask(&Installed::new(self.store.clone()), &self.parents(pair), &pair.mapping, asked).await
     }
 }
+
+/// Rows of a child's deletes that are read at once.
+const PAGE: usize = 500;
+/// How many such pages.
+const PAGES: usize = 20;
 
 /// The pair of each catalog that `pair` refers to, among those that there are.
 pub(crate) fn parents(
@@ -168,5 +200,52 @@ impl Look {
         let mut unit = self.unit();
         unit.work = self.wait_for(label, side, id);
         unit
+    }
+
+    /// A delete waits until those of the records that refer to this one are carried out: the service may refuse it before, or delete
+    /// them along with it (rule 35).
+    pub(crate) async fn wait_for_children(&self, link: &Link) -> std::result::Result<(), Ended> {
+        let Some(row) = link.local_id.as_ref().or(link.body.former_local.as_ref()) else { return Ok(()) };
+        match self.has_child_to_delete(row).await {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                let why = "a delete waits for those of the records that refer to it";
+                self.note_failure(why, true);
+                let mut unit = self.unit();
+                let due = self.engine.ports.clock.now() + TimeDelta::seconds(1);
+                unit.work = self.again_at(due, None, Some(why.into()), true);
+                Err(Box::new(unit))
+            }
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    async fn has_child_to_delete(&self, row: &LocalId) -> Result<bool> {
+        let (store, catalog) = (&self.engine.store, &self.pair.mapping.catalog.name);
+        for child in self.engine.pairs().filter(|child| child.connection == self.pair.connection) {
+            let referring =
+                child.mapping.fields.iter().filter(|field| field.reference.as_ref() == Some(catalog));
+            let labels: Vec<&str> = referring.map(|field| field.label.as_str()).collect();
+            let mut after = None;
+            for page in 0.. {
+                if labels.is_empty() {
+                    break;
+                }
+                let rows = store.rows_to_delete(child.id, after.as_ref(), PAGE).await?;
+                let links = store.links_of_local(child.id, &rows).await?;
+                let refers = |link: &Link| {
+                    let bases = labels.iter().filter_map(|label| link.body.base.get(*label)?.local.as_ref());
+                    link.state.is_live() && bases.map(Value::to_text).any(|key| key == row.as_str())
+                };
+                if links.iter().flatten().any(refers) || page == PAGES {
+                    return Ok(true);
+                }
+                after = rows.last().cloned();
+                if rows.len() < PAGE {
+                    break;
+                }
+            }
+        }
+        Ok(false)
     }
 }

@@ -432,6 +432,20 @@ impl WorkQueue for Sql {
         rows.iter().map(|row| Ok(read_work(row)?.work)).collect()
     }
 
+    async fn rows_to_delete(
+        &self,
+        pair: PairId,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<Vec<LocalId>> {
+        let mut c = self.database.reader().await?;
+        let sql = "SELECT subject FROM bothways_work WHERE pair = ? AND facts IS NOT NULL AND kind = 'local' AND subject > ? \
+                   ORDER BY subject LIMIT ?";
+        let args = [pair.0.into(), after.map_or("", LocalId::as_str).into(), limit.into()];
+        let rows = fetch(&mut c, sql.to_owned(), args).await.map_err(ours)?;
+        rows.iter().map(|row| Ok(LocalId(get(row, 0)?))).collect()
+    }
+
     async fn replay(&self, id: WorkId, now: Timestamp) -> Result<bool> {
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin().await?;

@@ -286,6 +286,14 @@ pub trait WorkQueue: Send + Sync {
         remote: Option<&RemoteId>,
     ) -> Result<Vec<Work>>;
 
+    /// Rows of a pair whose captured delete is not dealt with yet, after `after` in order of id (by bytes).
+    async fn rows_to_delete(
+        &self,
+        pair: PairId,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<Vec<LocalId>>;
+
     /// Takes parked work up again: due now, attempts zero, parking removed. False if it is not parked.
     async fn replay(&self, id: WorkId, now: Timestamp) -> Result<bool>;
 

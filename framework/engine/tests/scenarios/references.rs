@@ -1,6 +1,6 @@
 //! Records that refer to others: invoices and their customers on one connection (rule 35).
 
-use crate::harness::{Setup, World, record};
+use crate::harness::{Setup, World, mapping, record};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_mapping::SourceFile;
 use bothways_model::{LocalId, Record, RemoteId, Value};
@@ -196,4 +196,41 @@ async fn first_contact_brings_parents_first() {
             .unwrap();
         assert_eq!(link.local_id.unwrap().as_str(), row.get("customer_id").unwrap().to_text());
     }
+}
+
+/// Deleted in one transaction with what refers to it: the service is told of those first, whoever is looked at first.
+#[tokio::test(start_paused = true)]
+async fn a_delete_goes_after_those_of_what_refers_to_it() {
+    let deletes = "deletes: { from_local: delete, confirm: irreversible }";
+    let mut setup = Setup {
+        mapping: mapping(&format!("sync: {{ feed: never, reconcile: never }}\n{deletes}")),
+        ..setup()
+    };
+    let invoices_doc = setup.more.pop().unwrap();
+    let text = invoices_doc.text.replace("deletes: { from_remote: manual, from_local: manual }", deletes);
+    setup.more.push(SourceFile::new("stripe-invoices.yaml", text));
+    let world = World::new(setup).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    let bea = world.insert(&[("name", "Bea"), ("email", "bea@x.io")]);
+    let of = |id: &LocalId| id.as_str().parse::<i64>().unwrap();
+    let ids: Vec<LocalId> = (0..5).map(|n| insert_invoice(&world, of(&ann), &format!("I{n}"))).collect();
+    let kept = insert_invoice(&world, of(&bea), "kept");
+    world.until("all there", SOON, async |w: &World| invoices(w).len() == 6).await;
+    world.settle().await;
+    world.stripe().clear_requests();
+    let now = world.now();
+    world.store.foreign().delete("customers", &ann, now).unwrap();
+    for id in &ids {
+        world.store.foreign().delete("invoices", id, now).unwrap();
+    }
+    world.until("all gone", SOON, async |w: &World| invoices(w).len() == 1 && w.customers().len() == 1).await;
+    let deletes: Vec<String> = world
+        .stripe()
+        .requests()
+        .filter(|request| request.method == bothways_model::Method::Delete)
+        .map(|request| request.path.clone())
+        .collect();
+    assert_eq!(deletes.len(), 6);
+    assert!(deletes[5].starts_with("/v1/customers/"), "{deletes:?}");
+    assert!(world.store.row("invoices", &kept).await.unwrap().is_some());
 }

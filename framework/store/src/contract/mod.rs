@@ -87,7 +87,7 @@ macro_rules! store_contract {
                 a_retried_plan_stays_parked, groups_park_and_clear, lists_by_pair_and_reason
             }
             relay {
-                reaches_every_durable_pair, claims_entries_once, coalesces_updates_but_not_deletes,
+                reaches_every_durable_pair, claims_entries_once, coalesces_updates_but_not_deletes, lists_rows_to_delete,
                 facts_survive_signals, facts_can_be_dealt_with_on_the_way, moves_links_with_their_keys, swaps_keys_as_a_set,
                 a_taken_over_id_is_not_deleted_with_the_old_row, a_taken_over_id_without_a_link_has_no_facts,
                 replaced_rows_are_hinted, take_sees_keys_as_they_are, drained_says_what_is_left,

@@ -69,6 +69,31 @@ pub async fn coalesces_updates_but_not_deletes(bench: &dyn Bench) {
     assert!(work[0].facts[0].change() < work[0].facts[1].change());
 }
 
+/// Rows whose captured delete is not dealt with, by pages; those that only changed are not among them.
+pub async fn lists_rows_to_delete(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = store.ensure_pair(&spec("tags", "a")).await.unwrap().id;
+    let other = super::kit::pair(store).await;
+    for code in ["a", "b", "c", "d"] {
+        let id = bench.insert("tags", Record::from_iter([("code", text(code))])).await;
+        if code != "b" {
+            bench.delete("tags", &id).await;
+        }
+    }
+    relay(store, 5).await;
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).into()).collect::<Vec<bothways_model::LocalId>>();
+    assert_eq!(store.rows_to_delete(pair, None, 2).await.unwrap(), ids(&["a", "c"]));
+    assert_eq!(store.rows_to_delete(pair, Some(&"c".into()), 2).await.unwrap(), ids(&["d"]));
+    assert!(store.rows_to_delete(other, None, 2).await.unwrap().is_empty());
+    let taken = super::kit::take(store, pair, 6).await;
+    let one = taken.iter().find(|t| !t.work[0].facts.is_empty()).unwrap();
+    let mut end = unit(one);
+    let facts = one.work[0].facts.iter().map(crate::Fact::change).collect();
+    end.work = vec![WorkWrite::Done { id: one.work[0].id, generation: one.work[0].generation, facts }];
+    commit(store, end).await;
+    assert_eq!(store.rows_to_delete(pair, None, 9).await.unwrap().len(), 2);
+}
+
 /// A fact stays until it is dealt with by name, however many signals follow.
 pub async fn facts_survive_signals(bench: &dyn Bench) {
     let store = bench.store();

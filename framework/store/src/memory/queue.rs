@@ -211,6 +211,22 @@ impl WorkQueue for MemoryStore {
         Ok(rows.map(|row| row.work.clone()).collect())
     }
 
+    async fn rows_to_delete(
+        &self,
+        pair: PairId,
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<Vec<LocalId>> {
+        let state = self.lock();
+        let told = state.work.values().filter(|row| row.work.pair == pair && !row.work.facts.is_empty());
+        let rows = told.filter_map(|row| match &row.work.subject {
+            Subject::Local(id) if after.is_none_or(|after| id > after) => Some(id.clone()),
+            _ => None,
+        });
+        let rows: std::collections::BTreeSet<LocalId> = rows.collect();
+        Ok(rows.into_iter().take(limit).collect())
+    }
+
     async fn replay(&self, id: WorkId, now: Timestamp) -> Result<bool> {
         self.write(|s| {
             s.at(now);
