@@ -241,6 +241,7 @@ forward!(WorkQueue {
     Read parked(filter: &ParkedFilter, after: Option<WorkId>, limit: usize) -> Vec<Work>;
     Read work(id: WorkId) -> Option<Work>;
     Read work_of(pair: PairId, local: Option<&LocalId>, remote: Option<&RemoteId>) -> Vec<Work>;
+    Read rows_to_delete(pair: PairId, after: Option<&LocalId>, limit: usize) -> Vec<LocalId>;
     Write replay(id: WorkId, now: Timestamp) -> bool;
     Write dismiss(id: WorkId) -> bool;
     Write park_group(pair: PairId, value: &str, parked: &Parked) -> ();

@@ -128,6 +128,7 @@ pub(super) fn action_word(action: &Action) -> &'static str {
         Action::Conflict { first_contact: false } => "conflict",
         Action::Unseen => "not seen",
         Action::Refuse => "may not travel",
+        Action::Wait { .. } => "waits for what it refers to",
     }
 }
 

@@ -174,7 +174,7 @@ mod tests {
 
     fn field(name: &str, ty: FieldType) -> CatalogField {
         let column = Ident::new(name).expect("a name");
-        CatalogField { name: name.into(), column, ty, optional: true, doc: None }
+        CatalogField { name: name.into(), column, ty, optional: true, reference: None, doc: None }
     }
 
     fn place(path: &[&str], value: Json) -> Place {
