@@ -7,7 +7,7 @@ use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Response, Timestamp};
 use bothways_store::{Cursor, PageCommit};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// How a connection stands.
@@ -232,6 +232,9 @@ impl Engine {
         id: Option<AccountId>,
         mode: Mode,
     ) -> Result<ConnectionState, EngineError> {
+        if let Some(why) = self.mixes(name, mode) {
+            return Ok(ConnectionState::Blocked(why));
+        }
         for pair in self.pairs().filter(|p| p.connection == *name) {
             if let Some(why) = other_account(name, &pair, id.as_ref(), mode)
                 && !planted::is(Bug::AccountNotCompared)
@@ -245,6 +248,29 @@ impl Engine {
         }
         self.refresh_pairs().await?;
         Ok(ConnectionState::Ready { account: id, mode })
+    }
+}
+
+impl Engine {
+    /// Why a connection of this mode must not be used beside the others: through one catalog, test data would reach real customers.
+    fn mixes(&self, name: &ConnectionName, mode: Mode) -> Option<String> {
+        let catalogs_of = |connection: &ConnectionName| -> BTreeSet<String> {
+            let of = self.pairs().filter(|pair| pair.connection == *connection);
+            of.map(|pair| pair.mapping.catalog.name.clone()).collect()
+        };
+        let mine = catalogs_of(name);
+        let others: BTreeSet<ConnectionName> = self.pairs().map(|pair| pair.connection.clone()).collect();
+        others.into_iter().filter(|other| other != name).find_map(|other| {
+            let ConnectionState::Ready { mode: theirs, .. } = self.connection_state(&other) else { return None };
+            let mixed = matches!((mode, theirs), (Mode::Live, Mode::Test) | (Mode::Test, Mode::Live));
+            let shared = catalogs_of(&other).intersection(&mine).next().cloned().filter(|_| mixed)?;
+            Some(format!(
+                "connection `{name}` is {} and `{other}` is {}: through catalog `{shared}` test data would reach real customers; \
+                 give both credentials of one kind",
+                mode.as_str(),
+                theirs.as_str()
+            ))
+        })
     }
 }
 

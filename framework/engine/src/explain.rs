@@ -90,7 +90,7 @@ impl Operations {
     /// Nobody knows the id; the credentials mean another account (rule 28); the store fails.
     pub async fn explain(&self, mapping: Option<&str>, id: &str) -> Result<Vec<Explanation>, EngineError> {
         let mut found = Vec::new();
-        for pair in self.engine.pairs().filter(|p| mapping.is_none_or(|m| p.mapping.name == m)) {
+        for pair in self.engine.pairs().filter(|p| mapping.is_none_or(|m| p.mapping.is_called(m))) {
             if let Some(explanation) = self.explain_in(&pair, id).await? {
                 found.push(explanation);
             }

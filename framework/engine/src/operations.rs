@@ -94,19 +94,28 @@ impl Operations {
     /// The loaded pair of a mapping; without a name, the only one.
     ///
     /// # Errors
-    /// None of that name is loaded, or several without a name.
+    /// None of that name is loaded; several are: a name was not given, or is that of a document with several connections.
     pub fn pair(&self, mapping: Option<&str>) -> Result<Arc<PairRuntime>, EngineError> {
         match mapping {
-            Some(name) => self.engine.pairs().find(|p| p.mapping.name == name).ok_or_else(|| {
-                EngineError::NotFound(format!("mapping `{name}` (is its connection configured?)"))
-            }),
+            Some(name) => {
+                let called: Vec<_> = self.engine.pairs().filter(|p| p.mapping.is_called(name)).collect();
+                let exactly = called.iter().find(|p| p.mapping.name == name).or(match called.as_slice() {
+                    [one] => Some(one),
+                    _ => None,
+                });
+                match (exactly, called.as_slice()) {
+                    (Some(one), _) => Ok(Arc::clone(one)),
+                    (None, []) => {
+                        let what = format!("mapping `{name}` (is its connection configured?)");
+                        Err(EngineError::NotFound(what))
+                    }
+                    (None, several) => Err(name_one(several)),
+                }
+            }
             None => match self.engine.pairs().collect::<Vec<_>>().as_slice() {
                 [one] => Ok(Arc::clone(one)),
                 [] => Err(EngineError::NotFound("mapping loaded".into())),
-                many => Err(EngineError::Refused(format!(
-                    "name the mapping: {}",
-                    many.iter().map(|p| p.mapping.name.as_str()).collect::<Vec<_>>().join(", ")
-                ))),
+                many => Err(name_one(many)),
             },
         }
     }
@@ -446,4 +455,10 @@ fn choose(
         conflict.stale = None;
     }
     Ok(())
+}
+
+/// Which mappings there are to choose from.
+fn name_one(pairs: &[Arc<PairRuntime>]) -> EngineError {
+    let names: Vec<&str> = pairs.iter().map(|p| p.mapping.name.as_str()).collect();
+    EngineError::Refused(format!("name the mapping: {}", names.join(", ")))
 }

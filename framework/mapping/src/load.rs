@@ -239,12 +239,12 @@ impl<'a> Load<'a> {
         for typed in &self.mappings {
             let place = typed.place();
             let before = self.findings.len();
-            let mapping =
+            let mappings =
                 build::mapping(&mut Cx::new(place.clone(), &mut self.findings), &typed.doc, &self.known);
             typed.forgive(&mut self.findings, before);
             let unique =
                 taken.take("mapping", &typed.doc.mapping.0, place.source("/mapping"), &mut self.findings);
-            self.project.mappings.extend(mapping.filter(|_| unique).map(Arc::new));
+            self.project.mappings.extend(mappings.into_iter().filter(|_| unique).map(Arc::new));
         }
         self.check_all();
         self.project.mappings.sort_by(|a, b| a.name.cmp(&b.name));

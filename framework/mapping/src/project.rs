@@ -40,7 +40,7 @@ pub struct Project {
 impl Project {
     /// The mapping called `name`.
     pub fn mapping(&self, name: &str) -> Option<&Arc<Mapping>> {
-        self.mappings.iter().find(|m| m.name == name)
+        self.mappings.iter().find(|m| m.is_called(name))
     }
 
     /// Where the value at `pointer` of a catalog's document is; the document's name where it is not there.

@@ -175,7 +175,7 @@ fn wanted(
     }
     let mut all = runnable(project, connections);
     if let Some(name) = name {
-        all.retain(|loaded| loaded.mapping.name == name);
+        all.retain(|loaded| loaded.mapping.is_called(name));
         if all.is_empty() {
             return Err(EngineError::NotFound(format!("mapping `{name}` that can run")));
         }

@@ -78,7 +78,7 @@ pub(super) async fn run(settings: &Settings, args: &RecordReads, out: Output) ->
 }
 
 fn names(mapping: &Mapping, what: Option<&str>) -> bool {
-    what.is_none_or(|name| mapping.name == name || mapping.remote.connection.as_str() == name)
+    what.is_none_or(|name| mapping.is_called(name) || mapping.remote.connection.as_str() == name)
 }
 
 /// One mapping while it is recorded.

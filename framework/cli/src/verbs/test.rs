@@ -57,7 +57,7 @@ pub(super) fn run(settings: &Settings, args: &Test, out: Output) -> anyhow::Resu
     {
         return Err(EngineError::NotFound(format!("mapping `{name}`")).into());
     }
-    let wanted = |mapping: &&Arc<Mapping>| args.mapping.as_ref().is_none_or(|name| mapping.name == *name);
+    let wanted = |mapping: &&Arc<Mapping>| args.mapping.as_ref().is_none_or(|name| mapping.is_called(name));
     let (mut passed, mut failed) = (0, 0);
     let mut all = Vec::new();
     for mapping in project.mappings.iter().filter(wanted) {
@@ -86,7 +86,7 @@ fn test(
 ) -> anyhow::Result<Report> {
     let mut report = Report::default();
     for folder in &settings.mappings {
-        let path = folder.join("cases").join(format!("{}.yaml", mapping.name));
+        let path = folder.join("cases").join(format!("{}.yaml", mapping.document));
         if path.is_file() {
             run_cases(mapping, &path, &mut report)?;
         }

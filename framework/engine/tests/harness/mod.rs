@@ -23,6 +23,7 @@ use bothways_store::MemoryStore;
 use bothways_store::{Capture, Link, LinkFilter, Links, Pairs, ParkedFilter, Rows, Work, WorkQueue};
 use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub struct Setup {
     pub catalog: String,
     /// More documents: other catalogs and their mappings, on the same connection.
     pub more: Vec<SourceFile>,
+    /// Connections that mean other accounts, with their keys.
+    pub accounts: Vec<(&'static str, &'static str)>,
     /// The service can say whose account the credentials mean.
     pub account: bool,
     /// Skip first contact: both sides are known to be empty.
@@ -87,6 +90,7 @@ impl Default for Setup {
             mapping: mapping("sync: { feed: never, reconcile: never }"),
             catalog: CATALOG.into(),
             more: Vec::new(),
+            accounts: Vec::new(),
             account: true,
             walked: true,
             approved: true,
@@ -176,8 +180,15 @@ impl World {
         let catalogs: Vec<Catalog> = mappings.iter().map(|mapping| (*mapping.catalog).clone()).collect();
         let store = Arc::new((setup.table)(MemoryStore::new(catalogs)));
         let stripe = Arc::new(Mutex::new(stripe));
+        let account = |name: &str, seed: u64| {
+            Stripe::new(Config { seed, account: Some(format!("acct_{name}")), ..Config::default() })
+        };
+        let numbered = setup.accounts.iter().zip(100..);
+        let others =
+            numbered.map(|((name, _), seed)| ((*name).into(), Arc::new(Mutex::new(account(name, seed)))));
         let http = Arc::new(TestHttp {
             stripe: stripe.clone(),
+            others: others.collect(),
             clock: clock.clone(),
             latency: Mutex::new(Duration::from_millis(20)),
             down: Mutex::new(false),
@@ -335,6 +346,11 @@ impl World {
 
     pub fn stripe(&self) -> MutexGuard<'_, Stripe> {
         self.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The account that another connection means.
+    pub fn account(&self, connection: &str) -> MutexGuard<'_, Stripe> {
+        self.http.others[&ConnectionName::from(connection)].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set_down(&self, down: bool) {
@@ -546,22 +562,35 @@ async fn build(
     secret: &str,
 ) -> (Arc<Engine>, Intake) {
     let secret = secret.to_owned();
+    let accounts = setup.accounts.clone();
     let lookup = move |name: &str| match name {
+        name if name.ends_with("_API_KEY")
+            && accounts.iter().any(|(known, _)| name == format!("{}_API_KEY", known.to_uppercase())) =>
+        {
+            accounts
+                .iter()
+                .find(|(known, _)| name.starts_with(&known.to_uppercase()))
+                .map(|(_, key)| (*key).to_owned())
+        }
+        name if name.ends_with("_BASE_URL") => Some("http://127.0.0.1:1".to_owned()),
+        name if name.ends_with("_RATE") => Some("100000/s".to_owned()),
         "STRIPE_API_KEY" => Some(KEY.to_owned()),
-        "STRIPE_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
         "STRIPE_WEBHOOK_SECRET" => Some(secret.clone()),
-        "STRIPE_RATE" => Some("100000/s".to_owned()),
         _ => None,
     };
-    let connection = ConnectionName::from("stripe");
-    let resolved = mappings[0].connector.resolve(&connection, &lookup).unwrap();
-    let connector: Arc<dyn Connector> = Arc::new(bothways_connector_stripe::connector(resolved).unwrap());
+    let mut connectors: BTreeMap<ConnectionName, Arc<dyn Connector>> = BTreeMap::new();
+    for mapping in mappings {
+        let name = &mapping.remote.connection;
+        let resolved = mapping.connector.resolve(name, &lookup).unwrap();
+        let open = || Arc::new(bothways_connector_stripe::connector(resolved).unwrap()) as Arc<dyn Connector>;
+        connectors.entry(name.clone()).or_insert_with(open);
+    }
     let ports =
         Ports { clock: clock.clone(), random: random.clone(), tasks: tasks.clone(), http: http.clone() };
     let load = |mapping: &Arc<Mapping>| Loaded {
         mapping: mapping.clone(),
-        connection: connection.clone(),
-        connector: connector.clone(),
+        connection: mapping.remote.connection.clone(),
+        connector: connectors[&mapping.remote.connection].clone(),
     };
     let loaded: Vec<Loaded> = mappings.iter().map(load).collect();
     let queue = Arc::new(MemoryQueue::default());

@@ -7,6 +7,7 @@
 mod harness;
 
 mod absences;
+mod accounts;
 mod brakes;
 mod bulk_changes;
 mod circuits;

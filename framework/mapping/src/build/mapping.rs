@@ -3,7 +3,7 @@
 use super::{Cx, Place, field, sub};
 use crate::check;
 use crate::connector::{ConnectorSpec, ResourceSpec};
-use crate::doc::{AmountText, IntervalText, MappingDoc, RemoteDoc};
+use crate::doc::{AmountText, IntervalText, MappingDoc, RemoteDoc, RemoteLong};
 use crate::finding::{Code, Source};
 use crate::mapping::{
     AgainstUpdate, Amount, Check, Conflicts, CreatePolicy, Creates, Deletes, Direction, FromLocalDelete,
@@ -33,8 +33,47 @@ impl Known {
     }
 }
 
-/// A mapping, and what is wrong with its document; `None` if what it refers to is not there.
-pub(crate) fn mapping(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Option<Mapping> {
+/// A mapping once for each of its connections, and what is wrong with its document; none if what it refers to is not there.
+pub(crate) fn mapping(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Vec<Mapping> {
+    let Some(mapping) = one(cx, doc, known) else { return Vec::new() };
+    let several = match &doc.remote {
+        RemoteDoc::Long(long) => connections(cx, long),
+        RemoteDoc::Short(_) => None,
+    };
+    let Some(several) = several else { return vec![mapping] };
+    let on = |connection: ConnectionName| Mapping {
+        name: format!("{}@{connection}", mapping.name),
+        remote: Remote { connection, ..mapping.remote.clone() },
+        ..mapping.clone()
+    };
+    several.into_iter().map(on).collect()
+}
+
+/// The connections of a mapping that names several.
+fn connections(cx: &mut Cx<'_>, doc: &RemoteLong) -> Option<Vec<ConnectionName>> {
+    let names = doc.connections.as_ref()?;
+    if doc.connection.is_some() {
+        cx.error(Code::Y107, "/remote", "`connection` and `connections` say the same, and both are here")
+            .help("keep `connections`, with one name or several");
+    }
+    if names.is_empty() {
+        cx.error(Code::Y108, "/remote/connections", "a mapping runs on at least one connection");
+    }
+    let mut all: Vec<ConnectionName> = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let pointer = sub("/remote/connections", &index.to_string());
+        cx.name(&pointer, name.as_str());
+        let name = ConnectionName::from(name.as_str());
+        if all.contains(&name) {
+            cx.error(Code::M104, &pointer, format!("the connection `{name}` is here twice"));
+        } else {
+            all.push(name);
+        }
+    }
+    Some(all)
+}
+
+fn one(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Option<Mapping> {
     cx.name("/mapping", doc.mapping.as_str());
     let catalog = catalog(cx, doc, known);
     let remote = remote(cx, doc, known);
@@ -47,6 +86,7 @@ pub(crate) fn mapping(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Optio
     let fields = field::fields(cx, doc, &catalog, conflicts.winner);
     let mapping = Mapping {
         name: doc.mapping.0.clone(),
+        document: doc.mapping.0.clone(),
         only: only(cx, doc, &catalog),
         identity: identity(cx, doc, &catalog),
         on_create: on_create(cx, doc, &catalog),

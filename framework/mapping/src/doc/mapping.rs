@@ -77,6 +77,11 @@ pub struct RemoteLong {
     #[serde(default)]
     #[schemars(with = "Name")]
     pub connection: Option<Name>,
+    /// Several sets of credentials of one connector: the mapping runs once for each, as `MAPPING@CONNECTION`, with links, budget,
+    /// cursors and pauses of its own. Instead of `connection`.
+    #[serde(default)]
+    #[schemars(with = "Vec<Name>", length(min = 1))]
+    pub connections: Option<Vec<Name>>,
 }
 
 /// Which records take part.

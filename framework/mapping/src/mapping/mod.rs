@@ -26,8 +26,10 @@ pub use safety::{Amount, Safety};
 /// A checked mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
-    /// Its name.
+    /// Its name: its document's, with `@CONNECTION` where that names several connections.
     pub name: String,
+    /// The name of its document.
+    pub document: String,
     /// The local side.
     pub catalog: Arc<Catalog>,
     /// The remote side.
@@ -112,6 +114,11 @@ pub struct Sync {
 }
 
 impl Mapping {
+    /// Whether a person who writes `name` means this mapping: itself, or the document that it is one of.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.document == name
+    }
+
     /// The field called `label`.
     pub fn field(&self, label: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.label == label)

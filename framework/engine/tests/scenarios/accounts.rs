@@ -1,0 +1,86 @@
+//! One mapping on several accounts of one service, each with its own links, budget and pause.
+
+use crate::harness::{Setup, World, mapping};
+use bothways_engine::ConnectionState;
+use bothways_model::ConnectionName;
+use bothways_store::{Links, PauseScope};
+use serde_json::json;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(60);
+
+fn two(keys: [&'static str; 2]) -> Setup {
+    let remote = "remote: { resource: stripe/customers, connections: [eu, us] }";
+    let text = mapping("creates: { from_local: ignore }\nsync: { feed: 1s, reconcile: never }")
+        .replace("remote: stripe/customers", remote);
+    Setup {
+        mapping: text,
+        accounts: vec![("eu", keys[0]), ("us", keys[1])],
+        webhooks: false,
+        ..Setup::default()
+    }
+}
+
+/// Records of both accounts are rows of one table; an edit of a row goes to the account that its record is in, and to no other.
+#[tokio::test(start_paused = true)]
+async fn a_mapping_runs_on_two_accounts() {
+    let world = World::new(two(["sk_test_eu", "sk_test_us"])).await;
+    let names: Vec<String> = world.engine.pairs().map(|pair| pair.mapping.name.clone()).collect();
+    assert_eq!(names, ["stripe-customers@eu", "stripe-customers@us"]);
+    let now = world.now();
+    for (account, email) in [("eu", "ann@x.io"), ("us", "bea@x.io")] {
+        world.account(account).dashboard_create(&json!({ "name": account, "email": email }), now).unwrap();
+    }
+    world.until("both are rows", SOON, async |w: &World| w.rows().await.len() == 2).await;
+    for row in world.rows().await {
+        world.update(&row.id, &[("phone", "1")]);
+    }
+    let phoned = |w: &World, account: &str| w.account(account).customers()[0]["phone"] == "1";
+    world.until("both are told", SOON, async |w: &World| phoned(w, "eu") && phoned(w, "us")).await;
+    for (account, email) in [("eu", "ann@x.io"), ("us", "bea@x.io")] {
+        assert_eq!(world.account(account).customers().len(), 1, "{account}");
+        assert_eq!(world.account(account).customers()[0]["email"], email);
+    }
+    for pair in world.engine.pairs() {
+        let links = world
+            .store
+            .links(&bothways_store::LinkFilter { pair: Some(pair.id), ..Default::default() }, None, 9)
+            .await;
+        assert_eq!(links.unwrap().len(), 1, "{}", pair.mapping.name);
+    }
+    // A pause of one account is no other's.
+    world.ops.pause(PauseScope::Connection(ConnectionName::from("eu")), "stock-taking", "ada").await.unwrap();
+    for row in world.rows().await {
+        world.update(&row.id, &[("phone", "2")]);
+    }
+    let is_two = |w: &World, account: &str| w.account(account).customers()[0]["phone"] == "2";
+    world.until("the other is told", SOON, async |w: &World| is_two(w, "us")).await;
+    assert!(!is_two(&world, "eu"));
+    assert!(
+        world
+            .ops
+            .pair(Some("stripe-customers"))
+            .is_err_and(|e| e.to_string().contains("stripe-customers@us"))
+    );
+    assert_eq!(world.ops.pair(Some("stripe-customers@us")).unwrap().connection.as_str(), "us");
+}
+
+/// A real and a test account of one catalog: whichever is known second is not used.
+#[tokio::test(start_paused = true)]
+async fn live_and_test_accounts_are_never_mixed() {
+    let world = World::new(two(["sk_live_eu", "sk_test_us"])).await;
+    let blocked = |w: &World| {
+        ["eu", "us"].map(|name| match w.engine.connection_state(&ConnectionName::from(name)) {
+            ConnectionState::Blocked(why) => Some(why),
+            _ => None,
+        })
+    };
+    world.until("one is blocked", SOON, async |w: &World| blocked(w).iter().flatten().count() == 1).await;
+    let why = blocked(&world).into_iter().flatten().next().unwrap();
+    assert!(why.contains("test data would reach real customers"), "{why}");
+    let now = world.now();
+    for account in ["eu", "us"] {
+        world.account(account).dashboard_create(&json!({ "email": format!("{account}@x.io") }), now).unwrap();
+    }
+    world.until("the other works", SOON, async |w: &World| w.rows().await.len() == 1).await;
+}
