@@ -19,16 +19,19 @@ use bothways_mapping::{Project, SourceFile};
 use bothways_model::{Record, Value};
 use bothways_server::Server;
 use bothways_store::Store;
+use chrono::SubsecRound;
 use sandbox::BesideSandbox;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// The demo's own documents.
-const DOCUMENTS: [(&str, &str); 2] = [
+/// The demo's own documents, and the shipped ones of invoices.
+const DOCUMENTS: [(&str, &str); 4] = [
     ("demo/customers.yaml", include_str!("../../demo/customers.yaml")),
     ("demo/stripe-customers.yaml", include_str!("../../demo/stripe-customers.yaml")),
+    ("mappings/invoices.yaml", include_str!("../../../../mappings/invoices.yaml")),
+    ("mappings/stripe-invoices.yaml", include_str!("../../../../mappings/stripe-invoices.yaml")),
 ];
 /// The page's usual address; another port if it is taken.
 const PAGE: &str = "127.0.0.1:7171";
@@ -160,18 +163,37 @@ async fn open(project: Project, database: &Database, stripe: &SandboxStripe) -> 
     Opened::assemble(project, connections, store, queue, bothways_engine::Settings::default()).await
 }
 
-/// Puts a few people on both sides.
+/// Puts a few people on both sides, and an invoice for one of them on each.
 async fn seed(store: &dyn Store, stripe: &SandboxRunning) -> anyhow::Result<()> {
+    let mut debtor = None;
     for (name, email, phone) in ROWS {
         let mut row = Record::new();
         for (field, text) in [("name", name), ("email", email), ("phone", phone)] {
             row.set(field.to_owned(), Value::Text(text.to_owned()));
         }
-        store.insert_row("customers", &row).await?;
+        debtor = Some(store.insert_row("customers", &row).await?);
     }
     for (name, email, phone) in RECORDS {
         let fields = json!({ "name": name, "email": email, "phone": phone });
-        stripe.sandbox().with(|stripe, now| stripe.dashboard_create(&fields, now))?;
+        let made = stripe.sandbox().with(|stripe, now| stripe.dashboard_create(&fields, now))?;
+        if email.starts_with("katherine") {
+            let invoice = json!({
+                "customer": made["id"], "currency": "usd", "description": "Trajectories", "total": 4_200,
+            });
+            stripe.sandbox().with(|stripe, now| stripe.dashboard_invoice(&invoice, now))?;
+        }
+    }
+    if let Some(debtor) = debtor.and_then(|row| row.fields.get("id").cloned()) {
+        let due = chrono::Utc::now().trunc_subsecs(0) + chrono::TimeDelta::days(30);
+        let text = |text: &str| Value::Text(text.to_owned());
+        let invoice = Record::from_iter([
+            ("customer_id", debtor),
+            ("currency", text("gbp")),
+            ("status", text("draft")),
+            ("memo", text("Enigma, repaired")),
+            ("due_at", Value::Timestamp(due)),
+        ]);
+        store.insert_row("invoices", &invoice).await?;
     }
     Ok(())
 }
@@ -187,6 +209,13 @@ fn banner(database: &Database, stripe: &SandboxRunning, server: &Server, opened:
     ));
     talk(format!(
         "stripe      curl {}/v1/customers -u sk_test_demo: -d name=Me -d email=me@example.com",
+        stripe.url()
+    ));
+    talk(format!(
+        "invoices    sqlite3 -cmd '.timeout 5000' {file} \"select id, customer_id, number, status, total, currency, memo from invoices\""
+    ));
+    talk(format!(
+        "            curl {}/v1/invoices -u sk_test_demo: (pay one: -X POST …/v1/invoices/ID/finalize, then …/pay)",
         stripe.url()
     ));
     talk(format!("queue       {}", opened.engine().queue_address()));

@@ -54,6 +54,42 @@ impl Demo {
 }
 
 #[tokio::test]
+async fn invoices_follow_their_customers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Demo::start(folder.path(), &[], &[]).await;
+    let invoices = async || {
+        let (status, body) = call(demo.client.get(format!("{}/api/catalogs/invoices", demo.page))).await;
+        assert_eq!(status, 200, "{body}");
+        body["records"].as_array().expect("a list").clone()
+    };
+    let there = async || {
+        let (_, body) = call(demo.stripe(reqwest::Method::GET, "/v1/invoices")).await;
+        body["data"].as_array().cloned().unwrap_or_default()
+    };
+    until("both invoices are on both sides", async || {
+        (invoices().await.len() == 2 && there().await.len() == 2).then_some(())
+    })
+    .await;
+    let sent =
+        there().await.into_iter().find(|invoice| invoice["description"] == "Enigma, repaired").expect("sent");
+    let alan = demo.record("alan@example.com").await.expect("its customer is there");
+    assert_eq!(sent["customer"], alan["id"]);
+    for step in ["finalize", "pay"] {
+        let path = format!("/v1/invoices/{}/{step}", sent["id"].as_str().expect("an id"));
+        assert_eq!(call(demo.stripe(reqwest::Method::POST, &path)).await.0, 200);
+    }
+    until("the row is paid", async || {
+        let rows = invoices().await;
+        let row = rows.into_iter().find(|row| row["memo"] == "Enigma, repaired")?;
+        (row["status"] == "paid" && row["number"].is_string()).then_some(())
+    })
+    .await;
+    let came = invoices().await.into_iter().find(|row| row["memo"] == "Trajectories").expect("came");
+    assert_eq!((&came["total"], &came["currency"]), (&json!("42"), &json!("usd")));
+    assert_eq!(demo.engine.stop().await, 0);
+}
+
+#[tokio::test]
 async fn both_directions_work_and_deletes_travel_too() {
     let folder = tempfile::tempdir().expect("a folder");
     let demo = Demo::start(folder.path(), &[], &[]).await;
