@@ -2,12 +2,17 @@
 //! being carried a fifth time.
 //!
 //! A user who changes their mind causes writes in one direction only; a loop (two systems that each insist) causes writes in turn.
-//! So what counts is a write that goes the other way than the one before and brings back an earlier value.
+//! So what counts is a write that goes the other way than the one before and brings back an earlier value. Where a row is linked with
+//! several systems, two of them may insist on one field without ever being written to: then what counts is a write to the row that
+//! comes from another system than the one before.
 
+use crate::decide::{Action, Decision, Translated, Verdict};
+use crate::look::{Ended, Look};
+use crate::read::Seen;
 use bothways_mapping::Field;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Timestamp, Value};
-use bothways_store::{RecentWrite, Side};
+use bothways_store::{Link, RecentWrite, Side};
 use chrono::TimeDelta;
 
 const WINDOW: TimeDelta = TimeDelta::minutes(10);
@@ -27,6 +32,95 @@ pub(crate) fn would_flap(
     let writes: Vec<&RecentWrite> =
         recent.iter().filter(|w| w.field == field.label && now - w.at < WINDOW).chain([&next]).collect();
     alternations(&writes) > ALTERNATIONS && !planted::is(Bug::FlapGuardOff)
+}
+
+/// Whether one more write of `value` to the row would exceed the allowed alternations between systems: `here` is what this link's
+/// writes left in the row, `elsewhere` what those of the row's other links did to the same field.
+fn would_flap_between(
+    here: &[RecentWrite],
+    elsewhere: &[RecentWrite],
+    field: &Field,
+    value: &Value,
+    now: Timestamp,
+) -> bool {
+    let own = |write: &&RecentWrite| write.field == field.label && write.side == Side::Local;
+    let here = here.iter().filter(own).map(|write| (true, write));
+    let elsewhere = elsewhere.iter().filter(own).map(|write| (false, write));
+    let mut all: Vec<_> = here.chain(elsewhere).filter(|(_, write)| now - write.at < WINDOW).collect();
+    all.sort_by_key(|(_, write)| write.at);
+    let next = RecentWrite { field: field.label.clone(), side: Side::Local, value: value.clone(), at: now };
+    all.push((true, &next));
+    turns(&all) > ALTERNATIONS && !planted::is(Bug::FlapGuardOff)
+}
+
+fn turns(writes: &[(bool, &RecentWrite)]) -> usize {
+    writes
+        .windows(2)
+        .enumerate()
+        .filter(|(index, pair)| {
+            let ((before_here, before), (this_here, this)) = (pair[0], pair[1]);
+            before_here != this_here
+                && before.value != this.value
+                && writes[..*index].iter().any(|(_, write)| write.value == this.value)
+        })
+        .count()
+}
+
+impl Look {
+    /// The fields whose value would go back and forth once more.
+    pub(crate) async fn flapping(
+        &self,
+        link: &Link,
+        decision: &Decision,
+        seen: &Seen,
+    ) -> Result<Vec<String>, Ended> {
+        let elsewhere = self.written_elsewhere(link, decision).await?;
+        let flaps = |verdict: &&Verdict| self.flaps(link, verdict, seen, &elsewhere);
+        Ok(decision.verdicts.iter().filter(flaps).map(|verdict| verdict.label.clone()).collect())
+    }
+
+    fn flaps(&self, link: &Link, verdict: &Verdict, seen: &Seen, elsewhere: &[RecentWrite]) -> bool {
+        let Some(field) = self.pair.mapping.field(&verdict.label) else { return false };
+        let recent = &link.body.recent;
+        match (&verdict.action, &verdict.local, &verdict.remote) {
+            // What was sent before is remembered as it was sent.
+            (Action::Push, Some(value), _) if field.reference.is_some() => {
+                match seen.references.outward(&field.label, value) {
+                    Translated::Known(id) => would_flap(recent, field, Side::Remote, &id, self.now),
+                    Translated::Unlinked | Translated::NotAsked => false,
+                }
+            }
+            (Action::Push, Some(value), _) => would_flap(recent, field, Side::Remote, value, self.now),
+            (Action::Pull, _, Some(value)) => {
+                would_flap(recent, field, Side::Local, value, self.now)
+                    || would_flap_between(recent, elsewhere, field, value, self.now)
+            }
+            _ => false,
+        }
+    }
+
+    /// What the row's links in other pairs wrote into the fields that would come in here, by our labels.
+    async fn written_elsewhere(&self, link: &Link, decision: &Decision) -> Result<Vec<RecentWrite>, Ended> {
+        let Some(row) = link.local_id.as_ref().filter(|_| decision.pulls().next().is_some()) else {
+            return Ok(Vec::new());
+        };
+        let (mapping, catalog) = (&self.pair.mapping, &self.pair.mapping.catalog.name);
+        let mut all = Vec::new();
+        let others =
+            self.engine.pairs().filter(|p| p.id != self.pair.id && p.mapping.catalog.name == *catalog);
+        for other in others {
+            let links = match self.engine.store.links_of_local(other.id, std::slice::from_ref(row)).await {
+                Ok(links) => links,
+                Err(error) => return Err(self.store_trouble(&error)),
+            };
+            for write in links.iter().flatten().flat_map(|link| &link.body.recent) {
+                let theirs = other.mapping.field(&write.field).map(Field::local_name);
+                let ours = mapping.fields.iter().find(|field| theirs == Some(field.local_name()));
+                all.extend(ours.map(|field| RecentWrite { field: field.label.clone(), ..write.clone() }));
+            }
+        }
+        Ok(all)
+    }
 }
 
 fn alternations(writes: &[&RecentWrite]) -> usize {

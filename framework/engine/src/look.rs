@@ -6,14 +6,14 @@
 use crate::apply::{Scene, settle};
 use crate::brakes::{Holds, blanks};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, References, RemoteRecord, RemoteSight, Sight, Translated,
-    decide, local_changed, local_value,
+    Action, Decision, GoneLocal, LocalSight, References, RemoteRecord, RemoteSight, Sight, decide,
+    local_changed, local_value,
 };
 use crate::order::Order;
 use crate::pairs::PairRuntime;
 use crate::read::Seen;
 use crate::retry::{self, Next};
-use crate::{Engine, SendError, flap, named};
+use crate::{Engine, SendError, named};
 use bothways_mapping::mapping::Check;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Failure, LocalRow, Record, Timestamp};
@@ -488,12 +488,7 @@ impl Look {
         link.body.delete_choice = None;
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
         self.permit_decision(&link, &decision)?;
-        let flapping: Vec<String> = decision
-            .verdicts
-            .iter()
-            .filter(|v| self.flaps(&link, v, &seen))
-            .map(|v| v.label.clone())
-            .collect();
+        let flapping = self.flapping(&link, &decision, &seen).await?;
         let (writes, mut refused) = self.writes_of(&decision, &row, &seen, &flapping);
         refused.extend(seen.refusals.iter().cloned());
         let digest = decision.digest();
@@ -522,6 +517,7 @@ impl Look {
             unit.charges.extend(emptied.iter().map(|label| braked.blanking(link_id, Side::Local, label)));
             unit.charges.extend(pulls.take(1).filter_map(|_| braked.update(link_id)));
             scene.held.clone_from(held);
+            scene.held.extend(flapping.iter().cloned());
             scene.may_empty = Some(emptied);
             // What was confirmed stands, whatever becomes of the row.
             scene.only_on = self.only_on(&row, !pushes);
@@ -564,23 +560,5 @@ impl Look {
             may_empty: None,
             only_on: None,
         }
-    }
-
-    fn flaps(&self, link: &Link, verdict: &crate::decide::Verdict, seen: &Seen) -> bool {
-        let Some(field) = self.pair.mapping.fields.iter().find(|f| f.label == verdict.label) else {
-            return false;
-        };
-        let (side, value) = match &verdict.action {
-            // What was sent before is remembered as it was sent.
-            Action::Push if field.reference.is_some() => {
-                let sent = verdict.local.as_ref().map(|value| seen.references.outward(&field.label, value));
-                return matches!(sent, Some(Translated::Known(id))
-                    if flap::would_flap(&link.body.recent, field, Side::Remote, &id, self.now));
-            }
-            Action::Push => (Side::Remote, verdict.local.as_ref()),
-            Action::Pull => (Side::Local, verdict.remote.as_ref()),
-            _ => return false,
-        };
-        value.is_some_and(|value| flap::would_flap(&link.body.recent, field, side, value, self.now))
     }
 }

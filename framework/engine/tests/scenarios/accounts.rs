@@ -84,3 +84,34 @@ async fn live_and_test_accounts_are_never_mixed() {
     }
     world.until("the other works", SOON, async |w: &World| w.rows().await.len() == 1).await;
 }
+
+/// Two accounts that each insist on a field that only comes in: neither is ever written to, and the row is not carried back and forth
+/// for ever (rule 19).
+#[tokio::test(start_paused = true)]
+async fn two_accounts_that_insist_on_a_row_are_parked() {
+    let mut setup = two(["sk_test_eu", "sk_test_us"]);
+    setup.mapping = setup.mapping.replace("name: $.name", "name: { remote: $.name, direction: in }");
+    let world = World::new(setup).await;
+    for account in ["eu", "us"] {
+        let customer = json!({ "name": account, "email": "ann@x.io" });
+        let now = world.now();
+        world.account(account).dashboard_create(&customer, now).unwrap();
+        world.until("it is a row", SOON, async |w: &World| w.rows().await.len() == 1).await;
+        world.settle().await;
+    }
+    let parked = async |w: &World| {
+        let parked = w.parked().await;
+        parked.iter().any(|work| work.parked.as_ref().unwrap().reason == bothways_store::ParkReason::Flapping)
+    };
+    world.until("parked", Duration::from_secs(300), parked).await;
+    let writes = async |w: &World| {
+        let filter = bothways_store::HistoryFilter {
+            op: Some(bothways_store::HistoryOp::Update),
+            ..Default::default()
+        };
+        w.ops.history(&filter, None, 1000).await.unwrap().len()
+    };
+    let before = writes(&world).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(writes(&world).await, before, "nothing goes back and forth any more");
+}
