@@ -4,7 +4,7 @@
 //! it is not, and is a failure of class `malformed`.
 
 use crate::core::Core;
-use bothways_mapping::connector::ResourceSpec;
+use bothways_mapping::connector::{ResourceSpec, VersionAt};
 use bothways_mapping::path::Query;
 use bothways_model::{ErrorClass, Failure, Observed, RemoteId, Response};
 use serde_json::Value as Json;
@@ -42,8 +42,11 @@ pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
         |words| words.chars().take(LONGEST_MESSAGE).collect(),
     );
     let class = match errors.classify(answer.status, code.as_deref()) {
-        // What it is about stands in the code, and nobody can read that: the request may be being carried out (rule 23).
-        ErrorClass::Conflict if body.is_none() && errors.code.is_some() => ErrorClass::Malformed,
+        // What it is about stands in the code, and nobody can read that: the request may be being carried out (rule 23). A precondition
+        // that failed needs no words.
+        ErrorClass::Conflict if body.is_none() && errors.code.is_some() && answer.status != 412 => {
+            ErrorClass::Malformed
+        }
         class => class,
     };
     let mut failure = Failure {
@@ -65,13 +68,32 @@ pub(crate) fn asked_to_wait(core: &Core, answer: &Response) -> Option<u64> {
     core.limits.retry_after(answer).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// The record of an answer that is no list: out of its envelope, with the version that a header gives.
+pub(crate) fn record(resource: &ResourceSpec, answer: &Response, body: Json) -> Result<Observed, Failure> {
+    let body = if resource.item.is_root() {
+        body
+    } else {
+        let item = resource.item.first(&body).cloned();
+        item.ok_or_else(|| malformed(format!("the answer has no record at {}", resource.item.text())))?
+    };
+    let mut seen = observe(resource, body)?;
+    if let Some(VersionAt::Header(name)) = &resource.version {
+        seen.version = answer.header(name).filter(|version| !version.is_empty()).map(str::to_owned);
+    }
+    Ok(seen)
+}
+
 /// One record: its id, whether it is gone, when it changed.
 pub(crate) fn observe(resource: &ResourceSpec, body: Json) -> Result<Observed, Failure> {
-    let id = id(&resource.id, &body)?;
+    let id = resource.id.read(&body).map(RemoteId).ok_or_else(|| malformed("a record without an id"))?;
     Ok(Observed {
         id,
         gone: resource.gone.as_ref().is_some_and(|gone| gone.matches(&body)),
         changed_at: resource.changed_at.as_ref().and_then(|at| at.read(&body)),
+        version: match &resource.version {
+            Some(VersionAt::Record(query)) => query.first(&body).and_then(text),
+            _ => None,
+        },
         body: Arc::new(body),
     })
 }
@@ -98,7 +120,12 @@ fn text(node: &Json) -> Option<String> {
 /// The records of a list, moved out of the answer where that is possible.
 pub(crate) fn items(query: &Query, body: &mut Json) -> Result<Vec<Json>, Failure> {
     let Some(path) = query.singular() else {
-        return Ok(query.select(body).into_iter().cloned().collect());
+        // What the query looks into must be there: else nothing found would say that there is nothing (rule 31).
+        let below = query.anchor();
+        return match below.get(body) {
+            Some(Json::Array(_) | Json::Object(_)) => Ok(query.select(body).into_iter().cloned().collect()),
+            _ => Err(malformed(format!("the answer has no list at {below}"))),
+        };
     };
     let node = path.0.iter().try_fold(body, |node, segment| match segment {
         bothways_model::Segment::Name(name) => node.as_object_mut()?.get_mut(name),

@@ -83,9 +83,7 @@ impl Connector for RestConnector {
         let spec =
             resources.get(&query.name).ok_or_else(|| self.unknown(format!("resource `{}`", query.name)))?;
         self.check_params(&spec.params, &query.params, &query.name)?;
-        let bound =
-            RestResource::new(&self.core, spec, query.params.clone(), &query.paths, query.stamp.clone());
-        Ok(Arc::new(bound))
+        Ok(Arc::new(RestResource::new(&self.core, spec, query)))
     }
 
     fn webhook(&self) -> Option<&dyn Webhook> {

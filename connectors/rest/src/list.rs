@@ -79,7 +79,11 @@ impl Asked {
         }
         let mut body = answer::some_json(answer)?;
         if single {
-            let found = answer::observe(&self.resource, body)?;
+            // An envelope with nothing in it says that there is none.
+            if !self.resource.item.is_root() && self.resource.item.first(&body).is_some_and(Json::is_null) {
+                return Ok(Page { date, ..Page::default() });
+            }
+            let found = answer::record(&self.resource, answer, body)?;
             return Ok(Page { items: vec![found], next: None, date });
         }
         let Some(call) = self.list.call(&self.resource) else {
@@ -146,6 +150,6 @@ impl Asked {
 /// How many records a page has, and the id of the first.
 fn page_size(resource: &ResourceSpec, call: &Call, body: &Json) -> Result<(usize, Option<String>), Failure> {
     let items = call.items.items(body);
-    let first = items.first().map(|item| answer::id(&resource.id, item)).transpose()?;
-    Ok((items.len(), first.map(|id| id.0)))
+    let id = |item: &&Json| resource.id.read(item).ok_or_else(|| malformed("a record without an id"));
+    Ok((items.len(), items.first().map(id).transpose()?))
 }

@@ -5,13 +5,15 @@ use crate::{form, percent};
 use bothways_connector::{FieldWrites, Params};
 use bothways_mapping::connector::{BodyFormat, Call, CursorPlace, Escape, NullAs};
 use bothways_mapping::template::{Part, Slot, Template, flat};
-use bothways_model::{ErrorClass, Failure, Request};
+use bothways_model::{ErrorClass, Failure, Request, Segment, SingularPath};
 use serde_json::Value as Json;
 
 /// What the placeholders of a call stand for. A call's checked document asks for nothing else.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Slots<'a> {
     pub(crate) id: Option<&'a str>,
+    /// The values that make the id, where they are several.
+    pub(crate) id_parts: &'a [String],
     pub(crate) key: Option<&'a str>,
     pub(crate) stamp: Option<&'a str>,
     pub(crate) value: Option<&'a str>,
@@ -28,6 +30,10 @@ impl Slots<'_> {
         let text = |known: Option<&str>| known.map(Json::from);
         let known = match slot {
             Slot::Id => text(self.id),
+            Slot::IdPart(part) => {
+                let part = usize::from(*part).checked_sub(1).and_then(|at| self.id_parts.get(at));
+                text(part.map(String::as_str))
+            }
             Slot::Key => text(self.key),
             Slot::Stamp => text(self.stamp),
             Slot::Value => match (self.value, self.escape) {
@@ -124,18 +130,38 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Writes fields into the body.
+    /// Sets a header.
+    pub(crate) fn header(&mut self, name: &str, value: String) {
+        set(&mut self.headers, name, value);
+    }
+
+    /// Writes fields into the record at `wrap` of the body. That record begins as `whole`, where the service wants all of it.
     ///
     /// # Errors
     /// Class `invalid`, naming the path, if a value cannot be put on this wire.
-    pub(crate) fn write(&mut self, fields: &FieldWrites) -> Result<(), Failure> {
+    pub(crate) fn write(
+        &mut self,
+        fields: &FieldWrites,
+        wrap: &SingularPath,
+        whole: Option<Json>,
+    ) -> Result<(), Failure> {
         let http = &self.core.spec().http;
         if http.body == BodyFormat::Form && self.call.json.is_none() {
             let null_as = if let NullAs::Text(text) = &http.null_as { Some(text.as_str()) } else { None };
-            self.form = Some(form::encode(fields, null_as)?);
+            let wrapped = |path: &SingularPath| SingularPath(wrap.0.iter().chain(&path.0).cloned().collect());
+            let fields = fields.iter().map(|(path, value)| (wrapped(path), value.clone())).collect();
+            self.form = Some(form::encode(&fields, null_as)?);
             return Ok(());
         }
-        let body = self.json.get_or_insert_with(|| Json::Object(serde_json::Map::new()));
+        let record = below(self.json.get_or_insert(Json::Null), wrap)?;
+        if let Some(whole) = whole {
+            let constants = std::mem::replace(record, whole);
+            let record =
+                record.as_object_mut().ok_or_else(|| invalid("the record that was read is no object"))?;
+            for (name, value) in constants.as_object().into_iter().flatten() {
+                record.insert(name.clone(), value.clone());
+            }
+        }
         for (path, value) in fields {
             let value = match (value, &http.null_as) {
                 (Json::Null, NullAs::Text(text)) => Json::from(text.as_str()),
@@ -146,7 +172,7 @@ impl<'a> Draft<'a> {
                 }
                 (value, _) => value.clone(),
             };
-            path.set(body, value).map_err(|e| invalid(e.to_string()))?;
+            path.set(record, value).map_err(|e| invalid(e.to_string()))?;
         }
         Ok(())
     }
@@ -173,6 +199,34 @@ impl<'a> Draft<'a> {
             request.body = body.into_bytes();
         }
         request
+    }
+}
+
+/// The object at `wrap` of a body, made where it is not there.
+fn below<'j>(body: &'j mut Json, wrap: &SingularPath) -> Result<&'j mut Json, Failure> {
+    let mut node = body;
+    for segment in &wrap.0 {
+        if node.is_null() {
+            *node = match segment {
+                Segment::Name(_) => Json::Object(serde_json::Map::new()),
+                Segment::Index(_) => Json::Array(vec![Json::Null]),
+            };
+        }
+        let next = match segment {
+            Segment::Name(name) => {
+                node.as_object_mut().map(|members| members.entry(name.clone()).or_insert(Json::Null))
+            }
+            Segment::Index(index) => node.as_array_mut().and_then(|items| items.get_mut(*index)),
+        };
+        node =
+            next.ok_or_else(|| invalid(format!("the call's `json` has no place for a record at {wrap}")))?;
+    }
+    if node.is_null() {
+        *node = Json::Object(serde_json::Map::new());
+    }
+    match node.is_object() {
+        true => Ok(node),
+        false => Err(invalid(format!("the call's `json` has no place for a record at {wrap}"))),
     }
 }
 

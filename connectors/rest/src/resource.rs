@@ -9,9 +9,11 @@ use crate::place::Place;
 use crate::request::{Draft, Slots, invalid};
 use crate::write;
 use bothways_connector::{
-    Exchange, FieldWrites, Operation, Outcome, PageCursor, Params, Resource, StoredRequest, WriteKind,
+    Exchange, FieldWrites, Operation, Outcome, PageCursor, Params, Resource, ResourceQuery, StoredRequest,
+    WriteKind,
 };
-use bothways_mapping::connector::{Call, ResourceSpec, TimeFormat};
+use bothways_mapping::connector::{Call, IfMatch, ResourceSpec, Sends, TimeFormat, Update, VersionAt};
+use bothways_mapping::template::flat;
 use bothways_model::{Capabilities, ErrorClass, Failure, Observed, RemoteId, SingularPath, Timestamp};
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -23,26 +25,31 @@ pub(crate) struct RestResource {
     params: Params,
     /// What `{fields}` lists.
     fields: Vec<String>,
+    /// What an update sends where the service wants all mapped fields.
+    written: Vec<SingularPath>,
     /// Where our stamp goes, for creating by our own key.
     stamp: Option<SingularPath>,
 }
 
 impl RestResource {
-    pub(crate) fn new(
-        core: &Arc<Core>,
-        spec: &ResourceSpec,
-        params: Params,
-        paths: &[SingularPath],
-        stamp: Option<SingularPath>,
-    ) -> Self {
+    pub(crate) fn new(core: &Arc<Core>, spec: &ResourceSpec, query: &ResourceQuery) -> Self {
         Self {
             capabilities: core.spec().capabilities(&spec.name),
-            fields: spec.fields(paths),
+            fields: spec.fields(&query.paths),
             core: Arc::clone(core),
             spec: Arc::new(spec.clone()),
-            params,
-            stamp,
+            params: query.params.clone(),
+            written: query.written.clone(),
+            stamp: query.stamp.clone(),
         }
+    }
+
+    /// The values that make `id`, where they are several.
+    fn id_parts(&self, id: &RemoteId) -> Result<Vec<String>, Failure> {
+        self.spec
+            .id
+            .split(id.as_str())
+            .ok_or_else(|| invalid("the id is not made of as many values as the document says"))
     }
 
     fn slots(&self) -> Slots<'_> {
@@ -51,7 +58,8 @@ impl RestResource {
 
     fn get(&self, id: &RemoteId) -> Result<Box<dyn Exchange>, Failure> {
         let call = has(self.spec.get.as_ref(), "get")?;
-        let slots = Slots { id: Some(id.as_str()), ..self.slots() };
+        let id_parts = self.id_parts(id)?;
+        let slots = Slots { id: Some(id.as_str()), id_parts: &id_parts, ..self.slots() };
         let request = Draft::new(&self.core, call, &slots)?.finish();
         let (core, spec) = (Arc::clone(&self.core), Arc::clone(&self.spec));
         let reader: Reader = Box::new(move |answer| {
@@ -64,7 +72,7 @@ impl RestResource {
             }
             // A record with another id than was asked for is handed on as it is: that is how services tell of merges (rule 26).
             answer::some_json(&answer)
-                .and_then(|body| answer::observe(&spec, body))
+                .and_then(|body| answer::record(&spec, &answer, body))
                 .map_or_else(Outcome::Failed, Outcome::Record)
         });
         Ok(Conversation::start(&self.core, request, false, reader))
@@ -105,7 +113,7 @@ impl RestResource {
     fn create(&self, mut fields: FieldWrites, key: &str) -> Result<Box<dyn Exchange>, Failure> {
         let call = has(write::call(&self.spec, WriteKind::Create), "create")?;
         if self.spec.create.is_some() {
-            return self.write(WriteKind::Create, call, &self.slots(), &fields, key);
+            return self.write(WriteKind::Create, call, &self.slots(), Body::of(fields), key);
         }
         // Our key is in the path of an upsert, where the service wants it, and not in the body as well.
         let missing = || invalid("creating by our own key needs a stamp");
@@ -117,25 +125,61 @@ impl RestResource {
             _ => return Err(missing()),
         };
         let slots = Slots { key: link.as_str(), stamp: Some(name), ..self.slots() };
-        self.write(WriteKind::Create, call, &slots, &fields, key)
+        self.write(WriteKind::Create, call, &slots, Body::of(fields), key)
+    }
+
+    fn update(
+        &self,
+        id: &RemoteId,
+        fields: FieldWrites,
+        key: &str,
+        seen: Option<&Json>,
+        version: Option<&str>,
+    ) -> Result<Box<dyn Exchange>, Failure> {
+        let Update { call, sends, if_match } = has(self.spec.update.as_ref(), "update")?;
+        let mut body = Body::of(fields);
+        let unread = || invalid("what did not change is sent along, and the record was not read");
+        match sends {
+            Sends::Changed => {}
+            Sends::Mapped => body.complete(&self.written, seen.ok_or_else(unread)?),
+            Sends::Whole => {
+                body.whole = Some(seen.filter(|seen| seen.is_object()).ok_or_else(unread)?.clone())
+            }
+        }
+        if let Some(place) = if_match {
+            // As the record has it, where it does: a number stays one.
+            let version = match &self.spec.version {
+                Some(VersionAt::Record(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
+                _ => version.map(Json::from),
+            };
+            let unknown =
+                || invalid("the service wants the record's version with each update, and it was not shown");
+            let version = version.filter(|version| !version.is_null()).ok_or_else(unknown)?;
+            match place {
+                IfMatch::Record(path) => body.fields.push((path.clone(), version)),
+                IfMatch::Header(name) => body.header = Some((name.clone(), flat(&version))),
+            }
+        }
+        self.change(WriteKind::Update, call, id, body, key, seen)
     }
 
     fn change(
         &self,
         kind: WriteKind,
+        call: &Call,
         id: &RemoteId,
-        fields: &FieldWrites,
+        body: Body,
         key: &str,
         seen: Option<&Json>,
     ) -> Result<Box<dyn Exchange>, Failure> {
-        let name = if kind == WriteKind::Delete { "delete" } else { "update" };
-        let call = has(write::call(&self.spec, kind), name)?;
         let refused = call.when.as_ref().filter(|when| !seen.is_some_and(|record| when.matches(record)));
         if let Some(when) = refused {
+            let name = if kind == WriteKind::Delete { "delete" } else { "update" };
             return Err(invalid(format!("the service takes this {name} only while {}", when.text())));
         }
-        let slots = Slots { id: Some(id.as_str()), ..self.slots() };
-        self.write(kind, call, &slots, fields, key)
+        let id_parts = self.id_parts(id)?;
+        let slots = Slots { id: Some(id.as_str()), id_parts: &id_parts, ..self.slots() };
+        self.write(kind, call, &slots, body, key)
     }
 
     fn write(
@@ -143,16 +187,45 @@ impl RestResource {
         kind: WriteKind,
         call: &Call,
         slots: &Slots<'_>,
-        fields: &FieldWrites,
+        body: Body,
         key: &str,
     ) -> Result<Box<dyn Exchange>, Failure> {
         let mut draft = Draft::new(&self.core, call, slots)?;
         if kind != WriteKind::Delete {
-            draft.write(fields)?;
+            draft.write(&body.fields, &self.spec.wrap, body.whole)?;
+        }
+        if let Some((name, value)) = body.header {
+            draft.header(&name, value);
         }
         draft.idempotent(key);
         let reader = write::reader(&self.core, &self.spec, kind);
         Ok(Conversation::start(&self.core, draft.finish(), true, reader))
+    }
+}
+
+/// What a write sends.
+#[derive(Default)]
+struct Body {
+    fields: FieldWrites,
+    /// What the fields are set in, where the service wants the whole record.
+    whole: Option<Json>,
+    /// A header of this write.
+    header: Option<(String, String)>,
+}
+
+impl Body {
+    fn of(fields: FieldWrites) -> Self {
+        Self { fields, ..Self::default() }
+    }
+
+    /// Adds the mapped fields that do not change, as they were read. What is empty stays so without being sent.
+    fn complete(&mut self, mapped: &[SingularPath], seen: &Json) {
+        for path in mapped {
+            let changes = self.fields.iter().any(|(changed, _)| changed.overlaps(path));
+            if let Some(value) = path.get(seen).filter(|value| !changes && !value.is_null()) {
+                self.fields.push((path.clone(), value.clone()));
+            }
+        }
     }
 }
 
@@ -179,11 +252,12 @@ impl Resource for RestResource {
                 self.list(List::Since, &self.slots(), Some((since, send)), page.as_ref())
             }
             Operation::Create { fields, key } => self.create(fields, &key),
-            Operation::Update { id, fields, key, seen } => {
-                self.change(WriteKind::Update, &id, &fields, &key, seen.as_deref())
+            Operation::Update { id, fields, key, seen, version } => {
+                self.update(&id, fields, &key, seen.as_deref(), version.as_deref())
             }
             Operation::Delete { id, key, seen } => {
-                self.change(WriteKind::Delete, &id, &FieldWrites::new(), &key, seen.as_deref())
+                let call = has(write::call(&self.spec, WriteKind::Delete), "delete")?;
+                self.change(WriteKind::Delete, call, &id, Body::default(), &key, seen.as_deref())
             }
         }
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub(crate) fn call(resource: &ResourceSpec, kind: WriteKind) -> Option<&Call> {
     match kind {
         WriteKind::Create => resource.create.as_ref().or(resource.upsert.as_ref()),
-        WriteKind::Update => resource.update.as_ref(),
+        WriteKind::Update => resource.update.as_ref().map(|update| &update.call),
         WriteKind::Delete => resource.delete.as_ref().map(|delete| &delete.call),
     }
 }
@@ -50,6 +50,6 @@ fn read(
         (_, _, None) => Err(malformed("the answer is empty")),
         (WriteKind::Delete, _, Some(_)) => Ok(Outcome::Written { id: None }),
         (_, Returns::Id(query), Some(body)) => Ok(Outcome::Written { id: Some(answer::id(query, &body)?) }),
-        (_, _, Some(body)) => answer::observe(resource, body).map(Outcome::Record),
+        (_, _, Some(body)) => answer::record(resource, answer, body).map(Outcome::Record),
     }
 }

@@ -148,7 +148,13 @@ fn writes_end_in_what_their_answers_hold() {
     );
     assert_eq!(failed(answered(create(), Response::json(404, &json!({})))).class, ErrorClass::Missing);
     let update = || {
-        let operation = Operation::Update { id: "5".into(), fields: Vec::new(), key: "k".into(), seen: None };
+        let operation = Operation::Update {
+            id: "5".into(),
+            fields: Vec::new(),
+            key: "k".into(),
+            seen: None,
+            version: None,
+        };
         orders("none").start(operation).expect("it is sent")
     };
     let empty = |status| Response { status, headers: Vec::new(), body: Vec::new() };

@@ -109,6 +109,7 @@ fn null_is_written_as_the_service_wants_it() {
             fields: fields.clone(),
             key: "k".into(),
             seen: None,
+            version: None,
         })
     };
     let body = |http: &str| String::from_utf8(request(update(http).expect("it is sent")).body).expect("text");
@@ -127,6 +128,7 @@ fn a_call_that_does_not_fit_the_record_is_not_made() {
         fields: Vec::new(),
         key: "k".into(),
         seen: seen.map(Arc::new),
+        version: None,
     };
     assert_eq!(
         sent(&*people(), update(Some(json!({"locked": false})))).url,

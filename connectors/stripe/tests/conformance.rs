@@ -216,7 +216,8 @@ fn requests_are_what_stripe_documents() {
         (path(&["phone"]), Json::Null),
         (path(&["metadata", "bothways"]), json!("0190")),
     ];
-    let request = sent(Operation::Update { id: "cus_1".into(), fields, key: "k1".into(), seen: None });
+    let request =
+        sent(Operation::Update { id: "cus_1".into(), fields, key: "k1".into(), seen: None, version: None });
     assert_eq!(request.method.as_str(), "POST");
     assert_eq!(request.url, format!("{BASE}/v1/customers/cus_1"));
     assert_eq!(String::from_utf8_lossy(&request.body), "email=a%2Bb%40x.io&phone=&metadata[bothways]=0190");

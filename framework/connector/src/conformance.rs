@@ -10,7 +10,7 @@ mod reads;
 mod writes;
 
 use crate::{Connector, FieldWrites, Outcome, Resource, ResourceQuery, Unverified};
-use bothways_model::{RemoteId, Request, Response, SingularPath, Timestamp};
+use bothways_model::{Observed, RemoteId, Request, Response, SingularPath, Timestamp};
 use driver::Driver;
 use std::sync::Arc;
 
@@ -81,11 +81,16 @@ fn account(connector: &dyn Connector, driver: &mut Driver<'_>) {
 
 /// Reads one record, which must be there.
 fn get(resource: &dyn Resource, driver: &mut Driver<'_>, id: &RemoteId) -> Arc<serde_json::Value> {
+    observe(resource, driver, id).body
+}
+
+/// The same, with what is known of the record beside its body.
+fn observe(resource: &dyn Resource, driver: &mut Driver<'_>, id: &RemoteId) -> Observed {
     match driver.start(resource, crate::Operation::Get { id: id.clone() }) {
         Outcome::Record(seen) => {
             assert_eq!(seen.id, *id, "GET answered another record");
             assert!(!seen.gone, "a live record reads as gone");
-            seen.body
+            seen
         }
         other => panic!("GET of a live record ended in {other:?}"),
     }

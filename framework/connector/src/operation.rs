@@ -57,8 +57,10 @@ pub enum Operation {
         fields: FieldWrites,
         /// The idempotency key.
         key: String,
-        /// The record as last seen under the lease, for a call's `when`.
+        /// The record as last seen under the lease: for a call's `when`, and for what an update sends unchanged.
         seen: Option<Arc<serde_json::Value>>,
+        /// The version that the record had then, for a conditional write.
+        version: Option<String>,
     },
     /// Delete a record. Ends in `Written`, `Missing` (which is success too) or `Failed`.
     Delete {

@@ -12,6 +12,8 @@ pub struct ResourceQuery {
     pub params: Params,
     /// The paths that mappings read or write, so that `{fields}` asks for those and no others.
     pub paths: Vec<SingularPath>,
+    /// Those of them that are written: what an update sends where the service wants all of it.
+    pub written: Vec<SingularPath>,
     /// Where the mapping stamps records that it creates. A service that creates by our own key (`upsert`) gets the stamp as that key.
     pub stamp: Option<SingularPath>,
 }
@@ -31,7 +33,7 @@ pub trait Resource: Send + Sync {
     ///
     /// # Errors
     /// Class `invalid`, naming the reason, if the API has no such call, its `when` does not allow it now, or a value cannot be
-    /// put on this wire. Nothing has been sent then.
+    /// put on this wire, or an update lacks what was read of the record. Nothing has been sent then.
     fn start(&self, operation: Operation) -> Result<Box<dyn Exchange>, Failure>;
 
     /// Sends a stored write again, byte for byte, with today's credentials.

@@ -405,7 +405,7 @@ impl Pass<'_> {
 
 /// A record of which only the id matters.
 fn bare(id: &RemoteId) -> Observed {
-    Observed { id: id.clone(), body: Arc::default(), gone: false, changed_at: None }
+    Observed { id: id.clone(), body: Arc::default(), gone: false, changed_at: None, version: None }
 }
 
 /// Whether a record holds exactly what a create under way has sent (rule 25).

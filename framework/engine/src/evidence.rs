@@ -6,7 +6,7 @@ use crate::read::{self, Seen};
 use crate::{ConnectionState, Purpose};
 use bothways_connector::{Operation, Outcome};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{LinkId, Observed, Record, RemoteId, Timestamp, Value};
+use bothways_model::{ErrorClass, Failure, LinkId, Observed, Record, RemoteId, Timestamp, Value};
 use bothways_store::{
     IntentState, Link, LinkFilter, LinkState, LinkWrite, LocalBinding, ParkReason, PauseScope,
 };
@@ -60,6 +60,42 @@ impl Look {
         let Ok(Outcome::Record(observed)) = self.get(id).await else { return false };
         let now = read::remote(&self.pair, &observed).fields;
         !observed.gone && observed.id == *id && self.is_alike(&now, |label| seen.fields.get(label))
+    }
+
+    /// Whether an update may go out that was decided on `seen`, read at `at`. Where the service itself refuses it once the record has
+    /// changed, that is enough. Where it carries more than what changed, the whole record must be as it was seen, however little time
+    /// has passed: what somebody changed beside the mapping would go as well (GetPut).
+    pub(crate) async fn may_still_update(
+        &self,
+        link: &Link,
+        id: &RemoteId,
+        seen: &Seen,
+        at: Timestamp,
+        number: u32,
+    ) -> Result<(), Ended> {
+        let can = self.pair.capabilities();
+        if can.update_is_conditional {
+            return Ok(());
+        }
+        if !can.update_overwrites {
+            return match self.is_as_seen(id, seen, at).await {
+                true => Ok(()),
+                false => Err(self.outrun(link.id, number)),
+            };
+        }
+        let now = self.get(id).await;
+        let same = matches!(&now, Ok(Outcome::Record(now)) if !now.gone && now.id == *id && match (&now.version, &seen.version) {
+            (Some(now), Some(seen)) => now == seen,
+            _ => seen.body.as_ref() == Some(&now.body),
+        });
+        if same {
+            return Ok(());
+        }
+        // Counted: a record that never is as it was a moment ago would be looked at for ever.
+        let why = "never sent: the record is not as it was seen any more";
+        let mut unit = self.failed(&Failure::new(ErrorClass::Conflict, why)).await;
+        unit.intents.push(close(link.id, number, IntentState::Refused, why));
+        Err(unit)
     }
 
     /// Whether a record shows these values, and nothing where there is none.

@@ -261,7 +261,14 @@ impl Look {
                 let wait = retry::outage_wait(since, now, asked, &*self.engine.ports.random);
                 self.again_at(now + wait, None, None, true)
             }
-            Next::LookAgain => self.again_at(self.now, Some(error), None, true),
+            // At once, but a record that is always said to have changed is no reason to ask for ever.
+            Next::LookAgain if retry::is_exhausted(policy, attempts + 1, since, self.now) => self.park(
+                ParkReason::Error,
+                format!("refused {} times for having changed meanwhile; last: {error}", attempts + 1),
+                "exhausted",
+            ),
+            Next::LookAgain if attempts == 0 => self.again_at(self.now, Some(error), None, true),
+            Next::LookAgain => self.again_at(due, Some(error), None, true),
             Next::Park => self.park(ParkReason::Error, error, "refused-by-service"),
             Next::PauseConnection => {
                 self.engine.pause(PauseScope::Connection(self.pair.connection.clone()), &error).await;
@@ -447,7 +454,7 @@ impl Look {
             && link.state == LinkState::Linked
             && link.body.conflicts.is_empty()
             && link.body.late.is_empty();
-        if !blind {
+        if !blind || self.pair.capabilities().update_needs_read() {
             return None;
         }
         self.pair

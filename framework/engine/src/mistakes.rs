@@ -80,7 +80,7 @@ impl Look {
                 let fields = sent
                     .filter_map(|f| Some((f.write.clone()?, mapping.image(f, &row.fields).ok()?)))
                     .collect();
-                Operation::Update { id: id.clone(), fields, key, seen: None }
+                Operation::Update { id: id.clone(), fields, key, seen: None, version: None }
             }
             _ => return,
         };

@@ -90,11 +90,13 @@ impl PairRuntime {
         let mapping = loaded.mapping.clone();
         let read = mapping.fields.iter().filter_map(|f| f.read.singular().cloned());
         let outgoing = mapping.fields.iter().filter_map(|f| f.write.clone());
-        let paths = read.chain(outgoing).chain(mapping.identity.stamp.clone()).collect();
+        let sent: Vec<_> = outgoing.chain(mapping.identity.stamp.clone()).collect();
+        let paths = read.chain(sent.iter().cloned()).collect();
         let query = ResourceQuery {
             name: mapping.remote.resource.clone(),
             params: mapping.remote.params.clone(),
             paths,
+            written: sent,
             stamp: mapping.identity.stamp.clone(),
         };
         let resource = loaded.connector.resource(&query)?;

@@ -132,15 +132,19 @@ impl Look {
                 return Ok((link, seen, self.unit()));
             }
         };
-        if !self.is_as_seen(&id, &seen, at).await {
-            return Err(self.outrun(link.id, number));
-        }
+        self.may_still_update(&link, &id, &seen, at, number).await?;
         let (observed, confirmed) = match self.send(prepared).await {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
                 Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => (observed, true),
                 _ => (
-                    Observed { id: id.clone(), body: Default::default(), gone: false, changed_at: None },
+                    Observed {
+                        id: id.clone(),
+                        body: Default::default(),
+                        gone: false,
+                        changed_at: None,
+                        version: None,
+                    },
                     false,
                 ),
             },
@@ -168,8 +172,13 @@ impl Look {
     ) -> Result<Option<Prepared>, Ended> {
         let key = key_of(self.pair.id, link.id, self.taken.next_intent);
         let fields: FieldWrites = writes.iter().map(|w| (w.path.clone(), w.wire.clone())).collect();
-        let operation =
-            Operation::Update { id: id.clone(), fields, key: key.clone(), seen: seen.body.clone() };
+        let operation = Operation::Update {
+            id: id.clone(),
+            fields,
+            key: key.clone(),
+            seen: seen.body.clone(),
+            version: seen.version.clone(),
+        };
         let prepared = self.prepare_write(operation).await?;
         let sent = |w: &FieldWrite| SentField {
             field: w.label.clone(),

@@ -17,6 +17,8 @@ pub(crate) struct Seen {
     pub changed_at: Option<Timestamp>,
     /// What the links say of its references, as far as they were asked.
     pub references: Arc<References>,
+    /// Its version, where it shows one.
+    pub version: Option<String>,
     /// The whole record; `None` if the bases stand in for a read.
     pub body: Option<Arc<serde_json::Value>>,
 }
@@ -32,6 +34,7 @@ pub(crate) fn remote(pair: &PairRuntime, observed: &Observed) -> Seen {
         refusals: reading.refusals.into_iter().map(|(label, refusal)| (label, refusal.to_string())).collect(),
         changed_at: observed.changed_at,
         references: Arc::default(),
+        version: observed.version.clone(),
         body: Some(observed.body.clone()),
     }
 }

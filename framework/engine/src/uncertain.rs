@@ -107,8 +107,15 @@ impl Look {
                 None => seen.fields.get(&f.field).is_none(),
             }
         });
-        if untouched && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now) {
-            return match self.replay(&link, &intent, Some(&seen)).await? {
+        // Bytes that hold more than what changed may be older than the rest of the record, unless the service compares versions.
+        let can = self.pair.capabilities();
+        let stale = can.update_overwrites && !can.update_is_conditional;
+        if untouched
+            && !stale
+            && key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now)
+        {
+            let seen = (!can.update_is_conditional).then_some(&seen);
+            return match self.replay(&link, &intent, seen).await? {
                 // Confirmed under its own key; the look that follows reads what has become of it.
                 Sent::Record(observed) => {
                     let shown = read::remote(&self.pair, &observed).fields;

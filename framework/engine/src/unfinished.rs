@@ -48,6 +48,7 @@ impl Look {
             body: seen.body.clone().unwrap_or_else(|| Arc::new(serde_json::Value::Null)),
             gone: false,
             changed_at: seen.changed_at,
+            version: seen.version.clone(),
         };
         let token = self.taken.token;
         match insertion(&self.pair, &account, link.id, token, &observed, &seen, self.now, None) {

@@ -173,6 +173,8 @@ codes! {
     M308
     /// A looked-up value inside a query language.
     M309
+    /// A resource that contradicts itself.
+    M310
     /// A reference that cannot be followed.
     M401
     /// Two writers of one place.

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum Slot {
     /// `{id}`: the remote record's id.
     Id,
+    /// `{id_1}`, `{id_2}`, …: a part of the remote record's id, where several values make it.
+    IdPart(u8),
     /// `{key}`: the link's UUID.
     Key,
     /// `{stamp}`: the name of the stamp's field.
@@ -33,6 +35,10 @@ pub enum Slot {
     Param(String),
 }
 
+/// The names of an id's parts.
+pub(crate) const ID_PARTS: [&str; 9] =
+    ["id_1", "id_2", "id_3", "id_4", "id_5", "id_6", "id_7", "id_8", "id_9"];
+
 impl Slot {
     /// The slot called `name`; any name that is not of the closed list is a parameter.
     pub fn named(name: &str) -> Self {
@@ -48,7 +54,10 @@ impl Slot {
             "signature" => Slot::Signature,
             "body" => Slot::Body,
             "token" => Slot::Token,
-            other => Slot::Param(other.to_owned()),
+            other => match ID_PARTS.iter().zip(1..).find(|(name, _)| **name == other) {
+                Some((_, part)) => Slot::IdPart(part),
+                None => Slot::Param(other.to_owned()),
+            },
         }
     }
 
@@ -56,6 +65,7 @@ impl Slot {
     pub fn name(&self) -> &str {
         match self {
             Slot::Id => "id",
+            Slot::IdPart(part) => ID_PARTS.get(usize::from(*part).saturating_sub(1)).copied().unwrap_or("id"),
             Slot::Key => "key",
             Slot::Stamp => "stamp",
             Slot::Value => "value",

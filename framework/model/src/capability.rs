@@ -52,6 +52,10 @@ pub struct Capabilities {
     pub changed_at: bool,
     /// Updates answer with the record.
     pub update_returns_record: bool,
+    /// An update carries the version of the record that it was decided on, and is refused once the record has changed.
+    pub update_is_conditional: bool,
+    /// An update carries more than what changed, as it was last read: what is changed between the read and the write would be lost.
+    pub update_overwrites: bool,
     /// Writes are idempotent under a key.
     pub idempotency: Option<Idempotency>,
     /// Overlap that a re-read of the incremental list needs, in milliseconds: resolution + declared lag (rule 52).
@@ -65,6 +69,11 @@ pub struct Capabilities {
 }
 
 impl Capabilities {
+    /// Whether an update must know the record as it is at the service, whatever the mapping trusts.
+    pub fn update_needs_read(&self) -> bool {
+        self.update_is_conditional || self.update_overwrites
+    }
+
     /// The lookup on `path`, if there is one.
     pub fn find_on(&self, path: &SingularPath) -> Option<&FindCapability> {
         self.find.iter().find(|f| f.path == *path)

@@ -14,6 +14,8 @@ pub struct Observed {
     pub gone: bool,
     /// When the record was last modified, by the service's clock, where it says so.
     pub changed_at: Option<Timestamp>,
+    /// The record's version, where it shows one: another one after each change. Opaque.
+    pub version: Option<String>,
 }
 
 /// What an event says happened.

@@ -32,9 +32,16 @@ pub(crate) fn conforms(
     answer: &mut dyn FnMut(&Request) -> Response,
 ) {
     let connector = connect(document, vars);
+    let fields = (script.record)(0).into_iter().chain(script.change.iter().cloned());
+    let paths: Vec<_> = fields.map(|(path, _)| path).collect();
     check(Bench {
         connector: &connector,
-        resource: ResourceQuery { name: name.into(), ..ResourceQuery::default() },
+        resource: ResourceQuery {
+            name: name.into(),
+            paths: paths.clone(),
+            written: paths,
+            ..ResourceQuery::default()
+        },
         send: &mut |request| Some(answer(request)),
         deliveries: None,
         now: now(),
@@ -92,4 +99,9 @@ pub(crate) fn members(body: &Json) -> Map<String, Json> {
 /// The answer for what is not there.
 pub(crate) fn missing() -> Response {
     Response::json(404, &json!({"error": "no such thing"}))
+}
+
+/// An answer that is nothing but its status.
+pub(crate) fn wordless(status: u16) -> Response {
+    Response { status, headers: Vec::new(), body: Vec::new() }
 }

@@ -108,7 +108,13 @@ fn exchanges(resource: &dyn Resource, change: &FieldWrites) -> Vec<(&'static str
     let since = Timestamp::UNIX_EPOCH;
     let create = Operation::Create { fields: change.clone(), key: "k".into() };
     let seen = Some(std::sync::Arc::default());
-    let update = Operation::Update { id: id(), fields: change.clone(), key: "k".into(), seen: seen.clone() };
+    let update = Operation::Update {
+        id: id(),
+        fields: change.clone(),
+        key: "k".into(),
+        seen: seen.clone(),
+        version: Some("1".into()),
+    };
     let mut all = vec![("get", Operation::Get { id: id() })];
     let mut also = |can: bool, name, operation| {
         if can {

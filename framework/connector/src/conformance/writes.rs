@@ -1,9 +1,9 @@
 //! Creating, updating, deleting; and sending a stored write again.
 
 use super::driver::{Driver, first_call, stored};
-use super::{Made, get};
+use super::{Made, get, observe};
 use crate::{FieldWrites, Operation, Outcome, Resource, StoredRequest, WriteKind};
-use bothways_model::RemoteId;
+use bothways_model::{ErrorClass, Observed, RemoteId};
 use std::collections::BTreeSet;
 
 /// Creates the records, checks that each holds what was written, and that a create can be sent again.
@@ -67,19 +67,23 @@ fn first_write(exchange: Box<dyn crate::Exchange>) -> bothways_model::Request {
     call.request
 }
 
-/// Updates a record twice under one key and checks that nothing but the change has changed.
+/// Updates a record twice and checks that nothing but the change has changed: under one key, or where updates are conditional each time
+/// on what was read last.
 pub(super) fn update(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made], change: &FieldWrites) {
     if !resource.capabilities().update {
         return;
     }
     let Some(record) = made.last() else { return };
-    let seen = get(resource, driver, &record.id);
-    let operation = Operation::Update {
+    let conditional = resource.capabilities().update_is_conditional;
+    let update = |seen: &Observed, key: &str| Operation::Update {
         id: record.id.clone(),
         fields: change.clone(),
-        key: "conformance-update".into(),
-        seen: Some(seen),
+        key: key.to_owned(),
+        seen: Some(seen.body.clone()),
+        version: seen.version.clone(),
     };
+    let before = observe(resource, driver, &record.id);
+    let mut operation = update(&before, "conformance-update");
     for _ in 0..2 {
         let (outcome, calls) = driver.trace(resource, operation.clone());
         match outcome {
@@ -90,6 +94,9 @@ pub(super) fn update(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[M
             other => panic!("an update ended in {other:?}"),
         }
         assert!(calls.last().is_some_and(|call| call.write), "an update must be marked as a write");
+        if conditional {
+            operation = update(&observe(resource, driver, &record.id), "conformance-update-again");
+        }
     }
     holds(resource, driver, &record.id, change);
     let kept: FieldWrites = record
@@ -99,6 +106,22 @@ pub(super) fn update(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[M
         .cloned()
         .collect();
     holds(resource, driver, &record.id, &kept);
+    let after = observe(resource, driver, &record.id);
+    for name in before.body.as_object().into_iter().flat_map(|members| members.keys()) {
+        assert!(after.body.get(name).is_some(), "an update of other fields lost `{name}`");
+    }
+    if conditional {
+        assert!(
+            before.version.is_some() && before.version != after.version,
+            "an update must change the version"
+        );
+        match driver.start(resource, update(&before, "conformance-stale")) {
+            Outcome::Failed(failure) if failure.class == ErrorClass::Conflict => {}
+            other => panic!("an update of what has changed meanwhile ended in {other:?}"),
+        }
+        let now = observe(resource, driver, &record.id);
+        assert_eq!(now.version, after.version, "a refused update has changed the record");
+    }
 }
 
 /// Deletes a record, which must then be missing or gone; a second delete must not be an error.

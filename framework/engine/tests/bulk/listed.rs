@@ -58,6 +58,7 @@ impl Service {
             body: Arc::new(body),
             gone: false,
             changed_at: Some(stored.changed_at),
+            version: None,
         }
     }
 
@@ -130,7 +131,7 @@ impl Resource for Records {
 
     fn observe(&self, body: serde_json::Value) -> Result<Observed, Failure> {
         let id = RemoteId(body["id"].as_str().unwrap_or_default().to_owned());
-        Ok(Observed { id, body: Arc::new(body), gone: false, changed_at: None })
+        Ok(Observed { id, body: Arc::new(body), gone: false, changed_at: None, version: None })
     }
 }
 

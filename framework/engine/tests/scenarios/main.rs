@@ -24,3 +24,4 @@ mod references;
 mod reverts;
 mod signals;
 mod soak;
+mod versions;

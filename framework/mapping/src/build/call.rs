@@ -53,6 +53,15 @@ impl Kind {
         }
     }
 
+    /// What stands for a record's id of so many parts.
+    fn with_id_of(parts: usize, slots: impl IntoIterator<Item = Slot>) -> Vec<Slot> {
+        let of = |slot: Slot| match slot {
+            Slot::Id if parts > 1 => (1..=u8::try_from(parts).unwrap_or(u8::MAX)).map(Slot::IdPart).collect(),
+            other => vec![other],
+        };
+        slots.into_iter().flat_map(of).collect()
+    }
+
     /// Whether the answer is a list that `lists` describes.
     fn lists(self) -> bool {
         matches!(self, Kind::List | Kind::Find | Kind::Recover | Kind::Since | Kind::Feed)
@@ -95,6 +104,8 @@ pub(super) struct Parts<'a> {
     pub(super) returns: Returns,
     pub(super) when: Option<Filter>,
     pub(super) escape: Option<Escape>,
+    /// How many values make a record's id.
+    pub(super) id_parts: usize,
 }
 
 impl<'a> Parts<'a> {
@@ -112,6 +123,7 @@ impl<'a> Parts<'a> {
             returns: Returns::Record,
             when: None,
             escape: None,
+            id_parts: 1,
         }
     }
 }
@@ -159,7 +171,7 @@ pub(super) fn build(
     for template in json.iter().flat_map(JsonTemplate::templates) {
         placed.push((sub(pointer, "json"), template.clone()));
     }
-    check_slots(cx, &placed, &at, kind, params);
+    check_slots(cx, &placed, &at, kind, parts.id_parts, params);
     check::escape::check(cx, pointer, &placed, parts.escape);
     for (pointer, template) in &placed {
         uses.note(template, pointer, Where::Plain);
@@ -246,8 +258,15 @@ fn percent_decoded(text: &str) -> String {
     String::from_utf8(bytes).unwrap_or_else(|_| text.to_owned())
 }
 
-fn check_slots(cx: &mut Cx<'_>, placed: &[(String, Template)], at: &str, kind: Kind, params: &[String]) {
-    let known = kind.knows();
+fn check_slots(
+    cx: &mut Cx<'_>,
+    placed: &[(String, Template)],
+    at: &str,
+    kind: Kind,
+    id_parts: usize,
+    params: &[String],
+) {
+    let known = Kind::with_id_of(id_parts, kind.knows().iter().cloned());
     for (pointer, template) in placed {
         for slot in template.slots() {
             let fits =
@@ -261,9 +280,10 @@ fn check_slots(cx: &mut Cx<'_>, placed: &[(String, Template)], at: &str, kind: K
             }
         }
     }
-    if let Some(slot) = kind.needs()
-        && !placed.iter().any(|(_, template)| template.slots().any(|s| *s == slot))
-    {
+    for slot in Kind::with_id_of(id_parts, kind.needs()) {
+        if placed.iter().any(|(_, template)| template.slots().any(|s| *s == slot)) {
+            continue;
+        }
         cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name()))
             .help(format!("without `{{{}}}` every such call would be the same", slot.name()));
     }

@@ -34,7 +34,7 @@ pub(crate) fn connector(cx: &mut Cx<'_>, doc: &ConnectorDoc) -> ConnectorSpec {
     check_event_types(cx, doc);
     let vars = vars(doc, &uses);
     crate::check::vars::check(cx, doc, &uses);
-    ConnectorSpec {
+    let spec = ConnectorSpec {
         name: doc.connector.0.clone(),
         vars,
         http,
@@ -42,7 +42,9 @@ pub(crate) fn connector(cx: &mut Cx<'_>, doc: &ConnectorDoc) -> ConnectorSpec {
         events,
         resources,
         source: cx.source("/connector"),
-    }
+    };
+    crate::check::resources::among(cx, &spec);
+    spec
 }
 
 /// One event type that means something for two resources is told apart by nothing.

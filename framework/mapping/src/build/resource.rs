@@ -2,16 +2,20 @@
 
 use super::call::{Kind, Lists, Parts, build};
 use super::events::time_at;
-use super::{Cx, sub};
+use super::{Cx, record, sub};
+use crate::check;
 use crate::check::vars::Uses;
 use crate::connector::{
-    Call, Delete, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat,
+    Call, Delete, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat, Update,
 };
 use crate::doc::{
-    CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc,
+    CallText, CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc,
+    UpdateDoc,
 };
 use crate::filter::Filter;
 use crate::finding::Code;
+use crate::path::Query;
+use crate::template::ID_PARTS;
 use std::time::Duration;
 
 /// What all calls of one resource share.
@@ -19,6 +23,8 @@ struct Shared<'a> {
     pointer: &'a str,
     params: &'a [String],
     lists: &'a Lists,
+    /// How many values make a record's id.
+    id_parts: usize,
 }
 
 pub(super) fn resource(
@@ -32,7 +38,8 @@ pub(super) fn resource(
 ) -> ResourceSpec {
     let params: Vec<String> = doc.params.iter().flatten().map(|p| p.0.clone()).collect();
     check_params(cx, pointer, &params);
-    let shared = Shared { pointer, params: &params, lists };
+    let id = record::id(cx, &sub(pointer, "id"), &doc.id);
+    let shared = Shared { pointer, params: &params, lists, id_parts: id.parts() };
     let at = |key: &str| sub(pointer, key);
     let changed_at = doc.changed_at.as_ref().map(|t| time_at(cx, &at("changed_at"), t));
     let since = doc.since.as_ref().map(|since| shared.since(cx, since, uses));
@@ -46,9 +53,14 @@ pub(super) fn resource(
         find.extend(shared.find(cx, path, lookup, uses));
     }
     let fields_under = doc.fields_under.as_ref().and_then(|p| cx.singular(&at("fields_under"), p.as_str()));
-    ResourceSpec {
+    let version = doc.version.as_ref().map(|place| record::version(cx, &at("version"), place));
+    let update = doc.update.as_ref().map(|call| shared.update(cx, call, uses));
+    let spec = ResourceSpec {
         name: name.to_owned(),
-        id: cx.query(&at("id"), doc.id.as_str()),
+        id,
+        item: doc.item.as_ref().map_or_else(Query::root, |p| cx.query(&at("item"), p.as_str())),
+        wrap: doc.wrap.as_ref().map(|p| record::wrap(cx, &at("wrap"), p.as_str())).unwrap_or_default(),
+        version,
         fields_under: fields_under.unwrap_or_default(),
         extra_fields: doc.extra_fields.iter().flatten().map(|f| f.0.clone()).collect(),
         sparse,
@@ -56,7 +68,7 @@ pub(super) fn resource(
         list: doc.list.as_ref().map(|call| shared.list(cx, "list", call, Kind::List, uses)),
         get: doc.get.as_ref().map(|call| shared.read(cx, call, uses)),
         create: doc.create.as_ref().map(|call| shared.create(cx, "create", call, Kind::Create, uses)),
-        update: doc.update.as_ref().map(|call| shared.update(cx, call, uses)),
+        update,
         delete: doc.delete.as_ref().map(|call| shared.delete(cx, call, uses)),
         upsert: doc.upsert.as_ref().map(|call| shared.create(cx, "upsert", call, Kind::Upsert, uses)),
         find,
@@ -68,8 +80,10 @@ pub(super) fn resource(
         gone: doc.gone.as_ref().and_then(|f| cx.filter(&at("gone"), f.as_str())),
         events: doc.events.iter().map(|(kind, effect)| (kind.to_owned(), EventRule::from(*effect))).collect(),
         source: cx.place.key_source(pointer),
-        params,
-    }
+        params: params.clone(),
+    };
+    check::resources::check(cx, pointer, &spec);
+    spec
 }
 
 fn check_params(cx: &mut Cx<'_>, pointer: &str, params: &[String]) {
@@ -93,7 +107,7 @@ fn check_params(cx: &mut Cx<'_>, pointer: &str, params: &[String]) {
         if !fits {
             cx.error(Code::Y108, &pointer, format!("`{param}` is not a placeholder's name"))
                 .help("use lower case letters, digits and `_`");
-        } else if TAKEN.contains(&param.as_str()) {
+        } else if TAKEN.contains(&param.as_str()) || ID_PARTS.contains(&param.as_str()) {
             cx.error(Code::M304, &pointer, format!("`{{{param}}}` already means something else"))
                 .help("give the parameter another name");
         }
@@ -105,10 +119,14 @@ impl Shared<'_> {
         sub(self.pointer, key)
     }
 
+    fn line<'d>(&self, call: &'d CallText, at: &'d str) -> Parts<'d> {
+        Parts { id_parts: self.id_parts, ..Parts::line(call, at) }
+    }
+
     fn list(&self, cx: &mut Cx<'_>, key: &str, doc: &ListDoc, kind: Kind, uses: &mut Uses) -> Call {
         let at = self.at(key);
         let parts = match doc {
-            ListDoc::Short(call) => Parts::line(call, &at),
+            ListDoc::Short(call) => self.line(call, &at),
             ListDoc::Long(long) => Parts {
                 long: true,
                 query: Some(&long.query),
@@ -117,7 +135,7 @@ impl Shared<'_> {
                 items: long.items.as_ref(),
                 pages: long.pages.as_ref(),
                 page_size: long.page_size.as_ref(),
-                ..Parts::line(&long.call, &at)
+                ..self.line(&long.call, &at)
             },
         };
         build(cx, parts, kind, self.params, self.lists, uses)
@@ -126,13 +144,13 @@ impl Shared<'_> {
     fn read(&self, cx: &mut Cx<'_>, doc: &ReadDoc, uses: &mut Uses) -> Call {
         let at = self.at("get");
         let parts = match doc {
-            ReadDoc::Short(call) => Parts::line(call, &at),
+            ReadDoc::Short(call) => self.line(call, &at),
             ReadDoc::Long(long) => Parts {
                 long: true,
                 query: Some(&long.query),
                 json: long.json.as_ref(),
                 headers: Some(&long.headers),
-                ..Parts::line(&long.call, &at)
+                ..self.line(&long.call, &at)
             },
         };
         build(cx, parts, Kind::Get, self.params, self.lists, uses)
@@ -141,40 +159,48 @@ impl Shared<'_> {
     fn create(&self, cx: &mut Cx<'_>, key: &str, doc: &CreateDoc, kind: Kind, uses: &mut Uses) -> Call {
         let at = self.at(key);
         let parts = match doc {
-            CreateDoc::Short(call) => Parts::line(call, &at),
+            CreateDoc::Short(call) => self.line(call, &at),
             CreateDoc::Long(long) => Parts {
                 long: true,
                 query: Some(&long.query),
                 json: long.json.as_ref(),
                 headers: Some(&long.headers),
                 returns: returns(cx, &at, long.returns.as_ref()),
-                ..Parts::line(&long.call, &at)
+                ..self.line(&long.call, &at)
             },
         };
         build(cx, parts, kind, self.params, self.lists, uses)
     }
 
-    fn update(&self, cx: &mut Cx<'_>, doc: &UpdateDoc, uses: &mut Uses) -> Call {
+    fn update(&self, cx: &mut Cx<'_>, doc: &UpdateDoc, uses: &mut Uses) -> Update {
         let at = self.at("update");
+        let mut more = (None, None);
         let parts = match doc {
-            UpdateDoc::Short(call) => Parts::line(call, &at),
-            UpdateDoc::Long(long) => Parts {
-                long: true,
-                query: Some(&long.query),
-                json: long.json.as_ref(),
-                headers: Some(&long.headers),
-                returns: returns(cx, &at, long.returns.as_ref()),
-                when: when(cx, &at, long.when.as_ref()),
-                ..Parts::line(&long.call, &at)
-            },
+            UpdateDoc::Short(call) => self.line(call, &at),
+            UpdateDoc::Long(long) => {
+                more = (long.sends, long.if_match.as_ref());
+                Parts {
+                    long: true,
+                    query: Some(&long.query),
+                    json: long.json.as_ref(),
+                    headers: Some(&long.headers),
+                    returns: returns(cx, &at, long.returns.as_ref()),
+                    when: when(cx, &at, long.when.as_ref()),
+                    ..self.line(&long.call, &at)
+                }
+            }
         };
-        build(cx, parts, Kind::Update, self.params, self.lists, uses)
+        Update {
+            call: build(cx, parts, Kind::Update, self.params, self.lists, uses),
+            sends: more.0.map_or_else(Default::default, Into::into),
+            if_match: more.1.and_then(|place| record::if_match(cx, &sub(&at, "if_match"), place)),
+        }
     }
 
     fn delete(&self, cx: &mut Cx<'_>, doc: &DeleteDoc, uses: &mut Uses) -> Delete {
         let at = self.at("delete");
         let (parts, irreversible) = match doc {
-            DeleteDoc::Short(call) => (Parts::line(call, &at), false),
+            DeleteDoc::Short(call) => (self.line(call, &at), false),
             DeleteDoc::Long(long) => {
                 let parts = Parts {
                     long: true,
@@ -183,7 +209,7 @@ impl Shared<'_> {
                     headers: Some(&long.headers),
                     returns: returns(cx, &at, long.returns.as_ref()),
                     when: when(cx, &at, long.when.as_ref()),
-                    ..Parts::line(&long.call, &at)
+                    ..self.line(&long.call, &at)
                 };
                 (parts, long.irreversible.unwrap_or(false))
             }
@@ -201,7 +227,7 @@ impl Shared<'_> {
             headers: Some(&doc.headers),
             items: doc.items.as_ref(),
             escape: doc.escape.map(Into::into),
-            ..Parts::line(&doc.call, &at)
+            ..self.line(&doc.call, &at)
         };
         let mut call = build(cx, parts, Kind::Find, self.params, self.lists, uses);
         let single = doc.items.is_some() && call.items.is_root();
@@ -228,7 +254,7 @@ impl Shared<'_> {
             items: doc.items.as_ref(),
             pages: doc.pages.as_ref(),
             page_size: doc.page_size.as_ref(),
-            ..Parts::line(&doc.call, &at)
+            ..self.line(&doc.call, &at)
         };
         let call = build(cx, parts, Kind::Since, self.params, self.lists, uses);
         let cursor = sub(&at, "cursor");

@@ -1,6 +1,6 @@
 //! Words of the documents as the types that the rest of Bothways uses.
 
-use crate::connector::{BodyFormat, Digest, Encoding, Escape, EventRule, FeedOrder, TimeFormat};
+use crate::connector::{BodyFormat, Digest, Encoding, Escape, EventRule, FeedOrder, Sends, TimeFormat};
 use crate::doc;
 use crate::lens::Normalizer;
 use crate::mapping::{
@@ -24,6 +24,7 @@ words! {
     doc::BodyDoc => BodyFormat { Json => Self::Json, Form => Self::Form }
     doc::TimeWord => TimeFormat { Unix => Self::Unix, UnixMs => Self::UnixMs, Iso8601 => Self::Iso8601 }
     doc::EscapeDoc => Escape { Soql => Self::Soql, Sql => Self::Sql, Lucene => Self::Lucene }
+    doc::SendsDoc => Sends { Changed => Self::Changed, Mapped => Self::Mapped, Whole => Self::Whole }
     doc::HashDoc => Digest { Sha256 => Self::Sha256, Sha512 => Self::Sha512 }
     doc::EncodingDoc => Encoding { Hex => Self::Hex, Base64 => Self::Base64 }
     doc::OrderDoc => FeedOrder { NewestFirst => Self::NewestFirst, OldestFirst => Self::OldestFirst }

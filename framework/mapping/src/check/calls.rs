@@ -17,7 +17,7 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
     arrivals(cx, mapping, &can);
     matching(cx, mapping, &can);
     newest(cx, doc, mapping, &can);
-    blind(cx, mapping);
+    blind(cx, mapping, &can);
 }
 
 fn resource_name(mapping: &Mapping) -> String {
@@ -211,8 +211,17 @@ fn newest(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabiliti
     }
 }
 
-fn blind(cx: &mut Cx<'_>, mapping: &Mapping) {
-    if mapping.conflicts.check == Check::Blind {
+fn blind(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
+    if mapping.conflicts.check != Check::Blind {
+        return;
+    }
+    if can.update_needs_read() {
+        let message = format!(
+            "updates of `{}` need the record as it is, so it is read all the same",
+            resource_name(mapping)
+        );
+        cx.report(Code::M307, Severity::Warning, "/conflicts/check", message).help("say `read`");
+    } else {
         cx.report(
             Code::M307,
             Severity::Warning,

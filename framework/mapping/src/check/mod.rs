@@ -7,6 +7,7 @@ pub(crate) mod escape;
 pub(crate) mod names;
 pub(crate) mod paths;
 pub(crate) mod references;
+pub(crate) mod resources;
 pub(crate) mod secrets;
 pub(crate) mod vars;
 pub(crate) mod writers;

@@ -1,6 +1,7 @@
 //! M201 and M202: where outgoing fields are written. M204: tables of values.
 
 use crate::build::{Cx, sub};
+use crate::connector::IfMatch;
 use crate::doc::{MappingDoc, MappingFieldLong};
 use crate::finding::Code;
 use crate::lens::Word;
@@ -49,6 +50,10 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
     let mut written: Vec<(&SingularPath, String)> = Vec::new();
     if let Some(stamp) = &mapping.identity.stamp {
         written.push((stamp, "the stamp".to_owned()));
+    }
+    if let Some(IfMatch::Record(path)) = mapping.resource().and_then(|r| r.update.as_ref()?.if_match.as_ref())
+    {
+        written.push((path, "the record's version".to_owned()));
     }
     for field in &mapping.fields {
         let Some(path) = &field.write else { continue };

@@ -1,6 +1,6 @@
 //! What a resource can do, derived from its calls. Nothing probes a service.
 
-use super::{ConnectorSpec, EventRule, Returns};
+use super::{ConnectorSpec, EventRule, Returns, Sends};
 use bothways_model::{Capabilities, FindCapability, Idempotency};
 use std::time::Duration;
 
@@ -33,7 +33,9 @@ impl ConnectorSpec {
             feed: feed.is_some(),
             webhook: events.is_some_and(|e| e.webhook.is_some()),
             changed_at: spec.changed_at.is_some(),
-            update_returns_record: spec.update.as_ref().is_some_and(|c| c.returns == Returns::Record),
+            update_returns_record: spec.update.as_ref().is_some_and(|u| u.call.returns == Returns::Record),
+            update_is_conditional: spec.update.as_ref().is_some_and(|u| u.if_match.is_some()),
+            update_overwrites: spec.update.as_ref().is_some_and(|u| u.sends != Sends::Changed),
             idempotency: self.http.idempotency.as_ref().map(|i| Idempotency { keeps_ms: ms(i.keeps) }),
             since_overlap_ms: spec.since.as_ref().map_or(0, |s| ms(s.at.format.resolution() + s.lag)),
             feed_overlap_ms: feed.map_or(0, |f| ms(f.resolution + f.lag)),

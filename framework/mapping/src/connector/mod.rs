@@ -10,6 +10,7 @@ mod escape;
 mod events;
 mod fact;
 mod login;
+mod record;
 mod resolve;
 mod resource;
 mod time;
@@ -30,6 +31,7 @@ pub use events::{
 };
 pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
+pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};

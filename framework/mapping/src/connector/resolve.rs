@@ -210,9 +210,10 @@ impl ConnectorSpec {
         let account = spec.account.iter_mut().map(|a| &mut a.call);
         let feed = spec.events.iter_mut().filter_map(|e| e.feed.as_mut()).map(|f| &mut f.call);
         let resources = spec.resources.values_mut().flat_map(|r| {
-            let calls = [&mut r.list, &mut r.get, &mut r.create, &mut r.update, &mut r.upsert];
+            let calls = [&mut r.list, &mut r.get, &mut r.create, &mut r.upsert];
             let calls = calls.into_iter().filter_map(Option::as_mut);
             calls
+                .chain(r.update.iter_mut().map(|u| &mut u.call))
                 .chain(r.delete.iter_mut().map(|d| &mut d.call))
                 .chain(r.find.iter_mut().map(|f| &mut f.call))
                 .chain(r.recover.iter_mut().map(|c| &mut c.call))

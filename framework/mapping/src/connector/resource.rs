@@ -1,6 +1,6 @@
 //! A kind of remote record and the calls it has.
 
-use super::{Call, EventRule, TimeAt, TimeFormat};
+use super::{Call, EventRule, IdSpec, TimeAt, TimeFormat, Update, VersionAt};
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::lens::Normalizer;
@@ -15,8 +15,14 @@ pub struct ResourceSpec {
     pub name: String,
     /// Names that a mapping fills.
     pub params: Vec<String>,
-    /// Where the id is; text or a number.
-    pub id: Query,
+    /// Where the id is; text or numbers.
+    pub id: IdSpec,
+    /// Where one record is in an answer that is no list.
+    pub item: Query,
+    /// Where a record goes in a request; an index is 0, and makes a list of one.
+    pub wrap: SingularPath,
+    /// A version that is another one after each change.
+    pub version: Option<VersionAt>,
     /// Where fields live.
     pub fields_under: SingularPath,
     /// Names that `{fields}` always holds.
@@ -32,7 +38,7 @@ pub struct ResourceSpec {
     /// Creates one.
     pub create: Option<Call>,
     /// Changes one.
-    pub update: Option<Call>,
+    pub update: Option<Update>,
     /// Deletes one.
     pub delete: Option<Delete>,
     /// Creates or updates by our own key.

@@ -12,6 +12,7 @@ mod free;
 mod lists;
 mod mapping;
 mod ordered;
+mod record;
 mod resource;
 mod short;
 mod text;
@@ -36,6 +37,7 @@ pub use mapping::{
     SyncDoc, WinnerDoc,
 };
 pub use ordered::Ordered;
+pub use record::{HeaderPlace, IdDoc, PlaceDoc, SendsDoc};
 pub use resource::{
     CreateDoc, CreateLong, DeleteDoc, DeleteLong, EscapeDoc, EventEffectDoc, FindDoc, ListDoc, ListLong,
     ReadDoc, ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,

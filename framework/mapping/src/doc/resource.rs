@@ -2,7 +2,8 @@
 
 use super::short::short_form;
 use super::{
-    CallText, CursorDoc, FilterText, Free, Name, NormalizeWord, Ordered, PagesDoc, PathText, Text, TimeAtDoc,
+    CallText, CursorDoc, FilterText, Free, IdDoc, Name, NormalizeWord, Ordered, PagesDoc, PathText, PlaceDoc,
+    SendsDoc, Text, TimeAtDoc,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -16,8 +17,16 @@ pub struct ResourceDoc {
     #[serde(default)]
     #[schemars(with = "Vec<Name>")]
     pub params: Option<Vec<Name>>,
-    /// Where a record's id is.
-    pub id: PathText,
+    /// Where a record's id is. Several paths make one id together; calls then use its parts as `{id_1}`, `{id_2}`.
+    pub id: IdDoc,
+    /// Where one record sits in an answer that is no list. Default: `$`, the answer is the record.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub item: Option<PathText>,
+    /// Where a record goes in a request, such as `$.customer` or `$.customers[0]`. Default: `$`, the body is the record.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub wrap: Option<PathText>,
     /// Where a record's fields live; `{fields}` lists names below it. Default: `$`.
     #[serde(default)]
     #[schemars(with = "PathText")]
@@ -34,6 +43,10 @@ pub struct ResourceDoc {
     #[serde(default)]
     #[schemars(with = "TimeAtDoc")]
     pub changed_at: Option<TimeAtDoc>,
+    /// A version that is another one after each change: a place in the record, or `{ header: ETag }` of the answer to `get`. Default: none.
+    #[serde(default)]
+    #[schemars(with = "PlaceDoc")]
+    pub version: Option<PlaceDoc>,
     /// Lists all records.
     #[serde(default)]
     #[schemars(with = "ListDoc")]
@@ -46,7 +59,7 @@ pub struct ResourceDoc {
     #[serde(default)]
     #[schemars(with = "CreateDoc")]
     pub create: Option<CreateDoc>,
-    /// Changes the record `{id}`; only changed mapped fields are sent.
+    /// Changes the record `{id}`; only changed mapped fields are sent, unless `sends` says otherwise.
     #[serde(default)]
     #[schemars(with = "UpdateDoc")]
     pub update: Option<UpdateDoc>,
@@ -205,6 +218,15 @@ pub struct UpdateLong {
     #[serde(default)]
     #[schemars(with = "ReturnsDoc")]
     pub returns: Option<ReturnsDoc>,
+    /// What the body holds. Default: `changed`.
+    #[serde(default)]
+    #[schemars(with = "SendsDoc")]
+    pub sends: Option<SendsDoc>,
+    /// Where the record's `version`, as it was read, goes along, so that the service refuses the write (409 or 412) once the record has
+    /// changed: a place in the record that is sent, or `{ header: If-Match }`. Default: nowhere.
+    #[serde(default)]
+    #[schemars(with = "PlaceDoc")]
+    pub if_match: Option<PlaceDoc>,
     /// The call is made only if this holds for the record as last seen; else the change parks with that reason.
     #[serde(default)]
     #[schemars(with = "FilterText")]

@@ -30,6 +30,8 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         webhook,
         changed_at,
         update_returns_record,
+        update_is_conditional,
+        update_overwrites,
         idempotency,
         since_overlap_ms,
         feed_overlap_ms,
@@ -119,6 +121,18 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
                 "lets fields go out; each update is followed by a read (rule 15)"
             },
             "lets no field go out: `direction: in` or `immutable: true` (M301)",
+        ),
+        one(
+            "if_match",
+            yes(*update_is_conditional),
+            "is refused by the service, and looks again, where a record has changed since it was read",
+            match (*update, *update_overwrites) {
+                (true, true) => {
+                    "reads a record again right before it is updated: more is sent than what changed (`update.sends`)"
+                }
+                (true, false) => "reads a record before it is updated; only changed fields are sent",
+                (false, _) => "has nothing to make conditional",
+            },
         ),
         one(
             "delete",

@@ -48,7 +48,7 @@ pub(crate) fn of_file(
     };
     let mut places = Vec::new();
     gather(record, &mut Vec::new(), &mut places);
-    places.retain(|place| resource.id.singular() != Some(&place.path));
+    places.retain(|place| !resource.id.is_at(&place.path));
     let under = &resource.fields_under;
     if places.iter().any(|place| place.path.starts_with(under)) {
         places.retain(|place| place.path.starts_with(under));
@@ -58,9 +58,12 @@ pub(crate) fn of_file(
 
 /// The record in an answer: itself, the first of a list, or what an envelope holds.
 fn record<'a>(json: &'a Json, resource: &ResourceSpec) -> Option<&'a Json> {
-    let has_id = |json: &Json| resource.id.first(json).is_some_and(|id| id.is_string() || id.is_number());
+    let has_id = |json: &Json| resource.id.read(json).is_some();
     if json.is_object() && has_id(json) {
         return Some(json);
+    }
+    if let Some(item) = resource.item.first(json).filter(|item| has_id(item)) {
+        return Some(item);
     }
     if let Some(list) = &resource.list
         && let Some(first) = list.items.items(json).into_iter().find(|item| has_id(item))

@@ -1,0 +1,55 @@
+//! How one record is shown and taken: id, envelope, version.
+
+use super::connector::header_name;
+use super::{Cx, sub};
+use crate::connector::{IdSpec, IfMatch, VersionAt};
+use crate::doc::{IdDoc, PlaceDoc};
+use crate::finding::Code;
+use bothways_model::{Segment, SingularPath};
+
+/// The most values that make an id.
+const MOST_PARTS: usize = crate::template::ID_PARTS.len();
+
+pub(super) fn id(cx: &mut Cx<'_>, pointer: &str, doc: &IdDoc) -> IdSpec {
+    if doc.paths.is_empty() || doc.paths.len() > MOST_PARTS {
+        cx.error(Code::Y108, pointer, format!("an id is made of one to {MOST_PARTS} values"));
+    }
+    let at = |index: usize| if doc.listed { sub(pointer, &index.to_string()) } else { pointer.to_owned() };
+    IdSpec(doc.paths.iter().enumerate().map(|(n, path)| cx.query(&at(n), path.as_str())).collect())
+}
+
+/// Where a record goes in a request. A list there holds this one record.
+pub(super) fn wrap(cx: &mut Cx<'_>, pointer: &str, text: &str) -> SingularPath {
+    let path = cx.singular(pointer, text).unwrap_or_default();
+    if path.0.iter().any(|segment| matches!(segment, Segment::Index(index) if *index > 0)) {
+        cx.error(Code::Y109, pointer, "a request holds one record, which is the first of its list")
+            .help("write `[0]`, for example `$.contacts[0]`");
+    }
+    path
+}
+
+pub(super) fn version(cx: &mut Cx<'_>, pointer: &str, doc: &PlaceDoc) -> VersionAt {
+    match doc {
+        PlaceDoc::Short(path) => VersionAt::Record(cx.query(pointer, path.as_str())),
+        PlaceDoc::Long(place) => VersionAt::Header(header(cx, pointer, &place.header.0)),
+    }
+}
+
+pub(super) fn if_match(cx: &mut Cx<'_>, pointer: &str, doc: &PlaceDoc) -> Option<IfMatch> {
+    match doc {
+        PlaceDoc::Short(path) => {
+            let path = cx.singular(pointer, path.as_str())?;
+            if path.0.is_empty() {
+                cx.error(Code::Y109, pointer, "the version is one place in the record, not the record")
+                    .help("for example `$.version`");
+            }
+            Some(IfMatch::Record(path))
+        }
+        PlaceDoc::Long(place) => Some(IfMatch::Header(header(cx, pointer, &place.header.0))),
+    }
+}
+
+fn header(cx: &mut Cx<'_>, pointer: &str, name: &str) -> String {
+    header_name(cx, &sub(pointer, "header"), name, false);
+    name.to_ascii_lowercase()
+}
