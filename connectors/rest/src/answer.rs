@@ -127,11 +127,7 @@ pub(crate) fn items(query: &Query, body: &mut Json) -> Result<Vec<Json>, Failure
             _ => Err(malformed(format!("the answer has no list at {below}"))),
         };
     };
-    let node = path.0.iter().try_fold(body, |node, segment| match segment {
-        bothways_model::Segment::Name(name) => node.as_object_mut()?.get_mut(name),
-        bothways_model::Segment::Index(index) => node.as_array_mut()?.get_mut(*index),
-    });
-    match node {
+    match path.get_mut(body) {
         Some(Json::Array(items)) => Ok(std::mem::take(items)),
         _ => Err(malformed(format!("the answer has no list at {path}"))),
     }

@@ -24,6 +24,12 @@ pub(crate) fn encode(writes: &FieldWrites, null_as: Option<&str>) -> Result<Stri
             match segment {
                 Segment::Name(part) => push_part(&mut name, part)?,
                 Segment::Index(index) => push_index(&mut name, *index),
+                Segment::Element { .. } => {
+                    return Err(refused(
+                        &path.to_string(),
+                        "a form has no way to choose an element of a list",
+                    ));
+                }
             }
         }
         form.push(&name, value)?;

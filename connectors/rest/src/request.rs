@@ -135,7 +135,8 @@ impl<'a> Draft<'a> {
         set(&mut self.headers, name, value);
     }
 
-    /// Writes fields into the record at `wrap` of the body. That record begins as `whole`, where the service wants all of it.
+    /// Writes fields into the record at `wrap` of the body. That record begins as `base`: all of it as it was read, or the lists in which
+    /// single elements are written.
     ///
     /// # Errors
     /// Class `invalid`, naming the path, if a value cannot be put on this wire.
@@ -143,7 +144,7 @@ impl<'a> Draft<'a> {
         &mut self,
         fields: &FieldWrites,
         wrap: &SingularPath,
-        whole: Option<Json>,
+        base: Option<Json>,
     ) -> Result<(), Failure> {
         let http = &self.core.spec().http;
         if http.body == BodyFormat::Form && self.call.json.is_none() {
@@ -154,8 +155,8 @@ impl<'a> Draft<'a> {
             return Ok(());
         }
         let record = below(self.json.get_or_insert(Json::Null), wrap)?;
-        if let Some(whole) = whole {
-            let constants = std::mem::replace(record, whole);
+        if let Some(base) = base {
+            let constants = std::mem::replace(record, base);
             let record =
                 record.as_object_mut().ok_or_else(|| invalid("the record that was read is no object"))?;
             for (name, value) in constants.as_object().into_iter().flatten() {
@@ -209,14 +210,17 @@ fn below<'j>(body: &'j mut Json, wrap: &SingularPath) -> Result<&'j mut Json, Fa
         if node.is_null() {
             *node = match segment {
                 Segment::Name(_) => Json::Object(serde_json::Map::new()),
-                Segment::Index(_) => Json::Array(vec![Json::Null]),
+                _ => Json::Array(vec![Json::Null]),
             };
         }
         let next = match segment {
             Segment::Name(name) => {
                 node.as_object_mut().map(|members| members.entry(name.clone()).or_insert(Json::Null))
             }
-            Segment::Index(index) => node.as_array_mut().and_then(|items| items.get_mut(*index)),
+            segment => node.as_array_mut().and_then(|items| {
+                let at = segment.position(items)?;
+                items.get_mut(at)
+            }),
         };
         node =
             next.ok_or_else(|| invalid(format!("the call's `json` has no place for a record at {wrap}")))?;

@@ -33,8 +33,11 @@ pub(crate) struct RestResource {
 
 impl RestResource {
     pub(crate) fn new(core: &Arc<Core>, spec: &ResourceSpec, query: &ResourceQuery) -> Self {
+        let mut capabilities = core.spec().capabilities(&spec.name);
+        // The other elements of a list go along.
+        capabilities.update_overwrites |= query.written.iter().any(|path| path.keyed_list().is_some());
         Self {
-            capabilities: core.spec().capabilities(&spec.name),
+            capabilities,
             fields: spec.fields(&query.paths),
             core: Arc::clone(core),
             spec: Arc::new(spec.clone()),
@@ -143,9 +146,10 @@ impl RestResource {
             Sends::Changed => {}
             Sends::Mapped => body.complete(&self.written, seen.ok_or_else(unread)?),
             Sends::Whole => {
-                body.whole = Some(seen.filter(|seen| seen.is_object()).ok_or_else(unread)?.clone())
+                body.base = Some(seen.filter(|seen| seen.is_object()).ok_or_else(unread)?.clone())
             }
         }
+        body.keep_elements(seen.unwrap_or(&Json::Null), &self.spec.sparse)?;
         if let Some(place) = if_match {
             // As the record has it, where it does: a number stays one.
             let version = match &self.spec.version {
@@ -192,7 +196,7 @@ impl RestResource {
     ) -> Result<Box<dyn Exchange>, Failure> {
         let mut draft = Draft::new(&self.core, call, slots)?;
         if kind != WriteKind::Delete {
-            draft.write(&body.fields, &self.spec.wrap, body.whole)?;
+            draft.write(&body.fields, &self.spec.wrap, body.base)?;
         }
         if let Some((name, value)) = body.header {
             draft.header(&name, value);
@@ -207,8 +211,8 @@ impl RestResource {
 #[derive(Default)]
 struct Body {
     fields: FieldWrites,
-    /// What the fields are set in, where the service wants the whole record.
-    whole: Option<Json>,
+    /// What the fields are set in: the whole record as it was read, or the lists in which single elements are written.
+    base: Option<Json>,
     /// A header of this write.
     header: Option<(String, String)>,
 }
@@ -216,6 +220,34 @@ struct Body {
 impl Body {
     fn of(fields: FieldWrites) -> Self {
         Self { fields, ..Self::default() }
+    }
+
+    /// A list in which one element is written goes as it was read, so that the others stay.
+    ///
+    /// # Errors
+    /// Class `invalid` if the record that was read does not show the list: nobody knows what it would replace.
+    fn keep_elements(&mut self, seen: &Json, sparse: &[SingularPath]) -> Result<(), Failure> {
+        if self.base.is_some() {
+            return Ok(());
+        }
+        let mut base = Json::Null;
+        for list in self.fields.iter().filter_map(|(path, _)| path.keyed_list()) {
+            let empty = sparse.iter().any(|s| list != *s && list.starts_with(s) && s.get(seen).is_some());
+            match list.get(seen) {
+                Some(known @ Json::Array(_)) => {
+                    list.set(&mut base, known.clone()).map_err(|e| invalid(e.to_string()))?;
+                }
+                Some(Json::Null) => {}
+                None if empty => {}
+                _ => {
+                    return Err(invalid(format!(
+                        "the record as it was read shows no list at {list}, and writing one element would replace the others"
+                    )));
+                }
+            }
+        }
+        self.base = Some(base).filter(|base| !base.is_null());
+        Ok(())
     }
 
     /// Adds the mapped fields that do not change, as they were read. What is empty stays so without being sent.

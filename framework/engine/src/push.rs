@@ -81,6 +81,9 @@ impl Look {
         for verdict in decision.pushes().filter(|v| !flapping.contains(&v.label)) {
             let Some(field) = self.pair.mapping.field(&verdict.label) else { continue };
             let Some(path) = field.write.clone() else { continue };
+            if field.lens.part().is_some() && self.half_is_undecided(decision, field) {
+                continue;
+            }
             let mut source = row.fields.clone();
             let set = matches!(verdict.action, Action::Set(_));
             if let Action::Set(value) = &verdict.action {
@@ -111,6 +114,20 @@ impl Look {
             }
         }
         (writes, refused)
+    }
+
+    /// Whether the other half of one remote text waits for a person, or comes in: it would be written along.
+    fn half_is_undecided(&self, decision: &Decision, field: &Field) -> bool {
+        let half = |v: &&crate::decide::Verdict| {
+            v.label != field.label
+                && self.pair.mapping.field(&v.label).is_some_and(|other| {
+                    other.unit == field.unit && other.write == field.write && other.lens.part().is_some()
+                })
+        };
+        let coming = |v: &crate::decide::Verdict| {
+            matches!(v.action, Action::Conflict { .. } | Action::Pull | Action::Refuse)
+        };
+        decision.verdicts.iter().filter(half).any(coming)
     }
 
     /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with.
@@ -171,7 +188,13 @@ impl Look {
         writes: &[FieldWrite],
     ) -> Result<Option<Prepared>, Ended> {
         let key = key_of(self.pair.id, link.id, self.taken.next_intent);
-        let fields: FieldWrites = writes.iter().map(|w| (w.path.clone(), w.wire.clone())).collect();
+        let mut fields = FieldWrites::new();
+        for write in writes {
+            // Two fields that are one text there go as that one text.
+            if !fields.iter().any(|(path, _)| *path == write.path) {
+                fields.push((write.path.clone(), write.wire.clone()));
+            }
+        }
         let operation = Operation::Update {
             id: id.clone(),
             fields,

@@ -471,7 +471,12 @@ impl Look {
                 continue;
             };
             let Some(sent) = intent.fields.iter().find(|f| f.field == field.label) else { continue };
-            let value = sent.sent.to_text();
+            // As it went out: that is what the service has. What takes more than this one value to say is not looked up.
+            let value = match field.lens.out(&sent.sent, &Record::new()) {
+                Ok(serde_json::Value::String(wire)) => wire,
+                Ok(serde_json::Value::Number(wire)) => wire.to_string(),
+                _ => continue,
+            };
             let path = find.path.clone();
             let lookup = |page: Option<PageCursor>| match page {
                 None => Some(Operation::Find { path: path.clone(), value: value.clone() }),

@@ -252,6 +252,8 @@ fn pointer_of(base: &str, path: &bothways_model::SingularPath) -> String {
     path.0.iter().fold(base.to_owned(), |pointer, segment| match segment {
         bothways_model::Segment::Name(name) => join(&pointer, name),
         bothways_model::Segment::Index(index) => join(&pointer, &index.to_string()),
+        // Which element that is depends on the record: the list is near enough.
+        bothways_model::Segment::Element { .. } => pointer,
     })
 }
 

@@ -3,7 +3,10 @@
 
 use crate::filter::has_nested_filter;
 use bothways_model::{Segment as Step, SingularPath};
-use jsonpath_rust::parser::model::{JpQuery, Segment, Selector};
+use jsonpath_rust::parser::model::{
+    Comparable, Comparison, Filter, FilterAtom, JpQuery, Literal, Segment, Selector, SingularQuery,
+    SingularQuerySegment,
+};
 use jsonpath_rust::parser::parse_json_path;
 use jsonpath_rust::query::js_path_process;
 use serde_json::Value as Json;
@@ -73,6 +76,16 @@ impl Query {
             }
         };
         Ok(Self { text: text.to_owned(), kind })
+    }
+
+    /// Compiles the path of one field. Unlike elsewhere, a filter that compares one member with a text means one element of a list: the
+    /// first of that kind, which can be written as well.
+    pub fn parse_field(text: &str) -> Result<Self, BadPath> {
+        let query = parse(text)?;
+        match keyed_steps(&query.segments) {
+            Some(path) => Ok(Self { text: text.to_owned(), kind: Kind::Singular(path) }),
+            None => Self::parse(text),
+        }
     }
 
     /// The query that selects the root.
@@ -236,6 +249,34 @@ fn singular_steps(segments: &[Segment]) -> Option<Vec<EndStep>> {
         .collect()
 }
 
+/// Names, non-negative indexes and elements chosen by a text in them.
+fn keyed_steps(segments: &[Segment]) -> Option<SingularPath> {
+    let step = |segment: &Segment| match segment {
+        Segment::Selector(Selector::Filter(Filter::Atom(FilterAtom::Comparison(comparison)))) => {
+            let Comparison::Eq(left, right) = comparison.as_ref() else { return None };
+            let (steps, is) = match (left, right) {
+                (
+                    Comparable::SingularQuery(SingularQuery::Current(steps)),
+                    Comparable::Literal(Literal::String(is)),
+                )
+                | (
+                    Comparable::Literal(Literal::String(is)),
+                    Comparable::SingularQuery(SingularQuery::Current(steps)),
+                ) => (steps, is),
+                _ => return None,
+            };
+            match steps.as_slice() {
+                [SingularQuerySegment::Name(name)] => {
+                    Some(Step::Element { name: unquoted(name), is: is.clone() })
+                }
+                _ => None,
+            }
+        }
+        other => plain_steps(&singular_steps(std::slice::from_ref(other))?)?.0.pop(),
+    };
+    segments.iter().map(step).collect::<Option<Vec<_>>>().map(SingularPath)
+}
+
 fn plain_steps(steps: &[EndStep]) -> Option<SingularPath> {
     let steps = steps.iter().map(|step| match step {
         EndStep::Name(name) => Some(Step::Name(name.clone())),
@@ -317,6 +358,25 @@ mod tests {
         );
         assert_eq!(Query::parse("$.data[-3].id").unwrap().first(&json!({"data": [{"id": 1}]})), None);
         assert_eq!(Query::parse("$[\"it's\"]").unwrap().first(&json!({"it's": 4})), Some(&json!(4)));
+    }
+
+    #[test]
+    fn a_field_may_be_in_an_element_chosen_by_a_text() {
+        for text in ["$.phones[?@.type=='work'].number", "$.phones[?'work' == @['type']]['number']"] {
+            let path = Query::parse_field(text).unwrap().singular().unwrap().clone();
+            assert_eq!(path.to_string(), "$.phones[?@['type'] == 'work'].number");
+            assert_eq!(Query::parse_field(&path.to_string()).unwrap().singular(), Some(&path));
+            assert!(Query::parse(text).unwrap().singular().is_none(), "elsewhere it selects all of them");
+        }
+        for text in [
+            "$.phones[?@.type!='work']",
+            "$.a[?@.b.c=='x']",
+            "$.a[?@.n==1]",
+            "$.a[?@.b=='x' && @.c=='y']",
+            "$.a[-1]",
+        ] {
+            assert!(Query::parse_field(text).unwrap().singular().is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! What a checked mapping does with records.
 
+#[path = "mapping/shapes.rs"]
+mod shapes;
+
 use bothways_mapping::{Mapping, RefusalKind, SourceFile, cases, laws, load};
 use bothways_model::{Record, Value};
 use serde_json::json;

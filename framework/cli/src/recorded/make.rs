@@ -8,7 +8,7 @@ use anyhow::bail;
 use bothways_connector::Outcome;
 use bothways_mapping::connector::ResourceSpec;
 use bothways_mapping::{Mapping, Project};
-use bothways_model::{Observed, Segment, Timestamp};
+use bothways_model::{Observed, Timestamp};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -41,11 +41,7 @@ pub(crate) fn cut(heard: &mut Heard, resource: &ResourceSpec, most: usize) {
     };
     let Some(path) = call.and_then(|call| call.items.singular()) else { return };
     for answer in &mut heard.answers {
-        let node = path.0.iter().try_fold(&mut answer.body, |node, segment| match segment {
-            Segment::Name(name) => node.as_object_mut()?.get_mut(name),
-            Segment::Index(index) => node.as_array_mut()?.get_mut(*index),
-        });
-        if let Some(Json::Array(items)) = node {
+        if let Some(Json::Array(items)) = path.get_mut(&mut answer.body) {
             items.truncate(most);
         }
     }

@@ -3,9 +3,9 @@
 use super::mapping::{constant, way};
 use super::{Cx, sub};
 use crate::check;
-use crate::doc::{CodecDoc, MappingDoc, MappingFieldDoc, MappingFieldLong, MinorDoc};
+use crate::doc::{CodecDoc, MappingDoc, MappingFieldDoc, MappingFieldLong, MinorDoc, Ordered, Scalar};
 use crate::finding::Code;
-use crate::lens::{Codec, Currency, Lens, Minor, Normalize, Word};
+use crate::lens::{Codec, Currency, Lens, Minor, Normalize, Part, Word};
 use crate::mapping::{Direction, Field, Winner};
 use crate::path::Query;
 use bothways_model::{Catalog, CatalogField, FieldType};
@@ -16,15 +16,23 @@ struct Written<'a> {
     pointer: String,
     long: Option<&'a MappingFieldLong>,
     remote: &'a str,
+    /// Which of the local fields is meant, where there are two.
+    part: usize,
+}
+
+fn is_words(codec: &CodecDoc) -> bool {
+    matches!(codec, CodecDoc::Words(_))
 }
 
 impl<'a> Written<'a> {
     fn new(label: &'a str, doc: &'a MappingFieldDoc) -> Self {
         let pointer = sub("/fields", label);
         match doc {
-            MappingFieldDoc::Short(path) => Self { label, pointer, long: None, remote: path.as_str() },
+            MappingFieldDoc::Short(path) => {
+                Self { label, pointer, long: None, remote: path.as_str(), part: 0 }
+            }
             MappingFieldDoc::Long(long) => {
-                Self { label, pointer, long: Some(long), remote: long.remote.as_str() }
+                Self { label, pointer, long: Some(long), remote: long.remote.as_str(), part: 0 }
             }
         }
     }
@@ -38,7 +46,25 @@ impl<'a> Written<'a> {
     }
 
     fn local(&self) -> &'a str {
-        self.long.and_then(|l| l.local.as_ref()).map_or(self.label, |n| n.as_str())
+        let named = self.long.and_then(|l| l.local.as_ref()).and_then(|local| local.names.get(self.part));
+        named.map_or(self.label, |n| n.as_str())
+    }
+
+    fn local_at(&self) -> String {
+        match self.long.and_then(|l| l.local.as_ref()) {
+            Some(local) if local.listed => sub(&self.at("local"), &self.part.to_string()),
+            _ => self.at("local"),
+        }
+    }
+
+    /// The two local fields that are one text outside.
+    fn words(&self) -> Option<(&'a str, &'a str)> {
+        let long = self.long?;
+        let by_words = long.codec.as_ref().and_then(|chain| chain.chain.first()).is_some_and(is_words);
+        match long.local.as_ref()?.names.as_slice() {
+            [first, last] if by_words => Some((first.as_str(), last.as_str())),
+            _ => None,
+        }
     }
 
     fn direction(&self) -> Direction {
@@ -59,7 +85,10 @@ pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winne
     let mut ties = Vec::new();
     for (label, field_doc) in doc.fields.iter() {
         let written = Written::new(label, field_doc);
-        if let Some(field) = field(cx, &written, doc, catalog, winner, fields.len()) {
+        check_words(cx, &written, doc);
+        if written.words().is_some() {
+            parts(cx, written, doc, catalog, winner, &mut fields);
+        } else if let Some(field) = field(cx, &written, doc, catalog, winner, fields.len()) {
             if let Some(tied) = currency_label(&field) {
                 ties.push((label.to_owned(), tied.to_owned()));
             }
@@ -68,6 +97,71 @@ pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winne
     }
     tie(cx, &mut fields, &ties);
     fields
+}
+
+/// Two local fields that are one text outside: each is a field of its own, by its own name, and they change together.
+fn parts(
+    cx: &mut Cx<'_>,
+    written: Written<'_>,
+    doc: &MappingDoc,
+    catalog: &Catalog,
+    winner: Winner,
+    fields: &mut Vec<Field>,
+) {
+    let unit = fields.len();
+    let first = field(cx, &written, doc, catalog, winner, unit);
+    let before = cx.count();
+    let last = field(cx, &Written { part: 1, ..written }, doc, catalog, winner, unit);
+    // What is wrong with the text was said for the first one already.
+    cx.forget_repeated(before);
+    for mut field in [first, last].into_iter().flatten() {
+        field.label = field.local_name().to_owned();
+        fields.push(field);
+    }
+}
+
+/// Two local fields and `words` need each other.
+fn check_words(cx: &mut Cx<'_>, written: &Written<'_>, doc: &MappingDoc) {
+    let Some(long) = written.long else { return };
+    let local = long.local.as_ref().filter(|local| local.listed);
+    let chain = long.codec.as_ref().map(|chain| chain.chain.as_slice()).unwrap_or_default();
+    let words = chain.iter().position(is_words);
+    match (local, words) {
+        (Some(local), Some(0)) if local.names.len() == 2 => {
+            for (index, name) in local.names.iter().enumerate() {
+                let twin = name.as_str() != written.label && doc.fields.get(name.as_str()).is_some();
+                if twin || (index == 1 && local.names.first() == Some(name)) {
+                    let message =
+                        format!("`{}` goes by its own name, which another field has", name.as_str());
+                    cx.error(Code::M402, &sub(&written.at("local"), &index.to_string()), message)
+                        .help("give the other field another label, or leave it away");
+                }
+            }
+            if long.default.is_some() {
+                cx.error(
+                    Code::M205,
+                    &written.at("default"),
+                    "a default is one value, and these are two fields",
+                );
+            }
+        }
+        (None, None) => {}
+        (_, Some(at)) if at > 0 => {
+            cx.error(Code::M203, &written.at("as"), "`words` comes first: it joins the two local fields");
+        }
+        (_, Some(_)) => {
+            cx.error(Code::M203, &written.at("as"), "`words` joins two local fields")
+                .help("name them: `local: [first_name, last_name]`");
+        }
+        (Some(_), None) => {
+            cx.error(
+                Code::M203,
+                &written.at("local"),
+                "two local fields need to be told how they are one text",
+            )
+            .help("add `as: { words: last }`");
+        }
+    }
 }
 
 /// What can be said of fields whose catalog or resource is not there.
@@ -88,15 +182,16 @@ fn field(
 ) -> Option<Field> {
     cx.key_name(&written.pointer, written.label);
     let direction = written.direction();
+    let local = local(cx, written, catalog);
+    let as_list = local.is_some_and(|local| matches!(local.ty, FieldType::List(_)));
     let before = cx.count();
-    let read = cx.query(&written.remote_at(), written.remote);
+    let read = cx.field_path(&written.remote_at(), written.remote, as_list);
     let unreadable = cx.count() > before;
     let write = if unreadable {
         None
     } else {
         check::paths::writable(cx, &written.pointer, &written.remote_at(), &read, direction, written.long)
     };
-    let local = local(cx, written, catalog);
     let lens = local.and_then(|local| match &local.reference {
         Some(target) => reference(cx, written, target),
         None => lens(cx, written, &local.ty, doc, catalog, true),
@@ -159,7 +254,7 @@ fn local<'c>(cx: &mut Cx<'_>, written: &Written<'_>, catalog: &'c Catalog) -> Op
         let message = format!("the catalog `{}` has no field `{name}`", catalog.name);
         let names: Vec<&str> = catalog.fields.iter().map(|f| f.name.as_str()).collect();
         if written.long.is_some_and(|l| l.local.is_some()) {
-            cx.error(Code::M101, &written.at("local"), message).did_you_mean(name, names);
+            cx.error(Code::M101, &written.local_at(), message).did_you_mean(name, names);
         } else {
             cx.key_error(Code::M101, &written.pointer, message).did_you_mean(name, names);
         }
@@ -186,12 +281,20 @@ fn default(
 }
 
 fn check_normalize(cx: &mut Cx<'_>, written: &Written<'_>, ty: &FieldType) {
+    let (of_lists, of_texts): (Vec<_>, Vec<_>) =
+        written.normalize().0.into_iter().partition(|word| word.is_of_lists());
+    if let (false, Some(word)) = (matches!(ty, FieldType::List(_)), of_lists.first()) {
+        let message =
+            format!("`{}` is for lists, and the type of `{}` is `{ty}`", word.as_str(), written.label);
+        cx.error(Code::M203, &written.at("normalize"), message)
+            .help("make the catalog field a list, for example `{ list: text }`");
+    }
     let texts = match ty {
         FieldType::Text => true,
         FieldType::List(item) => **item == FieldType::Text,
         _ => false,
     };
-    if !texts && !written.normalize().0.is_empty() {
+    if !texts && !of_texts.is_empty() {
         cx.error(
             Code::M203,
             &written.at("normalize"),
@@ -221,13 +324,23 @@ fn lens(
         Some(chain) => {
             let mut codecs = Vec::new();
             for (index, codec) in chain.chain.iter().enumerate() {
+                if let (CodecDoc::Words(_), Some((first, last))) = (codec, written.words()) {
+                    let (first, last) = (first.to_owned(), last.to_owned());
+                    let normalize = written.normalize();
+                    codecs.push(Codec::Part(Part { first, last, is_last: written.part == 1, normalize }));
+                    continue;
+                }
                 codecs.push(self::codec(cx, &place(index), codec, doc, catalog, currencies)?);
             }
             Some(codecs)
         }
     };
     if let Some(Codec::Values(words)) = codecs.as_ref().and_then(|c| c.first()) {
-        check::paths::values(cx, &sub(&place(0), "values"), words, ty, written.direction());
+        let table = match chain.and_then(|chain| chain.chain.first()) {
+            Some(CodecDoc::Table(name)) => sub("/tables", name.as_str()),
+            _ => sub(&place(0), "values"),
+        };
+        check::paths::values(cx, &table, words, ty, written.direction());
     }
     let named = codecs.is_some();
     match Lens::new(ty, codecs) {
@@ -271,12 +384,17 @@ fn codec(
         CodecDoc::Prefix(prefix) => Codec::Prefix(text("prefix", prefix)),
         CodecDoc::Suffix(suffix) => Codec::Suffix(text("suffix", suffix)),
         CodecDoc::Split(separator) => Codec::Split(text("split", separator)),
-        CodecDoc::Values(words) => {
-            let word = |(local, remote): (&str, &crate::doc::Scalar)| Word {
-                local: local.to_owned(),
-                remote: remote.0.clone(),
+        // Without two local fields, which was reported.
+        CodecDoc::Words(_) => return None,
+        CodecDoc::Values(words) => Codec::Values(self::words(words)),
+        CodecDoc::Table(name) => {
+            let Some(table) = mapping.tables.get(name.as_str()) else {
+                let message = format!("this mapping has no table `{}`", name.as_str());
+                cx.error(Code::M101, &sub(pointer, "table"), message)
+                    .did_you_mean(name.as_str(), mapping.tables.keys());
+                return None;
             };
-            Codec::Values(words.iter().map(word).collect())
+            Codec::Values(self::words(table))
         }
         CodecDoc::Minor(MinorDoc::Scale(scale)) if *scale <= 28 => Codec::Minor(Minor::Scale(*scale)),
         CodecDoc::Minor(MinorDoc::Scale(_)) => {
@@ -292,6 +410,11 @@ fn codec(
             currencies,
         )?))),
     })
+}
+
+fn words(table: &Ordered<Scalar>) -> Vec<Word> {
+    let word = |(local, remote): (&str, &Scalar)| Word { local: local.to_owned(), remote: remote.0.clone() };
+    table.iter().map(word).collect()
 }
 
 fn currency(

@@ -118,6 +118,17 @@ impl<'a> Cx<'a> {
         })
     }
 
+    /// The path of a mapped field; `$` where it is none. Where the field is a list, a filter selects all that it fits.
+    pub(crate) fn field_path(&mut self, pointer: &str, text: &str, as_list: bool) -> Query {
+        if as_list {
+            return self.query(pointer, text);
+        }
+        Query::parse_field(text).unwrap_or_else(|bad| {
+            self.bad_path(Code::Y109, pointer, bad);
+            Query::root()
+        })
+    }
+
     /// A path of names and non-negative indexes.
     pub(crate) fn singular(&mut self, pointer: &str, text: &str) -> Option<SingularPath> {
         match crate::path::parse_singular(text) {
@@ -174,6 +185,16 @@ impl<'a> Cx<'a> {
     /// How many findings there are, to see whether a step found any.
     pub(crate) fn count(&self) -> usize {
         self.findings.len()
+    }
+
+    /// Takes back what was found since then and had been found before.
+    pub(crate) fn forget_repeated(&mut self, since: usize) {
+        let fresh = self.findings.split_off(since.min(self.findings.len()));
+        for finding in fresh {
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+        }
     }
 
     /// A name that others refer to.

@@ -14,6 +14,7 @@ use crate::doc::{
 };
 use crate::filter::Filter;
 use crate::finding::Code;
+use crate::lens::Normalizer;
 use crate::path::Query;
 use crate::template::ID_PARTS;
 use std::time::Duration;
@@ -229,6 +230,15 @@ impl Shared<'_> {
             escape: doc.escape.map(Into::into),
             ..self.line(&doc.call, &at)
         };
+        for (index, word) in doc.folds.iter().flatten().enumerate() {
+            if Normalizer::from(*word).is_of_lists() {
+                cx.error(
+                    Code::Y105,
+                    &sub(&sub(&at, "folds"), &index.to_string()),
+                    "a lookup compares one text, and this is about lists",
+                );
+            }
+        }
         let mut call = build(cx, parts, Kind::Find, self.params, self.lists, uses);
         let single = doc.items.is_some() && call.items.is_root();
         if single {

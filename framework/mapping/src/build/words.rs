@@ -40,6 +40,8 @@ words! {
         Nfc => Self::Nfc,
         CollapseSpaces => Self::CollapseSpaces,
         Digits => Self::Digits,
+        Sort => Self::Sort,
+        Unique => Self::Unique,
     }
     doc::DirectionDoc => Direction { Both => Self::Both, In => Self::In, Out => Self::Out }
     doc::WinnerDoc => Winner {

@@ -11,7 +11,7 @@ use bothways_model::{Capabilities, SingularPath};
 pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
     let can = mapping.capabilities();
     reads(cx, mapping, &can);
-    updates(cx, mapping, &can);
+    updates(cx, doc, mapping, &can);
     creates(cx, doc, mapping, &can);
     deletes(cx, mapping, &can);
     arrivals(cx, mapping, &can);
@@ -36,13 +36,13 @@ fn reads(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
     }
 }
 
-fn updates(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
+fn updates(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabilities) {
     let out = mapping.fields.iter().filter(|f| f.direction.goes_out() && !f.immutable);
     if !can.update
         && let Some(field) = out.clone().next()
     {
         let message = format!("`{}` goes out, and `{}` has no `update`", field.label, resource_name(mapping));
-        cx.key_error(Code::M301, &sub("/fields", &field.label), message).help(
+        cx.key_error(Code::M301, &sub("/fields", super::label_of(doc, field)), message).help(
             "add `direction: in` to such fields, or `immutable: true`, or give the resource an `update` call",
         );
     }
@@ -51,7 +51,7 @@ fn updates(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
     {
         let message =
             format!("`{}` may become empty, and the connector does not say how to send that", field.label);
-        let pointer = sub("/fields", &field.label);
+        let pointer = sub("/fields", super::label_of(doc, field));
         let span = cx.place.node.key_place(&pointer);
         cx.report_span(Code::M301, Severity::Warning, &pointer, span, message)
             .help("a change to null will park; give the connector `http.null_as`");

@@ -1,13 +1,15 @@
 //! M201 and M202: where outgoing fields are written. M204: tables of values.
 
 use crate::build::{Cx, sub};
-use crate::connector::IfMatch;
+use crate::connector::{BodyFormat, IfMatch};
 use crate::doc::{MappingDoc, MappingFieldLong};
 use crate::finding::Code;
 use crate::lens::Word;
 use crate::mapping::{Direction, Mapping};
 use crate::path::Query;
-use bothways_model::{FieldType, SingularPath, Value};
+use bothways_model::{FieldType, Segment, SingularPath, Value};
+
+const ONE_PLACE: &str = "use names, non-negative indexes, and for an element of a list a member's text such as `[?@.type == 'work']`";
 
 /// M201: the place a field is written at.
 pub(crate) fn writable(
@@ -29,15 +31,30 @@ pub(crate) fn writable(
     }
     if read.singular().is_none() {
         cx.error(Code::M201, remote_at, "a field that goes out needs a path to exactly one place")
-            .help("use names and non-negative indexes only, or add `direction: in`");
+            .help(format!("{ONE_PLACE}, or add `direction: in`"));
         return None;
     }
     let path = match write {
-        Some(write) => cx.singular(&write_at, write.as_str())?,
+        Some(write) => {
+            let path = cx.field_path(&write_at, write.as_str(), false);
+            let Some(path) = path.singular().cloned() else {
+                cx.error(Code::M201, &write_at, "a field is written at exactly one place").help(ONE_PLACE);
+                return None;
+            };
+            path
+        }
         None => read.singular()?.clone(),
     };
+    let at = if write.is_some() { write_at.as_str() } else { remote_at };
+    for (step, next) in path.0.iter().zip(path.0.iter().skip(1).map(Some).chain([None])) {
+        let Segment::Element { name, .. } = step else { continue };
+        if !matches!(next, Some(Segment::Name(member)) if member != name) {
+            cx.error(Code::M201, at, format!("`{name}` chooses the element, and would be written over"))
+                .help("name another member of the element, for example `.number`");
+            return None;
+        }
+    }
     if path.0.is_empty() {
-        let at = if write.is_some() { write_at.as_str() } else { remote_at };
         cx.error(Code::M201, at, "a field is one place in the record, not the record")
             .help("for example `$.name`");
         return None;
@@ -57,8 +74,9 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
     }
     for field in &mapping.fields {
         let Some(path) = &field.write else { continue };
-        let long = matches!(doc.fields.get(&field.label), Some(crate::doc::MappingFieldDoc::Long(_)));
-        let base = sub("/fields", &field.label);
+        let label = super::label_of(doc, field);
+        let long = matches!(doc.fields.get(label), Some(crate::doc::MappingFieldDoc::Long(_)));
+        let base = sub("/fields", label);
         let own = field.read.singular() != Some(path);
         let pointer = if own {
             sub(&base, "write")
@@ -67,6 +85,14 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
         } else {
             base
         };
+        if path.keyed_list().is_some() && mapping.connector.http.body == BodyFormat::Form {
+            cx.error(Code::M201, &pointer, "a form has no way to choose an element of a list")
+                .help("add `direction: in`");
+        }
+        // The other half of one text is written with it.
+        if field.lens.part().is_some_and(|part| part.is_last) {
+            continue;
+        }
         overlap(cx, &pointer, false, path, &written);
         written.push((path, format!("`{}`", field.label)));
     }

@@ -14,8 +14,9 @@ pub(crate) fn check_mapping(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping
         writers.push((remote_id, "`identity.remote_id`".to_owned()));
     }
     for field in mapping.fields.iter().filter(|f| f.direction.comes_in()) {
-        let base = sub("/fields", &field.label);
-        let pointer = match doc.fields.get(&field.label) {
+        let label = super::label_of(doc, field);
+        let base = sub("/fields", label);
+        let pointer = match doc.fields.get(label) {
             Some(MappingFieldDoc::Long(long)) if long.local.is_some() => sub(&base, "local"),
             _ => base,
         };

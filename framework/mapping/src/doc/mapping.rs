@@ -32,6 +32,9 @@ pub struct MappingDoc {
     pub identity: Option<IdentityDoc>,
     /// The fields, by label. Short form: the label is the local field, the value a JSONPath.
     pub fields: Ordered<MappingFieldDoc>,
+    /// Tables that fields name with `as: { table: NAME }`: local word to remote value, as in `values`.
+    #[serde(default)]
+    pub tables: Ordered<Ordered<Scalar>>,
     /// Constants that are set on a record when it is created.
     #[serde(default)]
     #[schemars(with = "OnCreateDoc")]
@@ -128,10 +131,10 @@ short_form! {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Field")]
 pub struct MappingFieldLong {
-    /// The local field. Default: the label.
+    /// The local field, or two of them with `as: { words: last }`. Default: the label.
     #[serde(default)]
-    #[schemars(with = "Name")]
-    pub local: Option<Name>,
+    #[schemars(with = "LocalDoc")]
+    pub local: Option<LocalDoc>,
     /// Where the remote value is: a path to one node, unless the direction is `in`.
     pub remote: PathText,
     /// Where it is written, if elsewhere than `remote`.
@@ -203,6 +206,8 @@ pub enum CodecDoc {
     Minor(MinorDoc),
     /// A finite table, local word to remote value.
     Values(Ordered<Scalar>),
+    /// A finite table that several fields use: one of `tables`.
+    Table(Name),
     /// Text that the remote side starts with; a remote value without it parks.
     Prefix(Text),
     /// Text that the remote side ends with; a remote value without it parks.
@@ -215,6 +220,57 @@ pub enum CodecDoc {
     Base64,
     /// A boolean turned around.
     Not,
+    /// Two local fields as one text, `local: [first_name, last_name]`, split before its `last` space. A text of one word is the last.
+    /// Two fields that would not come back as they are park. Each field goes by its own name from here on: in `identity.match`, in
+    /// history, in conflicts.
+    Words(WordsDoc),
+}
+
+/// Where a text is split into two local fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Split")]
+pub enum WordsDoc {
+    /// Before the last space.
+    Last,
+}
+
+/// A local field, or two that are one remote text.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalDoc {
+    /// Their names.
+    pub names: Vec<Name>,
+    /// True if they were written as a list; pointers into the document differ.
+    pub listed: bool,
+}
+
+impl<'de> Deserialize<'de> for LocalDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = LocalDoc;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a local field, or a list of two")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<LocalDoc, E> {
+                Ok(LocalDoc { names: vec![Name(name.to_owned())], listed: false })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<LocalDoc, A::Error> {
+                Ok(LocalDoc { names: Vec::deserialize(SeqAccessDeserializer::new(seq))?, listed: true })
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+impl JsonSchema for LocalDoc {
+    fn schema_name() -> Cow<'static, str> {
+        "LocalDoc".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<Name>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 2, "maxItems": 2 }] })
+    }
 }
 
 /// A scale, or the field that holds the currency.
@@ -307,6 +363,10 @@ pub enum NormalizeWord {
     CollapseSpaces,
     /// Only the digits 0 to 9.
     Digits,
+    /// A list in order: its order means nothing.
+    Sort,
+    /// Each element of a list once.
+    Unique,
 }
 
 /// Constants set at creation.

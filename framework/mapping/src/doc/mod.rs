@@ -32,9 +32,9 @@ pub use free::Free;
 pub use lists::{CursorPageDoc, ListsDoc, OffsetDoc, PageDoc, PagesDoc};
 pub use mapping::{
     AgainstUpdateDoc, AsDoc, CheckDoc, CodecDoc, ConfirmDoc, ConflictsDoc, CreatePolicyDoc, CreatesDoc,
-    DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, MappingDoc, MappingFieldDoc,
-    MappingFieldLong, MinorDoc, NormalizeWord, OnCreateDoc, OnlyDoc, RemoteDoc, RemoteLong, SafetyDoc,
-    SyncDoc, WinnerDoc,
+    DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, LocalDoc, MappingDoc,
+    MappingFieldDoc, MappingFieldLong, MinorDoc, NormalizeWord, OnCreateDoc, OnlyDoc, RemoteDoc, RemoteLong,
+    SafetyDoc, SyncDoc, WinnerDoc, WordsDoc,
 };
 pub use ordered::Ordered;
 pub use record::{HeaderPlace, IdDoc, PlaceDoc, SendsDoc};

@@ -67,6 +67,11 @@ impl Scene {
                 Codec::Minor(Minor::Currency(currency)) => {
                     scale = Some(place_currency(currency, &mut row, &mut body, random))
                 }
+                Codec::Part(part) => {
+                    let other = if part.is_last { &part.first } else { &part.last };
+                    let word = if random.one_in(4) { Value::Null } else { Value::Text(text(random)) };
+                    row.set(other, word);
+                }
                 _ => {}
             }
         }

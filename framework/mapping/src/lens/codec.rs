@@ -5,7 +5,7 @@ use super::texts::{
     base64_in, base64_out, date_in, iso8601_in, iso8601_out, json_in, refuse_form, split_in, split_out,
     string_in, string_out,
 };
-use super::{Kind, Minor, Refusal, RefusalKind};
+use super::{Kind, Minor, Part, Refusal, RefusalKind};
 use bothways_model::{FieldType, Record, Value};
 use chrono::{TimeZone, Utc};
 use serde_json::Value as Json;
@@ -41,6 +41,8 @@ pub enum Codec {
     Base64,
     /// A boolean turned around.
     Not,
+    /// One of two local texts that are one text outside.
+    Part(Part),
     /// Each element of a list by this codec; the default for lists, it has no word.
     Each(Box<Codec>),
 }
@@ -72,6 +74,7 @@ impl Codec {
             Codec::Json => "json",
             Codec::Base64 => "base64",
             Codec::Not => "not",
+            Codec::Part(_) => "words",
             Codec::Each(codec) => codec.name(),
         }
     }
@@ -115,6 +118,8 @@ impl Codec {
             (Codec::Json, _) => Err(takes("json", "make the catalog field `json`")),
             (Codec::Not, Kind::Bool) => Ok(Kind::Bool),
             (Codec::Not, _) => Err(takes("a bool", "make the catalog field a `bool`")),
+            (Codec::Part(_), Kind::Text) => Ok(Kind::Text),
+            (Codec::Part(_), _) => Err(takes("text", "make both catalog fields `text`")),
             (Codec::Each(codec), Kind::List(item)) => Ok(Kind::List(Box::new(codec.outer(item)?))),
             (Codec::Each(_), _) => Err(takes("a list", "use the codec without a list")),
         }
@@ -156,6 +161,8 @@ impl Codec {
             (Codec::Json, Value::Json(json)) => Value::Text(json.to_string()),
             (Codec::Base64, Value::Text(text)) => base64_out(&text),
             (Codec::Not, Value::Bool(b)) => Value::Bool(!b),
+            // Joined before the chain begins, out of the row.
+            (Codec::Part(_), whole @ Value::Text(_)) => whole,
             (Codec::Each(codec), Value::List(items)) => {
                 let Kind::List(item) = kind else { return Err(mistyped(kind)) };
                 Value::List(items.into_iter().map(|i| codec.out(item, i, row)).collect::<Result<_, _>>()?)
@@ -199,6 +206,7 @@ impl Codec {
             (Codec::Json, Value::Text(text)) => json_in(&text)?,
             (Codec::Base64, Value::Text(text)) => base64_in(&text)?,
             (Codec::Not, Value::Bool(b)) => Value::Bool(!b),
+            (Codec::Part(part), Value::Text(text)) => part.of(&text)?,
             (Codec::Each(codec), Value::List(items)) => {
                 let Kind::List(item) = kind else { return Err(mistyped(kind)) };
                 Value::List(

@@ -14,12 +14,14 @@ mod refusal;
 mod tests;
 mod texts;
 mod wire;
+mod words;
 
 pub use codec::{Codec, Word};
 pub use kind::{ChainError, Kind};
 pub use minor::{Currency, Minor};
 pub use normalize::{Normalize, Normalizer};
 pub use refusal::{Refusal, RefusalKind};
+pub use words::Part;
 
 use bothways_model::{FieldType, Record, Value};
 use serde_json::Value as Json;
@@ -67,6 +69,14 @@ impl Lens {
         self.steps.iter().map(|(_, codec)| codec)
     }
 
+    /// The part that the local field is of what travels, where it is one.
+    pub fn part(&self) -> Option<&Part> {
+        match self.steps.first() {
+            Some((_, Codec::Part(part))) => Some(part),
+            _ => None,
+        }
+    }
+
     /// What travels.
     pub fn wire_kind(&self) -> &Kind {
         &self.wire
@@ -74,6 +84,8 @@ impl Lens {
 
     /// What `local` is on the wire. `row` is the row it comes from, by local field name: `minor: FIELD` reads its currency there.
     pub fn out(&self, local: &Value, row: &Record) -> Result<Json, Refusal> {
+        let whole = self.part().map(|part| part.join(row)).transpose()?;
+        let local = whole.as_ref().unwrap_or(local);
         if local.is_null() {
             return Ok(Json::Null);
         }

@@ -2,6 +2,7 @@
 //! what keeps `A@x.com ` and `a@x.com` from chasing each other.
 
 use bothways_model::Value;
+use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 
 /// One thing made alike.
@@ -19,6 +20,10 @@ pub enum Normalizer {
     CollapseSpaces,
     /// Only the digits 0 to 9.
     Digits,
+    /// A list in order.
+    Sort,
+    /// Each element of a list once.
+    Unique,
 }
 
 impl Normalizer {
@@ -31,7 +36,14 @@ impl Normalizer {
             Normalizer::Nfc => "nfc",
             Normalizer::CollapseSpaces => "collapse_spaces",
             Normalizer::Digits => "digits",
+            Normalizer::Sort => "sort",
+            Normalizer::Unique => "unique",
         }
+    }
+
+    /// Whether it is about a list and not about the texts in it.
+    pub fn is_of_lists(self) -> bool {
+        matches!(self, Normalizer::Sort | Normalizer::Unique)
     }
 
     fn apply(self, text: &str) -> String {
@@ -54,6 +66,7 @@ impl Normalizer {
                 }
                 out
             }
+            Normalizer::Sort | Normalizer::Unique => text.to_owned(),
         }
     }
 }
@@ -81,10 +94,29 @@ impl Normalize {
                 Value::Text(text)
             }
             Value::List(items) if !self.0.is_empty() => {
-                Value::List(items.iter().map(|i| self.apply(i)).collect())
+                self.list(items.iter().map(|i| self.apply(i)).collect())
             }
             other => other.clone(),
         }
+    }
+}
+
+impl Normalize {
+    /// The elements as a set, as far as that is wanted.
+    fn list(&self, mut items: Vec<Value>) -> Value {
+        let plain = |item: &Value| item.to_plain_json().to_string();
+        if self.0.contains(&Normalizer::Unique) {
+            let mut known = BTreeSet::new();
+            items.retain(|item| known.insert(plain(item)));
+        }
+        if self.0.contains(&Normalizer::Sort) {
+            items.sort_by(|a, b| match (a, b) {
+                (Value::Int(a), Value::Int(b)) => a.cmp(b),
+                (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
+                _ => plain(a).cmp(&plain(b)),
+            });
+        }
+        Value::List(items)
     }
 }
 
@@ -110,6 +142,29 @@ mod tests {
             let once = chain.apply(&Value::Text(text));
             prop_assert_eq!(chain.apply(&once), once);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn a_set_is_the_same_in_whatever_order_it_comes(chain in any_chain(), mut texts in proptest::collection::vec("[aAb é]{0,2}", 0..6)) {
+            let set = Normalize(chain.0.into_iter().chain([Normalizer::Unique, Normalizer::Sort]).collect());
+            let list = |texts: &[String]| Value::List(texts.iter().cloned().map(Value::Text).collect());
+            let once = set.apply(&list(&texts));
+            prop_assert_eq!(&set.apply(&once), &once);
+            texts.reverse();
+            texts.extend(texts.clone());
+            prop_assert_eq!(set.apply(&list(&texts)), once);
+        }
+    }
+
+    #[test]
+    fn lists_of_numbers_are_in_their_order() {
+        let numbers = Value::List([10, 9, 10, -1].map(Value::Int).to_vec());
+        let sorted = |words: Vec<Normalizer>| Normalize(words).apply(&numbers);
+        assert_eq!(sorted(vec![Normalizer::Sort]), Value::List([-1, 9, 10, 10].map(Value::Int).to_vec()));
+        assert_eq!(sorted(vec![Normalizer::Unique]), Value::List([10, 9, -1].map(Value::Int).to_vec()));
+        let text = Value::Text("b a".into());
+        assert_eq!(Normalize(vec![Normalizer::Sort, Normalizer::Unique]).apply(&text), text);
     }
 
     #[test]

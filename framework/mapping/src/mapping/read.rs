@@ -70,6 +70,11 @@ impl Mapping {
                     None => return self.is_sparse(path, body).then_some(&NULL),
                 },
                 (Segment::Index(index), Json::Array(items)) => items.get(*index)?,
+                // The list is shown, so an element that is not in it is known not to be there.
+                (Segment::Element { .. }, Json::Array(items)) => match segment.position(items) {
+                    Some(at) => items.get(at)?,
+                    None => return Some(&NULL),
+                },
                 _ => return None,
             };
         }

@@ -1,5 +1,6 @@
 //! What one record looks like, and how it is written.
 
+mod elements;
 mod envelopes;
 mod forms;
 mod queries;
