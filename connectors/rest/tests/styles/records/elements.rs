@@ -55,7 +55,8 @@ impl Book {
                 Response::json(201, &json!({"card": card}))
             }
             (method, ["cards", id]) => {
-                let card = self.0.iter_mut().find(|card| card["id"].to_string() == *id);
+                let id = id.parse::<usize>().ok();
+                let card = self.0.iter_mut().find(|card| id.is_some_and(|id| card["id"] == id));
                 match (method, card) {
                     (Method::Get, Some(card)) => Response::json(200, &json!({"card": card})),
                     (Method::Patch, Some(card)) => {

@@ -53,7 +53,8 @@ impl Tracker {
                 Response::json(201, &json!({"issue": issue, "url": "https://tracker.example"}))
             }
             (method, ["api", "projects", "7", "issues", number]) => {
-                let at = self.0.iter().position(|issue| issue["number"].to_string() == *number);
+                let number = number.parse::<usize>().ok();
+                let at = self.0.iter().position(|issue| number.is_some_and(|n| issue["number"] == n));
                 match (method, at) {
                     (Method::Get, Some(at)) => Response::json(200, &json!({"issue": self.0[at]})),
                     (Method::Delete, Some(at)) => {
