@@ -4,6 +4,7 @@
 
 mod auth;
 mod events;
+mod examples;
 mod limits;
 mod lists;
 mod records;
