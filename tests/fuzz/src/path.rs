@@ -56,7 +56,7 @@ fn printed(path: &SingularPath) {
             items.push(inner);
             Some(Json::Array(items))
         }
-        Segment::Index(_) => None,
+        Segment::Index(_) | Segment::Element { .. } => None,
     });
     if let Some(holder) = holder {
         assert_eq!(path.get(&holder), Some(&json!("found")), "{text}");
