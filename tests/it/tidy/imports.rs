@@ -78,6 +78,8 @@ const SIMULATION: &str = "tests/simulation";
 const TESTED_WITH: &[(&str, &str)] = &[
     // The engine's flows are tested with a real connector, against the sandbox and without a network.
     ("framework/engine", "connectors/stripe"),
+    // Versions and whole records are no matter of Stripe's: a document of a few lines has them.
+    ("framework/engine", "connectors/rest"),
 ];
 
 #[test]
