@@ -22,6 +22,8 @@ mod operators;
 mod races;
 mod references;
 mod reverts;
+mod shapes;
+mod shop;
 mod signals;
 mod soak;
 mod versions;
