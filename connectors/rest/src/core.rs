@@ -1,9 +1,10 @@
 //! What everything of one connection shares: the resolved document, what a vendor's crate adds, and credentials.
 
 use crate::credentials::Credentials;
-use bothways_connector::{Limits, Unrated};
-use bothways_mapping::connector::{Auth, ConnectorSpec, Errors, HeaderValue, ResolvedConnector};
-use bothways_model::{ErrorClass, Failure, Mode, Request, Response, Secret};
+use crate::limits::limits;
+use bothways_connector::Limits;
+use bothways_mapping::connector::{ConnectorSpec, HeaderValue, ResolvedConnector};
+use bothways_model::{Failure, Mode, Request, Response, Secret};
 use url::Url;
 
 /// What a vendor's crate adds to its document: things that data cannot say.
@@ -55,7 +56,7 @@ impl Core {
                 HeaderValue::Secret(secret) => secret_headers.push((name.clone(), secret.clone())),
             }
         }
-        let limits = limits(&resolved, &origin);
+        let limits = limits(&resolved, &base);
         let credentials = Credentials::new(&resolved.auth, &resolved.base_url);
         Ok(Self { resolved, vendor, limits, origin, credentials, plain_headers, secret_headers })
     }
@@ -74,34 +75,4 @@ impl Core {
         request.secret_headers.extend(self.secret_headers.iter().cloned());
         self.credentials.authorise(request);
     }
-}
-
-fn limits(resolved: &ResolvedConnector, origin: &url::Origin) -> Limits {
-    let token_origin = match &resolved.auth {
-        Auth::Oauth2 { token_url, .. } => Url::parse(token_url).ok().map(|url| url.origin()),
-        _ => None,
-    };
-    Limits {
-        origin: origin.ascii_serialization(),
-        origin_from_operator: resolved.base_url_from_operator,
-        token_origin: token_origin
-            .filter(|tokens| tokens != origin)
-            .map(|tokens| tokens.ascii_serialization()),
-        requests: resolved.rate.limit.count,
-        per: resolved.rate.limit.per,
-        burst: resolved.rate.burst,
-        concurrent: usize::try_from(resolved.rate.concurrent).unwrap_or(usize::MAX),
-        timeout: resolved.spec.http.timeout,
-        unrated: unrated(&resolved.spec.http.errors),
-        retry_header: resolved.spec.http.errors.retry_header.clone(),
-    }
-}
-
-/// The codes that the document classes as something else than too many requests.
-fn unrated(errors: &Errors) -> Unrated {
-    let Some(code) = errors.code.as_ref().and_then(|query| query.singular()) else {
-        return Unrated::default();
-    };
-    let others = errors.codes.iter().filter(|(_, class)| **class != ErrorClass::Throttle);
-    Unrated { code: code.clone(), codes: others.map(|(code, _)| code.clone()).collect() }
 }

@@ -14,6 +14,7 @@ mod credentials;
 mod event;
 mod feed;
 mod form;
+mod limits;
 mod list;
 mod login;
 mod paging;

@@ -5,7 +5,7 @@ use crate::conversation::Reader;
 use crate::core::Core;
 use crate::paging::{self, Seen};
 use crate::place::{Place, Step};
-use bothways_connector::{Outcome, Page, PageCursor, answer_date};
+use bothways_connector::{Outcome, Page, PageCursor, SyncToken, answer_date};
 use bothways_mapping::connector::{Call, ResourceSpec};
 use bothways_mapping::connector::{Find, Since};
 use bothways_model::{ErrorClass, Failure, Observed, Response, Timestamp};
@@ -20,6 +20,10 @@ pub(crate) enum List {
     Find(usize),
     Recover,
     Since,
+    /// What changed since a token.
+    Delta,
+    /// The call that gives the first token.
+    Start,
 }
 
 impl List {
@@ -29,7 +33,13 @@ impl List {
             Self::Find(at) => resource.find.get(at).map(|find| &find.call),
             Self::Recover => resource.recover.as_ref().map(|recover| &recover.call),
             Self::Since => resource.since.as_ref().map(|since| &since.call),
+            Self::Delta => resource.delta.as_ref().map(|delta| &delta.call),
+            Self::Start => resource.delta.as_ref().and_then(|delta| delta.start.as_ref()),
         }
+    }
+
+    fn by_token(self) -> bool {
+        matches!(self, Self::Delta | Self::Start)
     }
 
     fn single(self, resource: &ResourceSpec) -> bool {
@@ -52,6 +62,8 @@ pub(crate) struct Asked {
     pub(crate) place: Option<Place>,
     /// The moment that the list begins at, where it does.
     pub(crate) since: Option<Timestamp>,
+    /// A token was sent.
+    pub(crate) token: bool,
 }
 
 impl Asked {
@@ -70,7 +82,8 @@ impl Asked {
             return match (failure.class, &self.place) {
                 (ErrorClass::Missing, _) if single => Ok(Page { date, ..Page::default() }),
                 // What is missing is the record or position that the cursor names: the list begins anew (rule 54).
-                (ErrorClass::Missing, Some(_)) => {
+                // So is a token that is too old.
+                (ErrorClass::Missing, place) if place.is_some() || self.token => {
                     failure.class = ErrorClass::Expired;
                     Err(failure)
                 }
@@ -78,13 +91,17 @@ impl Asked {
             };
         }
         let mut body = answer::some_json(answer)?;
+        if matches!(self.list, List::Start) {
+            let token = self.next_token(&body)?;
+            return Ok(Page { date, token, ..Page::default() });
+        }
         if single {
             // An envelope with nothing in it says that there is none.
             if !self.resource.item.is_root() && self.resource.item.first(&body).is_some_and(Json::is_null) {
                 return Ok(Page { date, ..Page::default() });
             }
             let found = answer::record(&self.resource, answer, body)?;
-            return Ok(Page { items: vec![found], next: None, date });
+            return Ok(Page { items: vec![found], date, ..Page::default() });
         }
         let Some(call) = self.list.call(&self.resource) else {
             return Err(malformed("the document has no such list"));
@@ -107,12 +124,29 @@ impl Asked {
                 },
             )?,
         };
+        // Where the list ends, it says with what the next one begins.
+        let token = if next.is_none() { self.next_token(&body)? } else { None };
         let items = answer::items(&call.items, &mut body)?
             .into_iter()
             .map(|item| self.observe(item))
             .collect::<Result<Vec<_>, _>>()?;
         let next = self.capped(next, &items)?;
-        Ok(Page { items, next, date })
+        Ok(Page { items, next, date, token })
+    }
+
+    /// The token that the last page of a list by token must hold; `None` for other lists.
+    fn next_token(&self, body: &Json) -> Result<Option<SyncToken>, Failure> {
+        let Some(delta) = self.resource.delta.as_ref().filter(|_| self.list.by_token()) else {
+            return Ok(None);
+        };
+        let value = delta.value.first(body).filter(|value| paging::is_position(value));
+        let value = value.ok_or_else(|| malformed("the list ends without a token to go on with"))?;
+        let token = match (&delta.send, value.as_str()) {
+            (Some(_), _) => value.clone(),
+            (None, Some(url)) => paging::follow(url, &self.url, &self.core.origin)?.into(),
+            (None, None) => return Err(malformed("the token to go on with is no URL")),
+        };
+        Ok(Some(SyncToken(Box::new(token))))
     }
 
     fn observe(&self, item: Json) -> Result<Observed, Failure> {

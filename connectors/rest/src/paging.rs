@@ -24,7 +24,9 @@ pub(crate) fn ask(
         draft.query(name, size.to_string());
     }
     match (&call.pages, place.map(|p| &p.step)) {
-        (Pages::NextUrl(_) | Pages::LinkHeader, Some(Step::Url(url))) if follow(url, url, origin).is_ok() => {
+        (Pages::NextUrl { .. } | Pages::LinkHeader, Some(Step::Url(url)))
+            if follow(url, url, origin).is_ok() =>
+        {
             draft.go_to(url.clone());
         }
         (Pages::Cursor { send, .. }, Some(Step::After(value))) => draft.cursor(send, value)?,
@@ -80,7 +82,8 @@ pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result
                 (_, value) => value.cloned().map(Step::After),
             }
         }
-        Pages::NextUrl(path) => match path.first(seen.body).and_then(Json::as_str) {
+        Pages::NextUrl { more: Some(more), .. } if !more.matches(seen.body) => None,
+        Pages::NextUrl { path, .. } => match path.first(seen.body).and_then(Json::as_str) {
             Some(text) if !text.is_empty() => Some(Step::Url(follow(text, seen.asked, origin)?)),
             _ => None,
         },
@@ -143,7 +146,7 @@ fn number(place: Option<&Place>, first: u64) -> u64 {
     }
 }
 
-fn is_position(value: &Json) -> bool {
+pub(crate) fn is_position(value: &Json) -> bool {
     match value {
         Json::String(text) => !text.is_empty(),
         Json::Number(_) => true,

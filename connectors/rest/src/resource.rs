@@ -10,7 +10,7 @@ use crate::request::{Draft, Slots, invalid};
 use crate::write;
 use bothways_connector::{
     Exchange, FieldWrites, Operation, Outcome, PageCursor, Params, Resource, ResourceQuery, StoredRequest,
-    WriteKind,
+    SyncToken, WriteKind,
 };
 use bothways_mapping::connector::{Call, IfMatch, ResourceSpec, Sends, TimeFormat, Update, VersionAt};
 use bothways_mapping::template::flat;
@@ -103,6 +103,45 @@ impl RestResource {
             url: request.url.clone(),
             place,
             since: since.map(|(at, _)| at),
+            token: false,
+        };
+        Ok(Conversation::start(&self.core, request, false, asked.reader()))
+    }
+
+    /// One page of what changed since a token.
+    fn delta(
+        &self,
+        token: Option<SyncToken>,
+        page: Option<&PageCursor>,
+    ) -> Result<Box<dyn Exchange>, Failure> {
+        let delta = has(self.spec.delta.as_ref(), "incremental list by token")?;
+        let first = token.is_none() && page.is_none();
+        let list = if first && delta.start.is_some() { List::Start } else { List::Delta };
+        let call = has(list.call(&self.spec), "incremental list by token")?;
+        let place = page.map(Place::read).transpose()?;
+        let mut draft = Draft::new(&self.core, call, &self.slots())?;
+        if let (Some(SyncToken(value)), Some(send)) = (&token, &delta.send) {
+            draft.cursor(send, value)?;
+        }
+        if let List::Delta = list {
+            paging::ask(&mut draft, call, &self.core.origin, place.as_ref())?;
+        }
+        // A token that is a URL is where the first page is; the others are where the first one says.
+        if let (Some(SyncToken(value)), None, None) = (&token, &delta.send, &place) {
+            let url = value.as_str().and_then(|url| paging::follow(url, url, &self.core.origin).ok());
+            let expired =
+                || Failure::new(ErrorClass::Expired, "the stored token is not one of this service's");
+            draft.go_to(url.ok_or_else(expired)?);
+        }
+        let request = draft.finish();
+        let asked = Asked {
+            core: Arc::clone(&self.core),
+            resource: Arc::clone(&self.spec),
+            list,
+            url: request.url.clone(),
+            place,
+            since: None,
+            token: token.is_some(),
         };
         Ok(Conversation::start(&self.core, request, false, asked.reader()))
     }
@@ -283,6 +322,7 @@ impl Resource for RestResource {
                 let send = has(self.spec.since.as_ref(), "incremental list")?.send;
                 self.list(List::Since, &self.slots(), Some((since, send)), page.as_ref())
             }
+            Operation::Delta { token, page } => self.delta(token, page.as_ref()),
             Operation::Create { fields, key } => self.create(fields, &key),
             Operation::Update { id, fields, key, seen, version } => {
                 self.update(&id, fields, &key, seen.as_deref(), version.as_deref())

@@ -7,7 +7,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bothways_connector::{Rejected, Unverified};
-use bothways_mapping::connector::{Digest, Encoding, SignatureFormat, SignatureHeader, Verify};
+use bothways_mapping::connector::{Digest, Encoding, SignatureFormat, SignatureHeader, TimeFormat, Verify};
 use bothways_mapping::template::{Part, Slot, Template};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Secret, Timestamp};
@@ -92,7 +92,7 @@ impl Scheme {
 
         match (self.tolerance, timestamp) {
             (Some(tolerance), Some(text)) => {
-                let made = unix_seconds(text).ok_or(Rejected::Unsigned)?;
+                let made = seconds(text).ok_or(Rejected::Unsigned)?;
                 let apart = now.timestamp().saturating_sub(made).unsigned_abs();
                 let allowed = u64::try_from(tolerance.num_seconds()).unwrap_or(0);
                 if apart <= allowed || planted::is(Bug::OldSignatureAccepted) {
@@ -139,8 +139,19 @@ fn sign<M: Mac + KeyInit>(
     Some(mac.finalize().into_bytes().to_vec())
 }
 
+/// More digits than this are milliseconds: as seconds they would be beyond the year 5000.
+const SECONDS_DIGITS: usize = 11;
+
+/// A moment as services write it: Unix seconds or milliseconds, or ISO 8601.
+fn seconds(text: &str) -> Option<i64> {
+    let iso8601 = || TimeFormat::Iso8601.read(&text.into()).map(|moment| moment.timestamp());
+    unix_seconds(text).or_else(iso8601)
+}
+
 fn unix_seconds(text: &str) -> Option<i64> {
-    (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())?
+    let number: i64 =
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok())??;
+    Some(if text.len() > SECONDS_DIGITS { number / 1000 } else { number })
 }
 
 #[cfg(test)]

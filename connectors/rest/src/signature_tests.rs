@@ -167,6 +167,10 @@ fn a_time_that_is_not_there_is_missed() {
 #[test]
 fn seconds_are_digits_alone() {
     assert_eq!(unix_seconds("1700000000"), Some(T));
+    assert_eq!(unix_seconds("1700000000999"), Some(T), "milliseconds");
+    assert_eq!(seconds("1700000000"), Some(T));
+    assert_eq!(seconds("2023-11-14T22:13:20Z"), Some(T));
+    assert_eq!(seconds("2023-11-14"), None);
     for text in ["", "+1700000000", "-1", " 1", "1.5", "1e9", "99999999999999999999"] {
         assert_eq!(unix_seconds(text), None, "{text}");
     }

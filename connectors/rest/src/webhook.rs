@@ -14,6 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 pub(crate) struct RestWebhook {
     core: Arc<Core>,
     proof: Proof,
+    challenge: Option<String>,
 }
 
 enum Proof {
@@ -25,7 +26,8 @@ enum Proof {
 impl RestWebhook {
     /// `None` if the document has no webhook, or one of its secrets is not set.
     pub(crate) fn new(core: &Arc<Core>) -> Option<Self> {
-        let proof = match &core.resolved.webhook.as_ref()?.verify {
+        let webhook = core.resolved.webhook.as_ref()?;
+        let proof = match &webhook.verify {
             Verify::None => Proof::None,
             Verify::Token { header, values } => {
                 Proof::Token { header: header.clone(), values: values.clone() }
@@ -33,7 +35,7 @@ impl RestWebhook {
             hmac @ Verify::Hmac { .. } => Proof::Signature(Scheme::of(hmac)?),
         };
         core.spec().events.as_ref()?;
-        Some(Self { core: Arc::clone(core), proof })
+        Some(Self { core: Arc::clone(core), proof, challenge: webhook.challenge.clone() })
     }
 }
 
@@ -65,6 +67,10 @@ impl Webhook for RestWebhook {
         let items = events.each.items(&body);
         let from = event::Origin { headers: &delivery.delivery().headers, of: items.len() };
         items.into_iter().map(|item| event::read(spec, events, item, &from)).collect()
+    }
+
+    fn challenge(&self) -> Option<&str> {
+        self.challenge.as_deref()
     }
 
     fn is_unsigned(&self) -> bool {

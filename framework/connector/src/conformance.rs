@@ -3,6 +3,7 @@
 //! It drives one resource through everything its capabilities promise, and panics with a sentence that names the promise that was
 //! broken. What a resource cannot do is not asked of it.
 
+mod deltas;
 mod driver;
 mod events;
 mod hostile;
@@ -49,7 +50,11 @@ pub fn check(bench: Bench<'_>) {
 
     let mut made = writes::create(&*bound, &mut driver, records, record);
     reads::all(&*bound, &mut driver, &made, now);
+    let token = deltas::first(&*bound, &mut driver, &made);
     writes::update(&*bound, &mut driver, &made, &change);
+    if let Some(token) = token {
+        deltas::changed(&*bound, &mut driver, &made, token);
+    }
     events::pulled(connector, &name, &mut driver, &made, now);
     if let Some(deliveries) = deliveries {
         events::pushed(connector, &name, deliveries(), &made, now);

@@ -37,6 +37,11 @@ pub struct Call {
 #[serde(transparent)]
 pub struct PageCursor(pub String);
 
+/// Up to where a service has told of changes, in its own words. Opaque outside the connector; stored between polls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SyncToken(pub Box<serde_json::Value>);
+
 /// One page of a list.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
@@ -46,6 +51,8 @@ pub struct Page {
     pub next: Option<PageCursor>,
     /// The service's clock (`Date` header) when it answered.
     pub date: Option<Timestamp>,
+    /// For the last page of an [`crate::Operation::Delta`]: the token to go on with.
+    pub token: Option<SyncToken>,
 }
 
 /// One page of events.

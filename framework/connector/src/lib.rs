@@ -18,9 +18,9 @@ mod webhook;
 pub mod conformance;
 
 pub use date::{answer_date, retry_after, retry_after_in};
-pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step};
+pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step, SyncToken};
 pub use feed::{Feed, FeedQuery};
-pub use limits::{Limits, Unrated};
+pub use limits::{CallRate, Limits, PathSegment, Unrated, Usage, UsedHeader, UsedPart};
 pub use operation::{FieldWrites, Operation, StoredRequest, WriteKind};
 pub use resource::{Resource, ResourceQuery};
 pub use webhook::{Rejected, Unverified, Verified, Webhook};

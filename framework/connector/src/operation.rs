@@ -1,6 +1,6 @@
 //! What the engine asks of a resource.
 
-use crate::PageCursor;
+use crate::{PageCursor, SyncToken};
 use bothways_model::{RemoteId, Request, SingularPath, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -39,6 +39,14 @@ pub enum Operation {
     Since {
         /// Changed at or after; the overlap of rule 52 is already taken off.
         since: Timestamp,
+        /// Where to go on.
+        page: Option<PageCursor>,
+    },
+    /// One page of the records changed since the service gave a token; everything there is without one, unless the capabilities say that
+    /// the list starts now. The last page brings the next token. Ends in `Page` or `Failed`; class `expired` if the token is too old.
+    Delta {
+        /// The token; `None` for the first time.
+        token: Option<SyncToken>,
         /// Where to go on.
         page: Option<PageCursor>,
     },

@@ -62,6 +62,11 @@ pub trait Webhook: Send + Sync {
     /// Class `malformed` if it cannot be read.
     fn decode(&self, delivery: &Verified) -> Result<Vec<Event>, Failure>;
 
+    /// The query parameter with which the service asks whether we want its deliveries; its value is to be given back.
+    fn challenge(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether deliveries are accepted without any signature. The server refuses such a webhook unless told otherwise.
     fn is_unsigned(&self) -> bool;
 }

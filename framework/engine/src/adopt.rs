@@ -3,7 +3,7 @@
 use crate::apply::{Scene, again, entry, settle};
 use crate::create::new_link;
 use crate::look::{Ended, Look};
-use crate::{ConnectionState, Purpose, read};
+use crate::{ConnectionState, read};
 use bothways_connector::{Operation, Outcome};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, SingularPath, Timestamp, Value};
 use bothways_store::{Group, Guard, HistoryOp, KeyWrite, Lease, ParkReason, Parked, Side, Unit};
@@ -48,7 +48,7 @@ impl Look {
             Ok(exchange) => exchange,
             Err(failure) => return Err(self.failed(&failure).await),
         };
-        match self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await {
+        match self.engine.run(&self.pair.connection, self.purpose(), exchange, self.pair.timeout()).await {
             Ok(Outcome::Page(page)) => Ok(page.items),
             Ok(Outcome::Missing) => Ok(Vec::new()),
             Ok(Outcome::Failed(failure)) => Err(self.failed(&failure).await),

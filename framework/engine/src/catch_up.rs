@@ -24,7 +24,7 @@ impl Pass<'_> {
     pub(crate) async fn catch_up(&mut self) -> Result<(), EngineError> {
         if let Some(watermark) = self.state.watermark {
             let capabilities = self.pair.capabilities();
-            let result = if capabilities.since {
+            let result = if capabilities.since_by_time() {
                 let overlap = crate::feed::millis(capabilities.since_overlap_ms);
                 self.catch_up_by_list(watermark - overlap).await
             } else if capabilities.feed {

@@ -121,7 +121,7 @@ impl Engine {
             Ok(response) => response.status >= 500,
             Err(SendError::NotSent(_) | SendError::Lost(_)) => true,
             // Our own refusal, which says nothing about the service.
-            Err(SendError::Untrusted(_) | SendError::Forbidden(_)) => return,
+            Err(SendError::Untrusted(_) | SendError::Forbidden(_) | SendError::Spent(_)) => return,
         };
         let now = self.ports.clock.now();
         let (turned, trouble) =

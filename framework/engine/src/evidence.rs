@@ -1,9 +1,9 @@
 //! What proves something about the remote side, and what does not (rules 17, 31).
 
+use crate::ConnectionState;
 use crate::look::{Ended, Look};
 use crate::push::close;
 use crate::read::{self, Seen};
-use crate::{ConnectionState, Purpose};
 use bothways_connector::{Operation, Outcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, LinkId, Observed, Record, RemoteId, Timestamp, Value};
@@ -123,7 +123,7 @@ impl Look {
             Err(failure) => return Err(self.failed(&failure).await),
         };
         let answer =
-            self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
+            self.engine.run(&self.pair.connection, self.purpose(), exchange, self.pair.timeout()).await;
         match answer {
             Ok(outcome) => Ok(outcome),
             Err(error) => Err(self.silent(&error).await),
@@ -241,7 +241,7 @@ impl Look {
     async fn lists_a_witness(&self, link: &Link, known_by: Timestamp) -> Result<bool, Ended> {
         let Ok(exchange) = self.pair.resource.start(Operation::List { page: None }) else { return Ok(false) };
         let answer =
-            self.engine.run(&self.pair.connection, Purpose::Live, exchange, self.pair.timeout()).await;
+            self.engine.run(&self.pair.connection, self.purpose(), exchange, self.pair.timeout()).await;
         let Ok(Outcome::Page(page)) = answer else { return Ok(false) };
         let ids: Vec<RemoteId> = page.items.iter().map(|item| item.id.clone()).collect();
         let links = match self.engine.store.links_of_remote(self.pair.id, &ids).await {

@@ -7,7 +7,7 @@
 use crate::events::Batch;
 use crate::reading::ReadError;
 use crate::{Engine, EngineError, PairRuntime};
-use bothways_connector::{Connector, EventPage, FeedQuery, Outcome, PageCursor};
+use bothways_connector::{Connector, EventPage, FeedQuery, Outcome, PageCursor, SyncToken};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, ErrorClass, Timestamp};
 use bothways_store::{Cursor, PageCommit};
@@ -42,6 +42,9 @@ pub(crate) struct Position {
     /// Everything before this moment of the service's clock has been read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<Timestamp>,
+    /// Everything before the service gave this token has been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<SyncToken>,
     /// A poll that has not read all its pages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) open: Option<OpenPoll>,
@@ -331,8 +334,8 @@ impl Poll<'_> {
 
     async fn remember(&mut self, open: &OpenPoll, over: bool, new: bool) -> Result<(), PollError> {
         let position = match over {
-            true => Position { at: open.then.max(self.stored.at), open: None },
-            false => Position { at: self.stored.at, open: Some(open.clone()) },
+            true => Position { at: open.then.max(self.stored.at), ..Position::default() },
+            false => Position { open: Some(open.clone()), ..self.stored.clone() },
         };
         if !position.is_idle_after(&self.stored) || new {
             self.engine.set_position(self.name, &position).await?;

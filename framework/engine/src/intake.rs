@@ -60,6 +60,12 @@ impl Intake {
         Self { engine, jobs }
     }
 
+    /// The query parameter with which the service of a connection asks whether we want its deliveries.
+    pub fn challenge(&self, connection: &ConnectionName) -> Option<String> {
+        let webhook = self.engine.connections.get(connection)?.webhook()?;
+        webhook.challenge().map(str::to_owned)
+    }
+
     /// Takes one delivery in. Returns after the durable commit.
     pub async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received {
         let connector = self.engine.connections.get(connection);

@@ -13,7 +13,7 @@ use crate::order::Order;
 use crate::pairs::PairRuntime;
 use crate::read::Seen;
 use crate::retry::{self, Next};
-use crate::{Engine, SendError, named};
+use crate::{Engine, Purpose, SendError, named};
 use bothways_mapping::mapping::Check;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Failure, LocalRow, Record, Timestamp};
@@ -87,6 +87,12 @@ impl Engine {
 }
 
 impl Look {
+    /// Whose work this is: what a user changed goes before what the service told of (rule 47).
+    pub(crate) fn purpose(&self) -> Purpose {
+        let of_a_user = self.taken.work.iter().any(|work| !work.look || !work.facts.is_empty());
+        if of_a_user { Purpose::Live } else { Purpose::Told }
+    }
+
     async fn finish(&mut self, mut unit: Unit) {
         // What is withheld is left out of the next try, so this ends.
         while let Some((rest, judged)) = self.finish_with(unit).await {

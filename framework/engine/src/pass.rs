@@ -504,10 +504,10 @@ impl State {
     /// Whether an unfinished pass is still worth going on with.
     fn may_go_on(&self, pair: &PairRuntime, observe: bool, now: Timestamp) -> bool {
         let capabilities = pair.capabilities();
-        let can_catch_up = capabilities.since || capabilities.feed;
+        let can_catch_up = capabilities.since_by_time() || capabilities.feed;
         let reaches_back =
             |kept: u64| self.watermark.is_none_or(|watermark| now - watermark < crate::feed::millis(kept));
-        let kept = capabilities.feed_retention_ms.filter(|_| !capabilities.since);
+        let kept = capabilities.feed_retention_ms.filter(|_| !capabilities.since_by_time());
         self.reads == reading_digest(pair)
             && kept.is_none_or(reaches_back)
             && match self.observed_at {

@@ -1,12 +1,16 @@
 //! The incremental list: records changed since a moment, oldest first; one reader for each pair (rule 52).
 //!
 //! Nothing is deduplicated by stamp: whatever comes again and equals what is known of its link is skipped by content.
+//!
+//! Where the service gives a token of its own, that is the position, and there is no overlap: the token of a poll that has read all its
+//! pages replaces the one it began with, in the commit of the last page. Without one everything is listed, or, where the first token
+//! stands for now, a full pass is asked for once it is known.
 
 use crate::events::look_at;
 use crate::feed::{DEEP, DEEP_EVERY, OpenPoll, PollError, PollReport, Position, millis, stuck};
 use crate::reading::ReadError;
 use crate::{Engine, EngineError, PairRuntime, quiet};
-use bothways_connector::{Operation, Outcome, Page};
+use bothways_connector::{Operation, Outcome, Page, SyncToken};
 use bothways_model::{ErrorClass, Observed, RemoteId, Timestamp};
 use bothways_store::{Cursor, PageCommit, Signal};
 use std::collections::BTreeMap;
@@ -100,7 +104,7 @@ impl Poll<'_> {
         let mut report = PollReport::default();
         let mut resumed = open.page.is_some();
         for _ in 0..PAGES {
-            let page = match self.page(&open).await {
+            let mut page = match self.page(&open).await {
                 Err(error) if resumed && error.is_refusal() => {
                     resumed = false;
                     open = OpenPoll { since: open.since, page: None, then: None };
@@ -111,15 +115,22 @@ impl Poll<'_> {
             resumed = false;
             let newest = page.items.iter().filter_map(|item| item.changed_at).max();
             // The service's own times of change; only the first poll ever, if it shows nothing, starts from its clock.
-            let first = page.date.filter(|_| open.page.is_none() && self.stored.at.is_none());
+            // Where a token leads, the time only says when there was news of it.
+            let by_token = self.pair.capabilities().since_token;
+            let first = page.date.filter(|_| open.page.is_none() && (by_token || self.stored.at.is_none()));
             open.then = open.then.max(newest).or(first);
             let over = page.next.is_none();
             if !over && page.next == open.page {
                 return Err(stuck("the list names the same page again").into());
             }
             open.page = page.next.clone();
+            let token = page.token.take();
             let signals = self.signals(page, &mut report).await?;
-            self.commit(&open, over, signals).await?;
+            if over && self.starts_now() {
+                // Asked for first: a kill in between repeats this, it never forgets it.
+                self.engine.want_pass(self.pair.id).await?;
+            }
+            self.commit(&open, over, token, signals).await?;
             if over {
                 *self.recent = std::mem::take(&mut self.now_recent);
                 return Ok(report);
@@ -129,8 +140,14 @@ impl Poll<'_> {
     }
 
     async fn page(&self, open: &OpenPoll) -> Result<Page, ReadError> {
-        let start =
-            || self.pair.resource.start(Operation::Since { since: open.since, page: open.page.clone() });
+        let page = || open.page.clone();
+        let by_token = self.pair.capabilities().since_token;
+        let start = || {
+            self.pair.resource.start(match by_token {
+                true => Operation::Delta { token: self.stored.token.clone(), page: page() },
+                false => Operation::Since { since: open.since, page: page() },
+            })
+        };
         match self.engine.read_bulk(&self.pair.connection, self.pair.timeout(), start).await? {
             Outcome::Page(page) => Ok(page),
             _ => Err(ReadError::Failed(crate::read::unexpected("an incremental list"))),
@@ -167,10 +184,21 @@ impl Poll<'_> {
         news && (item.gone || self.pair.mapping.remote_in_scope(&item.body))
     }
 
-    async fn commit(&mut self, open: &OpenPoll, over: bool, signals: Vec<Signal>) -> Result<(), PollError> {
+    /// Whether the token that this poll ends with is the first, and says nothing of what there was before.
+    fn starts_now(&self) -> bool {
+        self.stored.token.is_none() && self.pair.capabilities().since_starts_now
+    }
+
+    async fn commit(
+        &mut self,
+        open: &OpenPoll,
+        over: bool,
+        token: Option<SyncToken>,
+        signals: Vec<Signal>,
+    ) -> Result<(), PollError> {
         let position = match over {
-            true => Position { at: open.then.max(self.stored.at), open: None },
-            false => Position { at: self.stored.at, open: Some(open.clone()) },
+            true => Position { at: open.then.max(self.stored.at), token, open: None },
+            false => Position { open: Some(open.clone()), ..self.stored.clone() },
         };
         if signals.is_empty() && position.is_idle_after(&self.stored) {
             return Ok(());

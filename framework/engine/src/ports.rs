@@ -36,8 +36,10 @@ pub trait Tasks: Send + Sync {
 /// Why a call is made: each purpose has its share of the connection's budget (rule 47).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Purpose {
-    /// Carries or checks one record's change.
+    /// Carries a user's change of one record.
     Live,
+    /// Looks at one record because the service told of it, or a pass saw it differ.
+    Told,
     /// Brings in what is not known yet: feeds, polls, first contact.
     Background,
     /// Compares what is known already: the full passes after first contact. The smallest share.
@@ -53,6 +55,10 @@ pub enum SendError {
     /// Whether the request arrived is unknown: timeout, reset, cut answer.
     #[error("no answer: {0}")]
     Lost(String),
+    /// Our own limits say not now: the day's calls, or how often this call may be made. Counts as an outage, and says nothing about the
+    /// service.
+    #[error("not sent: {0}")]
+    Spent(String),
     /// The service's certificate is not trusted: the connection is paused (rule 44).
     #[error("certificate not trusted: {0}")]
     Untrusted(String),

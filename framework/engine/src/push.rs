@@ -458,9 +458,12 @@ impl Look {
             }
             Ok(Outcome::Failed(failure)) => Sent::Refused(failure),
             Ok(_) => Sent::Uncertain("the answer makes no sense".into(), None),
-            Err(error @ (SendError::NotSent(_) | SendError::Forbidden(_) | SendError::Untrusted(_))) => {
-                Sent::Unsent(error)
-            }
+            Err(
+                error @ (SendError::NotSent(_)
+                | SendError::Spent(_)
+                | SendError::Forbidden(_)
+                | SendError::Untrusted(_)),
+            ) => Sent::Unsent(error),
             Err(error) if planted::is(Bug::UncertainTakenForFailed) => Sent::Unsent(error),
             Err(error) => Sent::Uncertain(error.to_string(), None),
         }

@@ -61,7 +61,7 @@ pub(crate) fn after_failure(failure: &Failure) -> Next {
 /// What follows a call without an answer.
 pub(crate) fn after_silence(error: &SendError) -> Next {
     match error {
-        SendError::NotSent(_) | SendError::Lost(_) => Next::Outage,
+        SendError::NotSent(_) | SendError::Lost(_) | SendError::Spent(_) => Next::Outage,
         SendError::Untrusted(_) => Next::PauseConnection,
         SendError::Forbidden(_) => Next::Park,
     }

@@ -1,10 +1,11 @@
 //! One connection: its clients, its budget, and one call through it.
 
 use crate::address::{Forbidden, Reach};
+use crate::budget::Budget;
 use crate::pace::Pace;
 use crate::resolve::CheckedResolver;
 use crate::{Settings, failure};
-use bothways_connector::Limits;
+use bothways_connector::{CallRate, Limits};
 use bothways_engine::{Purpose, SendError};
 use bothways_model::{Method, Request, Response};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
@@ -27,6 +28,9 @@ pub(crate) struct Connection {
     /// Where requests may go: the service, and where its tokens come from.
     origins: Vec<Origin>,
     pace: Pace,
+    /// The calls that have a pace of their own.
+    calls: Vec<(CallRate, Pace)>,
+    budget: Budget,
     /// Slots for all calls.
     slots: Semaphore,
     /// Slots that bulk reads also need: fewer, so that a record's change never waits behind a whole walk.
@@ -54,6 +58,8 @@ impl Connection {
         Ok(Self {
             origins,
             pace: Pace::new(limits.requests, limits.per, limits.burst),
+            calls: limits.calls.iter().map(|c| (c.clone(), Pace::new(c.requests, c.per, 1))).collect(),
+            budget: Budget::new(limits),
             slots: Semaphore::new(concurrent),
             background: Semaphore::new((concurrent * 3 / 4).max(1)),
             reconcile: Semaphore::new((concurrent / 2).max(1)),
@@ -70,21 +76,41 @@ impl Connection {
     ) -> Result<Response, SendError> {
         // Built first: a request that our rules forbid costs no budget.
         let (client, request) = self.build(request)?;
+        if !self.budget.has_room(Instant::now(), purpose) {
+            return Err(SendError::Spent("the day's calls are nearly used up".into()));
+        }
+        self.own_turn(&request, deadline).await?;
         let _reconcile = match purpose {
             Purpose::Reconcile => Some(slot(&self.reconcile).await?),
-            Purpose::Background | Purpose::Live => None,
+            Purpose::Background | Purpose::Live | Purpose::Told => None,
         };
         let _background = match purpose {
             Purpose::Background | Purpose::Reconcile => Some(slot(&self.background).await?),
-            Purpose::Live => None,
+            Purpose::Live | Purpose::Told => None,
         };
         let _slot = slot(&self.slots).await?;
         self.turn(deadline).await?;
+        self.budget.count(Instant::now());
 
         match timeout(deadline, self.exchange(client, request)).await {
             Ok(answer) => answer,
             Err(_) => Err(SendError::Lost("the deadline passed".into())),
         }
+    }
+
+    /// Waits for the turn of a call that may be made less often than others, before it takes a slot from them.
+    async fn own_turn(&self, request: &reqwest::Request, patience: Duration) -> Result<(), SendError> {
+        let covers = |call: &CallRate| {
+            Method::parse(request.method().as_str())
+                .is_some_and(|method| call.covers(method, request.url().path()))
+        };
+        let Some((_, pace)) = self.calls.iter().find(|(call, _)| covers(call)) else { return Ok(()) };
+        match pace.reserve_within(Instant::now(), patience) {
+            Ok(Some(turn)) => sleep_until(turn).await,
+            Ok(None) => {}
+            Err(()) => return Err(SendError::Spent("this call may not be made so often".into())),
+        }
+        Ok(())
     }
 
     /// Waits for this call's turn. A pause that outlasts the call's own deadline is not waited for: the caller holds a lease.
@@ -169,6 +195,7 @@ impl Connection {
 
     /// Lets a refusal slow the whole connection down, whichever call met it.
     fn note(&self, answer: &Response) {
+        self.budget.note(Instant::now(), answer);
         let asked = self.limits.retry_after(answer);
         let refused =
             (answer.status == 429 && !self.is_unrated(answer)) || (answer.status == 503 && asked.is_some());

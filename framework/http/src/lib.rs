@@ -5,6 +5,7 @@
 //! try again, and what an answer means, is decided elsewhere.
 
 mod address;
+mod budget;
 mod connection;
 mod failure;
 mod pace;

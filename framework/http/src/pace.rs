@@ -56,6 +56,21 @@ impl Pace {
         (turn.saturating_duration_since(now) >= TIMER).then_some(turn)
     }
 
+    /// Takes the next turn if it comes soon enough.
+    ///
+    /// # Errors
+    /// It does not, and no turn is taken.
+    pub(crate) fn reserve_within(&self, now: Instant, patience: Duration) -> Result<Option<Instant>, ()> {
+        let mut state = self.lock();
+        let due = state.due.map_or(now, |due| due.max(now));
+        let turn = due.checked_sub(self.tolerance).map_or(now, |turn| turn.max(now));
+        if turn - now > patience {
+            return Err(());
+        }
+        state.due = Some(due + self.interval);
+        Ok((turn - now >= TIMER).then_some(turn))
+    }
+
     /// The service refused a call (429, or 503 with `Retry-After`): nobody calls for a while.
     pub(crate) fn refused(&self, now: Instant, retry_after: Option<Duration>) {
         let mut state = self.lock();
@@ -121,6 +136,16 @@ mod tests {
         assert_eq!(turns, [ms(2000), ms(2000), ms(2100), ms(2200)]);
         assert_eq!(pace.paused_until(now), Some(now + SECOND * 2));
         assert_eq!(pace.paused_until(now + SECOND * 2), None);
+    }
+
+    #[test]
+    fn a_turn_that_comes_too_late_is_not_taken() {
+        let pace = Pace::new(6, SECOND * 60, 1);
+        let now = Instant::now();
+        assert_eq!(pace.reserve_within(now, SECOND * 15), Ok(None));
+        assert_eq!(pace.reserve_within(now, SECOND * 15), Ok(Some(now + SECOND * 10)));
+        assert_eq!(pace.reserve_within(now, SECOND * 15), Err(()));
+        assert_eq!(pace.reserve_within(now + SECOND * 5, SECOND * 15), Ok(Some(now + SECOND * 20)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 mod server;
 
-use bothways_connector::{Limits, Unrated};
+use bothways_connector::{CallRate, Limits, PathSegment, Unrated, UsedHeader, UsedPart};
 use bothways_engine::{Http, Purpose, SendError};
 use bothways_http::{Forbidden, HttpPort, Settings};
 use bothways_model::{ConnectionName, Method, Request, Response, Secret, Segment, SingularPath};
@@ -30,6 +30,9 @@ fn limits(origin: impl Into<String>) -> Limits {
         timeout: SECOND * 10,
         unrated: Unrated::default(),
         retry_header: None,
+        calls: Vec::new(),
+        daily: None,
+        used: None,
     }
 }
 
@@ -281,6 +284,40 @@ async fn calls_keep_to_the_rate() {
     }
     // 5 at once, 20 more at 20 ms each.
     assert!(before.elapsed() >= Duration::from_millis(400), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_with_a_rate_of_its_own_waits_for_nobody_else() {
+    let server = Server::start(ok).await;
+    let path = ["", "search"].map(|text| PathSegment::Text(text.into())).to_vec();
+    let searches = CallRate { method: Method::Get, path, requests: 1, per: SECOND * 3600 };
+    let port = port(&Limits { calls: vec![searches], concurrent: 1, ..limits(origin(server.address)) });
+    assert_eq!(send(&port, get(server.address, "/search?q=1")).await.unwrap().status, 200);
+    // The next turn is in an hour, which is not waited for; other calls go on.
+    let second = send(&port, get(server.address, "/search?q=2")).await;
+    assert_eq!(second, Err(SendError::Spent("this call may not be made so often".into())));
+    assert_eq!(send(&port, get(server.address, "/other")).await.unwrap().status, 200);
+    assert_eq!(server.count(), 2);
+}
+
+#[tokio::test]
+async fn the_last_of_a_days_calls_are_kept_for_users() {
+    // The service counts calls of others too.
+    let server = Server::start(|_, _| answer("200 OK", "x-usage: calls=850/1000\r\n", b"{}")).await;
+    let text = |text: &str| UsedPart::Text(text.into());
+    let used = UsedHeader {
+        header: "x-usage".into(),
+        format: vec![text("calls="), UsedPart::Used, text("/"), UsedPart::Limit],
+    };
+    let port = port(&Limits { used: Some(used), ..limits(origin(server.address)) });
+    let connection = name();
+    let call = |purpose| port.send(&connection, purpose, get(server.address, "/"), SECOND * 10);
+    assert_eq!(call(Purpose::Background).await.unwrap().status, 200, "nothing is known yet");
+    let spent = Err(SendError::Spent("the day's calls are nearly used up".into()));
+    assert_eq!(call(Purpose::Background).await, spent);
+    assert_eq!(call(Purpose::Reconcile).await, spent);
+    assert_eq!(call(Purpose::Live).await.unwrap().status, 200);
+    assert_eq!(server.count(), 2);
 }
 
 #[tokio::test]

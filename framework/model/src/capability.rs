@@ -44,6 +44,10 @@ pub struct Capabilities {
     pub recover: bool,
     /// Changed records can be listed.
     pub since: bool,
+    /// That list goes on by a token of the service's own, not by time.
+    pub since_token: bool,
+    /// The first such token stands for now: what there was before it is left to a full pass.
+    pub since_starts_now: bool,
     /// Events can be pulled.
     pub feed: bool,
     /// Events can be pushed.
@@ -72,6 +76,11 @@ impl Capabilities {
     /// Whether an update must know the record as it is at the service, whatever the mapping trusts.
     pub fn update_needs_read(&self) -> bool {
         self.update_is_conditional || self.update_overwrites
+    }
+
+    /// Whether what changed since a moment can be listed.
+    pub fn since_by_time(&self) -> bool {
+        self.since && !self.since_token
     }
 
     /// The lookup on `path`, if there is one.

@@ -1,12 +1,16 @@
 //! Webhooks: the one listener that is ever exposed. Nothing is decided here: the raw body goes to the engine's intake, and 2xx means that
 //! it is durably stored (rules 48, 49). Whoever sends what is not genuine learns nothing from the answer (S4).
+//!
+//! Some services ask first whether we want their deliveries, and expect a value of their question back. It is given back as plain text, and
+//! only if it is short and holds nothing that could be taken for markup.
 
 use crate::access::{protect, read_body};
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bothways_engine::{Engine, Intake, Received, Unverified};
 use bothways_model::ConnectionName;
@@ -19,16 +23,25 @@ const PLACES: usize = 256;
 /// How long the body may take to arrive (S3).
 const BODY: Duration = Duration::from_secs(10);
 
+/// The longest value that is given back.
+const LONGEST_ECHO: usize = 512;
+
 /// Whoever takes deliveries in.
 #[async_trait]
 trait Receiver: Send + Sync {
     async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received;
+    /// The query parameter of a challenge, where the connection's service asks one.
+    fn challenge(&self, connection: &ConnectionName) -> Option<String>;
 }
 
 #[async_trait]
 impl Receiver for Intake {
     async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received {
         Intake::receive(self, connection, delivery).await
+    }
+
+    fn challenge(&self, connection: &ConnectionName) -> Option<String> {
+        Intake::challenge(self, connection)
     }
 }
 
@@ -45,14 +58,53 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
 
 fn over(intake: Arc<dyn Receiver>) -> Router {
     Router::new()
-        .route("/hooks/{connection}", post(receive))
+        .route("/hooks/{connection}", post(receive).get(asked))
         .route("/healthz", get(crate::api::healthy))
         .layer(from_fn(protect))
         .with_state(Hooks { intake, places: Arc::new(Semaphore::new(PLACES)) })
 }
 
+/// The parameters of a query, in order.
+type Parameters = Query<Vec<(String, String)>>;
+
+/// A question by GET; there is nothing else to get.
+async fn asked(State(hooks): State<Hooks>, Path(connection): Path<String>, query: Parameters) -> Response {
+    hooks.echo(connection, &query.0).unwrap_or_else(|| StatusCode::METHOD_NOT_ALLOWED.into_response())
+}
+
+/// A delivery, or a question by POST.
+async fn receive(
+    State(hooks): State<Hooks>,
+    Path(connection): Path<String>,
+    query: Parameters,
+    request: Request,
+) -> Response {
+    match hooks.echo(connection.clone(), &query.0) {
+        Some(echo) => echo,
+        None => take_in(hooks, connection, request).await.into_response(),
+    }
+}
+
+impl Hooks {
+    /// The answer to a challenge; `None` if the request is none.
+    fn echo(&self, connection: String, query: &[(String, String)]) -> Option<Response> {
+        let name = self.intake.challenge(&ConnectionName(connection))?;
+        let (_, value) = query.iter().find(|(given, _)| *given == name)?;
+        Some(match is_harmless(value) {
+            true => value.clone().into_response(),
+            false => StatusCode::BAD_REQUEST.into_response(),
+        })
+    }
+}
+
+/// Whether a value may be given back to whoever sent it.
+fn is_harmless(value: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b" -_.~:+/=,".contains(&b);
+    (1..=LONGEST_ECHO).contains(&value.len()) && value.bytes().all(plain)
+}
+
 /// Answers with a status and nothing else.
-async fn receive(State(hooks): State<Hooks>, Path(connection): Path<String>, request: Request) -> StatusCode {
+async fn take_in(hooks: Hooks, connection: String, request: Request) -> StatusCode {
     let Ok(_place) = hooks.places.try_acquire() else {
         return StatusCode::SERVICE_UNAVAILABLE;
     };
@@ -80,7 +132,7 @@ async fn receive(State(hooks): State<Hooks>, Path(connection): Path<String>, req
 mod tests {
     use super::*;
     use axum::body::{Body, to_bytes};
-    use axum::http::{Response, header};
+    use axum::http::header;
     use std::sync::Mutex;
     use tower::ServiceExt as _;
 
@@ -100,9 +152,13 @@ mod tests {
                 _ => Received::UnknownConnection,
             }
         }
+
+        fn challenge(&self, connection: &ConnectionName) -> Option<String> {
+            (connection.as_str() == "asks").then(|| "hub.challenge".to_owned())
+        }
     }
 
-    async fn send(fake: &Arc<Fake>, request: axum::http::request::Builder, body: Vec<u8>) -> Response<Body> {
+    async fn send(fake: &Arc<Fake>, request: axum::http::request::Builder, body: Vec<u8>) -> Response {
         over(fake.clone()).oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
     }
 
@@ -119,6 +175,33 @@ mod tests {
             assert_eq!(response.status(), status, "{connection}");
             assert!(to_bytes(response.into_body(), 1000).await.unwrap().is_empty(), "{connection}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_challenge_is_answered_with_its_value_and_nothing_that_could_be_markup() {
+        let fake = Arc::new(Fake::default());
+        let ask = |method: &str, to: &str| Request::builder().method(method).uri(format!("/hooks/{to}"));
+        for method in ["GET", "POST"] {
+            let asked = ask(method, "asks?hub.mode=subscribe&hub.challenge=Request-Id%3A%201_a~b%2Fc%3D");
+            let response = send(&fake, asked, Vec::new()).await;
+            assert_eq!(response.status(), 200, "{method}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "text/plain; charset=utf-8");
+            assert_eq!(response.headers()[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+            let body = to_bytes(response.into_body(), 1000).await.unwrap();
+            assert_eq!(body, "Request-Id: 1_a~b/c=");
+        }
+        let long = "x".repeat(513);
+        for bad in ["%3Cb%3E", "a%26b", "%22", "", "%0d%0a", "%C3%A4", long.as_str()] {
+            let response = send(&fake, ask("GET", &format!("asks?hub.challenge={bad}")), Vec::new()).await;
+            assert_eq!(response.status(), 400, "{bad}");
+            assert!(to_bytes(response.into_body(), 1000).await.unwrap().is_empty(), "{bad}");
+        }
+        // Without the parameter, or where nobody asks, there is nothing to get.
+        for path in ["asks", "asks?challenge=1", "good?hub.challenge=1", "nobody?hub.challenge=1"] {
+            assert_eq!(send(&fake, ask("GET", path), Vec::new()).await.status(), 405, "{path}");
+        }
+        assert!(fake.0.lock().unwrap().is_empty(), "a question is no delivery");
+        assert_eq!(send(&fake, ask("POST", "good?hub.challenge=1"), Vec::new()).await.status(), 204);
     }
 
     #[tokio::test]

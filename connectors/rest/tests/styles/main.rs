@@ -3,8 +3,11 @@
 //! One file a style. A key of the document language is here because one of these needs it.
 
 mod auth;
+mod documents;
 mod events;
 mod examples;
+#[path = "../standins/hubspot.rs"]
+mod hubspot;
 mod limits;
 mod lists;
 mod records;

@@ -123,7 +123,10 @@ fn exchanges(resource: &dyn Resource, change: &FieldWrites) -> Vec<(&'static str
     };
     also(capabilities.list, "list", Operation::List { page: None });
     also(capabilities.recover, "recover", Operation::Recover { since, page: None });
-    also(capabilities.since, "since", Operation::Since { since, page: None });
+    also(capabilities.since && !capabilities.since_token, "since", Operation::Since { since, page: None });
+    let token = Some(crate::SyncToken(Box::new("conformance".into())));
+    also(capabilities.since_token, "delta", Operation::Delta { token: None, page: None });
+    also(capabilities.since_token, "delta with a token", Operation::Delta { token, page: None });
     also(capabilities.update, "update", update);
     also(capabilities.delete, "delete", Operation::Delete { id: id(), key: "k".into(), seen });
     also(capabilities.create && !capabilities.upsert, "create", create.clone());

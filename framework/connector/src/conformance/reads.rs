@@ -22,7 +22,7 @@ pub(super) fn all(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made
     if capabilities.recover {
         each_once(resource, driver, made, &|page| Operation::Recover { since, page });
     }
-    if capabilities.since {
+    if capabilities.since && !capabilities.since_token {
         each_once(resource, driver, made, &|page| Operation::Since { since, page });
     }
     for find in &capabilities.find {
@@ -120,7 +120,7 @@ fn page(resource: &dyn Resource, driver: &mut Driver<'_>, operation: Operation) 
 }
 
 /// The cursor as it comes back from the store.
-fn stored(cursor: &PageCursor) -> PageCursor {
+pub(super) fn stored(cursor: &PageCursor) -> PageCursor {
     let text = serde_json::to_string(cursor).unwrap_or_else(|e| panic!("a cursor cannot be stored: {e}"));
     serde_json::from_str(&text).unwrap_or_else(|e| panic!("a stored cursor cannot be read: {e}"))
 }

@@ -88,6 +88,7 @@ impl Service {
             next: more.then(|| PageCursor((from + items.len()).to_string())),
             items,
             date: Some(now),
+            token: None,
         })
     }
 }

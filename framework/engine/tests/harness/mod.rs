@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 mod ports;
+pub mod service;
 
 pub use ports::TestClock;
 use ports::{TestHttp, TestRandom, TestTasks};

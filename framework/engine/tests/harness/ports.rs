@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 /// Virtual time from a fixed start.
 pub struct TestClock {
-    pub(super) start: Instant,
+    pub start: Instant,
     /// How many seconds the engine's clock is ahead of the service's.
     pub ahead: AtomicI64,
 }

@@ -5,6 +5,8 @@
 
 #[path = "../harness/mod.rs"]
 mod harness;
+#[path = "../../../../connectors/rest/tests/standins/hubspot.rs"]
+mod hubspot;
 
 mod absences;
 mod accounts;
@@ -14,6 +16,7 @@ mod circuits;
 mod crashes;
 mod creates;
 mod deletes;
+mod documents;
 mod echoes;
 mod held;
 mod merges;
@@ -26,4 +29,5 @@ mod shapes;
 mod shop;
 mod signals;
 mod soak;
+mod sync_tokens;
 mod versions;

@@ -2,11 +2,12 @@
 
 use super::connector::header_name;
 use super::paging::{page_size, pages};
+use super::rate::limit;
 use super::{Cx, sub};
 use crate::check;
 use crate::check::vars::{Uses, Where};
 use crate::connector::{Call, Escape, Pages, Returns};
-use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, Text};
+use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, RateText, Text};
 use crate::filter::Filter;
 use crate::finding::Code;
 use crate::path::Query;
@@ -26,6 +27,8 @@ pub(super) enum Kind {
     Find,
     Recover,
     Since,
+    Delta,
+    Start,
     Feed,
 }
 
@@ -33,7 +36,7 @@ impl Kind {
     fn knows(self) -> &'static [Slot] {
         match self {
             Kind::Account => &[],
-            Kind::List | Kind::Create => &[Slot::Fields],
+            Kind::List | Kind::Create | Kind::Delta | Kind::Start => &[Slot::Fields],
             Kind::Get | Kind::Update => &[Slot::Id, Slot::Fields],
             Kind::Delete => &[Slot::Id],
             Kind::Upsert => &[Slot::Key, Slot::Stamp, Slot::Fields],
@@ -49,7 +52,7 @@ impl Kind {
             Kind::Upsert => Some(Slot::Key),
             Kind::Find => Some(Slot::Value),
             Kind::Recover | Kind::Since => Some(Slot::Since),
-            Kind::Account | Kind::List | Kind::Create | Kind::Feed => None,
+            Kind::Account | Kind::List | Kind::Create | Kind::Delta | Kind::Start | Kind::Feed => None,
         }
     }
 
@@ -64,7 +67,7 @@ impl Kind {
 
     /// Whether the answer is a list that `lists` describes.
     fn lists(self) -> bool {
-        matches!(self, Kind::List | Kind::Find | Kind::Recover | Kind::Since | Kind::Feed)
+        matches!(self, Kind::List | Kind::Find | Kind::Recover | Kind::Since | Kind::Delta | Kind::Feed)
     }
 }
 
@@ -101,6 +104,7 @@ pub(super) struct Parts<'a> {
     pub(super) items: Option<&'a PathText>,
     pub(super) pages: Option<&'a PagesDoc>,
     pub(super) page_size: Option<&'a Ordered<u32>>,
+    pub(super) rate: Option<&'a RateText>,
     pub(super) returns: Returns,
     pub(super) when: Option<Filter>,
     pub(super) escape: Option<Escape>,
@@ -120,6 +124,7 @@ impl<'a> Parts<'a> {
             items: None,
             pages: None,
             page_size: None,
+            rate: None,
             returns: Returns::Record,
             when: None,
             escape: None,
@@ -191,6 +196,7 @@ pub(super) fn build(
         items: own_items.unwrap_or_else(|| if listed { lists.items.clone() } else { Query::root() }),
         pages: own_pages.unwrap_or_else(|| if listed { lists.pages.clone() } else { Pages::None }),
         page_size: own_size.unwrap_or_else(|| lists.page_size.clone().filter(|_| sized)),
+        rate: parts.rate.map(|rate| limit(cx, &sub(pointer, "rate"), rate, uses)),
         returns: parts.returns,
         when: parts.when,
         escape: parts.escape,

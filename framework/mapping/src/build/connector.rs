@@ -4,13 +4,11 @@ use super::call::{Kind, Lists};
 use super::{Cx, sub, words};
 use crate::check::vars::{Uses, Where};
 use crate::connector::{
-    Account, AuthSpec, BodyFormat, ConnectorSpec, Errors, Http, IdempotencyHeader, NullAs, RateSpec, Retry,
-    Setting, Var,
+    Account, AuthSpec, BodyFormat, ConnectorSpec, Errors, Http, IdempotencyHeader, NullAs, Retry, Var,
 };
-use crate::doc::{AuthDoc, ConnectorDoc, CountText, ErrorsDoc, HttpDoc, Ordered, RateDoc, RetryDoc, Text};
+use crate::doc::{AuthDoc, ConnectorDoc, ErrorsDoc, HttpDoc, Ordered, RetryDoc, Text};
 use crate::finding::Code;
 use crate::template::Template;
-use crate::units::RateLimit;
 use std::time::Duration;
 
 /// A connector, and what is wrong with its document.
@@ -165,7 +163,7 @@ fn http(cx: &mut Cx<'_>, doc: &HttpDoc, uses: &mut Uses) -> Http {
         body,
         null_as,
         idempotency,
-        rate: rate(cx, doc.rate.as_ref(), uses),
+        rate: super::rate::rate(cx, doc.rate.as_ref(), uses),
         timeout: timeout(cx, doc),
         retry: retry(cx, doc.retry.as_ref()),
         errors: errors(cx, doc.errors.as_ref()),
@@ -213,43 +211,6 @@ fn auth(cx: &mut Cx<'_>, doc: Option<&AuthDoc>, uses: &mut Uses) -> AuthSpec {
         }
         Some(AuthDoc::Login(login)) => AuthSpec::Login(Box::new(super::login::login(cx, login, uses))),
     }
-}
-
-fn rate(cx: &mut Cx<'_>, doc: Option<&RateDoc>, uses: &mut Uses) -> RateSpec {
-    let limit = match doc.and_then(|d| d.limit.as_ref()) {
-        None => Setting::Fixed(RateSpec::DEFAULT_LIMIT),
-        Some(limit) => {
-            let pointer = "/http/rate/limit";
-            let template = Template::parse(limit.as_str());
-            uses.note(&template, pointer, Where::Plain);
-            match template.only_var() {
-                Some(var) => Setting::Var(var.to_owned()),
-                None => Setting::Fixed(RateLimit::parse(limit.as_str()).unwrap_or_else(|expected| {
-                    cx.error(Code::Y108, pointer, format!("`{}` is not a rate", limit.as_str()))
-                        .help(format!("write {expected}, or `\"${{var}}\"`"));
-                    RateSpec::DEFAULT_LIMIT
-                })),
-            }
-        }
-    };
-    let mut count = |key: &str, text: Option<&CountText>| {
-        let text = text?;
-        let pointer = sub("/http/rate", key);
-        let template = Template::parse(text.as_str());
-        uses.note(&template, &pointer, Where::Plain);
-        Some(match (template.only_var(), text.as_str().parse::<u32>()) {
-            (Some(var), _) => Setting::Var(var.to_owned()),
-            (None, Ok(n)) if n > 0 => Setting::Fixed(n),
-            _ => {
-                cx.error(Code::Y108, &pointer, format!("`{}` is not a count", text.as_str()))
-                    .help("write a whole number above 0, or `\"${var}\"`");
-                Setting::Fixed(1)
-            }
-        })
-    };
-    let concurrent = count("concurrent", doc.and_then(|d| d.concurrent.as_ref()));
-    let burst = count("burst", doc.and_then(|d| d.burst.as_ref()));
-    RateSpec { limit, concurrent: concurrent.unwrap_or(Setting::Fixed(RateSpec::DEFAULT_CONCURRENT)), burst }
 }
 
 fn retry(cx: &mut Cx<'_>, doc: Option<&RetryDoc>) -> Retry {

@@ -90,7 +90,12 @@ fn webhook(cx: &mut Cx<'_>, doc: &WebhookDoc, uses: &mut Uses) -> WebhookSpec {
         }
         VerifyDoc::Hmac(doc) => hmac(cx, doc, uses),
     };
-    WebhookSpec { path, verify }
+    let challenge = doc.challenge.as_ref().map(|challenge| challenge.query.0.clone());
+    if challenge.as_ref().is_some_and(String::is_empty) {
+        cx.error(Code::Y108, "/events/webhook/challenge/query", "a query parameter has a name")
+            .help("for example `query: validationToken`");
+    }
+    WebhookSpec { path, verify, challenge }
 }
 
 fn hmac(cx: &mut Cx<'_>, doc: &HmacDoc, uses: &mut Uses) -> VerifySpec {
@@ -107,6 +112,7 @@ fn hmac(cx: &mut Cx<'_>, doc: &HmacDoc, uses: &mut Uses) -> VerifySpec {
             .help("write parts separated by commas, each a prefix and a placeholder: `t={timestamp},v1={signature}`");
     }
     let signs = Template::parse(doc.signs.as_ref().map_or("{body}", |s| s.0.as_str()));
+    uses.note(&signs, &at("signs"), Where::Plain);
     for slot in signs.slots().filter(|s| !matches!(s, Slot::Timestamp | Slot::Body)) {
         cx.error(Code::M304, &at("signs"), format!("`{{{}}}` is not known in what is signed", slot.name()))
             .within(&format!("{{{}}}", slot.name()))

@@ -9,6 +9,7 @@ mod field;
 mod login;
 mod mapping;
 mod paging;
+mod rate;
 mod record;
 mod resource;
 mod words;

@@ -3,7 +3,7 @@
 use super::connector::header_name;
 use super::{Cx, sub};
 use crate::connector::{CursorPlace, Pages};
-use crate::doc::{FilterText, Ordered, PagesDoc, PathText, Text};
+use crate::doc::{FilterText, NextUrlDoc, Ordered, PagesDoc, PathText, Text};
 use crate::filter::Filter;
 use crate::finding::Code;
 use bothways_model::SingularPath;
@@ -27,7 +27,16 @@ pub(super) fn pages(cx: &mut Cx<'_>, pointer: &str, doc: &PagesDoc) -> Pages {
     match doc {
         PagesDoc::None => Pages::None,
         PagesDoc::LinkHeader => Pages::LinkHeader,
-        PagesDoc::NextUrl(path) => Pages::NextUrl(cx.query(&sub(pointer, "next_url"), path.as_str())),
+        PagesDoc::NextUrl(NextUrlDoc::Short(path)) => {
+            Pages::NextUrl { path: cx.query(&sub(pointer, "next_url"), path.as_str()), more: None }
+        }
+        PagesDoc::NextUrl(NextUrlDoc::Long(long)) => {
+            let pointer = sub(pointer, "next_url");
+            Pages::NextUrl {
+                path: cx.query(&sub(&pointer, "path"), long.path.as_str()),
+                more: more(cx, &pointer, long.more.as_ref()),
+            }
+        }
         PagesDoc::Page(page) => {
             let pointer = sub(pointer, "page");
             let place = Named { query: &page.query, json: &page.json, header: &page.header };

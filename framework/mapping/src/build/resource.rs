@@ -2,11 +2,12 @@
 
 use super::call::{Kind, Lists, Parts, build};
 use super::events::time_at;
+use super::paging::Named;
 use super::{Cx, record, sub};
 use crate::check;
 use crate::check::vars::Uses;
 use crate::connector::{
-    Call, Delete, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat, Update,
+    Call, Delete, Delta, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat, Update,
 };
 use crate::doc::{
     CallText, CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc,
@@ -43,7 +44,8 @@ pub(super) fn resource(
     let shared = Shared { pointer, params: &params, lists, id_parts: id.parts() };
     let at = |key: &str| sub(pointer, key);
     let changed_at = doc.changed_at.as_ref().map(|t| time_at(cx, &at("changed_at"), t));
-    let since = doc.since.as_ref().map(|since| shared.since(cx, since, uses));
+    let since = doc.since.as_ref().and_then(|since| shared.since(cx, since, uses));
+    let delta = doc.since.as_ref().and_then(|since| shared.delta(cx, since, uses));
     let time = since.as_ref().map(|s| s.send).or(changed_at.as_ref().map(|t| t.format)).or(event_time);
     let mut sparse = Vec::new();
     for (index, path) in doc.sparse.iter().flatten().enumerate() {
@@ -78,6 +80,7 @@ pub(super) fn resource(
             send: time.unwrap_or(TimeFormat::Iso8601),
         }),
         since,
+        delta,
         gone: doc.gone.as_ref().and_then(|f| cx.filter(&at("gone"), f.as_str())),
         events: doc.events.iter().map(|(kind, effect)| (kind.to_owned(), EventRule::from(*effect))).collect(),
         source: cx.place.key_source(pointer),
@@ -133,6 +136,7 @@ impl Shared<'_> {
                 query: Some(&long.query),
                 json: long.json.as_ref(),
                 headers: Some(&long.headers),
+                rate: long.rate.as_ref(),
                 items: long.items.as_ref(),
                 pages: long.pages.as_ref(),
                 page_size: long.page_size.as_ref(),
@@ -151,6 +155,7 @@ impl Shared<'_> {
                 query: Some(&long.query),
                 json: long.json.as_ref(),
                 headers: Some(&long.headers),
+                rate: long.rate.as_ref(),
                 ..self.line(&long.call, &at)
             },
         };
@@ -166,6 +171,7 @@ impl Shared<'_> {
                 query: Some(&long.query),
                 json: long.json.as_ref(),
                 headers: Some(&long.headers),
+                rate: long.rate.as_ref(),
                 returns: returns(cx, &at, long.returns.as_ref()),
                 ..self.line(&long.call, &at)
             },
@@ -185,6 +191,7 @@ impl Shared<'_> {
                     query: Some(&long.query),
                     json: long.json.as_ref(),
                     headers: Some(&long.headers),
+                    rate: long.rate.as_ref(),
                     returns: returns(cx, &at, long.returns.as_ref()),
                     when: when(cx, &at, long.when.as_ref()),
                     ..self.line(&long.call, &at)
@@ -208,6 +215,7 @@ impl Shared<'_> {
                     query: Some(&long.query),
                     json: long.json.as_ref(),
                     headers: Some(&long.headers),
+                    rate: long.rate.as_ref(),
                     returns: returns(cx, &at, long.returns.as_ref()),
                     when: when(cx, &at, long.when.as_ref()),
                     ..self.line(&long.call, &at)
@@ -226,6 +234,7 @@ impl Shared<'_> {
             query: Some(&doc.query),
             json: doc.json.as_ref(),
             headers: Some(&doc.headers),
+            rate: doc.rate.as_ref(),
             items: doc.items.as_ref(),
             escape: doc.escape.map(Into::into),
             ..self.line(&doc.call, &at)
@@ -254,29 +263,72 @@ impl Shared<'_> {
         })
     }
 
-    fn since(&self, cx: &mut Cx<'_>, doc: &SinceDoc, uses: &mut Uses) -> Since {
+    /// The incremental list by time; `None` if it goes on by a token.
+    fn since(&self, cx: &mut Cx<'_>, doc: &SinceDoc, uses: &mut Uses) -> Option<Since> {
         let at = self.at("since");
-        let parts = Parts {
-            long: true,
-            query: Some(&doc.query),
-            json: doc.json.as_ref(),
-            headers: Some(&doc.headers),
-            items: doc.items.as_ref(),
-            pages: doc.pages.as_ref(),
-            page_size: doc.page_size.as_ref(),
-            ..self.line(&doc.call, &at)
-        };
-        let call = build(cx, parts, Kind::Since, self.params, self.lists, uses);
-        let cursor = sub(&at, "cursor");
-        let format = TimeFormat::from(doc.cursor.format);
-        Since {
-            call,
-            at: TimeAt { path: cx.query(&sub(&cursor, "path"), doc.cursor.path.as_str()), format },
-            send: doc.cursor.send.map_or(format, TimeFormat::from),
-            tie: doc.cursor.tie.as_ref().map(|p| cx.query(&sub(&cursor, "tie"), p.as_str())),
-            lag: cx.duration_or(&sub(&cursor, "lag"), doc.cursor.lag.as_ref(), Duration::ZERO),
-            cap: doc.cap,
+        if doc.cursor.is_some() == doc.token.is_some() {
+            cx.error(Code::Y107, &at, "exactly one of `cursor` and `token` says where the list goes on")
+                .help("give `cursor` where records carry their times, `token` where the service gives one");
         }
+        let doc_cursor = doc.cursor.as_ref()?;
+        let call = build(cx, since_parts(doc, &at), Kind::Since, self.params, self.lists, uses);
+        let cursor = sub(&at, "cursor");
+        let format = TimeFormat::from(doc_cursor.format);
+        Some(Since {
+            call,
+            at: TimeAt { path: cx.query(&sub(&cursor, "path"), doc_cursor.path.as_str()), format },
+            send: doc_cursor.send.map_or(format, TimeFormat::from),
+            tie: doc_cursor.tie.as_ref().map(|p| cx.query(&sub(&cursor, "tie"), p.as_str())),
+            lag: cx.duration_or(&sub(&cursor, "lag"), doc_cursor.lag.as_ref(), Duration::ZERO),
+            cap: doc.cap,
+        })
+    }
+
+    /// The incremental list by token; `None` if it goes on by time.
+    fn delta(&self, cx: &mut Cx<'_>, doc: &SinceDoc, uses: &mut Uses) -> Option<Delta> {
+        let token = doc.token.as_ref().filter(|_| doc.cursor.is_none())?;
+        let at = self.at("since");
+        if doc.cap.is_some() {
+            cx.error(
+                Code::Y107,
+                &sub(&at, "cap"),
+                "a list that goes on by a token cannot begin again elsewhere",
+            )
+            .help("remove `cap`");
+        }
+        let call = build(cx, since_parts(doc, &at), Kind::Delta, self.params, self.lists, uses);
+        let at = sub(&at, "token");
+        let url = token.url == Some(true);
+        let named = token.query.is_some() || token.json.is_some() || token.header.is_some();
+        let send = if url {
+            if named {
+                cx.error(Code::Y107, &at, "a token that is a URL goes nowhere else")
+                    .help("remove `url: true`, or what stands beside it");
+            }
+            None
+        } else {
+            let place = Named { query: &token.query, json: &token.json, header: &token.header };
+            Some(place.read(cx, &at, "token", "query: syncToken"))
+        };
+        let start = token.start.as_ref().map(|start| {
+            let at = sub(&at, "start");
+            build(cx, Parts::line(start, &at), Kind::Start, self.params, self.lists, uses)
+        });
+        Some(Delta { call, send, value: cx.query(&sub(&at, "value"), token.value.as_str()), start })
+    }
+}
+
+fn since_parts<'a>(doc: &'a SinceDoc, at: &'a str) -> Parts<'a> {
+    Parts {
+        long: true,
+        query: Some(&doc.query),
+        json: doc.json.as_ref(),
+        headers: Some(&doc.headers),
+        rate: doc.rate.as_ref(),
+        items: doc.items.as_ref(),
+        pages: doc.pages.as_ref(),
+        page_size: doc.page_size.as_ref(),
+        ..Parts::line(&doc.call, at)
     }
 }
 

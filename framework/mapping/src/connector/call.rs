@@ -1,10 +1,12 @@
 //! One call, and how lists go on.
 
 use super::Escape;
+use super::Setting;
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::path::Query;
 use crate::template::{JsonTemplate, Template};
+use crate::units::RateLimit;
 use bothways_model::{Method, SingularPath};
 
 /// One call, with everything a default could say already said.
@@ -26,6 +28,8 @@ pub struct Call {
     pub pages: Pages,
     /// The query parameter that asks for a page size, and the size.
     pub page_size: Option<(String, u32)>,
+    /// How often it may be made, if less often than others.
+    pub rate: Option<Setting<RateLimit>>,
     /// What the answer holds.
     pub returns: Returns,
     /// The call is made only if this holds for the record as last seen.
@@ -61,7 +65,12 @@ pub enum Pages {
         more: Option<Filter>,
     },
     /// The answer holds the next page's URL; none (or null) ends the list.
-    NextUrl(Query),
+    NextUrl {
+        /// Where it is.
+        path: Query,
+        /// There is a next page only while this holds for the answer.
+        more: Option<Filter>,
+    },
     /// The answer's `Link` header names the next page (`rel="next"`).
     LinkHeader,
     /// Numbered pages; a page without records ends the list.

@@ -59,6 +59,8 @@ pub struct WebhookSpec {
     pub path: Option<Template>,
     /// How a delivery proves where it comes from.
     pub verify: VerifySpec,
+    /// The query parameter of a challenge.
+    pub challenge: Option<String>,
 }
 
 /// How a delivery proves where it comes from.

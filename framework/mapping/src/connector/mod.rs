@@ -33,7 +33,7 @@ pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
 pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
-pub use resource::{Delete, Find, Recover, ResourceSpec, Since};
+pub use resource::{Delete, Delta, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};
 pub(crate) use time::{format_iso8601, parse_iso8601};
 
@@ -195,6 +195,32 @@ pub struct RateSpec {
     pub concurrent: Setting<u32>,
     /// So many after a pause before `limit` paces them; none: one second's worth.
     pub burst: Option<Setting<u32>>,
+    /// So many in 24 hours.
+    pub daily: Option<Setting<u32>>,
+    /// Where answers say how much of a day's calls is used.
+    pub used: Option<UsedSpec>,
+}
+
+/// Where answers say how much of a day's calls is used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UsedSpec {
+    /// The header, in lower case.
+    pub header: String,
+    /// What it looks like.
+    pub format: Vec<UsedPart>,
+}
+
+/// A piece of what a header says of used calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UsedPart {
+    /// Text as it stands.
+    Text(String),
+    /// How many calls are used.
+    Used,
+    /// How many are left.
+    Left,
+    /// How many there are.
+    Limit,
 }
 
 /// How fast to call.
@@ -206,6 +232,8 @@ pub struct Rate {
     pub concurrent: u32,
     /// So many after a pause before `limit` paces them.
     pub burst: u32,
+    /// So many in 24 hours; none: as many as `limit` lets through.
+    pub daily: Option<u32>,
 }
 
 impl RateSpec {
@@ -229,7 +257,11 @@ impl RateSpec {
             Some(Setting::Fixed(n)) => *n,
             _ => u32::try_from(second).unwrap_or(u32::MAX).clamp(1, limit.count.max(1)),
         };
-        Rate { limit, concurrent, burst }
+        let daily = match &self.daily {
+            Some(Setting::Fixed(n)) => Some(*n),
+            _ => None,
+        };
+        Rate { limit, concurrent, burst, daily }
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Webhook {
     pub path: String,
     /// How a delivery proves where it comes from.
     pub verify: Verify,
+    /// The query parameter whose value is given back to a service that asks whether we want its deliveries.
+    pub challenge: Option<String>,
 }
 
 /// How a delivery proves where it comes from.
@@ -188,6 +190,7 @@ impl ConnectorSpec {
         let webhook = webhook.map(|webhook| Webhook {
             path: webhook.path.as_ref().map_or_else(|| format!("/hooks/{connection}"), |p| values.text(p)),
             verify: values.verify(&webhook.verify),
+            challenge: webhook.challenge.clone(),
         });
         Ok(ResolvedConnector {
             connection: connection.clone(),
@@ -218,10 +221,14 @@ impl ConnectorSpec {
                 .chain(r.find.iter_mut().map(|f| &mut f.call))
                 .chain(r.recover.iter_mut().map(|c| &mut c.call))
                 .chain(r.since.iter_mut().map(|s| &mut s.call))
+                .chain(r.delta.iter_mut().flat_map(|d| std::iter::once(&mut d.call).chain(&mut d.start)))
                 .collect::<Vec<_>>()
         });
         for call in account.chain(feed).chain(resources) {
             fill_call(call, &fill);
+            if let Some(rate) = &mut call.rate {
+                values.set(rate, RateLimit::parse, problems);
+            }
         }
         spec
     }
@@ -242,8 +249,8 @@ fn fill_rate(rate: &mut RateSpec, values: &Values<'_>, problems: &mut Vec<VarPro
         _ => Err("a whole number above 0"),
     };
     values.set(&mut rate.concurrent, count, problems);
-    if let Some(burst) = &mut rate.burst {
-        values.set(burst, count, problems);
+    for setting in rate.burst.iter_mut().chain(&mut rate.daily) {
+        values.set(setting, count, problems);
     }
 }
 
@@ -356,7 +363,7 @@ impl Values<'_> {
                     encoding: *encoding,
                     format: format.clone(),
                     timestamp: timestamp.as_ref().map(|t| t.to_ascii_lowercase()),
-                    signs: signs.clone(),
+                    signs: signs.with_vars(&|name| self.plain(name)),
                     tolerance: *tolerance,
                 }
             }

@@ -1,6 +1,6 @@
 //! A kind of remote record and the calls it has.
 
-use super::{Call, EventRule, IdSpec, TimeAt, TimeFormat, Update, VersionAt};
+use super::{Call, CursorPlace, EventRule, IdSpec, TimeAt, TimeFormat, Update, VersionAt};
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::lens::Normalizer;
@@ -47,8 +47,10 @@ pub struct ResourceSpec {
     pub find: Vec<Find>,
     /// A consistent list that proves whether an uncertain create arrived.
     pub recover: Option<Recover>,
-    /// Lists what changed.
+    /// Lists what changed, by the times of its records.
     pub since: Option<Since>,
+    /// Lists what changed, by the service's own token.
+    pub delta: Option<Delta>,
     /// Holds for a deleted record. Asked before any field is read.
     pub gone: Option<Filter>,
     /// What event types mean, in document order.
@@ -73,6 +75,21 @@ impl ResourceSpec {
             }
         }
         names
+    }
+
+    /// All its calls.
+    pub fn calls(&self) -> impl Iterator<Item = &Call> {
+        let plain = [&self.list, &self.get, &self.create, &self.upsert];
+        let deltas = self.delta.iter().flat_map(|d| std::iter::once(&d.call).chain(&d.start));
+        plain
+            .into_iter()
+            .flatten()
+            .chain(self.update.iter().map(|u| &u.call))
+            .chain(self.delete.iter().map(|d| &d.call))
+            .chain(self.find.iter().map(|f| &f.call))
+            .chain(self.recover.iter().map(|r| &r.call))
+            .chain(self.since.iter().map(|s| &s.call))
+            .chain(deltas)
     }
 
     /// The lookup on `path`, if there is one.
@@ -129,4 +146,17 @@ pub struct Since {
     pub lag: Duration,
     /// The most results of one search.
     pub cap: Option<u32>,
+}
+
+/// An incremental list that goes on by the service's own token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delta {
+    /// The call, which takes the token.
+    pub call: Call,
+    /// Where the token goes; none: it is the URL to ask.
+    pub send: Option<CursorPlace>,
+    /// Where the next token is in the last page.
+    pub value: Query,
+    /// The call that gives the first token; none: `call` without a token, which shows everything.
+    pub start: Option<Call>,
 }

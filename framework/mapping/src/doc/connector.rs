@@ -231,6 +231,29 @@ pub struct RateDoc {
     #[serde(default)]
     #[schemars(with = "CountText")]
     pub burst: Option<CountText>,
+    /// So many calls in any 24 hours, as this process counts them: at 80 % reading in bulk waits, at 90 % what the service told of, and
+    /// the last 5 % are left alone. Default: no such limit.
+    #[serde(default)]
+    #[schemars(with = "CountText")]
+    pub daily: Option<CountText>,
+    /// Where answers say how much of the day's calls is used, by whomever. Default: nowhere.
+    #[serde(default)]
+    #[schemars(with = "UsedDoc")]
+    pub used: Option<UsedDoc>,
+}
+
+/// Where answers say how much of the day's calls is used.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Used calls")]
+pub struct UsedDoc {
+    /// The header.
+    pub header: Text,
+    /// What it looks like, with `{used}` or `{left}`, and `{limit}` where it is there: `api-usage={used}/{limit}`. What stands before
+    /// and after is ignored. Default: `"{used}"`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub format: Option<Text>,
 }
 
 /// When to try again.
@@ -311,28 +334,4 @@ pub struct AccountDoc {
     pub call: CallText,
     /// Where the account's id is in the answer.
     pub id: PathText,
-}
-
-/// The time of a record by which an incremental list goes on.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "Time cursor")]
-pub struct CursorDoc {
-    /// Where a record says when it changed.
-    pub path: PathText,
-    /// How that is written.
-    #[serde(rename = "as")]
-    pub format: super::TimeWord,
-    /// How `{since}` is written in the call, if otherwise.
-    #[serde(default)]
-    #[schemars(with = "super::TimeWord")]
-    pub send: Option<super::TimeWord>,
-    /// What orders records of one moment, if the service orders them.
-    #[serde(default)]
-    #[schemars(with = "PathText")]
-    pub tie: Option<PathText>,
-    /// How late a change may become visible; so much is read again each time. Default: `0s`.
-    #[serde(default)]
-    #[schemars(with = "DurationText")]
-    pub lag: Option<DurationText>,
 }

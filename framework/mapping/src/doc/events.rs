@@ -94,6 +94,19 @@ pub struct WebhookDoc {
     pub path: Option<Text>,
     /// How a delivery proves where it comes from. It is checked on the raw bytes.
     pub verify: VerifyDoc,
+    /// How the service asks, when it is told of our address, whether we want its deliveries. Default: it does not.
+    #[serde(default)]
+    #[schemars(with = "ChallengeDoc")]
+    pub challenge: Option<ChallengeDoc>,
+}
+
+/// A question that is answered by giving a value back.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Challenge")]
+pub struct ChallengeDoc {
+    /// The query parameter that holds the value. A request with it is answered with the value, as plain text, and is no delivery.
+    pub query: Text,
 }
 
 /// How a delivery proves where it comes from.
@@ -131,11 +144,13 @@ pub struct HmacDoc {
     #[serde(default)]
     #[schemars(with = "Text")]
     pub format: Option<Text>,
-    /// The header that carries the timestamp, where `format` does not.
+    /// The header that carries the timestamp, where `format` does not. In either place it is in Unix seconds or
+    /// milliseconds, or ISO 8601.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub timestamp: Option<Text>,
-    /// What is signed, with `{timestamp}` and `{body}`. Default: `"{body}"`.
+    /// What is signed, with `{timestamp}` and `{body}`; variables that are no secrets may stand in it, such as the address that the
+    /// service delivers to: `POST${hook_url}{body}{timestamp}`. Default: `"{body}"`.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub signs: Option<Text>,

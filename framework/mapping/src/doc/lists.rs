@@ -1,5 +1,6 @@
 //! The `lists` part of a connector document, which calls may say otherwise of themselves: records, page size, the way on.
 
+use super::short::short_form;
 use super::{FilterText, Ordered, PathText, Text};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -34,13 +35,31 @@ pub enum PagesDoc {
     /// A value of this page asks for the next.
     Cursor(CursorPageDoc),
     /// The answer holds the next page's URL, here.
-    NextUrl(PathText),
+    NextUrl(NextUrlDoc),
     /// The answer's `Link` header names the next page (`rel="next"`).
     LinkHeader,
     /// Pages are numbered.
     Page(PageDoc),
     /// The next page is asked for by the number of records read so far.
     Offset(OffsetDoc),
+}
+
+short_form! {
+    /// Where the next page's URL is.
+    NextUrlDoc, "a JSONPath such as `$.next`, or `{ path, while }`", PathText, NextUrlLong
+}
+
+/// Where the next page's URL is, with more to say.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Next page's URL")]
+pub struct NextUrlLong {
+    /// Where it is in the answer; none there ends the list.
+    pub path: PathText,
+    /// There is a next page while this holds for the answer. Default: while there is a URL.
+    #[serde(default, rename = "while")]
+    #[schemars(with = "FilterText")]
+    pub more: Option<FilterText>,
 }
 
 /// A value of one page asks for the next. Give exactly one of `query`, `json` and `header`.

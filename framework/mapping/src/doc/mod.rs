@@ -15,21 +15,22 @@ mod ordered;
 mod record;
 mod resource;
 mod short;
+mod since;
 mod text;
 
 pub use catalog::{
     CatalogDoc, FieldDoc, FieldLong, KeyDoc, KeyLong, KeyMakerDoc, ShortType, TrackDoc, TypeWord,
 };
 pub use connector::{
-    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ConnectorDoc, CursorDoc, ErrorsDoc, HttpDoc,
-    IdempotencyDoc, LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, VarDoc,
+    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ConnectorDoc, ErrorsDoc, HttpDoc, IdempotencyDoc,
+    LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, UsedDoc, VarDoc,
 };
 pub use events::{
-    EncodingDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc, TimeWord,
-    TokenDoc, VerifyDoc, WebhookDoc,
+    ChallengeDoc, EncodingDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc,
+    TimeWord, TokenDoc, VerifyDoc, WebhookDoc,
 };
 pub use free::Free;
-pub use lists::{CursorPageDoc, ListsDoc, OffsetDoc, PageDoc, PagesDoc};
+pub use lists::{CursorPageDoc, ListsDoc, NextUrlDoc, NextUrlLong, OffsetDoc, PageDoc, PagesDoc};
 pub use mapping::{
     AgainstUpdateDoc, AsDoc, CheckDoc, CodecDoc, ConfirmDoc, ConflictsDoc, CreatePolicyDoc, CreatesDoc,
     DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, LocalDoc, MappingDoc,
@@ -42,6 +43,7 @@ pub use resource::{
     CreateDoc, CreateLong, DeleteDoc, DeleteLong, EscapeDoc, EventEffectDoc, FindDoc, ListDoc, ListLong,
     ReadDoc, ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,
 };
+pub use since::{CursorDoc, SyncTokenDoc};
 pub use text::{
     AmountText, CallText, CountText, DurationText, FilterText, IntervalText, Name, PathText, RateText,
     Scalar, Text,

@@ -3,7 +3,7 @@
 use super::short::short_form;
 use super::{
     CallText, CursorDoc, FilterText, Free, IdDoc, Name, NormalizeWord, Ordered, PagesDoc, PathText, PlaceDoc,
-    SendsDoc, Text, TimeAtDoc,
+    RateText, SendsDoc, SyncTokenDoc, Text, TimeAtDoc,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -126,6 +126,10 @@ pub struct ReadLong {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
 }
 
 short_form! {
@@ -150,6 +154,10 @@ pub struct ListLong {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
     /// Where the records of the answer are, if otherwise than `lists.items`.
     #[serde(default)]
     #[schemars(with = "PathText")]
@@ -186,6 +194,10 @@ pub struct CreateLong {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
     /// What the answer holds. Default: `record`.
     #[serde(default)]
     #[schemars(with = "ReturnsDoc")]
@@ -214,6 +226,10 @@ pub struct UpdateLong {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
     /// What the answer holds. Default: `record`.
     #[serde(default)]
     #[schemars(with = "ReturnsDoc")]
@@ -255,6 +271,10 @@ pub struct DeleteLong {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
     /// True if the service cannot undo it: a mapping that deletes must then say `confirm: irreversible`. Default: false.
     #[serde(default)]
     #[schemars(with = "bool")]
@@ -299,6 +319,10 @@ pub struct FindDoc {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
     /// Where the records found are, if otherwise than `lists.items`. `$`: the answer is one record, and `missing` means none.
     #[serde(default)]
     #[schemars(with = "PathText")]
@@ -348,6 +372,10 @@ pub struct SinceDoc {
     /// Headers of this call.
     #[serde(default)]
     pub headers: Ordered<Text>,
+    /// How often this call may be made, if less often than others. Default: as often as `http.rate` says.
+    #[serde(default)]
+    #[schemars(with = "RateText")]
+    pub rate: Option<RateText>,
     /// Where the records of the answer are, if otherwise than `lists.items`.
     #[serde(default)]
     #[schemars(with = "PathText")]
@@ -360,8 +388,14 @@ pub struct SinceDoc {
     #[serde(default)]
     #[schemars(with = "Ordered<u32>", extend("minProperties" = 1, "maxProperties" = 1))]
     pub page_size: Option<Ordered<u32>>,
-    /// By what the list goes on.
-    pub cursor: CursorDoc,
+    /// The list goes on by the times of its records. Give this or `token`.
+    #[serde(default)]
+    #[schemars(with = "CursorDoc")]
+    pub cursor: Option<CursorDoc>,
+    /// The list goes on by a token that the service gives at its end. Give this or `cursor`.
+    #[serde(default)]
+    #[schemars(with = "SyncTokenDoc")]
+    pub token: Option<SyncTokenDoc>,
     /// The most results one search gives: after so many it is started again from the last record. Default: no limit.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1))]

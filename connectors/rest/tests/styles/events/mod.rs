@@ -1,3 +1,13 @@
 //! How services tell of changes, beyond one event in one body (that is in `tests/events.rs`).
+//!
+//! | style | document | so do |
+//! |---|---|---|
+//! | what happened, and the delivery's id, in headers | `events: { id: { header }, type: { header }, object: $ }` | Shopify, GitHub, WooCommerce |
+//! | many thin events in one delivery | `events: { each: "$[*]", id_of }` | HubSpot, Microsoft Graph, Xero |
+//! | a signature over method, address, body and time | `hmac: { signs: "POST${hook_url}{body}{timestamp}", timestamp }` | HubSpot (v3), Square |
+//! | a timestamp in ISO 8601 | `hmac: { timestamp, signs: "{timestamp}{body}" }` | Zendesk (`src/signature_tests.rs`) |
+//! | a question before the first delivery | `webhook: { challenge: { query } }` | Meta, Microsoft Graph, Dropbox |
 
+mod batches;
+mod challenges;
 mod headers;

@@ -30,7 +30,11 @@ fn list(shelf: &Shelf, asked: &Asked) -> Response {
     let things = shelf.some(from, 3);
     let more = from + things.len() < shelf.things.len();
     let pages = shelf.things.len().div_ceil(3);
-    Response::json(200, &json!({"things": things, "page": from / 3 + 1, "pages": pages, "has_more": more}))
+    // The next URL is there even at the end, where it leads beyond.
+    let next = format!("/things?per_page=3&skip={}", from + 3);
+    let about =
+        json!({"things": things, "page": from / 3 + 1, "pages": pages, "has_more": more, "next": next});
+    Response::json(200, &about)
 }
 
 fn conform(pages: &str) {
@@ -47,6 +51,11 @@ fn conform(pages: &str) {
 #[test]
 fn that_are_counted() {
     conform(r#"{ page: { query: page, while: "@.page < @.pages" } }"#);
+}
+
+#[test]
+fn with_a_next_url_that_is_always_there() {
+    conform(r#"{ next_url: { path: $.next, while: "@.has_more == true" } }"#);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         upsert,
         recover,
         since,
+        since_token,
+        since_starts_now,
         feed,
         webhook,
         changed_at,
@@ -55,7 +57,11 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         ),
         one(
             "since",
-            since.then(|| reads_again(*since_overlap_ms)),
+            since.then(|| match (since_token, since_starts_now) {
+                (false, _) => reads_again(*since_overlap_ms),
+                (true, false) => "by the service's own token".to_owned(),
+                (true, true) => "by the service's own token, from when it is first asked".to_owned(),
+            }),
             "asks for what changed (`sync.poll`)",
             "cannot poll for changes: they come by events, else by full passes only (M302)",
         ),

@@ -1,0 +1,171 @@
+//! How many calls a connection may make in a day (rule 47).
+//!
+//! Two counts, and both must have room: our own of the last 24 hours, by this process, and what the service last said, whoever called. What
+//! it said is believed for a quarter of an hour beyond our calls since: then one call asks anew, so a day that has begun is noticed.
+
+use bothways_connector::{Limits, Usage, UsedHeader};
+use bothways_engine::Purpose;
+use bothways_model::Response;
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// How long what the service said is believed.
+const BELIEVED: Duration = Duration::from_secs(900);
+
+/// The budget of one connection.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    daily: Option<u64>,
+    header: Option<UsedHeader>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When an hour began, and the calls in it; the newest last.
+    hours: VecDeque<(Instant, u64)>,
+    told: Option<Told>,
+}
+
+/// What the service said.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    at: Instant,
+    used: u64,
+    limit: u64,
+}
+
+impl Budget {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self { daily: limits.daily, header: limits.used.clone(), state: Mutex::default() }
+    }
+
+    /// Whether a call for this purpose may go out now.
+    pub(crate) fn has_room(&self, now: Instant, purpose: Purpose) -> bool {
+        if self.daily.is_none() && self.header.is_none() {
+            return true;
+        }
+        let percent = share(purpose);
+        let state = self.lock();
+        let own = state.hours.iter().filter(|(began, _)| now - *began < DAY).map(|(_, calls)| calls).sum();
+        let told = state.told.filter(|told| now - told.at < BELIEVED);
+        self.daily.is_none_or(|daily| below(own, daily, percent))
+            && told.is_none_or(|told| below(told.used, told.limit, percent))
+    }
+
+    /// A call goes out.
+    pub(crate) fn count(&self, now: Instant) {
+        if self.daily.is_none() && self.header.is_none() {
+            return;
+        }
+        let mut state = self.lock();
+        while state.hours.front().is_some_and(|(began, _)| now - *began >= DAY) {
+            state.hours.pop_front();
+        }
+        match state.hours.back_mut() {
+            Some((began, calls)) if now - *began < HOUR => *calls += 1,
+            _ => state.hours.push_back((now, 1)),
+        }
+        if let Some(told) = &mut state.told {
+            told.used = told.used.saturating_add(1);
+        }
+    }
+
+    /// Takes note of what an answer says.
+    pub(crate) fn note(&self, now: Instant, answer: &Response) {
+        let Some(usage) = self.header.as_ref().and_then(|header| header.read(answer)) else { return };
+        let Usage { used, left, limit } = usage;
+        let Some(limit) = limit.or(self.daily) else { return };
+        let Some(used) = used.or(left.map(|left| limit.saturating_sub(left))) else { return };
+        self.lock().told = Some(Told { at: now, used, limit });
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A panic cannot leave these numbers half-written.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Up to how many percent of a day's calls a purpose may go.
+fn share(purpose: Purpose) -> u64 {
+    match purpose {
+        Purpose::Live => 95,
+        Purpose::Told => 90,
+        Purpose::Background | Purpose::Reconcile => 80,
+    }
+}
+
+fn below(used: u64, limit: u64, percent: u64) -> bool {
+    u128::from(used) * 100 < u128::from(limit) * u128::from(percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bothways_connector::UsedPart;
+    use serde_json::json;
+
+    const ALL: [Purpose; 4] = [Purpose::Live, Purpose::Told, Purpose::Background, Purpose::Reconcile];
+
+    fn budget(daily: Option<u64>, format: Option<Vec<UsedPart>>) -> Budget {
+        let header = format.map(|format| UsedHeader { header: "x-used".into(), format });
+        Budget { daily, header, state: Mutex::default() }
+    }
+
+    fn room(budget: &Budget, now: Instant) -> [bool; 4] {
+        ALL.map(|purpose| budget.has_room(now, purpose))
+    }
+
+    #[test]
+    fn bulk_stops_first_then_what_was_told_then_everything() {
+        let budget = budget(Some(100), None);
+        let now = Instant::now();
+        for used in 0..100 {
+            assert_eq!(room(&budget, now), [used < 95, used < 90, used < 80, used < 80], "{used}");
+            budget.count(now);
+        }
+        // The calls of a day ago are forgotten, those of an hour ago are not.
+        assert_eq!(room(&budget, now + DAY - HOUR), [false; 4]);
+        assert_eq!(room(&budget, now + DAY), [true; 4]);
+    }
+
+    #[test]
+    fn what_the_service_says_counts_whoever_called() {
+        let salesforce = vec![UsedPart::Used, UsedPart::Text("/".into()), UsedPart::Limit];
+        let budget = budget(Some(1_000_000), Some(salesforce));
+        let now = Instant::now();
+        let said = |value: &str| Response::json(200, &json!({})).with_header("X-Used", value);
+        assert_eq!(room(&budget, now), [true; 4]);
+        budget.note(now, &said("899/1000"));
+        assert_eq!(room(&budget, now), [true, true, false, false]);
+        budget.count(now);
+        assert_eq!(room(&budget, now), [true, false, false, false], "our own calls since are added");
+        budget.note(now, &said("960/1000"));
+        assert_eq!(room(&budget, now), [false; 4]);
+        budget.note(now, &said("nonsense"));
+        assert_eq!(room(&budget, now), [false; 4]);
+        assert_eq!(room(&budget, now + BELIEVED), [true; 4], "after a while somebody asks anew");
+    }
+
+    #[test]
+    fn what_is_left_is_measured_by_the_days_calls() {
+        let budget = budget(Some(500), Some(vec![UsedPart::Left]));
+        let now = Instant::now();
+        budget.note(now, &Response::json(200, &json!({})).with_header("x-used", "90"));
+        assert_eq!(room(&budget, now), [true, true, false, false]);
+    }
+
+    #[test]
+    fn without_a_daily_limit_nothing_is_counted() {
+        let budget = budget(None, None);
+        let now = Instant::now();
+        budget.count(now);
+        assert_eq!(room(&budget, now), [true; 4]);
+        assert!(budget.lock().hours.is_empty());
+    }
+}
