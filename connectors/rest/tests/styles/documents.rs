@@ -1,6 +1,8 @@
 //! Whole services, each a document in `examples/` against a stand-in of its documented shape.
 
 mod hubspot;
+mod shopify;
+mod zendesk;
 
 use bothways_mapping::{Project, Severity, SourceFile};
 

@@ -12,6 +12,10 @@ mod limits;
 mod lists;
 mod records;
 mod shelf;
+#[path = "../standins/shopify.rs"]
+mod shopify;
 mod stage;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../standins/zendesk.rs"]
+mod zendesk;

@@ -13,7 +13,8 @@ pub(super) fn create(
     records: usize,
     record: &dyn Fn(usize) -> FieldWrites,
 ) -> Vec<Made> {
-    assert!(resource.capabilities().create, "the suite needs a resource that can create");
+    let capabilities = resource.capabilities();
+    assert!(capabilities.create || capabilities.upsert, "the suite needs a resource that can create");
     assert!(resource.capabilities().get, "the suite needs a resource that can be read by id");
     let mut made = Vec::new();
     let mut first = None;

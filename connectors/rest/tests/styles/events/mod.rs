@@ -5,7 +5,7 @@
 //! | what happened, and the delivery's id, in headers | `events: { id: { header }, type: { header }, object: $ }` | Shopify, GitHub, WooCommerce |
 //! | many thin events in one delivery | `events: { each: "$[*]", id_of }` | HubSpot, Microsoft Graph, Xero |
 //! | a signature over method, address, body and time | `hmac: { signs: "POST${hook_url}{body}{timestamp}", timestamp }` | HubSpot (v3), Square |
-//! | a timestamp in ISO 8601 | `hmac: { timestamp, signs: "{timestamp}{body}" }` | Zendesk (`src/signature_tests.rs`) |
+//! | a timestamp in ISO 8601 | `hmac: { timestamp, signs: "{timestamp}{body}" }` | Zendesk: `documents/zendesk.rs` |
 //! | a question before the first delivery | `webhook: { challenge: { query } }` | Meta, Microsoft Graph, Dropbox |
 
 mod batches;
