@@ -1,12 +1,12 @@
-//! The one exchange there is: send a request and read the answer. Where credentials are tokens, one is fetched when there is none, or
-//! when the service refuses the one in use.
+//! The one exchange there is: send a request and read the answer. Where credentials are tokens, new ones are asked for when there are
+//! none, or when the service refuses those in use.
 //!
-//! A read fetches its token first. A write goes out first, whatever the token: its request is what an intent stores. If it is refused for
+//! A read asks for its token first. A write goes out first, whatever the token: its request is what an intent stores. If it is refused for
 //! the token (class `auth`), it was not carried out, and the very same request follows with a new one.
 
 use crate::core::Core;
-use bothways_connector::{Call, Exchange, Outcome, Step};
-use bothways_model::{ErrorClass, Failure, Request, Response, Secret};
+use bothways_connector::{Call, Exchange, Outcome, Renewal, Step};
+use bothways_model::{ErrorClass, Failure, Request, Response};
 use std::sync::Arc;
 
 /// What an answer means.
@@ -26,8 +26,8 @@ pub(crate) struct Conversation {
 enum State {
     Begun,
     WaitsForToken,
-    /// The token that the request was sent with, where credentials are tokens.
-    Sent(Option<Secret>),
+    /// The number of the grant that the request was sent with, where credentials are tokens.
+    Sent(Option<u64>),
     Over,
 }
 
@@ -50,18 +50,19 @@ impl Conversation {
 
     fn send(&mut self) -> Step {
         let mut request = self.request.clone();
+        // Before the token itself: one that is replaced between the two is refused as the older one, which costs a look.
+        self.state = State::Sent(self.core.credentials.in_use());
         self.core.authorise(&mut request);
-        self.state = State::Sent(self.core.credentials.tokens().and_then(|t| t.current()));
         Step::Call(Call { request, write: self.write })
     }
 
-    /// Asks for a token if there is none, else sends.
-    fn proceed(&mut self) -> Step {
+    /// Sends, once there is another token than the one of this number.
+    fn proceed(&mut self, used: Option<u64>) -> Step {
         match self.core.credentials.tokens() {
-            Some(tokens) if tokens.current().is_none() => {
-                let request = tokens.request();
+            Some(tokens) if self.core.credentials.in_use() == used => {
+                let renewal = Renewal { tokens: Arc::clone(tokens) as _, used };
                 self.state = State::WaitsForToken;
-                Step::Call(Call { request, write: false })
+                Step::Renew(renewal)
             }
             _ => self.send(),
         }
@@ -84,30 +85,22 @@ impl Exchange for Conversation {
     fn next(&mut self, answer: Option<Response>) -> Step {
         match (std::mem::replace(&mut self.state, State::Over), answer) {
             (State::Begun, None) if self.write => self.send(),
-            (State::Begun, None) => self.proceed(),
-            (State::WaitsForToken, Some(answer)) => {
-                let accepted = self.core.credentials.tokens().map_or(Ok(()), |t| t.accept(&answer));
-                match accepted {
-                    Ok(()) => self.send(),
-                    Err(mut failure) => {
-                        failure.retry_after_ms = crate::answer::asked_to_wait(&self.core, &answer);
-                        Step::Done(Outcome::Failed(failure))
-                    }
+            (State::Begun, None) => self.proceed(None),
+            (State::WaitsForToken, None) => self.send(),
+            (State::Sent(used), Some(answer)) => {
+                let credentials = &self.core.credentials;
+                if credentials.tokens().is_none() || !self.is_refusal(&answer) {
+                    return self.finish(answer);
+                }
+                // A token that another call has replaced meanwhile proves nothing against the new one: some services end a session when
+                // the next one begins.
+                let latest = credentials.in_use() == used;
+                if latest && used.is_some() && std::mem::replace(&mut self.refused, true) {
+                    self.finish(answer)
+                } else {
+                    self.proceed(used)
                 }
             }
-            (State::Sent(token), Some(answer)) => match self.core.credentials.tokens() {
-                Some(tokens) if self.is_refusal(&answer) => {
-                    // A token that another call has replaced meanwhile proves nothing against the new one: some services end a session
-                    // when the next one begins, and several workers may begin one at once.
-                    let latest = token.is_none_or(|token| tokens.refuse(&token));
-                    if latest && std::mem::replace(&mut self.refused, true) {
-                        self.finish(answer)
-                    } else {
-                        self.proceed()
-                    }
-                }
-                _ => self.finish(answer),
-            },
             _ => out_of_turn(),
         }
     }

@@ -15,6 +15,7 @@ mod event;
 mod feed;
 mod form;
 mod limits;
+mod jwt;
 mod list;
 mod login;
 mod paging;
@@ -23,6 +24,7 @@ mod place;
 mod request;
 mod resource;
 mod signature;
+mod tokens;
 mod webhook;
 mod write;
 

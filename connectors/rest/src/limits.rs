@@ -11,7 +11,7 @@ use url::Url;
 pub(crate) fn limits(resolved: &ResolvedConnector, base: &Url) -> Limits {
     let origin = base.origin();
     let token_origin = match &resolved.auth {
-        Auth::Oauth2 { token_url, .. } => Url::parse(token_url).ok().map(|url| url.origin()),
+        Auth::Oauth2(oauth2) => Url::parse(&oauth2.token_url).ok().map(|url| url.origin()),
         _ => None,
     };
     let errors = &resolved.spec.http.errors;

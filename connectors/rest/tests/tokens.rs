@@ -2,11 +2,11 @@
 
 mod support;
 
-use bothways_connector::{Connector, Operation, Outcome};
+use bothways_connector::{Connector, Grant, Operation, Outcome};
 use bothways_connector_rest::RestConnector;
 use bothways_model::{ErrorClass, Request, Response};
 use serde_json::json;
-use support::{call, connect, end, path, request, resource};
+use support::{call, connect, end, path, renew, renewal, request, resource, token_request};
 
 fn document(auth: &str) -> String {
     format!(
@@ -69,8 +69,10 @@ fn credentials_go_where_the_document_says() {
 const OAUTH: &str = "{ oauth2: { token_url: \"https://login.example/token\", client_id: \"${user}\", \
                      client_secret: \"${secret}\", scope: \"read write\" } }";
 
-fn token(text: &str) -> Response {
-    Response::json(200, &json!({"access_token": text, "token_type": "bearer", "expires_in": 3600}))
+/// The body of a request for a token, which is secret as a whole.
+fn body_of(request: &Request) -> &str {
+    assert!(request.body.is_empty(), "what is secret is not in what may be stored");
+    request.secret_body.as_ref().map(|body| body.expose()).unwrap_or_default()
 }
 
 fn refused() -> Response {
@@ -82,35 +84,49 @@ fn thing() -> Response {
 }
 
 #[test]
-fn a_read_fetches_its_token_first_and_the_next_one_keeps_it() {
+fn a_read_asks_for_its_token_first_and_the_next_one_keeps_it() {
     let connector = connector(OAUTH);
     assert_eq!(connector.limits().token_origin.as_deref(), Some("https://login.example"));
     let mut reading = get(&connector);
-    let asked = call(&mut reading, None);
-    assert!(!asked.write);
-    assert_eq!(asked.request.url, "https://login.example/token");
-    assert_eq!(asked.request.body, b"grant_type=client_credentials&scope=read%20write");
+    let asked = renewal(&mut reading, None);
+    assert_eq!((asked.used, asked.tokens.first()), (None, None), "what never changes is not stored");
+    let request = token_request(&asked, None);
+    assert_eq!(request.url, "https://login.example/token");
+    assert_eq!(body_of(&request), "grant_type=client_credentials&scope=read%20write");
     // printf 'me%%26you:s3cret%%3A1' | base64
-    assert_eq!(secret_of(&asked.request, "authorization"), Some("Basic bWUlMjZ5b3U6czNjcmV0JTNBMQ=="));
-    assert!(asked.request.header("x-plain").is_none(), "the service's headers are not the token's");
-    let sent = call(&mut reading, Some(token("t1")));
-    assert_eq!(secret_of(&sent.request, "authorization"), Some("Bearer t1"));
+    assert_eq!(secret_of(&request, "authorization"), Some("Basic bWUlMjZ5b3U6czNjcmV0JTNBMQ=="));
+    assert!(request.header("x-plain").is_none(), "the service's headers are not the token's");
+    renew(&asked, "t1");
+    assert_eq!(secret_of(&call(&mut reading, None).request, "authorization"), Some("Bearer t1"));
     assert!(matches!(end(&mut reading, thing()), Outcome::Record(_)));
 
-    assert_eq!(secret_of(&request(get(&connector)), "authorization"), Some("Bearer t1"));
+    assert_eq!(secret_of(&self::request(get(&connector)), "authorization"), Some("Bearer t1"));
+}
+
+#[test]
+fn the_client_names_itself_where_the_document_says() {
+    let connector = connector(&OAUTH.replace(", scope:", ", client_auth: body, scope:"));
+    let request = token_request(&renewal(&mut get(&connector), None), None);
+    let body =
+        b"grant_type=client_credentials&scope=read%20write&client_id=me%26you&client_secret=s3cret%3A1";
+    assert_eq!(request.body, body);
+    assert!(request.secret_headers.is_empty());
+    assert!(!format!("{request:?}").contains("s3cret"), "{request:?}");
 }
 
 #[test]
 fn a_refused_token_is_replaced_once() {
     let connector = connector(OAUTH);
     let mut first = get(&connector);
+    renew(&renewal(&mut first, None), "t1");
     call(&mut first, None);
-    call(&mut first, Some(token("t1")));
     let mut second = get(&connector);
     call(&mut second, None);
-    // Both are refused; one fetches, the other finds what the first one fetched.
-    assert_eq!(call(&mut first, Some(refused())).request.url, "https://login.example/token");
-    assert_eq!(secret_of(&call(&mut first, Some(token("t2"))).request, "authorization"), Some("Bearer t2"));
+    // Both are refused; one asks for another, the other finds what the first one got.
+    let asked = renewal(&mut first, Some(refused()));
+    assert_eq!(asked.used, Some(0));
+    renew(&asked, "t2");
+    assert_eq!(secret_of(&call(&mut first, None).request, "authorization"), Some("Bearer t2"));
     assert_eq!(secret_of(&call(&mut second, Some(refused())).request, "authorization"), Some("Bearer t2"));
     assert!(matches!(end(&mut second, thing()), Outcome::Record(_)));
     let Outcome::Failed(failure) = end(&mut first, refused()) else { panic!("a second refusal is final") };
@@ -126,8 +142,8 @@ fn a_write_goes_out_first_and_again_only_after_a_refusal() {
     let first = call(&mut writing, None);
     assert!(first.write, "an intent stores the first request");
     assert_eq!(secret_of(&first.request, "authorization"), None);
-    assert_eq!(call(&mut writing, Some(refused())).request.url, "https://login.example/token");
-    let again = call(&mut writing, Some(token("t1")));
+    renew(&renewal(&mut writing, Some(refused())), "t1");
+    let again = call(&mut writing, None);
     assert!(again.write);
     assert_eq!(secret_of(&again.request, "authorization"), Some("Bearer t1"));
     assert_eq!((&again.request.url, &again.request.body), (&first.request.url, &first.request.body));
@@ -135,7 +151,33 @@ fn a_write_goes_out_first_and_again_only_after_a_refusal() {
 }
 
 #[test]
+fn a_refresh_token_is_replaced_where_the_service_replaces_it() {
+    let rotating = OAUTH.replace("client_secret:", "refresh_token: \"${secret}\", client_secret:");
+    let connector = connector(&rotating);
+    let asked = renewal(&mut get(&connector), None);
+    assert_eq!(asked.tokens.first().expect("these are stored").expose(), "s3cret:1");
+    let asks = |kept: Option<&Grant>| body_of(&token_request(&asked, kept)).to_owned();
+    assert_eq!(asks(None), "grant_type=refresh_token&refresh_token=s3cret%3A1");
+    let read = |refresh: serde_json::Value, kept: Option<&Grant>| {
+        let answer = Response::json(200, &json!({"access_token": "t1", "refresh_token": refresh}));
+        asked.tokens.read(&answer, kept).expect("there is a token")
+    };
+    let replaced = read(json!("r2"), None);
+    assert_eq!(replaced.refresh.as_ref().expect("a refresh token").expose(), "r2");
+    assert_eq!(asks(Some(&replaced)), "grant_type=refresh_token&refresh_token=r2");
+    assert_eq!(
+        read(json!(null), Some(&replaced)).refresh,
+        replaced.refresh,
+        "it stays where it is not replaced"
+    );
+    assert_eq!(read(json!(null), None).refresh.expect("the first one").expose(), "s3cret:1");
+    assert!(asked.tokens.remedy().contains("THINGS_SECRET"), "{}", asked.tokens.remedy());
+}
+
+#[test]
 fn no_token_is_an_error_of_its_own() {
+    let connector = connector(OAUTH);
+    let asked = renewal(&mut get(&connector), None);
     for (answer, class) in [
         (Response::json(400, &json!({"error": "invalid_client"})), ErrorClass::Auth),
         (Response::json(401, &json!({})), ErrorClass::Auth),
@@ -146,9 +188,12 @@ fn no_token_is_an_error_of_its_own() {
         (Response::json(200, &json!({"access_token": 1})), ErrorClass::Malformed),
         (Response { status: 200, headers: vec![], body: b"<html>".to_vec() }, ErrorClass::Malformed),
     ] {
-        let mut reading = get(&connector(OAUTH));
-        call(&mut reading, None);
-        let Outcome::Failed(failure) = end(&mut reading, answer) else { panic!("there is no token") };
+        let failure = asked.tokens.read(&answer, None).expect_err("there is no token");
         assert_eq!(failure.class, class, "{failure}");
     }
+    // What the service says beside its word may quote what was sent.
+    let talkative = Response::json(400, &json!({"error": "invalid_grant", "error_description": "s3cret:1"}));
+    let failure = asked.tokens.read(&talkative, None).expect_err("there is no token");
+    assert_eq!(failure.code.as_deref(), Some("invalid_grant"));
+    assert!(!failure.to_string().contains("s3cret"), "{failure}");
 }

@@ -58,6 +58,7 @@ fn run(stripe: &mut Stripe, mut exchange: Box<dyn Exchange>) -> Option<Outcome> 
         match exchange.next(answer.take()) {
             Step::Done(outcome) => return Some(outcome),
             Step::Call(call) => answer = Some(stripe.handle(&call.request, now()).response()?),
+            Step::Renew(_) => panic!("Stripe has no tokens"),
         }
     }
 }
@@ -208,7 +209,7 @@ fn requests_are_what_stripe_documents() {
         let mut exchange = customers.start(operation).expect("Stripe can do that");
         match exchange.next(None) {
             Step::Call(call) => call.request,
-            Step::Done(outcome) => panic!("ended in {outcome:?}"),
+            step => panic!("begins with {step:?}"),
         }
     };
     let fields: FieldWrites = vec![
@@ -274,7 +275,7 @@ fn an_answer_of_another_shape_proves_nothing() {
         exchange.next(None);
         match exchange.next(Some(Response::json(200, &body))) {
             Step::Done(outcome) => outcome,
-            Step::Call(call) => panic!("asks for {:?}", call.request),
+            step => panic!("goes on with {step:?}"),
         }
     };
     let merged = answered(Operation::Get { id: "cus_1".into() }, json!({"id": "cus_2", "email": "a@x.io"}));

@@ -17,6 +17,7 @@ mod scratch;
 mod settings;
 mod signals;
 mod tokens;
+mod vault;
 mod verbs;
 
 use crate::cli::{Cli, Verb};

@@ -9,6 +9,7 @@ use crate::output::talk;
 use crate::ports::{TokioTasks, tokio_ports};
 use crate::scratch::InFiles;
 use crate::settings::Settings;
+use crate::vault::vault;
 use anyhow::bail;
 use bothways_diagnose::{Checked, summary};
 use bothways_engine::{Engine, EngineError, Loaded, Operations, PairRuntime};
@@ -132,7 +133,13 @@ impl Opened {
         let store = database.open_installed(&catalogs(&project)).await?;
         let connections = connect(&project)?;
         let pace = bothways_engine::Settings::default();
-        Self::assemble(project, connections, store, listening_queue(settings).await, pace).await
+        let vault = vault()?;
+        let opened =
+            Self::assemble(project, connections, store, listening_queue(settings).await, pace).await?;
+        if let Some(vault) = vault {
+            opened.engine().set_vault(vault);
+        }
+        Ok(opened)
     }
 
     /// Puts the parts together.
@@ -170,9 +177,13 @@ impl Opened {
         for left_out in &connections.left_out {
             talk(left_out.line());
         }
+        let vault = vault()?;
         let queue = bothways_brokers::open(&settings.queue).await?;
         let store = database.open_to_work(&project, &checked).await?;
         let mut opened = Self::assemble(project, connections, store, queue, pace).await?;
+        if let Some(vault) = vault {
+            opened.engine().set_vault(vault);
+        }
         let engine = opened.engine().clone();
         let alone = async move || Ok(engine.take_over().await.map(drop)?);
         opened._lock = Some(EngineLock::take(database.path(), alone).await?);

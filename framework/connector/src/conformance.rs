@@ -41,7 +41,7 @@ pub struct Bench<'a> {
 /// If the connector breaks a promise.
 pub fn check(bench: Bench<'_>) {
     let Bench { connector, resource, send, deliveries, now, records, record, change } = bench;
-    let mut driver = Driver::new(connector, send);
+    let mut driver = Driver::new(connector, now, send);
     account(connector, &mut driver);
     let unknown = ResourceQuery { name: "no such resource".into(), ..resource.clone() };
     assert!(connector.resource(&unknown).is_err(), "a resource that the document lacks must be refused");

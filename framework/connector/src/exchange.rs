@@ -1,5 +1,6 @@
 //! An operation under way: a small state machine that is fed answers and says what to send next.
 
+use crate::Renewal;
 use bothways_model::{AccountId, Event, Failure, Mode, Observed, RemoteId, Request, Response, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// If a request gets no answer the caller drops the exchange; whether the request was carried out is then unknown, and only the
 /// caller's intent can tell later (rule 23).
 pub trait Exchange: Send {
-    /// The next step. `answer` is `None` at the first call and the answer to the last request afterwards. Not called again after
-    /// [`Step::Done`].
+    /// The next step. `answer` is `None` at the first call and after a [`Step::Renew`] that was carried out, and the answer to the last
+    /// request otherwise. Not called again after [`Step::Done`], nor after a renewal that failed.
     fn next(&mut self, answer: Option<Response>) -> Step;
 }
 
@@ -18,6 +19,8 @@ pub trait Exchange: Send {
 pub enum Step {
     /// Send this.
     Call(Call),
+    /// See to it that there are credentials newer than these, then go on.
+    Renew(Renewal),
     /// The operation is over.
     Done(Outcome),
 }

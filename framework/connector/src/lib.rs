@@ -12,6 +12,7 @@ mod feed;
 mod limits;
 mod operation;
 mod resource;
+mod tokens;
 mod webhook;
 
 #[cfg(feature = "testkit")]
@@ -23,6 +24,7 @@ pub use feed::{Feed, FeedQuery};
 pub use limits::{CallRate, Limits, PathSegment, Unrated, Usage, UsedHeader, UsedPart};
 pub use operation::{FieldWrites, Operation, StoredRequest, WriteKind};
 pub use resource::{Resource, ResourceQuery};
+pub use tokens::{Grant, Renewal, Tokens};
 pub use webhook::{Rejected, Unverified, Verified, Webhook};
 
 use std::collections::BTreeMap;

@@ -104,10 +104,10 @@ fn one_resource_for_every_object() {
     });
     let resolved = resolved.unwrap();
     assert_eq!(resolved.base_url, "https://acme.my.salesforce.com/services/data/v62.0");
-    let Auth::Oauth2 { token_url, client_secret, .. } = &resolved.auth else { panic!("{:?}", resolved.auth) };
+    let Auth::Oauth2(oauth2) = &resolved.auth else { panic!("{:?}", resolved.auth) };
     assert_eq!(
-        (token_url.as_str(), client_secret.expose()),
-        ("https://acme.my.salesforce.com/services/oauth2/token", "hidden")
+        (oauth2.token_url.as_str(), oauth2.client_secret.as_ref().map(|secret| secret.expose())),
+        ("https://acme.my.salesforce.com/services/oauth2/token", Some("hidden"))
     );
     assert!(!format!("{resolved:?}").contains("hidden"));
     let missing = mapping.connector.resolve(&"acme-eu".into(), &|_| None).unwrap_err();

@@ -56,7 +56,7 @@ impl Operations {
         let source = PlanSource {
             pair: Arc::new(PairRuntime::bind((*pair.stored()).clone(), engine.written(pair.id)?)?),
             reads: Arc::new(Installed::new(engine.store.clone())),
-            remote: ReadOnly::new(&engine.ports, engine.settings.retry),
+            remote: ReadOnly::new(&engine.ports, engine.settings.retry, engine.renewer.clone()),
             scratch: scratch.keys.clone(),
             clock: engine.ports.clock.clone(),
         };

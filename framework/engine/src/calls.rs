@@ -1,9 +1,13 @@
 //! Runs exchanges over the HTTP port.
 
+use crate::renewal::NotRenewed;
 use crate::{Engine, Purpose, SendError};
 use bothways_connector::{Call, Exchange, Outcome, Step, answer_date};
 use bothways_model::{ConnectionName, ErrorClass, Failure};
 use std::time::Duration;
+
+/// A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
+pub(crate) const MOST_STEPS: usize = 16;
 
 /// An exchange that wants its first request sent.
 pub(crate) struct Prepared {
@@ -12,7 +16,7 @@ pub(crate) struct Prepared {
     pub(crate) call: Call,
 }
 
-/// Asks an exchange for its first request without sending it, so that an intent can hold it (rule 20).
+/// Asks a write's exchange for its first request without sending it, so that an intent can hold it (rule 20).
 ///
 /// # Errors
 /// The outcome, if the exchange ends without sending anything.
@@ -20,6 +24,10 @@ pub(crate) fn prepare(mut exchange: Box<dyn Exchange>) -> Result<Prepared, Outco
     match exchange.next(None) {
         Step::Call(call) => Ok(Prepared { exchange, call }),
         Step::Done(outcome) => Err(outcome),
+        Step::Renew(_) => {
+            let why = "a write asked for credentials before its request";
+            Err(Outcome::Failed(Failure::new(ErrorClass::Malformed, why)))
+        }
     }
 }
 
@@ -32,13 +40,11 @@ impl Engine {
         &self,
         connection: &ConnectionName,
         purpose: Purpose,
-        exchange: Box<dyn Exchange>,
+        mut exchange: Box<dyn Exchange>,
         timeout: Duration,
     ) -> Result<Outcome, SendError> {
-        match prepare(exchange) {
-            Ok(prepared) => self.run_prepared(connection, purpose, prepared, timeout).await,
-            Err(outcome) => Ok(outcome),
-        }
+        let first = exchange.next(None);
+        self.go_on(connection, purpose, exchange, first, timeout).await
     }
 
     /// Runs a prepared exchange to its end.
@@ -52,27 +58,54 @@ impl Engine {
         prepared: Prepared,
         timeout: Duration,
     ) -> Result<Outcome, SendError> {
-        let Prepared { mut exchange, mut call } = prepared;
-        // A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
-        for _ in 0..16 {
-            self.admit(connection)?;
-            let answer = self.ports.http.send(connection, purpose, call.request, timeout).await;
-            self.note_call(connection, &answer);
-            let answer = answer?;
-            if let Some(date) = answer_date(&answer) {
-                self.connections.note_date(connection, date);
-            }
-            if answer.status < 500 && answer.status != 429 {
-                self.connections.note_answer(connection);
-            }
-            match exchange.next(Some(answer)) {
-                Step::Call(next) => call = next,
-                Step::Done(outcome) => return Ok(outcome),
-            }
-        }
-        Ok(Outcome::Failed(Failure::new(
-            ErrorClass::Malformed,
-            "the operation did not end after 16 requests",
-        )))
+        let Prepared { exchange, call } = prepared;
+        self.go_on(connection, purpose, exchange, Step::Call(call), timeout).await
     }
+
+    async fn go_on(
+        &self,
+        connection: &ConnectionName,
+        purpose: Purpose,
+        mut exchange: Box<dyn Exchange>,
+        mut step: Step,
+        timeout: Duration,
+    ) -> Result<Outcome, SendError> {
+        for _ in 0..MOST_STEPS {
+            let answer = match step {
+                Step::Done(outcome) => return Ok(outcome),
+                Step::Renew(renewal) => {
+                    match self.renewer.renew(connection, &renewal, timeout).await {
+                        Ok(()) => {}
+                        Err(NotRenewed::Later(error)) => return Err(error),
+                        Err(NotRenewed::Refused(failure)) => return Ok(Outcome::Failed(failure)),
+                    }
+                    None
+                }
+                Step::Call(call) => {
+                    self.admit(connection)?;
+                    let answer = self.ports.http.send(connection, purpose, call.request, timeout).await;
+                    self.note_call(connection, &answer);
+                    let answer = answer?;
+                    if let Some(date) = answer_date(&answer) {
+                        self.connections.note_date(connection, date);
+                    }
+                    if answer.status < 500 && answer.status != 429 {
+                        self.connections.note_answer(connection);
+                    }
+                    Some(answer)
+                }
+            };
+            step = exchange.next(answer);
+        }
+        match step {
+            Step::Done(outcome) => Ok(outcome),
+            _ => Ok(unending()),
+        }
+    }
+}
+
+/// What an exchange without an end amounts to.
+pub(crate) fn unending() -> Outcome {
+    let why = format!("the operation did not end after {MOST_STEPS} requests");
+    Outcome::Failed(Failure::new(ErrorClass::Malformed, why))
 }

@@ -6,7 +6,7 @@ use crate::pairs::{Loaded, PairRuntime, PairSet};
 use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::scratch::{InMemory, Scratches};
-use crate::{EngineError, Ports, Settings};
+use crate::{EngineError, Ports, Renewer, Settings, Vault};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
@@ -22,6 +22,7 @@ pub struct Engine {
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ports: Ports,
     pub(crate) settings: Settings,
+    pub(crate) renewer: Renewer,
     pub(crate) pairs: PairSet,
     /// What the pairs were made of.
     loaded: BTreeMap<PairId, Loaded>,
@@ -73,12 +74,14 @@ impl Engine {
         let catalogs = mapped.chain(catalogs.iter().cloned()).map(|c| (c.name.clone(), c)).collect();
         let commits = Commits::start(store.clone(), &ports);
         let readers = Readers::new(pairs.keys().copied());
+        let renewer = Renewer::new(&ports, Some(store.clone()));
         Ok(Arc::new(Self {
             connections: Connections::new(loaded),
             store,
             queue,
             ports,
             settings,
+            renewer,
             pairs: PairSet::new(pairs),
             loaded: documents,
             scratches: OnceLock::new(),
@@ -109,6 +112,11 @@ impl Engine {
     /// What a pair was made of: its mapping as it is written, approved or not.
     pub(crate) fn written(&self, pair: PairId) -> Result<&Loaded, EngineError> {
         self.loaded.get(&pair).ok_or_else(|| EngineError::NotFound(format!("pair {pair}")))
+    }
+
+    /// The keys that rotating tokens are encrypted with, told once. Without any, connections that have such tokens are not used.
+    pub fn set_vault(&self, vault: Vault) {
+        self.renewer.set_vault(vault);
     }
 
     /// Where plans keep what they have to remember; in memory unless told, once.

@@ -52,6 +52,7 @@ mod readers;
 mod reading;
 mod records;
 mod references;
+mod renewal;
 mod retry;
 mod revert;
 mod scratch;
@@ -61,6 +62,7 @@ mod terms;
 mod uncertain;
 mod unfinished;
 mod unmet;
+mod vault;
 mod walk;
 mod work;
 
@@ -87,11 +89,13 @@ pub use plan::{
 };
 pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
 pub use records::{RecordLink, Records};
+pub use renewal::Renewer;
 pub use retry::RetryPolicy;
 pub use revert::{RevertField, RevertItem, RevertOutcome, RevertTarget, RevertTotals};
 pub use scratch::{Scratch, Scratches};
 pub use settings::Settings;
 pub use terms::HeldChange;
+pub use vault::{BadKeys, Vault};
 
 /// What the store remembers, for those who may not import the store: the server above all.
 pub mod stored {

@@ -10,6 +10,7 @@ mod cell;
 mod commit;
 mod connect;
 mod connection;
+mod credentials;
 mod dialect;
 mod durability;
 mod erasure;

@@ -8,6 +8,7 @@ mod brake;
 mod capture;
 #[cfg(feature = "testkit")]
 pub mod contract;
+mod credentials;
 mod erasure;
 mod error;
 mod history;
@@ -28,6 +29,7 @@ pub use brake::{
     Limit, Ripening, Settlement, Withheld, WithheldSet,
 };
 pub use capture::{Capture, Relayed};
+pub use credentials::{CredentialState, Credentials, KeptGrant, RenewalAsk, RenewalEnd, Sealed, Turn};
 pub use erasure::Erased;
 pub use error::{StoreError, StoreErrorKind};
 pub use history::{FieldChange, History, HistoryFilter, HistoryOp, HistoryRow, Side};
@@ -55,6 +57,12 @@ pub use work::{
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// Everything together, for whoever runs a whole engine. Parts of the engine ask for the narrow traits.
-pub trait Store: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Brakes + Operator {}
+pub trait Store:
+    Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Brakes + Operator + Credentials
+{
+}
 
-impl<T: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Brakes + Operator> Store for T {}
+impl<T: Capture + WorkQueue + Links + Keys + Intake + Pairs + Rows + Brakes + Operator + Credentials> Store
+    for T
+{
+}

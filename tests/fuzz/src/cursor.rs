@@ -43,10 +43,11 @@ fn follow(resource: &dyn bothways_connector::Resource, cursor: Option<PageCursor
                 assert!(url.username().is_empty() && url.password().is_none(), "{url}");
                 match exchange.next(Some(answer)) {
                     Step::Done(outcome) => outcome,
-                    Step::Call(_) => panic!("a page takes one call"),
+                    Step::Call(_) | Step::Renew(_) => panic!("a page takes one call"),
                 }
             }
             Step::Done(outcome) => outcome,
+            Step::Renew(_) => panic!("this service has no tokens"),
         };
         match outcome {
             Outcome::Page(page) if page.next.is_some() => {

@@ -6,14 +6,16 @@ use crate::sim::Sim;
 use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{
-    AccountId, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Secret, Seq, Timestamp,
+    AccountId, ConnectionName, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Secret, Seq,
+    Timestamp,
 };
 use bothways_store::{
     ApiToken, Approval, AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeName, Brakes, Capture,
-    Charge, ChargeKey, Delivery, Erased, Group, Guard, HistoryFilter, HistoryRow, Intake, Intent, Judged,
-    KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts, PairSpec, Pairs, Parked,
-    ParkedFilter, Pause, PauseScope, Relayed, Result, RowPage, Rows, Signal, StoreError, StoreErrorKind,
-    Take, Taken, Unit, UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
+    Charge, ChargeKey, Credentials, Delivery, Erased, Group, Guard, HistoryFilter, HistoryRow, Intake,
+    Intent, Judged, KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts,
+    PairSpec, Pairs, Parked, ParkedFilter, Pause, PauseScope, Relayed, RenewalAsk, RenewalEnd, Result,
+    RowPage, Rows, Sealed, Signal, StoreError, StoreErrorKind, Take, Taken, Turn, Unit, UnitOutcome,
+    Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -331,6 +333,12 @@ forward!(Brakes {
     Write approve_withheld(now: Timestamp, approval: &BrakeApproval, audit: &AuditEntry) -> BrakeApproved;
     Write charge(now: Timestamp, charge: &Charge) -> Judged;
     Write forget_withheld(brake: &BrakeName, key: &ChargeKey) -> ();
+});
+
+forward!(Credentials {
+    Write begin_renewal(ask: &RenewalAsk) -> Turn;
+    Write end_renewal(connection: &ConnectionName, number: u64, end: &RenewalEnd) -> bool;
+    Write reseal(connection: &ConnectionName, number: u64, sealed: &Sealed) -> bool;
 });
 
 forward!(Operator {

@@ -5,7 +5,7 @@
 
 pub(crate) mod notes;
 
-use bothways_connector::{Call, Connector, Exchange, Outcome, Resource, ResourceQuery, Step};
+use bothways_connector::{Call, Connector, Exchange, Grant, Outcome, Renewal, Resource, ResourceQuery, Step};
 use bothways_connector_rest::{RestConnector, Vendor};
 use bothways_mapping::ConnectorSpec;
 use bothways_model::{Request, Response, Segment, SingularPath};
@@ -39,15 +39,36 @@ pub(crate) fn path(names: &[&str]) -> SingularPath {
 pub(crate) fn call(exchange: &mut Box<dyn Exchange>, answer: Option<Response>) -> Call {
     match exchange.next(answer) {
         Step::Call(call) => call,
-        Step::Done(outcome) => panic!("ended in {outcome:?}"),
+        step => panic!("goes on with {step:?}"),
     }
+}
+
+/// The renewal that an exchange asks for next.
+pub(crate) fn renewal(exchange: &mut Box<dyn Exchange>, answer: Option<Response>) -> Renewal {
+    match exchange.next(answer) {
+        Step::Renew(renewal) => renewal,
+        step => panic!("goes on with {step:?}"),
+    }
+}
+
+/// What is asked of the token endpoint.
+pub(crate) fn token_request(renewal: &Renewal, kept: Option<&Grant>) -> Request {
+    let now = chrono::DateTime::from_timestamp(1_795_000_000, 0).expect("a moment");
+    renewal.tokens.request(kept, now).expect("a token can be asked for")
+}
+
+/// Carries a renewal out, as whoever runs exchanges does.
+pub(crate) fn renew(renewal: &Renewal, token: &str) {
+    let answer = Response::json(200, &serde_json::json!({"access_token": token, "token_type": "bearer"}));
+    let grant = renewal.tokens.read(&answer, None).expect("there is a token");
+    renewal.tokens.install(&grant, renewal.used.map_or(0, |used| used + 1));
 }
 
 /// The end of an exchange.
 pub(crate) fn end(exchange: &mut Box<dyn Exchange>, answer: Response) -> Outcome {
     match exchange.next(Some(answer)) {
         Step::Done(outcome) => outcome,
-        Step::Call(call) => panic!("asks for {:?}", call.request),
+        step => panic!("goes on with {step:?}"),
     }
 }
 

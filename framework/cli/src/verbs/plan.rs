@@ -9,17 +9,18 @@ use crate::output::{Ended, Output, talk};
 use crate::ports::{TokioTasks, tokio_ports};
 use crate::scratch::InFiles;
 use crate::settings::Settings;
+use crate::vault::vault;
 use anyhow::{Context, bail};
 use bothways_engine::decide::Verdict;
 use bothways_engine::{
     EngineError, Installed, Loaded, NotInstalled, PairRuntime, PlanAccount, PlanAction, PlanItem, PlanReads,
-    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, RetryPolicy, Scratches, plan_into, show_value,
-    spec_of,
+    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, Renewer, RetryPolicy, Scratches, plan_into,
+    show_value, spec_of,
 };
 use bothways_mapping::Project;
 use bothways_model::{Mode, PairId, Secret};
 use bothways_sql::Sql;
-use bothways_store::{MemoryStore, Pair, Store};
+use bothways_store::{Credentials, MemoryStore, Pair, Store};
 use serde_json::json;
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
@@ -40,13 +41,17 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
     let database = Database::parse(&settings.database)?;
     let database = OpenDatabase::open(&database, &project).await?;
     let ports = tokio_ports(Arc::new(http_port(&connections)?), &TokioTasks::default());
+    let renewer = Renewer::new(&ports, database.credentials());
+    if let Some(vault) = vault()? {
+        renewer.set_vault(vault);
+    }
     let mut waits = false;
     for loaded in &wanted {
         let scratch = InFiles.scratch().await?;
         let source = PlanSource {
             pair: Arc::new(PairRuntime::bind(database.pair(loaded).await?, loaded)?),
             reads: database.reads(loaded),
-            remote: ReadOnly::new(&ports, RetryPolicy::default()),
+            remote: ReadOnly::new(&ports, RetryPolicy::default(), renewer.clone()),
             scratch: scratch.keys.clone(),
             clock: ports.clock.clone(),
         };
@@ -231,6 +236,11 @@ impl OpenDatabase {
             passed_at: None,
             retired_at: None,
         }))
+    }
+
+    /// Where rotating tokens are kept, if anything is installed.
+    fn credentials(&self) -> Option<Arc<dyn Credentials>> {
+        self.installed.clone().map(|store| store as Arc<dyn Credentials>)
     }
 
     /// The installation's secret, if anything is installed.

@@ -1,22 +1,24 @@
 //! Drives exchanges against the stand-in and checks every request on its way.
 
-use crate::{Call, Connector, Exchange, Operation, Outcome, Resource, Step};
-use bothways_model::{Request, Response, Secret};
+use crate::{Call, Connector, Exchange, Operation, Outcome, Renewal, Resource, Step};
+use bothways_model::{Request, Response, Secret, Timestamp};
 
 /// No operation needs more steps than this.
 const MOST_STEPS: usize = 10;
 
 pub(super) struct Driver<'a> {
     origin: String,
+    now: Timestamp,
     send: &'a mut dyn FnMut(&Request) -> Option<Response>,
 }
 
 impl<'a> Driver<'a> {
     pub(super) fn new(
         connector: &dyn Connector,
+        now: Timestamp,
         send: &'a mut dyn FnMut(&Request) -> Option<Response>,
     ) -> Self {
-        Self { origin: connector.limits().origin.clone(), send }
+        Self { origin: connector.limits().origin.clone(), now, send }
     }
 
     /// Starts an operation and sees it through.
@@ -49,6 +51,7 @@ impl<'a> Driver<'a> {
                     );
                     return (outcome, calls);
                 }
+                Step::Renew(renewal) => self.renew(&renewal),
                 Step::Call(call) => {
                     check_request(&self.origin, &call.request);
                     let Some(response) = (self.send)(&call.request) else {
@@ -61,6 +64,19 @@ impl<'a> Driver<'a> {
         }
         panic!("an exchange did not end within {MOST_STEPS} steps")
     }
+
+    /// Renews credentials at the stand-in. Nothing is kept: the first token is good for as long as the stand-in takes it.
+    fn renew(&mut self, renewal: &Renewal) {
+        let tokens = &*renewal.tokens;
+        let request =
+            tokens.request(None, self.now).unwrap_or_else(|e| panic!("no token can be asked for: {e}"));
+        let Some(answer) = (self.send)(&request) else { panic!("the stand-in dropped {}", request.url) };
+        let grant = tokens.read(&answer, None).unwrap_or_else(|e| panic!("the stand-in gave no token: {e}"));
+        let shown = format!("{request:?} {grant:?}");
+        assert!(!shown.contains(grant.access.expose()), "a printed grant shows its token");
+        tokens.install(&grant, renewal.used.map_or(0, |used| used + 1));
+        assert_ne!(tokens.in_use(), renewal.used, "an installed grant is not in use");
+    }
 }
 
 /// The first call of an exchange, without anything being sent.
@@ -68,6 +84,7 @@ pub(super) fn first_call(mut exchange: Box<dyn Exchange>) -> Call {
     match exchange.next(None) {
         Step::Call(call) => call,
         Step::Done(outcome) => panic!("an exchange ended before its first call, in {outcome:?}"),
+        Step::Renew(_) => panic!("a write asked for credentials before its first call"),
     }
 }
 

@@ -1,9 +1,12 @@
-//! The gate between a plan and the service: reads pass, writes do not exist.
+//! The gate between a plan and the service: reads pass, writes do not exist. The one exception is a token that has to be renewed to read
+//! at all, which the service may replace (rule 64).
 
+use crate::calls::{MOST_STEPS, unending};
 use crate::reading::{ReadError, Trouble, may_repeat, sort};
+use crate::renewal::{NotRenewed, Renewer};
 use crate::{Clock, Http, Ports, Purpose, Random, RetryPolicy, SendError, retry};
 use bothways_connector::{Exchange, Outcome, Step};
-use bothways_model::{ConnectionName, ErrorClass, Failure};
+use bothways_model::{ConnectionName, Failure};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,17 +18,19 @@ pub struct ReadOnly {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     retry: RetryPolicy,
+    renewer: Renewer,
     sent: Arc<AtomicU64>,
 }
 
 impl ReadOnly {
-    /// A gate in front of the HTTP port.
-    pub fn new(ports: &Ports, retry: RetryPolicy) -> Self {
+    /// A gate in front of the HTTP port. `renewer` renews tokens where that is needed to read.
+    pub fn new(ports: &Ports, retry: RetryPolicy, renewer: Renewer) -> Self {
         Self {
             http: ports.http.clone(),
             clock: ports.clock.clone(),
             random: ports.random.clone(),
             retry,
+            renewer,
             sent: Arc::default(),
         }
     }
@@ -65,8 +70,8 @@ impl ReadOnly {
         mut exchange: Box<dyn Exchange>,
     ) -> Result<Outcome, SendError> {
         let mut answer = None;
-        for _ in 0..16 {
-            match exchange.next(answer) {
+        for _ in 0..MOST_STEPS {
+            match exchange.next(answer.take()) {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Call(call) if call.write => {
                     return Err(SendError::Forbidden("a plan writes nothing".into()));
@@ -76,11 +81,13 @@ impl ReadOnly {
                     answer =
                         Some(self.http.send(connection, Purpose::Background, call.request, timeout).await?);
                 }
+                Step::Renew(renewal) => match self.renewer.renew(connection, &renewal, timeout).await {
+                    Ok(()) => {}
+                    Err(NotRenewed::Later(error)) => return Err(error),
+                    Err(NotRenewed::Refused(failure)) => return Ok(Outcome::Failed(failure)),
+                },
             }
         }
-        Ok(Outcome::Failed(Failure::new(
-            ErrorClass::Malformed,
-            "the operation did not end after 16 requests",
-        )))
+        Ok(unending())
     }
 }

@@ -3,8 +3,8 @@
 use crate::harness::{Setup, World};
 use bothways_engine::decide::Action;
 use bothways_engine::{
-    Installed, NotInstalled, PlanAction, PlanItem, PlanReads, PlanSource, PlanTotals, ReadOnly, RetryPolicy,
-    plan,
+    Installed, NotInstalled, PlanAction, PlanItem, PlanReads, PlanSource, PlanTotals, ReadOnly, Renewer,
+    RetryPolicy, plan,
 };
 use bothways_model::Method;
 use bothways_store::{Capture, MemoryStore};
@@ -22,7 +22,7 @@ async fn plan_of(world: &World, reads: Arc<dyn PlanReads>) -> (PlanTotals, Vec<P
         scratch: Arc::new(MemoryStore::new([(*pair.mapping.catalog).clone()])),
         pair,
         reads,
-        remote: ReadOnly::new(&world.ports(), RetryPolicy::default()),
+        remote: ReadOnly::new(&world.ports(), RetryPolicy::default(), Renewer::new(&world.ports(), None)),
         clock: world.clock.clone(),
     };
     let mut items = Vec::new();

@@ -4,9 +4,12 @@ use super::call::{Kind, Lists};
 use super::{Cx, sub, words};
 use crate::check::vars::{Uses, Where};
 use crate::connector::{
-    Account, AuthSpec, BodyFormat, ConnectorSpec, Errors, Http, IdempotencyHeader, NullAs, Retry, Var,
+    Account, AuthSpec, BodyFormat, ClientAuth, ConnectorSpec, Errors, Http, IdempotencyHeader, JwtSpec,
+    NullAs, Oauth2Spec, Retry, Var,
 };
-use crate::doc::{AuthDoc, ConnectorDoc, ErrorsDoc, HttpDoc, Ordered, RetryDoc, Text};
+use crate::doc::{
+    AuthDoc, ClientAuthDoc, ConnectorDoc, ErrorsDoc, HttpDoc, Oauth2Doc, Ordered, RetryDoc, Text,
+};
 use crate::finding::Code;
 use crate::template::Template;
 use std::time::Duration;
@@ -74,6 +77,7 @@ fn check_event_types(cx: &mut Cx<'_>, doc: &ConnectorDoc) {
 }
 
 fn vars(doc: &ConnectorDoc, uses: &Uses) -> Vec<Var> {
+    let has_ways = matches!(&doc.http.auth, Some(AuthDoc::Oauth2(oauth2)) if oauth2.jwt.is_some() || oauth2.refresh_token.is_some());
     let var = |(name, var): (&str, &crate::doc::VarDoc)| Var {
         name: name.to_owned(),
         default: var.default.as_ref().map(|d| d.0.clone()),
@@ -81,6 +85,7 @@ fn vars(doc: &ConnectorDoc, uses: &Uses) -> Vec<Var> {
         list: var.list.unwrap_or(false),
         doc: var.doc.as_ref().map(|d| d.0.clone()),
         webhook_only: uses.only_in_webhook(name),
+        alternative: has_ways && uses.only_for_tokens(name),
     };
     doc.vars.iter().map(var).collect()
 }
@@ -198,19 +203,37 @@ fn auth(cx: &mut Cx<'_>, doc: Option<&AuthDoc>, uses: &mut Uses) -> AuthSpec {
         Some(AuthDoc::Query(query)) => {
             AuthSpec::Query { name: query.name.0.clone(), value: secret(cx, "query/value", &query.value) }
         }
-        Some(AuthDoc::Oauth2(oauth2)) => {
-            let mut plain = |cx: &mut Cx<'_>, key: &str, value: &Text| {
-                text(cx, &format!("/http/auth/oauth2/{key}"), value, Where::Plain, uses)
-            };
-            let token_url = plain(cx, "token_url", &oauth2.token_url);
-            let client_id = plain(cx, "client_id", &oauth2.client_id);
-            let scope = oauth2.scope.as_ref().map(|scope| plain(cx, "scope", scope));
-            let pointer = "/http/auth/oauth2/client_secret";
-            let client_secret = text(cx, pointer, &oauth2.client_secret, Where::Credential, uses);
-            AuthSpec::Oauth2 { token_url, client_id, client_secret, scope }
-        }
+        Some(AuthDoc::Oauth2(doc)) => AuthSpec::Oauth2(Box::new(oauth2(cx, doc, uses))),
         Some(AuthDoc::Login(login)) => AuthSpec::Login(Box::new(super::login::login(cx, login, uses))),
     }
+}
+
+fn oauth2(cx: &mut Cx<'_>, doc: &Oauth2Doc, uses: &mut Uses) -> Oauth2Spec {
+    let mut part = |cx: &mut Cx<'_>, key: &str, value: &Text, place: Where| {
+        text(cx, &format!("/http/auth/oauth2/{key}"), value, place, uses)
+    };
+    let jwt = doc.jwt.as_ref().map(|jwt| JwtSpec {
+        key: part(cx, "jwt/key", &jwt.key, Where::Credential),
+        subject: part(cx, "jwt/subject", &jwt.subject, Where::Plain),
+        audience: jwt.audience.as_ref().map(|audience| part(cx, "jwt/audience", audience, Where::Plain)),
+    });
+    let spec = Oauth2Spec {
+        token_url: part(cx, "token_url", &doc.token_url, Where::Plain),
+        client_id: part(cx, "client_id", &doc.client_id, Where::Plain),
+        client_secret: doc.client_secret.as_ref().map(|s| part(cx, "client_secret", s, Where::Credential)),
+        client_auth: match doc.client_auth {
+            None | Some(ClientAuthDoc::Basic) => ClientAuth::Basic,
+            Some(ClientAuthDoc::Body) => ClientAuth::Body,
+        },
+        scope: doc.scope.as_ref().map(|scope| part(cx, "scope", scope, Where::Plain)),
+        refresh_token: doc.refresh_token.as_ref().map(|s| part(cx, "refresh_token", s, Where::Credential)),
+        jwt,
+    };
+    if spec.client_secret.is_none() && spec.refresh_token.is_none() && spec.jwt.is_none() {
+        cx.error(Code::Y108, "/http/auth/oauth2", "nothing here says how to get a token")
+            .help("give `client_secret`, `refresh_token` or `jwt`");
+    }
+    spec
 }
 
 fn retry(cx: &mut Cx<'_>, doc: Option<&RetryDoc>) -> Retry {

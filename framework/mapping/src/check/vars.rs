@@ -49,8 +49,19 @@ impl Uses {
 
     /// Whether `var` is used under `events.webhook` and nowhere else.
     pub(crate) fn only_in_webhook(&self, var: &str) -> bool {
+        self.only_below(var, &["/events/webhook"])
+    }
+
+    /// Whether `var` is used by one of several ways to get a token and nowhere else.
+    pub(crate) fn only_for_tokens(&self, var: &str) -> bool {
+        let ways =
+            ["/http/auth/oauth2/jwt/", "/http/auth/oauth2/refresh_token", "/http/auth/oauth2/client_secret"];
+        self.only_below(var, &ways)
+    }
+
+    fn only_below(&self, var: &str, pointers: &[&str]) -> bool {
         let mut uses = self.0.iter().filter(|u| u.vars.iter().any(|v| v == var)).peekable();
-        uses.peek().is_some() && uses.all(|u| u.pointer.starts_with("/events/webhook"))
+        uses.peek().is_some() && uses.all(|u| pointers.iter().any(|below| u.pointer.starts_with(below)))
     }
 }
 

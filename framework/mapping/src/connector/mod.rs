@@ -10,6 +10,7 @@ mod escape;
 mod events;
 mod fact;
 mod login;
+mod oauth2;
 mod record;
 mod resolve;
 mod resource;
@@ -31,6 +32,7 @@ pub use events::{
 };
 pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
+pub use oauth2::{ClientAuth, GrantKind, JwtSpec, Oauth2, Oauth2Spec};
 pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Delta, Find, Recover, ResourceSpec, Since};
@@ -71,6 +73,8 @@ pub struct Var {
     pub doc: Option<String>,
     /// Used only under `events.webhook`: without it the webhook is off and the rest runs.
     pub webhook_only: bool,
+    /// Used only by one of several ways to get a token: without it another way is taken.
+    pub alternative: bool,
 }
 
 impl Var {
@@ -133,17 +137,8 @@ pub enum AuthSpec {
         /// Its value.
         value: Template,
     },
-    /// OAuth 2.0 client credentials.
-    Oauth2 {
-        /// Where tokens come from.
-        token_url: Template,
-        /// The client's id.
-        client_id: Template,
-        /// The client's secret.
-        client_secret: Template,
-        /// The scopes to ask for.
-        scope: Option<Template>,
-    },
+    /// OAuth 2.0.
+    Oauth2(Box<Oauth2Spec>),
     /// A session token, which a call of the service's own gives.
     Login(Box<LoginSpec>),
 }

@@ -2,7 +2,9 @@
 //! plain text in the calls.
 
 use super::events::{Digest, Encoding, SignatureFormat, VerifySpec};
-use super::{AuthSpec, Call, ConnectorSpec, Login, LoginBody, LoginSpec, Rate, RateSpec, Setting, Var};
+use super::{
+    AuthSpec, Call, ConnectorSpec, Login, LoginBody, LoginSpec, Oauth2, Rate, RateSpec, Setting, Var,
+};
 use crate::template::{Part, Slot, Template};
 use crate::units::RateLimit;
 use bothways_model::{ConnectionName, Secret};
@@ -71,17 +73,8 @@ pub enum Auth {
         /// Its value.
         value: Secret,
     },
-    /// OAuth 2.0 client credentials.
-    Oauth2 {
-        /// Where tokens come from.
-        token_url: String,
-        /// The client's id.
-        client_id: String,
-        /// The client's secret.
-        client_secret: Secret,
-        /// The scopes to ask for.
-        scope: Option<String>,
-    },
+    /// OAuth 2.0.
+    Oauth2(Box<Oauth2>),
     /// A session token, which a call of the service's own gives.
     Login(Box<Login>),
 }
@@ -168,11 +161,18 @@ impl ConnectorSpec {
                 }
                 None => {
                     let problem = var.problem(env, "is not set");
-                    if var.webhook_only { webhook_off.push(problem) } else { problems.push(problem) }
+                    match (var.webhook_only, var.alternative) {
+                        (true, _) => webhook_off.push(problem),
+                        (_, true) => {}
+                        _ => problems.push(problem),
+                    }
                 }
             }
         }
         let values = Values { vars: &self.vars, values, connection: connection.as_str() };
+        if let AuthSpec::Oauth2(oauth2) = &self.http.auth {
+            problems.extend(oauth2.problem(&values).filter(|p| !problems.iter().any(|q| q.var == p.var)));
+        }
         let spec = self.filled(&values, &mut problems);
         if !problems.is_empty() {
             return Err(problems);
@@ -255,20 +255,20 @@ fn fill_rate(rate: &mut RateSpec, values: &Values<'_>, problems: &mut Vec<VarPro
 }
 
 impl Var {
-    fn problem(&self, env: String, why: impl Into<String>) -> VarProblem {
+    pub(super) fn problem(&self, env: String, why: impl Into<String>) -> VarProblem {
         VarProblem { var: self.name.clone(), env, why: why.into(), doc: self.doc.clone() }
     }
 }
 
 /// What was supplied.
-struct Values<'a> {
+pub(super) struct Values<'a> {
     vars: &'a [Var],
     values: BTreeMap<String, String>,
     connection: &'a str,
 }
 
 impl Values<'_> {
-    fn var(&self, name: &str) -> Option<&Var> {
+    pub(super) fn var(&self, name: &str) -> Option<&Var> {
         self.vars.iter().find(|v| v.name == name)
     }
 
@@ -282,11 +282,26 @@ impl Values<'_> {
         template.vars().any(|name| self.var(name).is_some_and(|v| v.secret))
     }
 
-    fn text(&self, template: &Template) -> String {
+    /// Whether every variable of `template` has a value.
+    pub(super) fn are_set(&self, template: &Template) -> bool {
+        template.vars().all(|name| self.has(name))
+    }
+
+    /// Whether the variable has a value.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    /// The environment variable of `var`.
+    pub(super) fn env(&self, var: &Var) -> String {
+        var.env(self.connection)
+    }
+
+    pub(super) fn text(&self, template: &Template) -> String {
         template.with_vars(&|name| self.plain(name)).to_string()
     }
 
-    fn secret(&self, template: &Template) -> Secret {
+    pub(super) fn secret(&self, template: &Template) -> Secret {
         Secret::new(template.with_vars(&|name| self.values.get(name).cloned()).to_string())
     }
 
@@ -317,12 +332,7 @@ impl Values<'_> {
                 Auth::Header { name: name.to_ascii_lowercase(), value: self.secret(value) }
             }
             AuthSpec::Query { name, value } => Auth::Query { name: name.clone(), value: self.secret(value) },
-            AuthSpec::Oauth2 { token_url, client_id, client_secret, scope } => Auth::Oauth2 {
-                token_url: self.text(token_url),
-                client_id: self.text(client_id),
-                client_secret: self.secret(client_secret),
-                scope: scope.as_ref().map(|s| self.text(s)),
-            },
+            AuthSpec::Oauth2(oauth2) => Auth::Oauth2(Box::new(oauth2.resolve(self))),
             AuthSpec::Login(login) => Auth::Login(Box::new(self.login(login))),
         }
     }

@@ -121,7 +121,7 @@ pub enum AuthDoc {
     Header(NamedValueDoc),
     /// A query parameter.
     Query(NamedValueDoc),
-    /// OAuth 2.0 client credentials: a token is fetched, kept and renewed.
+    /// OAuth 2.0: a token is fetched, kept and renewed.
     Oauth2(Oauth2Doc),
     /// A call of the service's own that gives a session token, which is kept and renewed when it is refused.
     Login(LoginDoc),
@@ -149,21 +149,62 @@ pub struct NamedValueDoc {
     pub value: Text,
 }
 
-/// OAuth 2.0 client credentials.
+/// OAuth 2.0. The first of these whose variables are set is used: `jwt`, `refresh_token`, client credentials.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "OAuth 2.0 client credentials")]
+#[schemars(title = "OAuth 2.0")]
 pub struct Oauth2Doc {
     /// Where tokens come from; an absolute URL.
     pub token_url: Text,
     /// The client's id.
     pub client_id: Text,
-    /// The client's secret; a secret variable.
-    pub client_secret: Text,
+    /// The client's secret; a secret variable. Needed unless `jwt` or `refresh_token` is there.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub client_secret: Option<Text>,
+    /// Where the client's id and secret go when a token is asked for. Default: `basic`.
+    #[serde(default)]
+    #[schemars(with = "ClientAuthDoc")]
+    pub client_auth: Option<ClientAuthDoc>,
     /// The scopes to ask for, separated by spaces.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub scope: Option<Text>,
+    /// The first refresh token; a secret variable. Where the service gives another one with each access token, the newest is kept in
+    /// the database, encrypted with `BOTHWAYS_KEY`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub refresh_token: Option<Text>,
+    /// A signed statement instead of a client's secret (RFC 7523).
+    #[serde(default)]
+    #[schemars(with = "JwtDoc")]
+    pub jwt: Option<JwtDoc>,
+}
+
+/// Where a client's id and secret go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(title = "Client authentication")]
+pub enum ClientAuthDoc {
+    /// In the `Authorization` header.
+    Basic,
+    /// In the request's body.
+    Body,
+}
+
+/// A statement signed with RS256: `client_id` says that it acts for `subject`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "JWT bearer")]
+pub struct JwtDoc {
+    /// The RSA private key, in PEM; a secret variable.
+    pub key: Text,
+    /// For whom the client acts: a user's name.
+    pub subject: Text,
+    /// Who is to believe it. Default: `token_url`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub audience: Option<Text>,
 }
 
 /// A call that gives a session token. Its credentials stand in one of `json`, `form` and `basic`.

@@ -5,6 +5,7 @@
 
 pub mod brakes;
 pub mod claims;
+pub mod credentials;
 pub mod deletes;
 pub mod intake;
 pub mod interleave;
@@ -101,6 +102,10 @@ macro_rules! store_contract {
                 aborts_without_a_trace, an_unreadable_row_is_refused, several_units_for_one_link,
                 many_inserts_keep_their_records, engine_writes_are_captured,
                 leaves_a_row_alone_that_may_be_another, sends_nothing_for_a_row_that_may_be_another
+            }
+            credentials {
+                one_caller_gets_the_turn, a_grant_is_kept_for_everybody, a_turn_that_ends_is_given_again,
+                a_refusal_lasts_until_the_operator_supplies_another, a_late_grant_stands, keys_are_changed_in_place
             }
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }

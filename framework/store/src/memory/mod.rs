@@ -5,6 +5,7 @@
 
 mod brakes;
 mod commit;
+mod credentials;
 mod erasure;
 mod foreign;
 mod intake;

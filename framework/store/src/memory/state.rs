@@ -60,6 +60,7 @@ pub(super) struct State {
     last_history: i64,
     pub(super) audit: Vec<AuditEntry>,
     pub(super) tokens: Vec<ApiToken>,
+    pub(super) credentials: BTreeMap<ConnectionName, crate::CredentialState>,
     pub(super) pauses: BTreeMap<crate::PauseScope, Pause>,
     /// Brakes that are on.
     pub(super) brakes: BTreeMap<BrakeName, BrakeRow>,
@@ -95,6 +96,7 @@ impl State {
             last_history: 0,
             audit: Vec::new(),
             tokens: Vec::new(),
+            credentials: BTreeMap::new(),
             pauses: BTreeMap::new(),
             brakes: BTreeMap::new(),
             last_brake: 0,

@@ -5,8 +5,8 @@
 
 use crate::shelf::{CALLS, Shelf, script};
 use crate::stage::{Asked, conforms};
-use crate::support::{call, connect, end, resource};
-use bothways_connector::{Operation, Outcome};
+use crate::support::{call, connect, end, renewal, resource, token_request};
+use bothways_connector::{Operation, Outcome, Renewal};
 use bothways_model::{ErrorClass, Method, Request, Response};
 use serde_json::{Value as Json, json};
 
@@ -138,41 +138,41 @@ fn an_end_of_session_that_is_told_by_a_code() {
 }
 
 #[test]
-fn workers_that_log_in_at_once_do_not_talk_each_other_down() {
+fn workers_that_want_a_session_at_once_share_one() {
     let connector = connect(&document(JSON, "{}"), &VARS);
     let mut depot = Depot::default();
     depot.shelf.things.push(json!({"id": "t1"}));
     let things = resource(&connector, "things");
-    let mut workers: Vec<_> = (0..4)
-        .map(|_| things.start(Operation::Get { id: "t1".into() }).expect("things can be read"))
-        .collect();
-    // Nobody has a token, so all ask for one; each session ends the one before.
-    let logins: Vec<_> = workers.iter_mut().map(|worker| call(worker, None).request).collect();
-    let mut answers: Vec<_> = logins.iter().map(|login| depot.answer(login)).collect();
-    assert_eq!(depot.sessions, 4);
-    // The answers come in the other order, so the oldest session is what is known last.
-    let mut sent = Vec::new();
-    for (at, worker) in workers.iter_mut().enumerate().rev() {
-        sent.push((at, call(worker, answers.pop()).request));
+    let read = || things.start(Operation::Get { id: "t1".into() }).expect("things can be read");
+    let mut workers: Vec<_> = (0..4).map(|_| read()).collect();
+    let mut log_in = |asked: &Renewal| {
+        let answer = depot.answer(&token_request(asked, None));
+        let grant = asked.tokens.read(&answer, None).expect("a session");
+        asked.tokens.install(&grant, asked.used.map_or(0, |used| used + 1));
+    };
+    // Nobody has a token. Whoever runs exchanges lets one ask for it; the others go on with what that one got.
+    let asked: Vec<_> = workers.iter_mut().map(|worker| renewal(worker, None)).collect();
+    assert!(asked.iter().all(|one| one.used.is_none()));
+    log_in(&asked[0]);
+    assert!(asked.iter().all(|one| one.tokens.in_use() == Some(0)));
+    let sent: Vec<_> = workers.iter_mut().map(|worker| call(worker, None).request).collect();
+    // All are refused; one renews, and the refusals of the others prove nothing against what it got.
+    let refusal = || Response::json(401, &json!({}));
+    log_in(&renewal(&mut workers[3], Some(refusal())));
+    for worker in &mut workers[..3] {
+        let again = call(worker, Some(refusal())).request;
+        assert_ne!(again.secret_headers, sent[0].secret_headers);
+        assert!(matches!(end(worker, depot.answer(&again)), Outcome::Record(_)));
     }
-    for (at, request) in sent {
-        let mut answer = depot.answer(&request);
-        for _ in 0..4 {
-            depot.calls = 0;
-            match workers[at].next(Some(answer)) {
-                bothways_connector::Step::Call(next) => answer = depot.answer(&next.request),
-                bothways_connector::Step::Done(outcome) => {
-                    assert!(matches!(outcome, Outcome::Record(_)), "worker {at}: {outcome:?}");
-                    break;
-                }
-            }
-            assert!(depot.sessions < 7, "they end each other's sessions");
-        }
-    }
+    assert_eq!(depot.sessions, 2);
 }
 
 #[test]
 fn a_login_that_gives_nothing_is_an_error_of_its_own() {
+    let connector = connect(&document(JSON, "{}"), &VARS);
+    let things = resource(&connector, "things");
+    let mut reading = things.start(Operation::Get { id: "t1".into() }).expect("things can be read");
+    let asked = renewal(&mut reading, None);
     for (answer, class) in [
         (Response::json(403, &json!({})), ErrorClass::Auth),
         (Response::json(503, &json!({})), ErrorClass::Retry),
@@ -181,11 +181,7 @@ fn a_login_that_gives_nothing_is_an_error_of_its_own() {
         (Response::json(200, &json!({"session": {"token": "a\r\nb"}})), ErrorClass::Malformed),
         (Response::json(200, &json!({"session": {"token": ["x"]}})), ErrorClass::Malformed),
     ] {
-        let connector = connect(&document(JSON, "{}"), &VARS);
-        let things = resource(&connector, "things");
-        let mut reading = things.start(Operation::Get { id: "t1".into() }).expect("things can be read");
-        call(&mut reading, None);
-        let Outcome::Failed(failure) = end(&mut reading, answer) else { panic!("there is no token") };
+        let failure = asked.tokens.read(&answer, None).expect_err("there is no token");
         assert_eq!(failure.class, class, "{failure}");
     }
 }

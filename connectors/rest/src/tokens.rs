@@ -1,0 +1,206 @@
+//! Tokens, of OAuth 2.0 or of a login of the service's own: what is asked of the token endpoint, what its answer means, and the token in use.
+//!
+//! Expiry is found out by a refused call, which every service has to give anyway.
+
+use crate::{credentials, form, jwt, login, percent};
+use bothways_connector::{Grant, Tokens};
+use bothways_mapping::connector::{ClientAuth, GrantKind, Login, Oauth2};
+use bothways_model::{ErrorClass, Failure, Method, Request, Response, Secret, Timestamp};
+use serde_json::Value as Json;
+use std::sync::{Mutex, PoisonError};
+
+/// Where tokens come from, and the one in use.
+#[derive(Debug)]
+pub(crate) struct TokenSource {
+    way: Way,
+    /// The value of the header that carries the token, and the number of its grant.
+    current: Mutex<Option<(u64, Secret)>>,
+}
+
+/// How tokens are had.
+#[derive(Debug)]
+enum Way {
+    Oauth2(Oauth2),
+    /// A login call of the service's own, at this base URL.
+    Login(String, Login),
+}
+
+impl TokenSource {
+    pub(crate) fn oauth2(oauth2: Oauth2) -> Self {
+        Self { way: Way::Oauth2(oauth2), current: Mutex::new(None) }
+    }
+
+    pub(crate) fn login(base_url: String, login: Login) -> Self {
+        Self { way: Way::Login(base_url, login), current: Mutex::new(None) }
+    }
+
+    /// The header that carries the token, in lower case.
+    pub(crate) fn header(&self) -> &str {
+        match &self.way {
+            Way::Oauth2(_) => "authorization",
+            Way::Login(_, login) => &login.header,
+        }
+    }
+
+    /// What that header holds; `None` if there is no token yet.
+    pub(crate) fn header_value(&self) -> Option<Secret> {
+        self.lock().as_ref().map(|(_, value)| value.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(u64, Secret)>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says who the client is, where the document wants it.
+fn identify(oauth2: &Oauth2, request: &mut Request, fields: &mut Fields) {
+    let Some(secret) = &oauth2.client_secret else {
+        // A client without a secret names itself all the same (RFC 6749 3.2.1).
+        return fields.push("client_id", &oauth2.client_id);
+    };
+    match oauth2.client_auth {
+        ClientAuth::Body => {
+            fields.push("client_id", &oauth2.client_id);
+            fields.push("client_secret", secret.expose());
+        }
+        ClientAuth::Basic => {
+            // RFC 6749 2.3.1: both halves are form-encoded before they are joined.
+            let encoded = |text: &str| {
+                let mut out = String::new();
+                percent::push_value(&mut out, text);
+                out
+            };
+            let basic = credentials::basic(&encoded(&oauth2.client_id), &encoded(secret.expose()));
+            request.secret_headers.push(("authorization".into(), basic));
+        }
+    }
+}
+
+/// Asks the token endpoint.
+fn ask(oauth2: &Oauth2, kept: Option<&Grant>, now: Timestamp) -> Result<Request, Failure> {
+    let mut request = Request::new(Method::Post, oauth2.token_url.clone())
+        .with_header("accept", "application/json")
+        .with_header("content-type", form::CONTENT_TYPE);
+    let mut fields = Fields::default();
+    match &oauth2.grant {
+        GrantKind::ClientCredentials => {
+            fields.push("grant_type", "client_credentials");
+            if let Some(scope) = &oauth2.scope {
+                fields.push("scope", scope);
+            }
+            identify(oauth2, &mut request, &mut fields);
+        }
+        GrantKind::RefreshToken { first, .. } => {
+            let newest = kept.and_then(|grant| grant.refresh.as_ref()).unwrap_or(first);
+            fields.push("grant_type", "refresh_token");
+            fields.push("refresh_token", newest.expose());
+            identify(oauth2, &mut request, &mut fields);
+        }
+        GrantKind::Jwt { key, subject, audience } => {
+            let claims = jwt::Claims { issuer: &oauth2.client_id, subject, audience };
+            let assertion = jwt::sign(key, &claims, now).map_err(|why| {
+                Failure::new(ErrorClass::Auth, format!("the private key cannot be used: {why}"))
+            })?;
+            fields.push("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer");
+            fields.push("assertion", &assertion);
+            if let Some(scope) = &oauth2.scope {
+                fields.push("scope", scope);
+            }
+            if oauth2.client_secret.is_some() {
+                identify(oauth2, &mut request, &mut fields);
+            }
+        }
+    }
+    request.secret_body = Some(Secret::new(fields.0));
+    Ok(request)
+}
+
+/// The grant of an OAuth answer (RFC 6749 5.1).
+fn granted(oauth2: &Oauth2, body: &Json, kept: Option<&Grant>) -> Option<Grant> {
+    let secret = |name: &str| body.get(name).and_then(Json::as_str).filter(|t| !t.is_empty()).map(Secret::new);
+    let first = match &oauth2.grant {
+        GrantKind::RefreshToken { first, .. } => Some(first.clone()),
+        GrantKind::ClientCredentials | GrantKind::Jwt { .. } => None,
+    };
+    let kept = kept.and_then(|grant| grant.refresh.clone());
+    Some(Grant { access: secret("access_token")?, refresh: secret("refresh_token").or(kept).or(first) })
+}
+
+/// Form fields of a token request.
+#[derive(Default)]
+struct Fields(String);
+
+impl Fields {
+    fn push(&mut self, name: &str, value: &str) {
+        if !self.0.is_empty() {
+            self.0.push('&');
+        }
+        self.0.push_str(name);
+        self.0.push('=');
+        percent::push_value(&mut self.0, value);
+    }
+}
+
+impl Tokens for TokenSource {
+    fn in_use(&self) -> Option<u64> {
+        self.lock().as_ref().map(|(number, _)| *number)
+    }
+
+    fn first(&self) -> Option<Secret> {
+        match &self.way {
+            Way::Oauth2(Oauth2 { grant: GrantKind::RefreshToken { first, .. }, .. }) => Some(first.clone()),
+            Way::Oauth2(_) | Way::Login(..) => None,
+        }
+    }
+
+    fn request(&self, kept: Option<&Grant>, now: Timestamp) -> Result<Request, Failure> {
+        match &self.way {
+            Way::Oauth2(oauth2) => ask(oauth2, kept, now),
+            Way::Login(base_url, login) => Ok(login::request(base_url, login)),
+        }
+    }
+
+    fn read(&self, answer: &Response, kept: Option<&Grant>) -> Result<Grant, Failure> {
+        let body: Option<Json> = serde_json::from_slice(&answer.body).ok();
+        if !answer.is_success() {
+            let class = match answer.status {
+                429 => ErrorClass::Throttle,
+                408 | 500..=599 => ErrorClass::Retry,
+                400..=499 => ErrorClass::Auth,
+                _ => ErrorClass::Malformed,
+            };
+            let mut failure = Failure::new(class, "the service gave no access token");
+            failure.status = Some(answer.status);
+            // One of a few words of RFC 6749 5.2; the description beside it may quote what was sent.
+            let code = body.as_ref().and_then(|body| body.get("error")).and_then(Json::as_str);
+            failure.code = code.filter(|code| is_word(code)).map(str::to_owned);
+            return Err(failure);
+        }
+        let grant = match &self.way {
+            Way::Oauth2(oauth2) => body.and_then(|body| granted(oauth2, &body, kept)),
+            Way::Login(_, login) => login::token(login, answer).map(|access| Grant { access, refresh: None }),
+        };
+        grant.ok_or_else(|| Failure::new(ErrorClass::Malformed, "the token answer holds no access token"))
+    }
+
+    fn install(&self, grant: &Grant, number: u64) {
+        let value = match &self.way {
+            Way::Oauth2(_) => credentials::bearer(&grant.access),
+            Way::Login(..) => grant.access.clone(),
+        };
+        *self.lock() = Some((number, value));
+    }
+
+    fn remedy(&self) -> String {
+        match &self.way {
+            Way::Oauth2(Oauth2 { grant: GrantKind::RefreshToken { env, .. }, .. }) => {
+                format!("get a new refresh token from the service, set {env} to it and start again")
+            }
+            Way::Oauth2(_) | Way::Login(..) => "set the right credentials and start again".into(),
+        }
+    }
+}
+
+fn is_word(code: &str) -> bool {
+    code.len() <= 40 && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}

@@ -1,0 +1,258 @@
+//! Renewing credentials: one caller at a time, over all processes, and a token that replaces another is stored before it is used
+//! (rule 44).
+//!
+//! A renewal that dies between the service's answer and the store may have lost the only good token. Nobody can tell, so the next caller
+//! asks once more with the one that is kept. If the service takes it no more, that is stored, nobody asks again, and a person is told
+//! what to do.
+
+use crate::{Clock, Http, Ports, Purpose, Random, SendError, Vault};
+use bothways_connector::{Grant, Renewal, Tokens};
+use bothways_model::{ConnectionName, ErrorClass, Failure, Secret};
+use bothways_store::{Credentials, KeptGrant, RenewalAsk, RenewalEnd, StoreError, Turn};
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// How long a turn lasts: longer than a call and what it waits for.
+const TURN: TimeDelta = TimeDelta::minutes(2);
+/// How often somebody who waits for another process looks.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Renews credentials. Clones share everything.
+#[derive(Clone)]
+pub struct Renewer {
+    http: Arc<dyn Http>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    /// Where rotating tokens are kept; none while nothing is installed.
+    store: Option<Arc<dyn Credentials>>,
+    vault: Arc<OnceLock<Vault>>,
+    /// Whoever renews in this process holds its connection's lock.
+    here: Arc<Mutex<BTreeMap<ConnectionName, Arc<tokio::sync::Mutex<()>>>>>,
+}
+
+/// Why there is no new grant. Whatever waited for it was not carried out.
+pub(crate) enum NotRenewed {
+    /// The token endpoint is away, or another process is still asking it: later.
+    Later(SendError),
+    /// A person has to see to it.
+    Refused(Failure),
+}
+
+impl Renewer {
+    /// A renewer that keeps rotating tokens in `store`, if there is one.
+    pub fn new(ports: &Ports, store: Option<Arc<dyn Credentials>>) -> Self {
+        Self {
+            http: ports.http.clone(),
+            clock: ports.clock.clone(),
+            random: ports.random.clone(),
+            store,
+            vault: Arc::default(),
+            here: Arc::default(),
+        }
+    }
+
+    /// Gives it the keys that rotating tokens are encrypted with, once.
+    pub fn set_vault(&self, vault: Vault) {
+        // A second one changes nothing.
+        let _ = self.vault.set(vault);
+    }
+
+    /// Sees to it that another grant is in use than the one that was refused.
+    pub(crate) async fn renew(
+        &self,
+        connection: &ConnectionName,
+        renewal: &Renewal,
+        timeout: Duration,
+    ) -> Result<(), NotRenewed> {
+        let here = {
+            let mut all = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry(connection.clone()).or_default().clone()
+        };
+        let _mine = here.lock().await;
+        let tokens = &*renewal.tokens;
+        if tokens.in_use() != renewal.used {
+            return Ok(());
+        }
+        match tokens.first() {
+            None => {
+                let grant = self.ask(connection, tokens, None, timeout).await?;
+                tokens.install(&grant, renewal.used.map_or(0, |used| used + 1));
+                Ok(())
+            }
+            Some(first) => {
+                let kept =
+                    Keeper { renewer: self, connection, tokens, timeout, shelf: self.shelf(connection)? };
+                kept.renew(&first, renewal.used).await
+            }
+        }
+    }
+
+    fn shelf(&self, connection: &ConnectionName) -> Result<Shelf<'_>, NotRenewed> {
+        let store = self.store.as_deref().ok_or_else(|| {
+            refused(format!(
+                "the tokens of connection `{connection}` are kept in the database: `bothways migrate` first"
+            ))
+        })?;
+        let vault = self.vault.get().ok_or_else(|| {
+            refused(format!(
+                "the service replaces the tokens of connection `{connection}`, and there is no key to store them with: set BOTHWAYS_KEY (`openssl rand -base64 32` makes one), keep it, and start again"
+            ))
+        })?;
+        Ok(Shelf { store, vault })
+    }
+
+    /// Asks the token endpoint.
+    async fn ask(
+        &self,
+        connection: &ConnectionName,
+        tokens: &dyn Tokens,
+        kept: Option<&Grant>,
+        timeout: Duration,
+    ) -> Result<Grant, NotRenewed> {
+        let request = tokens.request(kept, self.clock.now()).map_err(NotRenewed::Refused)?;
+        let answer = match self.http.send(connection, Purpose::Live, request, timeout).await {
+            Ok(answer) => answer,
+            Err(SendError::Lost(why)) => {
+                return Err(later(format!("the token endpoint gave no answer: {why}")));
+            }
+            Err(error) => return Err(NotRenewed::Later(error)),
+        };
+        tokens.read(&answer, kept).map_err(|failure| match failure.class {
+            ErrorClass::Auth => NotRenewed::Refused(failure),
+            _ => later(format!("no new token: {failure}")),
+        })
+    }
+}
+
+/// Where grants are kept, and what opens them.
+struct Shelf<'r> {
+    store: &'r dyn Credentials,
+    vault: &'r Vault,
+}
+
+/// Renews tokens that the service replaces.
+struct Keeper<'r> {
+    renewer: &'r Renewer,
+    connection: &'r ConnectionName,
+    tokens: &'r dyn Tokens,
+    timeout: Duration,
+    shelf: Shelf<'r>,
+}
+
+impl Keeper<'_> {
+    async fn renew(&self, first: &Secret, used: Option<u64>) -> Result<(), NotRenewed> {
+        let origin = hex::encode(Sha256::digest(first.expose()));
+        let began = self.renewer.clock.now();
+        let patience = TimeDelta::from_std(self.timeout).unwrap_or(TURN);
+        loop {
+            let now = self.renewer.clock.now();
+            let connection = self.connection.clone();
+            let ask = RenewalAsk { connection, origin: origin.clone(), used, now, until: now + TURN };
+            match self.shelf.store.begin_renewal(&ask).await.map_err(|error| unstored(&error))? {
+                Turn::Newer(kept) => {
+                    self.tokens.install(&self.open(&kept)?, kept.number);
+                    self.seal_anew(&kept).await;
+                    return Ok(());
+                }
+                Turn::Yours { kept, number } => {
+                    if let Some(done) = self.take_turn(kept.as_ref(), number).await {
+                        return done;
+                    }
+                }
+                Turn::Busy(_) if now - began < patience => self.renewer.clock.sleep(LOOK_EVERY).await,
+                Turn::Busy(_) => return Err(later("another process is still asking for a token".into())),
+                Turn::Refused(why) => return Err(refused(why)),
+            }
+        }
+    }
+
+    /// Asks the service and stores what it gives. `None` if somebody else has brought a grant meanwhile.
+    async fn take_turn(&self, kept: Option<&KeptGrant>, number: u64) -> Option<Result<(), NotRenewed>> {
+        let grant = match kept.map(|kept| self.open(kept)).transpose() {
+            Ok(grant) => grant,
+            Err(error) => {
+                self.end(number, &RenewalEnd::Unanswered).await;
+                return Some(Err(error));
+            }
+        };
+        match self.renewer.ask(self.connection, self.tokens, grant.as_ref(), self.timeout).await {
+            Ok(grant) => {
+                let text = grant.to_text();
+                let Some(sealed) = self.shelf.vault.seal(&*self.renewer.random, self.connection, &text)
+                else {
+                    return Some(Err(refused("the new token could not be encrypted".into())));
+                };
+                // It may be the only good one there is: nothing else happens with it before it is stored.
+                self.end(number, &RenewalEnd::Granted(sealed)).await.then(|| {
+                    self.tokens.install(&grant, number);
+                    Ok(())
+                })
+            }
+            Err(NotRenewed::Refused(failure)) => {
+                let why = format!(
+                    "connection `{}`: the service takes its refresh token no more ({failure}); {}",
+                    self.connection,
+                    self.tokens.remedy()
+                );
+                let stands = self.end(number, &RenewalEnd::Refused(why.clone())).await;
+                stands.then(|| Err(refused(why)))
+            }
+            Err(error) => {
+                self.end(number, &RenewalEnd::Unanswered).await;
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// Ends a turn, however long the database is busy.
+    async fn end(&self, number: u64, end: &RenewalEnd) -> bool {
+        loop {
+            match self.shelf.store.end_renewal(self.connection, number, end).await {
+                Ok(stands) => return stands,
+                Err(error) => {
+                    tracing::error!(connection = %self.connection, error = %error, "the end of a renewal could not be stored; trying again");
+                    self.renewer.clock.sleep(LOOK_EVERY).await;
+                }
+            }
+        }
+    }
+
+    fn open(&self, kept: &KeptGrant) -> Result<Grant, NotRenewed> {
+        let text = self.shelf.vault.open(self.connection, &kept.sealed);
+        text.and_then(|text| Grant::from_text(text.expose())).ok_or_else(|| {
+            refused(format!(
+                "connection `{}`: its stored token was encrypted with the key {}, which is not in BOTHWAYS_KEY: put that key behind the new one, separated by a comma",
+                self.connection, kept.sealed.key
+            ))
+        })
+    }
+
+    /// Encrypts a grant with the newest key, if it is not.
+    async fn seal_anew(&self, kept: &KeptGrant) {
+        let vault = self.shelf.vault;
+        if !vault.is_old(&kept.sealed) {
+            return;
+        }
+        let text = vault.open(self.connection, &kept.sealed);
+        let anew = text.and_then(|text| vault.seal(&*self.renewer.random, self.connection, &text));
+        let Some(anew) = anew else { return };
+        if let Err(error) = self.shelf.store.reseal(self.connection, kept.number, &anew).await {
+            tracing::warn!(connection = %self.connection, error = %error, "a token could not be encrypted with the new key");
+        }
+    }
+}
+
+fn refused(why: String) -> NotRenewed {
+    NotRenewed::Refused(Failure::new(ErrorClass::Auth, why))
+}
+
+fn later(why: String) -> NotRenewed {
+    NotRenewed::Later(SendError::NotSent(why))
+}
+
+fn unstored(error: &StoreError) -> NotRenewed {
+    later(format!("whose turn it is to renew the credentials could not be asked: {error}"))
+}
