@@ -8,6 +8,7 @@
 
 mod account;
 mod answer;
+mod caller;
 mod conversation;
 mod core;
 mod credentials;
@@ -28,6 +29,7 @@ mod tokens;
 mod webhook;
 mod write;
 
+pub use crate::caller::Caller;
 pub use crate::core::{BadBaseUrl, Vendor};
 
 use crate::core::Core;
@@ -55,6 +57,11 @@ impl RestConnector {
     pub fn new(resolved: ResolvedConnector, vendor: Vendor) -> Result<Self, BadBaseUrl> {
         let core = Arc::new(Core::new(resolved, vendor)?);
         Ok(Self { webhook: RestWebhook::new(&core), feed: RestFeed::new(&core), core })
+    }
+
+    /// Makes reads that the document does not have, for a vendor's crate.
+    pub fn caller(&self) -> Caller {
+        Caller::new(&self.core)
     }
 
     fn unknown(&self, what: String) -> UnknownResource {

@@ -131,7 +131,7 @@ impl Asked {
             .map(|item| self.observe(item))
             .collect::<Result<Vec<_>, _>>()?;
         let next = self.capped(next, &items)?;
-        Ok(Page { items, next, date, token })
+        Ok(Page { items, next, date, token, covered: None })
     }
 
     /// The token that the last page of a list by token must hold; `None` for other lists.

@@ -117,7 +117,8 @@ fn ask(oauth2: &Oauth2, kept: Option<&Grant>, now: Timestamp) -> Result<Request,
 
 /// The grant of an OAuth answer (RFC 6749 5.1).
 fn granted(oauth2: &Oauth2, body: &Json, kept: Option<&Grant>) -> Option<Grant> {
-    let secret = |name: &str| body.get(name).and_then(Json::as_str).filter(|t| !t.is_empty()).map(Secret::new);
+    let secret =
+        |name: &str| body.get(name).and_then(Json::as_str).filter(|t| !t.is_empty()).map(Secret::new);
     let first = match &oauth2.grant {
         GrantKind::RefreshToken { first, .. } => Some(first.clone()),
         GrantKind::ClientCredentials | GrantKind::Jwt { .. } => None,

@@ -21,13 +21,22 @@ struct BuiltIn {
 }
 
 /// All of them. Any other connector runs from its document alone.
-const BUILT_IN: [BuiltIn; 1] = [BuiltIn {
-    name: "stripe",
-    document_name: bothways_connector_stripe::DOCUMENT_NAME,
-    document: bothways_connector_stripe::DOCUMENT,
-    open: |resolved| Ok(Arc::new(bothways_connector_stripe::connector(resolved)?)),
-    mode: |resolved| bothways_connector_stripe::mode(&resolved.auth),
-}];
+const BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "salesforce",
+        document_name: bothways_connector_salesforce::DOCUMENT_NAME,
+        document: bothways_connector_salesforce::DOCUMENT,
+        open: |resolved| Ok(Arc::new(bothways_connector_salesforce::connector(resolved)?)),
+        mode: |resolved| bothways_connector_salesforce::mode(&resolved.base_url),
+    },
+    BuiltIn {
+        name: "stripe",
+        document_name: bothways_connector_stripe::DOCUMENT_NAME,
+        document: bothways_connector_stripe::DOCUMENT,
+        open: |resolved| Ok(Arc::new(bothways_connector_stripe::connector(resolved)?)),
+        mode: |resolved| bothways_connector_stripe::mode(&resolved.auth),
+    },
+];
 
 /// The documents of the compiled-in connectors.
 pub(crate) fn built_in_documents() -> Vec<SourceFile> {

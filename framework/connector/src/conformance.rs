@@ -46,10 +46,11 @@ pub fn check(bench: Bench<'_>) {
     let unknown = ResourceQuery { name: "no such resource".into(), ..resource.clone() };
     assert!(connector.resource(&unknown).is_err(), "a resource that the document lacks must be refused");
     let name = resource.name.clone();
+    let of_many_kinds = !resource.params.is_empty();
     let bound = connector.resource(&resource).unwrap_or_else(|e| panic!("the resource cannot be had: {e}"));
 
     let mut made = writes::create(&*bound, &mut driver, records, record);
-    reads::all(&*bound, &mut driver, &made, now);
+    reads::all(&*bound, &mut driver, &made, now, of_many_kinds);
     let token = deltas::first(&*bound, &mut driver, &made);
     writes::update(&*bound, &mut driver, &made, &change);
     if let Some(token) = token {

@@ -56,6 +56,9 @@ pub struct Page {
     pub date: Option<Timestamp>,
     /// For the last page of an [`crate::Operation::Delta`]: the token to go on with.
     pub token: Option<SyncToken>,
+    /// Of an incremental list: up to when the service promises that it shows everything, where it says so. The next one begins there at
+    /// the latest.
+    pub covered: Option<Timestamp>,
 }
 
 /// One page of events.

@@ -119,6 +119,9 @@ impl Poll<'_> {
             let by_token = self.pair.capabilities().since_token;
             let first = page.date.filter(|_| open.page.is_none() && (by_token || self.stored.at.is_none()));
             open.then = open.then.max(newest).or(first);
+            if let Some(covered) = page.covered {
+                open.then = open.then.map(|then| then.min(covered));
+            }
             let over = page.next.is_none();
             if !over && page.next == open.page {
                 return Err(stuck("the list names the same page again").into());

@@ -10,6 +10,7 @@ const PORTS_ONLY: &[&str] = &[
     "framework/store",
     "framework/engine",
     "connectors/rest",
+    "connectors/salesforce",
     "connectors/stripe",
 ];
 

@@ -51,6 +51,7 @@ const DENIED: &[(&str, &[&str])] = &[
     ("framework/http", &["sqlx", "rusqlite", "zeromq", "axum", "serde-saphyr"]),
     ("framework/server", &["sqlx", "rusqlite", "reqwest", "zeromq", "serde-saphyr"]),
     ("connectors/rest", PURE),
+    ("connectors/salesforce", PURE),
     ("connectors/stripe", PURE),
 ];
 
@@ -76,7 +77,8 @@ const SIMULATION: &str = "tests/simulation";
 
 /// Dev-dependencies beside the sandbox and test kits, each with its reason.
 const TESTED_WITH: &[(&str, &str)] = &[
-    // The engine's flows are tested with a real connector, against the sandbox and without a network.
+    // The engine's flows are tested with real connectors, against the sandbox and without a network.
+    ("framework/engine", "connectors/salesforce"),
     ("framework/engine", "connectors/stripe"),
     // Versions and whole records are no matter of Stripe's: a document of a few lines has them.
     ("framework/engine", "connectors/rest"),

@@ -29,7 +29,10 @@ impl Call {
             method: request.method,
             path: path.to_owned(),
             query: query.to_owned(),
-            body: request.secret_body.as_ref().map_or_else(|| request.body.clone(), |body| body.expose().into()),
+            body: request
+                .secret_body
+                .as_ref()
+                .map_or_else(|| request.body.clone(), |body| body.expose().into()),
             instance: String::new(),
             headers,
         };

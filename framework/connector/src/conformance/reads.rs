@@ -10,7 +10,13 @@ use std::collections::BTreeMap;
 /// A page cursor that no service ever gave.
 const FOREIGN: &str = "not a cursor";
 
-pub(super) fn all(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made], now: Timestamp) {
+pub(super) fn all(
+    resource: &dyn Resource,
+    driver: &mut Driver<'_>,
+    made: &[Made],
+    now: Timestamp,
+    of_many_kinds: bool,
+) {
     let capabilities = resource.capabilities().clone();
     let since = now - TimeDelta::seconds(1);
     if capabilities.list {
@@ -25,9 +31,20 @@ pub(super) fn all(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made
     if capabilities.since && !capabilities.since_token {
         each_once(resource, driver, made, &|page| Operation::Since { since, page });
     }
+    let mut found = 0;
     for find in &capabilities.find {
-        lookup(resource, driver, made, &find.path);
+        // A resource of many kinds of records has lookups that this kind has no field for.
+        if made.iter().any(|record| record.text(&find.path).is_some()) {
+            lookup(resource, driver, made, &find.path);
+            found += 1;
+        }
     }
+    let needed = match (capabilities.find.is_empty(), of_many_kinds) {
+        (true, _) => 0,
+        (_, true) => 1,
+        _ => capabilities.find.len(),
+    };
+    assert!(found >= needed, "the suite's records hold nothing by which they could be found");
 }
 
 /// How many pages there are.
@@ -96,16 +113,13 @@ fn resumed(resource: &dyn Resource, driver: &mut Driver<'_>) {
 /// A lookup finds the record that holds the value, and nothing for a value that none holds.
 fn lookup(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[Made], path: &SingularPath) {
     let find = |value: &str| Operation::Find { path: path.clone(), value: value.into() };
-    let mut tried = 0;
     for record in made.iter().take(5) {
         let Some(value) = record.text(path) else { continue };
         let found = page(resource, driver, find(value));
         let ids: Vec<_> = found.items.iter().map(|item| &item.id).collect();
         assert_eq!(ids, [&record.id], "the lookup by {path} found something else");
         assert_eq!(found.next, None, "a lookup is one page");
-        tried += 1;
     }
-    assert!(tried > 0, "the suite's records hold nothing at {path}, by which they could be found");
     let none = page(resource, driver, find("nobody+%26&=?#/@conformance.invalid"));
     assert!(none.items.is_empty(), "a lookup of what is not there found {:?}", none.items);
 }

@@ -89,6 +89,7 @@ impl Service {
             items,
             date: Some(now),
             token: None,
+            covered: None,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! anything to do, so waiting costs nothing and no test sleeps for real.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod hub;
 mod ports;
 pub mod service;
 

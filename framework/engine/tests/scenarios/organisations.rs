@@ -1,0 +1,267 @@
+//! One catalog on Salesforce: sessions that end, stamps that are equal, permissions that shrink, records that are merged.
+
+use crate::harness::hub::{Hub, Plan};
+use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault};
+use bothways_engine::{ConnectionState, Settings};
+use bothways_model::{ConnectionName, Method, RemoteId, Value};
+use bothways_store::{LinkState, ParkReason, PauseScope};
+use serde_json::json;
+use std::time::Duration;
+
+const TOKENS: &str = "SALESFORCE_REFRESH_TOKEN";
+
+fn accounts(policies: &str) -> Plan {
+    Plan {
+        catalog: "catalog: accounts\ntable: accounts\nkey: id\nfields: { id: int, name: text, phone: text?, website: text? }"
+            .into(),
+        mappings: vec![format!(
+            r#"
+mapping: salesforce-accounts
+local: accounts
+remote: {{ resource: salesforce/sobject, with: {{ object: Account }} }}
+identity: {{ match: [name], stamp: $.Bothways_Id__c }}
+fields:
+  name: {{ remote: $.Name, required: true }}
+  phone: $.Phone
+  website: $.Website
+{policies}
+"#
+        )],
+        org: Config::default(),
+        vars: Vec::new(),
+        settings: Settings::default(),
+    }
+}
+
+const POLLED: &str = "sync: { poll: 30s, reconcile: never }";
+
+fn salesforce() -> ConnectionName {
+    ConnectionName::from("salesforce")
+}
+
+/// A hub whose app was consented to: it has a refresh token, which is replaced each time it is used.
+fn consented() -> Hub {
+    let mut hub = Hub::new(accounts(POLLED));
+    let token = hub.org().dashboard_consent();
+    hub.plan.vars.push((TOKENS.into(), token));
+    hub
+}
+
+async fn is_ready(process: &crate::harness::hub::Process) -> bool {
+    matches!(process.engine.check_account(&salesforce()).await, Ok(ConnectionState::Ready { .. }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn p20_eight_workers_with_an_ended_session_renew_it_once() {
+    let hub = consented();
+    // Two processes on one database, four workers each.
+    let (one, other) = (hub.process().await, hub.process().await);
+    assert!(is_ready(&one).await && is_ready(&other).await);
+    assert_eq!(hub.token_requests(), 1, "the other found the token of the first");
+    for round in 2..5 {
+        hub.org().dashboard_end_sessions();
+        let workers = (0..8).map(|n| is_ready(if n % 2 == 0 { &one } else { &other }));
+        let ready = futures::future::join_all(workers).await;
+        assert_eq!(ready, [true; 8]);
+        assert_eq!(hub.token_requests(), round);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p20_a_replaced_token_is_stored_before_it_is_used() {
+    let hub = consented();
+    let first = hub.process().await;
+    assert!(is_ready(&first).await);
+    hub.org().dashboard_end_sessions();
+    // Renews, and dies at the very first use of what it got.
+    hub.die_at_use();
+    let engine = first.engine.clone();
+    let working = tokio::spawn(async move { engine.check_account(&salesforce()).await.is_ok() });
+    hub.until("the death", async |hub: &Hub| hub.has_died()).await;
+    working.abort();
+    first.kill();
+    assert_eq!(hub.token_requests(), 2);
+    let second = hub.process().await;
+    assert!(is_ready(&second).await, "the token that it got is in the database");
+    assert_eq!(hub.token_requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_lost_in_a_crash_pauses_the_connection_and_says_what_to_do() {
+    let mut hub = consented();
+    let first = hub.process().await;
+    hub.die_at_token();
+    let engine = first.engine.clone();
+    let working = tokio::spawn(async move { engine.check_account(&salesforce()).await.is_ok() });
+    hub.until("the death", async |hub: &Hub| hub.has_died()).await;
+    working.abort();
+    first.kill();
+    assert_eq!(hub.token_requests(), 1, "it was granted, and nobody has it");
+
+    let second = hub.process().await;
+    assert!(second.engine.check_account(&salesforce()).await.is_err(), "the dead one's turn is not over yet");
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let blocked = |state: Result<ConnectionState, _>| match state {
+        Ok(ConnectionState::Blocked(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    let why = blocked(
+        second.engine.check_account(&salesforce()).await.map_err(|e: bothways_engine::EngineError| e),
+    );
+    assert!(why.contains("set SALESFORCE_REFRESH_TOKEN to it"), "{why}");
+    assert_eq!(hub.token_requests(), 2);
+    // Nobody asks again, in whatever process.
+    let third = hub.process().await;
+    for process in [&second, &third, &third] {
+        blocked(process.engine.check_account(&salesforce()).await);
+    }
+    assert_eq!(hub.token_requests(), 2);
+
+    let token = hub.org().dashboard_consent();
+    hub.plan.vars = vec![(TOKENS.into(), token)];
+    let fourth = hub.process().await;
+    assert!(is_ready(&fourth).await, "another token starts anew");
+}
+
+#[tokio::test(start_paused = true)]
+async fn p19_300_records_of_one_stamp_arrive_though_the_reader_dies_after_a_page() {
+    let mut plan = accounts(POLLED);
+    plan.org.page_size = 200;
+    let hub = Hub::new(plan);
+    // The page behind the first one does not come.
+    let pages = Fault::always(Action::Unavailable503).on(Method::Get, "/services/data/v62.0/query/");
+    hub.org().inject(pages);
+    let first = hub.run().await;
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let now = hub.clock.truth();
+    let ids: Vec<String> = (0..300)
+        .map(|n| {
+            let made =
+                hub.org().dashboard_create("Account", &json!({ "Name": format!("A{n}") }), now).unwrap();
+            made["Id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+    hub.org().dashboard_bulk_update(&all, &json!({ "Phone": "1" }), now).unwrap();
+    hub.until("the first page", async |hub: &Hub| hub.row_count().await == 200).await;
+    first.kill();
+    hub.org().clear_faults();
+    hub.run().await;
+    hub.until("all of them", async |hub: &Hub| hub.row_count().await == 300).await;
+    hub.settle().await;
+    assert_eq!((hub.row_count().await, hub.links().await.len()), (300, 300));
+    assert_eq!(hub.parked().await.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p40_a_field_that_a_permission_hides_pauses_the_mapping_and_blanks_nothing() {
+    let hub = Hub::new(accounts(POLLED));
+    let process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1"), ("website", "https://acme.example")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    hub.org().inject(Fault::always(Action::HiddenField { field: "Phone".into() }));
+    hub.update(&row, &[("website", "https://acme.test")]);
+    hub.until("a pause", async |hub: &Hub| !hub.pauses().await.is_empty()).await;
+    let pauses = hub.pauses().await;
+    let pair = hub.pair("salesforce").await;
+    assert_eq!(pauses.iter().map(|pause| &pause.scope).collect::<Vec<_>>(), [&PauseScope::Pair(pair)]);
+    assert!(pauses[0].reason.contains("Phone"), "the field is named: {}", pauses[0].reason);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("1"));
+    assert_eq!(hub.sobject(&id)["Phone"], "1");
+
+    hub.org().clear_faults();
+    assert!(process.ops.resume(&PauseScope::Pair(pair), "test").await.unwrap());
+    hub.settle().await;
+    assert_eq!(hub.sobject(&id)["Website"], "https://acme.test");
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merged_record_takes_its_link_along() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    let now = hub.clock.truth();
+    // Made and merged between two polls: nobody has looked at it as a record of its own.
+    let master =
+        hub.org().dashboard_create("Account", &json!({ "Name": "Acme", "Phone": "1" }), now).unwrap();
+    let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
+    hub.org().dashboard_merge(master.as_str(), loser.as_str(), now).unwrap();
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &row).await, master);
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    assert_eq!(hub.sobject(&master)["Phone"], "2");
+    assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_like_another_parks_and_names_it() {
+    let hub = Hub::new(accounts("creates: { from_remote: ignore }\nsync: { poll: 30s, reconcile: never }"));
+    let _process = hub.run().await;
+    let now = hub.clock.truth();
+    let other = hub.org().dashboard_create("Account", &json!({ "Name": "ACME" }), now).unwrap();
+    hub.org().set_duplicate_rule(DuplicateRule::Alert);
+    // Nothing matches it: `find` compares by another field than the rule.
+    let row = hub.insert(&[("name", "Other"), ("phone", "1")]);
+    hub.settle().await;
+    hub.update(&row, &[("name", "Acme")]);
+    hub.settle().await;
+    let parked = hub.parked().await;
+    let [(_, parked)] = parked.as_slice() else { panic!("{parked:#?}") };
+    assert_eq!(parked.reason, ParkReason::Duplicate);
+    assert!(parked.message.contains(other["Id"].as_str().unwrap()), "{}", parked.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_record_is_known_by_the_recycle_bin() {
+    let hub = Hub::new(accounts(
+        "deletes: { from_remote: delete, from_local: delete }\nsync: { poll: 30s, reconcile: never }",
+    ));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme")]);
+    let kept = hub.insert(&[("name", "Kept")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    let now = hub.clock.truth();
+    hub.org().dashboard_delete(id.as_str(), now).unwrap();
+    hub.settle().await;
+    assert_eq!(hub.row_count().await, 1);
+    // The other way: a row that goes takes its record along.
+    let id = hub.remote_id("salesforce", &kept).await;
+    hub.delete(&kept);
+    hub.until("the delete", async |hub: &Hub| hub.sobject(&id)["IsDeleted"] == true).await;
+    hub.settle().await;
+    let states: Vec<LinkState> = hub.links().await.iter().map(|link| link.state).collect();
+    assert!(states.iter().all(|state| !state.is_live()), "{states:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flow_that_rewrites_a_field_after_our_write_is_not_fought() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    let rewrite = Action::Automation { field: "Phone".into(), value: json!("by a flow") };
+    hub.org().inject(Fault::always(rewrite));
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let writes = hub.org().counts().effective_writes;
+    let phone = |link: &bothways_store::Link| link.body.base["phone"].remote.clone();
+    assert_eq!(
+        phone(&hub.links().await[0]),
+        Some(Value::Text("by a flow".into())),
+        "what came back is its form there"
+    );
+    hub.settle().await;
+    assert_eq!(hub.org().counts().effective_writes, writes, "and that is that");
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("1"));
+    // What a person changes there is another matter.
+    let id = hub.remote_id("salesforce", &row).await;
+    let now = hub.clock.truth();
+    hub.org().dashboard_update(id.as_str(), &json!({ "Phone": "2" }), now).unwrap();
+    hub.settle().await;
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"));
+}
