@@ -1,8 +1,14 @@
 //! The keys that rotating tokens are encrypted with: from the environment, never from the database they protect.
 
+use crate::database::{Database, State};
 use crate::environment::Variables;
+use crate::opened::catalogs;
+use crate::settings::Settings;
 use anyhow::Context as _;
-use bothways_engine::Vault;
+use bothways_engine::{Ports, Renewer, Vault};
+use bothways_mapping::Project;
+use bothways_store::Credentials;
+use std::sync::Arc;
 
 /// The variable that holds them.
 const VARIABLE: &str = "BOTHWAYS_KEY";
@@ -17,4 +23,25 @@ pub(crate) fn vault() -> anyhow::Result<Option<Vault>> {
     let problems = variables.problems();
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     keys.map(|keys| Vault::parse(&keys).context(VARIABLE)).transpose()
+}
+
+/// Renews credentials without an engine; rotating ones only where something is installed that keeps them.
+///
+/// # Errors
+/// The keys or the database cannot be read.
+pub(crate) async fn renewer(
+    settings: &Settings,
+    project: &Project,
+    ports: &Ports,
+) -> anyhow::Result<Renewer> {
+    let database = Database::parse(&settings.database)?;
+    let store = match database.state().await? {
+        State::Installed => Some(Arc::new(database.open(&catalogs(project)).await?) as Arc<dyn Credentials>),
+        _ => None,
+    };
+    let renewer = Renewer::new(ports, store);
+    if let Some(vault) = vault()? {
+        renewer.set_vault(vault);
+    }
+    Ok(renewer)
 }

@@ -5,7 +5,7 @@
 //! asks once more with the one that is kept. If the service takes it no more, that is stored, nobody asks again, and a person is told
 //! what to do.
 
-use crate::{Clock, Http, Ports, Purpose, Random, SendError, Vault};
+use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Vault};
 use bothways_connector::{Grant, Renewal, Tokens};
 use bothways_model::{ConnectionName, ErrorClass, Failure, Secret};
 use bothways_store::{Credentials, KeptGrant, RenewalAsk, RenewalEnd, StoreError, Turn};
@@ -88,6 +88,22 @@ impl Renewer {
                 kept.renew(&first, renewal.used).await
             }
         }
+    }
+
+    /// The same for whoever runs an exchange without an engine.
+    ///
+    /// # Errors
+    /// There is no newer grant; says why.
+    pub async fn renew_once(
+        &self,
+        connection: &ConnectionName,
+        renewal: &Renewal,
+        timeout: Duration,
+    ) -> Result<(), EngineError> {
+        self.renew(connection, renewal, timeout).await.map_err(|error| match error {
+            NotRenewed::Later(error) => error.into(),
+            NotRenewed::Refused(failure) => failure.into(),
+        })
     }
 
     fn shelf(&self, connection: &ConnectionName) -> Result<Shelf<'_>, NotRenewed> {

@@ -2,7 +2,7 @@
 //! answer still read?
 
 use super::file::{Call, Exchange, Read, Recording};
-use super::play::{Player, Turn, offline, read, resource};
+use super::play::{Player, Turn, offline, read, resource, stand_in};
 use bothways_connector::Resource;
 use bothways_mapping::{Mapping, Project};
 use bothways_model::Request;
@@ -78,6 +78,10 @@ fn play(mapping: &Mapping, resource: &dyn Resource, exchange: &Exchange) -> Vec<
     loop {
         match turn {
             Err(error) => return vec![error.to_string()],
+            Ok(Turn::Renew(renewal)) => {
+                stand_in(&renewal);
+                turn = player.next(None);
+            }
             Ok(Turn::Send(request)) => {
                 let Some(call) = calls.next() else {
                     return vec![format!(

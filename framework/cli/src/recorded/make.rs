@@ -3,7 +3,7 @@
 
 use super::anonymise::Anonymiser;
 use super::file::{Answer, Asked, Call, Exchange, Recording};
-use super::play::{Player, Turn, offline, read, resource};
+use super::play::{Player, Turn, offline, read, resource, stand_in};
 use anyhow::bail;
 use bothways_connector::Outcome;
 use bothways_mapping::connector::ResourceSpec;
@@ -96,6 +96,10 @@ fn settle(about: &About<'_>, heard: &[Heard], anonymised: bool) -> anyhow::Resul
         let outcomes = loop {
             match turn {
                 Turn::Over(outcomes) => break outcomes,
+                Turn::Renew(renewal) => {
+                    stand_in(&renewal);
+                    turn = player.next(None)?;
+                }
                 Turn::Send(request) => {
                     let Some(answer) = answers.pop_front() else {
                         bail!("{}: more is asked for than was answered", one.asked.shown());

@@ -3,9 +3,11 @@
 use super::file::{Asked, Read, Recording};
 use crate::connections::Connections;
 use anyhow::bail;
-use bothways_connector::{Connector, Exchange, Outcome, PageCursor, Resource, ResourceQuery, Step};
+use bothways_connector::{
+    Connector, Exchange, Grant, Outcome, PageCursor, Renewal, Resource, ResourceQuery, Step,
+};
 use bothways_mapping::{Mapping, Project};
-use bothways_model::{Observed, Request, Response};
+use bothways_model::{Observed, Request, Response, Secret};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ pub(crate) fn offline(
     let connection = &mapping.remote.connection;
     let lookup = |name: &str| {
         let var = mapping.connector.vars.iter().find(|var| var.env(connection.as_str()) == name)?;
-        if var.secret && !var.webhook_only {
+        if (var.secret && !var.webhook_only) || var.alternative {
             return Some(placeholder(&var.name));
         }
         recording.variables.get(&var.name).cloned()
@@ -71,10 +73,18 @@ pub(crate) struct Player<'a> {
     outcomes: Vec<Outcome>,
 }
 
+/// Gives an exchange that is played offline the token it wants.
+pub(crate) fn stand_in(renewal: &Renewal) {
+    let grant = Grant { access: Secret::new(placeholder("token")), refresh: None };
+    renewal.tokens.install(&grant, renewal.used.map_or(0, |used| used + 1));
+}
+
 /// What a player wants.
 pub(crate) enum Turn {
     /// An answer to this.
     Send(Request),
+    /// A token, and then to go on without an answer. Neither is recorded.
+    Renew(Renewal),
     /// Nothing more: how it ended, page by page.
     Over(Vec<Outcome>),
 }
@@ -105,6 +115,10 @@ impl<'a> Player<'a> {
                 Step::Call(call) => {
                     self.exchange = Some(exchange);
                     return Ok(Turn::Send(call.request));
+                }
+                Step::Renew(renewal) => {
+                    self.exchange = Some(exchange);
+                    return Ok(Turn::Renew(renewal));
                 }
                 Step::Done(outcome) => {
                     let next = match &outcome {

@@ -5,15 +5,17 @@ use crate::connections::Connection;
 use crate::environment::Variables;
 use crate::opened::{connect, http_port, read_project};
 use crate::output::{Ended, Output, talk};
+use crate::ports::{TokioTasks, tokio_ports};
 use crate::recorded::check::check;
 use crate::recorded::file::{Answer, Asked, path};
 use crate::recorded::make::{About, Heard, cut, make};
 use crate::recorded::play::{Player, Turn, resource};
 use crate::settings::Settings;
+use crate::vault::renewer;
 use anyhow::{Context, bail};
 use bothways_connector::{Outcome, Resource};
 use bothways_diagnose::Checked;
-use bothways_engine::{EngineError, Http, Purpose};
+use bothways_engine::{EngineError, Http, Purpose, Renewer};
 use bothways_http::{Recorder, Scrubber};
 use bothways_mapping::{Mapping, Project};
 use bothways_model::{Observed, Secret};
@@ -39,11 +41,13 @@ pub(super) async fn run(settings: &Settings, args: &RecordReads, out: Output) ->
         }
     }
     let port: Arc<dyn Http> = Arc::new(http_port(&connections)?);
+    let renewer = renewer(settings, &project, &tokio_ports(port.clone(), &TokioTasks::default())).await?;
     let folder = settings.mappings.first().context("--mappings names no folder")?;
     let (mut told, mut broken) = (Vec::new(), false);
     for mapping in wanted {
         let Some(open) = connections.open.get(&mapping.remote.connection) else { continue };
-        let session = Session { project: &project, checked: &checked, mapping, open, port: &port };
+        let session =
+            Session { project: &project, checked: &checked, mapping, open, port: &port, renewer: &renewer };
         let heard = session.hear(args.records).await.with_context(|| mapping.name.clone())?;
         let salt = args.anonymise.then(rand::random);
         let recording = make(&session.about()?, &heard, salt).with_context(|| mapping.name.clone())?;
@@ -88,6 +92,7 @@ struct Session<'a> {
     mapping: &'a Arc<Mapping>,
     open: &'a Connection,
     port: &'a Arc<dyn Http>,
+    renewer: &'a Renewer,
 }
 
 impl Session<'_> {
@@ -146,6 +151,11 @@ impl Session<'_> {
             loop {
                 match turn {
                     Turn::Over(outcomes) => break outcomes,
+                    Turn::Renew(renewal) => {
+                        let connection = &self.mapping.remote.connection;
+                        self.renewer.renew_once(connection, &renewal, deadline).await?;
+                        turn = player.next(None)?;
+                    }
                     Turn::Send(request) => {
                         let answer = recorder
                             .send(&self.mapping.remote.connection, Purpose::Background, request, deadline)
