@@ -31,7 +31,7 @@ impl SObject {
             return Ok(first);
         }
         Ok(Box::new(Looking {
-            step: Looked::AtRecord(first),
+            step: Looked::Record(first),
             inner: self.inner.clone(),
             caller: self.caller.clone(),
             object: self.object.clone(),
@@ -111,30 +111,30 @@ struct Looking {
 }
 
 enum Looked {
-    AtRecord(Box<dyn Exchange>),
-    AtBin(Box<dyn Exchange>),
-    AtMaster(Box<dyn Exchange>),
+    Record(Box<dyn Exchange>),
+    Bin(Box<dyn Exchange>),
+    Master(Box<dyn Exchange>),
 }
 
 impl Exchange for Looking {
     fn next(&mut self, answer: Option<Response>) -> Step {
         let mut answer = answer;
         loop {
-            let (Looked::AtRecord(exchange) | Looked::AtBin(exchange) | Looked::AtMaster(exchange)) =
+            let (Looked::Record(exchange) | Looked::Bin(exchange) | Looked::Master(exchange)) =
                 &mut self.step;
             let step = exchange.next(answer.take());
             match (step, &self.step) {
-                (Step::Done(Outcome::Missing), Looked::AtRecord(_)) => self.step = Looked::AtBin(self.bin()),
-                (Step::Done(Outcome::Record(seen)), Looked::AtBin(_)) => match master(&seen) {
+                (Step::Done(Outcome::Missing), Looked::Record(_)) => self.step = Looked::Bin(self.bin()),
+                (Step::Done(Outcome::Record(seen)), Looked::Bin(_)) => match master(&seen) {
                     // The answer to a look at a merged record is the record that it was merged into (rule 26).
                     Some(master) => match self.inner.start(Operation::Get { id: master }) {
-                        Ok(exchange) => self.step = Looked::AtMaster(exchange),
+                        Ok(exchange) => self.step = Looked::Master(exchange),
                         Err(failure) => return Step::Done(Outcome::Failed(failure)),
                     },
                     None => return Step::Done(Outcome::Record(seen)),
                 },
                 // Merged into something that is gone by now: what is known of the record itself is that it is gone.
-                (Step::Done(Outcome::Missing), Looked::AtMaster(_)) => return Step::Done(Outcome::Missing),
+                (Step::Done(Outcome::Missing), Looked::Master(_)) => return Step::Done(Outcome::Missing),
                 (step, _) => return step,
             }
         }
