@@ -57,7 +57,7 @@ impl Core {
             }
         }
         let limits = limits(&resolved, &base);
-        let credentials = Credentials::new(&resolved.auth, &resolved.base_url);
+        let credentials = Credentials::new(&resolved);
         Ok(Self { resolved, vendor, limits, origin, credentials, plain_headers, secret_headers })
     }
 

@@ -4,7 +4,7 @@ use crate::tokens::TokenSource;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bothways_connector::Tokens as _;
-use bothways_mapping::connector::Auth;
+use bothways_mapping::connector::{Auth, ResolvedConnector};
 use bothways_model::{Request, Secret};
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ pub(crate) enum Credentials {
 }
 
 impl Credentials {
-    pub(crate) fn new(auth: &Auth, base_url: &str) -> Self {
-        match auth {
+    pub(crate) fn new(resolved: &ResolvedConnector) -> Self {
+        match &resolved.auth {
             Auth::None => Self::None,
             Auth::Bearer(token) => Self::Header("authorization".into(), bearer(token)),
             Auth::Basic { user, password } => {
@@ -26,9 +26,11 @@ impl Credentials {
             }
             Auth::Header { name, value } => Self::Header(name.to_ascii_lowercase(), value.clone()),
             Auth::Query { name, value } => Self::Query(name.clone(), value.clone()),
-            Auth::Oauth2(oauth2) => Self::Token(Arc::new(TokenSource::oauth2((**oauth2).clone()))),
+            Auth::Oauth2(oauth2) => {
+                Self::Token(Arc::new(TokenSource::oauth2(&resolved.connection, (**oauth2).clone())))
+            }
             Auth::Login(login) => {
-                Self::Token(Arc::new(TokenSource::login(base_url.to_owned(), (**login).clone())))
+                Self::Token(Arc::new(TokenSource::login(resolved.base_url.clone(), (**login).clone())))
             }
         }
     }

@@ -34,7 +34,7 @@ pub use crate::core::{BadBaseUrl, Vendor};
 
 use crate::core::Core;
 use bothways_connector::{
-    Connector, Exchange, Feed, Limits, Params, Resource, ResourceQuery, UnknownResource, Webhook,
+    Connector, Exchange, Feed, Limits, Params, Resource, ResourceQuery, Tokens, UnknownResource, Webhook,
 };
 use bothways_mapping::connector::ResolvedConnector;
 use feed::RestFeed;
@@ -102,6 +102,10 @@ impl Connector for RestConnector {
 
     fn feed(&self) -> Option<&dyn Feed> {
         self.feed.as_ref().map(|feed| feed as &dyn Feed)
+    }
+
+    fn tokens(&self) -> Option<Arc<dyn Tokens>> {
+        self.core.credentials.tokens().map(|tokens| Arc::clone(tokens) as Arc<dyn Tokens>)
     }
 
     fn limits(&self) -> &Limits {

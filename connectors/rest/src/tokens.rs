@@ -3,10 +3,13 @@
 //! Expiry is found out by a refused call, which every service has to give anyway.
 
 use crate::{credentials, form, jwt, login, percent};
-use bothways_connector::{Grant, Tokens};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bothways_connector::{Grant, Login as PersonLogin, Tokens};
 use bothways_mapping::connector::{ClientAuth, GrantKind, Login, Oauth2};
-use bothways_model::{ErrorClass, Failure, Method, Request, Response, Secret, Timestamp};
+use bothways_model::{ConnectionName, ErrorClass, Failure, Method, Request, Response, Secret, Timestamp};
 use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
 use std::sync::{Mutex, PoisonError};
 
 /// Where tokens come from, and the one in use.
@@ -20,14 +23,15 @@ pub(crate) struct TokenSource {
 /// How tokens are had.
 #[derive(Debug)]
 enum Way {
-    Oauth2(Oauth2),
+    /// For this connection.
+    Oauth2(ConnectionName, Oauth2),
     /// A login call of the service's own, at this base URL.
     Login(String, Login),
 }
 
 impl TokenSource {
-    pub(crate) fn oauth2(oauth2: Oauth2) -> Self {
-        Self { way: Way::Oauth2(oauth2), current: Mutex::new(None) }
+    pub(crate) fn oauth2(connection: &ConnectionName, oauth2: Oauth2) -> Self {
+        Self { way: Way::Oauth2(connection.clone(), oauth2), current: Mutex::new(None) }
     }
 
     pub(crate) fn login(base_url: String, login: Login) -> Self {
@@ -37,7 +41,7 @@ impl TokenSource {
     /// The header that carries the token, in lower case.
     pub(crate) fn header(&self) -> &str {
         match &self.way {
-            Way::Oauth2(_) => "authorization",
+            Way::Oauth2(..) => "authorization",
             Way::Login(_, login) => &login.header,
         }
     }
@@ -77,10 +81,13 @@ fn identify(oauth2: &Oauth2, request: &mut Request, fields: &mut Fields) {
 }
 
 /// Asks the token endpoint.
-fn ask(oauth2: &Oauth2, kept: Option<&Grant>, now: Timestamp) -> Result<Request, Failure> {
-    let mut request = Request::new(Method::Post, oauth2.token_url.clone())
-        .with_header("accept", "application/json")
-        .with_header("content-type", form::CONTENT_TYPE);
+fn ask(
+    connection: &ConnectionName,
+    oauth2: &Oauth2,
+    kept: Option<&Grant>,
+    now: Timestamp,
+) -> Result<Request, Failure> {
+    let mut request = post(oauth2);
     let mut fields = Fields::default();
     match &oauth2.grant {
         GrantKind::ClientCredentials => {
@@ -92,6 +99,14 @@ fn ask(oauth2: &Oauth2, kept: Option<&Grant>, now: Timestamp) -> Result<Request,
         }
         GrantKind::RefreshToken { first, .. } => {
             let newest = kept.and_then(|grant| grant.refresh.as_ref()).unwrap_or(first);
+            fields.push("grant_type", "refresh_token");
+            fields.push("refresh_token", newest.expose());
+            identify(oauth2, &mut request, &mut fields);
+        }
+        GrantKind::Login { .. } => {
+            let newest = kept.and_then(|grant| grant.refresh.as_ref()).ok_or_else(|| {
+                Failure::new(ErrorClass::Auth, format!("nobody has logged in: {}", log_in(connection)))
+            })?;
             fields.push("grant_type", "refresh_token");
             fields.push("refresh_token", newest.expose());
             identify(oauth2, &mut request, &mut fields);
@@ -121,7 +136,7 @@ fn granted(oauth2: &Oauth2, body: &Json, kept: Option<&Grant>) -> Option<Grant> 
         |name: &str| body.get(name).and_then(Json::as_str).filter(|t| !t.is_empty()).map(Secret::new);
     let first = match &oauth2.grant {
         GrantKind::RefreshToken { first, .. } => Some(first.clone()),
-        GrantKind::ClientCredentials | GrantKind::Jwt { .. } => None,
+        GrantKind::ClientCredentials | GrantKind::Login { .. } | GrantKind::Jwt { .. } => None,
     };
     let kept = kept.and_then(|grant| grant.refresh.clone());
     Some(Grant { access: secret("access_token")?, refresh: secret("refresh_token").or(kept).or(first) })
@@ -149,14 +164,19 @@ impl Tokens for TokenSource {
 
     fn first(&self) -> Option<Secret> {
         match &self.way {
-            Way::Oauth2(Oauth2 { grant: GrantKind::RefreshToken { first, .. }, .. }) => Some(first.clone()),
-            Way::Oauth2(_) | Way::Login(..) => None,
+            Way::Oauth2(_, oauth2) => match &oauth2.grant {
+                GrantKind::RefreshToken { first, .. } => Some(first.clone()),
+                // Nothing is supplied: what a login brought is kept from then on.
+                GrantKind::Login { .. } => Some(Secret::new("")),
+                GrantKind::ClientCredentials | GrantKind::Jwt { .. } => None,
+            },
+            Way::Login(..) => None,
         }
     }
 
     fn request(&self, kept: Option<&Grant>, now: Timestamp) -> Result<Request, Failure> {
         match &self.way {
-            Way::Oauth2(oauth2) => ask(oauth2, kept, now),
+            Way::Oauth2(connection, oauth2) => ask(connection, oauth2, kept, now),
             Way::Login(base_url, login) => Ok(login::request(base_url, login)),
         }
     }
@@ -178,7 +198,7 @@ impl Tokens for TokenSource {
             return Err(failure);
         }
         let grant = match &self.way {
-            Way::Oauth2(oauth2) => body.and_then(|body| granted(oauth2, &body, kept)),
+            Way::Oauth2(_, oauth2) => body.and_then(|body| granted(oauth2, &body, kept)),
             Way::Login(_, login) => login::token(login, answer).map(|access| Grant { access, refresh: None }),
         };
         grant.ok_or_else(|| Failure::new(ErrorClass::Malformed, "the token answer holds no access token"))
@@ -186,20 +206,66 @@ impl Tokens for TokenSource {
 
     fn install(&self, grant: &Grant, number: u64) {
         let value = match &self.way {
-            Way::Oauth2(_) => credentials::bearer(&grant.access),
+            Way::Oauth2(..) => credentials::bearer(&grant.access),
             Way::Login(..) => grant.access.clone(),
         };
         *self.lock() = Some((number, value));
     }
 
     fn remedy(&self) -> String {
+        const START: &str = "set the right credentials and start again";
         match &self.way {
-            Way::Oauth2(Oauth2 { grant: GrantKind::RefreshToken { env, .. }, .. }) => {
-                format!("get a new refresh token from the service, set {env} to it and start again")
-            }
-            Way::Oauth2(_) | Way::Login(..) => "set the right credentials and start again".into(),
+            Way::Oauth2(connection, oauth2) => match &oauth2.grant {
+                GrantKind::RefreshToken { env, .. } => {
+                    format!("get a new refresh token from the service, set {env} to it and start again")
+                }
+                GrantKind::Login { .. } => log_in(connection),
+                GrantKind::ClientCredentials | GrantKind::Jwt { .. } => START.into(),
+            },
+            Way::Login(..) => START.into(),
         }
     }
+
+    fn login_url(&self, login: &PersonLogin) -> Option<String> {
+        let Way::Oauth2(_, oauth2) = &self.way else { return None };
+        let GrantKind::Login { authorize_url } = &oauth2.grant else { return None };
+        let mut fields = Fields::default();
+        fields.push("response_type", "code");
+        fields.push("client_id", &oauth2.client_id);
+        fields.push("redirect_uri", &login.redirect);
+        fields.push("state", &login.state);
+        fields.push("code_challenge", &URL_SAFE_NO_PAD.encode(Sha256::digest(login.verifier.expose())));
+        fields.push("code_challenge_method", "S256");
+        if let Some(scope) = &oauth2.scope {
+            fields.push("scope", scope);
+        }
+        let separator = if authorize_url.contains('?') { '&' } else { '?' };
+        Some(format!("{authorize_url}{separator}{}", fields.0))
+    }
+
+    fn redeem(&self, login: &PersonLogin, code: &Secret) -> Request {
+        let Way::Oauth2(_, oauth2) = &self.way else { return Request::new(Method::Post, String::new()) };
+        let mut fields = Fields::default();
+        fields.push("grant_type", "authorization_code");
+        fields.push("code", code.expose());
+        fields.push("redirect_uri", &login.redirect);
+        fields.push("code_verifier", login.verifier.expose());
+        let mut request = post(oauth2);
+        identify(oauth2, &mut request, &mut fields);
+        request.secret_body = Some(Secret::new(fields.0));
+        request
+    }
+}
+
+fn log_in(connection: &ConnectionName) -> String {
+    format!("`bothways login {connection}`, then start again")
+}
+
+/// An empty request to the token endpoint.
+fn post(oauth2: &Oauth2) -> Request {
+    Request::new(Method::Post, oauth2.token_url.clone())
+        .with_header("accept", "application/json")
+        .with_header("content-type", form::CONTENT_TYPE)
 }
 
 fn is_word(code: &str) -> bool {

@@ -2,9 +2,9 @@
 
 mod support;
 
-use bothways_connector::{Connector, Grant, Operation, Outcome};
+use bothways_connector::{Connector, Grant, Login, Operation, Outcome};
 use bothways_connector_rest::RestConnector;
-use bothways_model::{ErrorClass, Request, Response};
+use bothways_model::{ErrorClass, Request, Response, Secret};
 use serde_json::json;
 use support::{call, connect, end, path, renew, renewal, request, resource, token_request};
 
@@ -195,4 +195,45 @@ fn no_token_is_an_error_of_its_own() {
     let failure = asked.tokens.read(&talkative, None).expect_err("there is no token");
     assert_eq!(failure.code.as_deref(), Some("invalid_grant"));
     assert!(!failure.to_string().contains("s3cret"), "{failure}");
+}
+
+#[test]
+fn a_person_lets_a_client_in_and_what_comes_of_it_is_kept() {
+    let asked_of_people = OAUTH.replace(
+        "client_secret:",
+        "authorize_url: \"https://login.example/authorize?tenant=1\", client_secret:",
+    );
+    let connector = connector(&asked_of_people);
+    let tokens = connector.tokens().expect("tokens");
+    // The pair of RFC 7636, appendix B.
+    let login = Login {
+        redirect: "http://127.0.0.1:7/callback".into(),
+        state: "st&te".into(),
+        verifier: Secret::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+    };
+    assert_eq!(
+        tokens.login_url(&login).expect("somebody has to log in"),
+        "https://login.example/authorize?tenant=1&response_type=code&client_id=me%26you\
+         &redirect_uri=http%3A%2F%2F127.0.0.1%3A7%2Fcallback&state=st%26te\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256&scope=read%20write"
+    );
+    let request = tokens.redeem(&login, &Secret::new("c/1"));
+    assert_eq!(request.url, "https://login.example/token");
+    assert_eq!(
+        body_of(&request),
+        "grant_type=authorization_code&code=c%2F1&redirect_uri=http%3A%2F%2F127.0.0.1%3A7%2Fcallback\
+         &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    );
+    assert_eq!(secret_of(&request, "authorization"), Some("Basic bWUlMjZ5b3U6czNjcmV0JTNBMQ=="));
+    let now = chrono::DateTime::from_timestamp(1_795_000_000, 0).expect("a moment");
+    let nobody = tokens.request(None, now).expect_err("nobody has logged in");
+    assert!(nobody.message.contains("`bothways login things`"), "{nobody}");
+    let answer = |body| tokens.read(&Response::json(200, &body), None).expect("a token");
+    let grant = answer(json!({"access_token": "a", "refresh_token": "r"}));
+    assert_eq!(
+        body_of(&tokens.request(Some(&grant), now).expect("a request")),
+        "grant_type=refresh_token&refresh_token=r"
+    );
+    assert_eq!(answer(json!({"access_token": "a"})).refresh, None, "nothing that lasts");
+    assert_eq!(self::connector(OAUTH).tokens().expect("tokens").login_url(&login), None);
 }

@@ -15,7 +15,7 @@ mod organization;
 mod sobject;
 
 use bothways_connector::{
-    Connector, Exchange, Feed, Limits, Resource, ResourceQuery, UnknownResource, Webhook,
+    Connector, Exchange, Feed, Limits, Resource, ResourceQuery, Tokens, UnknownResource, Webhook,
 };
 use bothways_connector_rest::{BadBaseUrl, Caller, RestConnector, Vendor};
 use bothways_mapping::connector::ResolvedConnector;
@@ -72,6 +72,10 @@ impl Connector for Salesforce {
 
     fn feed(&self) -> Option<&dyn Feed> {
         self.rest.feed()
+    }
+
+    fn tokens(&self) -> Option<Arc<dyn Tokens>> {
+        self.rest.tokens()
     }
 
     fn limits(&self) -> &Limits {

@@ -1,5 +1,10 @@
 //! The shared suite against the sandbox, and what only Salesforce does.
 
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{KeyPair as _, RsaKeyPair};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bothways_connector::conformance::{Bench, check};
 use bothways_connector::{
     Connector, Exchange, FieldWrites, Operation, Outcome, Page, Resource, ResourceQuery, Step,
@@ -348,4 +353,43 @@ fn a_refused_session_is_renewed_once() {
     org.inject(Fault::next(Action::InvalidSession401).times(2));
     assert_eq!(failed(run(&mut org, look())).class, ErrorClass::Auth);
     assert_eq!(org.tokens_issued(), 3);
+}
+
+#[test]
+fn a_signed_statement_needs_no_secret() {
+    let key = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let private: Pkcs8V1Der<'_> = key.as_der().expect("a private key");
+    let public: PublicKeyX509Der<'_> = key.public_key().as_der().expect("a public key");
+    let pem = |label: &str, der: &[u8]| {
+        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
+    };
+    let jwt_public_key = Some(pem("PUBLIC KEY", public.as_ref()));
+    let config = Config { jwt_public_key, ..Config::default() };
+    let private = pem("PRIVATE KEY", private.as_ref());
+    let look = |org: &mut Salesforce, key: &str, user: &str| {
+        let connector = connect(&[("SALESFORCE_PRIVATE_KEY", key), ("SALESFORCE_USERNAME", user)]);
+        run(org, connector.account().expect("an organisation has an id"))
+    };
+    let mut org = Salesforce::new(config.clone());
+    // As a file has it, and as a variable of one line has it.
+    for key in [private.clone(), private.replace('\n', "\\n")] {
+        let answer = look(&mut org, &key, &config.username);
+        assert!(matches!(answer, Some(Outcome::Account { id: Some(_), .. })), "{answer:?}");
+    }
+    let failure = failed(look(&mut org, &private, "somebody@else.example"));
+    assert_eq!((failure.class, failure.code.as_deref()), (ErrorClass::Auth, Some("invalid_grant")));
+    let renewal = |key: &str| {
+        let connector = connect(&[("SALESFORCE_PRIVATE_KEY", key), ("SALESFORCE_USERNAME", "x")]);
+        let tokens = connector.tokens().expect("tokens");
+        tokens.request(None, now()).expect_err("it is no key")
+    };
+    for bad in [
+        "no key",
+        "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----",
+    ] {
+        let failure = renewal(bad);
+        assert_eq!(failure.class, ErrorClass::Auth);
+        assert!(failure.message.contains("private key") && !failure.message.contains("AAAA"), "{failure}");
+    }
 }

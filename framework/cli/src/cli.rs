@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Migrate(Migrate),
     /// Erase what is remembered of a person's record; it must be gone from both sides
     Purge(Purge),
+    /// Let a connection in at its service, in your browser; what comes of it is kept encrypted
+    Login(Login),
     /// Make, list and revoke the tokens of the API and the page
     #[command(subcommand)]
     Token(Token),
@@ -94,6 +96,16 @@ pub(crate) struct Run {
     /// Approve mappings that nobody has approved yet
     #[arg(long)]
     pub(crate) approve: bool,
+}
+
+/// `login`.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The connection
+    pub(crate) connection: String,
+    /// The port on 127.0.0.1 that the service sends your browser back to; a free one is taken, unless the service must know it before
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
 }
 
 /// `approve`.

@@ -24,7 +24,7 @@ pub use feed::{Feed, FeedQuery};
 pub use limits::{CallRate, Limits, PathSegment, Unrated, Usage, UsedHeader, UsedPart};
 pub use operation::{FieldWrites, Operation, StoredRequest, WriteKind};
 pub use resource::{Resource, ResourceQuery};
-pub use tokens::{Grant, Renewal, Tokens};
+pub use tokens::{Grant, Login, Renewal, Tokens};
 pub use webhook::{Rejected, Unverified, Verified, Webhook};
 
 use std::collections::BTreeMap;
@@ -50,6 +50,11 @@ pub trait Connector: Send + Sync {
 
     /// Pulls events; `None` where the service has no such feed.
     fn feed(&self) -> Option<&dyn Feed>;
+
+    /// Where access tokens come from; `None` where credentials never change.
+    fn tokens(&self) -> Option<Arc<dyn Tokens>> {
+        None
+    }
 
     /// What the HTTP port holds this connection to.
     fn limits(&self) -> &Limits;

@@ -58,6 +58,23 @@ pub trait Tokens: Send + Sync {
 
     /// What a person can do once the service takes none of the tokens any more: "set … anew".
     fn remedy(&self) -> String;
+
+    /// Where a person lets this client in; `None` where nobody has to.
+    fn login_url(&self, login: &Login) -> Option<String>;
+
+    /// Asks for the first grant with the code that the person's browser brought.
+    fn redeem(&self, login: &Login, code: &Secret) -> Request;
+}
+
+/// One attempt of a person to let this client in (RFC 6749 4.1, RFC 7636).
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Where the service sends the person's browser to.
+    pub redirect: String,
+    /// What the browser must bring along, so that nobody else's answer is taken.
+    pub state: String,
+    /// What proves that whoever redeems the code is who asked for it.
+    pub verifier: Secret,
 }
 
 /// What an exchange asks for: credentials newer than those that were refused.

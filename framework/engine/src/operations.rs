@@ -3,8 +3,8 @@
 
 use crate::items::conflict_digest;
 use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose};
-use bothways_connector::{Operation, Outcome};
-use bothways_model::{LinkId, LocalId, RemoteId, Value};
+use bothways_connector::{Login, Operation, Outcome, Tokens};
+use bothways_model::{ConnectionName, LinkId, LocalId, RemoteId, Secret, Value};
 use bothways_store::{
     AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState, LinkWrite,
     LocalBinding, PairCounts, ParkReason, Pause, PauseScope, Signal, Subject, Unit, UnitOutcome, WorkId,
@@ -368,6 +368,38 @@ impl Operations {
         Ok(self.engine.store.history(filter, before, limit.clamp(1, 1000)).await?)
     }
 
+    /// Where a person lets this client in, for a connection that needs a login.
+    ///
+    /// # Errors
+    /// There is no such connection, or it needs none.
+    pub fn login_url(&self, connection: &ConnectionName, login: &Login) -> Result<String, EngineError> {
+        self.login_tokens(connection)?.login_url(login).ok_or_else(|| no_login(connection))
+    }
+
+    /// Redeems what the person's browser brought and keeps what comes of it.
+    ///
+    /// # Errors
+    /// As for [`Operations::login_url`]; the service refuses, or the store fails.
+    pub async fn log_in(
+        &self,
+        connection: &ConnectionName,
+        login: &Login,
+        code: &Secret,
+        by: &str,
+    ) -> Result<(), EngineError> {
+        let tokens = self.login_tokens(connection)?;
+        let timeout = Duration::from_secs(30);
+        self.engine.renewer.log_in(connection, &*tokens, (login, code), timeout).await?;
+        self.audit(by, "login", serde_json::json!({ "connection": connection })).await
+    }
+
+    fn login_tokens(&self, connection: &ConnectionName) -> Result<Arc<dyn Tokens>, EngineError> {
+        let connector = self.engine.connections.get(connection);
+        let connector =
+            connector.ok_or_else(|| EngineError::NotFound(format!("connection `{connection}`")))?;
+        connector.tokens().ok_or_else(|| no_login(connection))
+    }
+
     /// Notes an operator action (rule 68).
     ///
     /// # Errors
@@ -461,4 +493,10 @@ fn choose(
 fn name_one(pairs: &[Arc<PairRuntime>]) -> EngineError {
     let names: Vec<&str> = pairs.iter().map(|p| p.mapping.name.as_str()).collect();
     EngineError::Refused(format!("name the mapping: {}", names.join(", ")))
+}
+
+fn no_login(connection: &ConnectionName) -> EngineError {
+    EngineError::Refused(format!(
+        "nobody has to log in for connection `{connection}`: its credentials are variables"
+    ))
 }

@@ -6,7 +6,7 @@
 //! what to do.
 
 use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Vault};
-use bothways_connector::{Grant, Renewal, Tokens};
+use bothways_connector::{Grant, Login, Renewal, Tokens};
 use bothways_model::{ConnectionName, ErrorClass, Failure, Secret};
 use bothways_store::{Credentials, KeptGrant, RenewalAsk, RenewalEnd, StoreError, Turn};
 use chrono::TimeDelta;
@@ -106,6 +106,40 @@ impl Renewer {
         })
     }
 
+    /// Redeems the code of a login and keeps what comes of it.
+    ///
+    /// # Errors
+    /// The service refuses, gives nothing that lasts, or the store fails.
+    pub(crate) async fn log_in(
+        &self,
+        connection: &ConnectionName,
+        tokens: &dyn Tokens,
+        (login, code): (&Login, &Secret),
+        timeout: Duration,
+    ) -> Result<(), EngineError> {
+        let known = |error| match error {
+            NotRenewed::Later(error) => EngineError::from(error),
+            NotRenewed::Refused(failure) => failure.into(),
+        };
+        let shelf = self.shelf(connection).map_err(known)?;
+        let request = tokens.redeem(login, code);
+        let answer = self.http.send(connection, Purpose::Live, request, timeout).await?;
+        let grant = tokens.read(&answer, None)?;
+        if grant.refresh.is_none() {
+            return Err(EngineError::Refused(
+                "the service gave an access token alone, which soon ends: ask for a scope that gives a refresh token as well"
+                    .into(),
+            ));
+        }
+        let sealed = shelf.vault.seal(&*self.random, connection, &grant.to_text());
+        let sealed = sealed.ok_or_else(|| EngineError::Refused("the token could not be encrypted".into()))?;
+        shelf
+            .store
+            .keep(connection, &origin(&tokens.first().unwrap_or_else(|| Secret::new(""))), &sealed)
+            .await?;
+        Ok(())
+    }
+
     fn shelf(&self, connection: &ConnectionName) -> Result<Shelf<'_>, NotRenewed> {
         let store = self.store.as_deref().ok_or_else(|| {
             refused(format!(
@@ -160,7 +194,7 @@ struct Keeper<'r> {
 
 impl Keeper<'_> {
     async fn renew(&self, first: &Secret, used: Option<u64>) -> Result<(), NotRenewed> {
-        let origin = hex::encode(Sha256::digest(first.expose()));
+        let origin = origin(first);
         let began = self.renewer.clock.now();
         let patience = TimeDelta::from_std(self.timeout).unwrap_or(TURN);
         loop {
@@ -259,6 +293,11 @@ impl Keeper<'_> {
             tracing::warn!(connection = %self.connection, error = %error, "a token could not be encrypted with the new key");
         }
     }
+}
+
+/// What a kept grant descends from: a digest, which tells no token.
+fn origin(first: &Secret) -> String {
+    hex::encode(Sha256::digest(first.expose()))
 }
 
 fn refused(why: String) -> NotRenewed {

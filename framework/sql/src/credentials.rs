@@ -79,6 +79,10 @@ impl Credentials for Sql {
         self.credentials(connection, |state| state.end(number, end)).await
     }
 
+    async fn keep(&self, connection: &ConnectionName, origin: &str, sealed: &Sealed) -> Result<()> {
+        self.credentials(connection, |state| state.keep(origin, sealed)).await
+    }
+
     async fn reseal(&self, connection: &ConnectionName, number: u64, sealed: &Sealed) -> Result<bool> {
         self.credentials(connection, |state| state.reseal(number, sealed)).await
     }

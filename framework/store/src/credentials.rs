@@ -75,6 +75,8 @@ pub trait Credentials: Send + Sync {
     /// meanwhile, unless that one has brought a grant; a refusal stands only if nobody has brought a grant since the turn was given. False
     /// if it did not stand.
     async fn end_renewal(&self, connection: &ConnectionName, number: u64, end: &RenewalEnd) -> Result<bool>;
+    /// Keeps a grant that a person fetched, in place of whatever there is. `origin` is what [`RenewalAsk::origin`] will be.
+    async fn keep(&self, connection: &ConnectionName, origin: &str, sealed: &Sealed) -> Result<()>;
     /// Encrypts the kept grant of this number anew. False if another one is kept by now.
     async fn reseal(&self, connection: &ConnectionName, number: u64, sealed: &Sealed) -> Result<bool>;
 }
@@ -137,6 +139,13 @@ impl CredentialState {
         }
         self.renewing_until = None;
         true
+    }
+
+    /// Carries out [`Credentials::keep`].
+    pub fn keep(&mut self, origin: &str, sealed: &Sealed) {
+        let last = self.last + 1;
+        let sealed = Some(sealed.clone());
+        *self = Self { origin: origin.to_owned(), number: last, sealed, last, ..Self::default() };
     }
 
     /// Carries out [`Credentials::reseal`].

@@ -338,6 +338,7 @@ forward!(Brakes {
 forward!(Credentials {
     Write begin_renewal(ask: &RenewalAsk) -> Turn;
     Write end_renewal(connection: &ConnectionName, number: u64, end: &RenewalEnd) -> bool;
+    Write keep(connection: &ConnectionName, origin: &str, sealed: &Sealed) -> ();
     Write reseal(connection: &ConnectionName, number: u64, sealed: &Sealed) -> bool;
 });
 

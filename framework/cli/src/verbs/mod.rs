@@ -10,6 +10,7 @@ mod explain;
 mod explain_code;
 mod history;
 mod link;
+mod login;
 mod migrate;
 mod new;
 mod parked;
@@ -61,6 +62,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Record(args) => record::run(&settings, &args, out).await,
         Verb::Migrate(args) => migrate::run(&settings, &args, out).await,
         Verb::Purge(args) => purge::run(&settings, &args, out).await,
+        Verb::Login(args) => login::run(&settings, &args, out).await,
         Verb::Token(args) => token::run(&settings, &args, out).await,
         Verb::Completions(args) => completions::run(&args, out),
     }

@@ -128,6 +128,17 @@ impl Shop {
         }
     }
 
+    /// Starts the binary, which says on its first line what a person is to do.
+    pub(crate) async fn ask(&self, args: &[&str]) -> (Child, String) {
+        let mut command = self.command(args);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().expect("it starts");
+        let mut line = String::new();
+        let mut out = BufReader::new(child.stdout.as_mut().expect("output"));
+        tokio::time::timeout(PATIENCE, out.read_line(&mut line)).await.expect("a line").expect("a line");
+        (child, line.trim().to_owned())
+    }
+
     /// Starts the engine on free ports.
     pub(crate) fn start(&self, args: &[&str]) -> Engine {
         let mut all = vec!["run", "--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"];

@@ -77,7 +77,7 @@ fn check_event_types(cx: &mut Cx<'_>, doc: &ConnectorDoc) {
 }
 
 fn vars(doc: &ConnectorDoc, uses: &Uses) -> Vec<Var> {
-    let has_ways = matches!(&doc.http.auth, Some(AuthDoc::Oauth2(oauth2)) if oauth2.jwt.is_some() || oauth2.refresh_token.is_some());
+    let has_ways = matches!(&doc.http.auth, Some(AuthDoc::Oauth2(oauth2)) if oauth2.jwt.is_some() || oauth2.refresh_token.is_some() || oauth2.authorize_url.is_some());
     let var = |(name, var): (&str, &crate::doc::VarDoc)| Var {
         name: name.to_owned(),
         default: var.default.as_ref().map(|d| d.0.clone()),
@@ -226,12 +226,14 @@ fn oauth2(cx: &mut Cx<'_>, doc: &Oauth2Doc, uses: &mut Uses) -> Oauth2Spec {
             Some(ClientAuthDoc::Body) => ClientAuth::Body,
         },
         scope: doc.scope.as_ref().map(|scope| part(cx, "scope", scope, Where::Plain)),
+        authorize_url: doc.authorize_url.as_ref().map(|url| part(cx, "authorize_url", url, Where::Plain)),
         refresh_token: doc.refresh_token.as_ref().map(|s| part(cx, "refresh_token", s, Where::Credential)),
         jwt,
     };
-    if spec.client_secret.is_none() && spec.refresh_token.is_none() && spec.jwt.is_none() {
+    let secret = spec.client_secret.is_some() || spec.refresh_token.is_some() || spec.jwt.is_some();
+    if !secret && spec.authorize_url.is_none() {
         cx.error(Code::Y108, "/http/auth/oauth2", "nothing here says how to get a token")
-            .help("give `client_secret`, `refresh_token` or `jwt`");
+            .help("give `client_secret`, `refresh_token`, `authorize_url` or `jwt`");
     }
     spec
 }

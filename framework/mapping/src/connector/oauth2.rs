@@ -20,6 +20,8 @@ pub struct Oauth2Spec {
     pub scope: Option<Template>,
     /// The first refresh token.
     pub refresh_token: Option<Template>,
+    /// Where a person lets the client in.
+    pub authorize_url: Option<Template>,
     /// A signed statement.
     pub jwt: Option<JwtSpec>,
 }
@@ -73,6 +75,11 @@ pub enum GrantKind {
         /// The environment variable that it came from.
         env: String,
     },
+    /// A person lets the client in; the refresh token that comes of it is kept.
+    Login {
+        /// Where.
+        authorize_url: String,
+    },
     /// A signed statement.
     Jwt {
         /// The RSA private key, in PEM.
@@ -100,7 +107,7 @@ impl Oauth2Spec {
         if let Some(jwt) = self.jwt.as_ref().filter(|jwt| values.are_set(&jwt.key)) {
             return unset(&jwt.subject).or_else(|| jwt.audience.as_ref().and_then(unset));
         }
-        if self.alternatives().any(|template| values.are_set(template)) {
+        if self.authorize_url.is_some() || self.alternatives().any(|template| values.are_set(template)) {
             return None;
         }
         let vars: Vec<&Var> =
@@ -128,7 +135,10 @@ impl Oauth2Spec {
                 let env = first.vars().find_map(|name| values.var(name)).map(|var| values.env(var));
                 GrantKind::RefreshToken { first: values.secret(&first), env: env.unwrap_or_default() }
             }
-            _ => GrantKind::ClientCredentials,
+            _ => match &self.authorize_url {
+                Some(url) => GrantKind::Login { authorize_url: values.text(url) },
+                None => GrantKind::ClientCredentials,
+            },
         };
         Oauth2 {
             token_url,

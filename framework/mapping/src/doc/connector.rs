@@ -149,7 +149,8 @@ pub struct NamedValueDoc {
     pub value: Text,
 }
 
-/// OAuth 2.0. The first of these whose variables are set is used: `jwt`, `refresh_token`, client credentials.
+/// OAuth 2.0. The first of these that is there, with its variables set, is used: `jwt`, `refresh_token`, `authorize_url`, client
+/// credentials.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "OAuth 2.0")]
@@ -158,7 +159,7 @@ pub struct Oauth2Doc {
     pub token_url: Text,
     /// The client's id.
     pub client_id: Text,
-    /// The client's secret; a secret variable. Needed unless `jwt` or `refresh_token` is there.
+    /// The client's secret; a secret variable. Needed unless something else here gives tokens.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub client_secret: Option<Text>,
@@ -175,6 +176,11 @@ pub struct Oauth2Doc {
     #[serde(default)]
     #[schemars(with = "Text")]
     pub refresh_token: Option<Text>,
+    /// Where a person lets the client in: `bothways login CONNECTION` opens it, with PKCE, and takes the answer on loopback. The refresh
+    /// token that comes of it is kept in the database, encrypted with `BOTHWAYS_KEY`.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub authorize_url: Option<Text>,
     /// A signed statement instead of a client's secret (RFC 7523).
     #[serde(default)]
     #[schemars(with = "JwtDoc")]

@@ -96,6 +96,23 @@ pub async fn a_late_grant_stands(bench: &dyn Bench) {
     assert_eq!(begin(bench, None, 63).await, newer(4, "c"));
 }
 
+/// A login ends a refusal, and outdates whatever was under way.
+pub async fn what_a_person_fetched_replaces_all(bench: &dyn Bench) {
+    let store: &dyn Credentials = bench.store();
+    let acme = ConnectionName::from("acme");
+    store.keep(&acme, "first", &sealed("a")).await.unwrap();
+    assert_eq!(begin(bench, None, 0).await, newer(1, "a"));
+    assert!(matches!(begin(bench, Some(1), 0).await, Turn::Yours { number: 2, .. }));
+    store.keep(&acme, "first", &sealed("b")).await.unwrap();
+    assert!(!end(bench, 2, RenewalEnd::Refused("log in again".into())).await);
+    assert!(!end(bench, 2, RenewalEnd::Granted(sealed("late"))).await);
+    assert_eq!(begin(bench, Some(1), 1).await, newer(3, "b"));
+    assert!(matches!(begin(bench, Some(3), 2).await, Turn::Yours { number: 4, .. }));
+    assert!(end(bench, 4, RenewalEnd::Refused("log in again".into())).await);
+    store.keep(&acme, "first", &sealed("c")).await.unwrap();
+    assert_eq!(begin(bench, Some(3), 3).await, newer(5, "c"));
+}
+
 /// Encrypting anew changes nothing else, and never brings an old grant back.
 pub async fn keys_are_changed_in_place(bench: &dyn Bench) {
     let store: &dyn Credentials = bench.store();

@@ -105,7 +105,8 @@ macro_rules! store_contract {
             }
             credentials {
                 one_caller_gets_the_turn, a_grant_is_kept_for_everybody, a_turn_that_ends_is_given_again,
-                a_refusal_lasts_until_the_operator_supplies_another, a_late_grant_stands, keys_are_changed_in_place
+                a_refusal_lasts_until_the_operator_supplies_another, a_late_grant_stands, what_a_person_fetched_replaces_all,
+                keys_are_changed_in_place
             }
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }

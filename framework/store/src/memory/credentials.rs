@@ -15,6 +15,13 @@ impl Credentials for MemoryStore {
         self.write(|s| Ok(s.credentials.get_mut(connection).is_some_and(|kept| kept.end(number, end))))
     }
 
+    async fn keep(&self, connection: &ConnectionName, origin: &str, sealed: &Sealed) -> Result<()> {
+        self.write(|s| {
+            s.credentials.entry(connection.clone()).or_default().keep(origin, sealed);
+            Ok(())
+        })
+    }
+
     async fn reseal(&self, connection: &ConnectionName, number: u64, sealed: &Sealed) -> Result<bool> {
         self.write(|s| Ok(s.credentials.get_mut(connection).is_some_and(|kept| kept.reseal(number, sealed))))
     }

@@ -1,0 +1,148 @@
+//! `login`: a browser is sent to a service and comes back, and what that gives is kept encrypted.
+
+use crate::shop::Shop;
+use reqwest::Url;
+use serde_json::{Value as Json, json};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A service that lets people in and gives each refresh token once.
+#[derive(Default)]
+struct Desk {
+    /// How many grants it has given.
+    grants: usize,
+    /// The tokens of the calls that it answered.
+    seen: Vec<String>,
+}
+
+impl Desk {
+    fn token(&mut self, form: &str) -> (u16, Json) {
+        let fields = Url::parse(&format!("http://x/?{form}")).expect("a form");
+        let field = |name: &str| fields.query_pairs().find(|(n, _)| n == name).map(|(_, v)| v.into_owned());
+        let good = match field("grant_type").as_deref() {
+            Some("authorization_code") => {
+                field("code").as_deref() == Some("c-1")
+                    && field("code_verifier").is_some_and(|v| v.len() == 64)
+            }
+            Some("refresh_token") => field("refresh_token") == Some(format!("refresh-{}", self.grants)),
+            _ => false,
+        };
+        if !good {
+            return (400, json!({ "error": "invalid_grant" }));
+        }
+        self.grants += 1;
+        let n = self.grants;
+        (200, json!({ "access_token": format!("access-{n}"), "refresh_token": format!("refresh-{n}") }))
+    }
+
+    fn people(&mut self, bearer: &str) -> (u16, Json) {
+        // The token of a login soon ends.
+        if bearer != format!("Bearer access-{}", self.grants) || self.grants < 2 {
+            return (401, json!({}));
+        }
+        self.seen.push(bearer.to_owned());
+        (200, json!({ "items": [] }))
+    }
+
+    async fn answer(desk: Arc<Mutex<Self>>, mut stream: TcpStream) -> Option<()> {
+        let mut read = Vec::new();
+        let (head, body) = loop {
+            if stream.read_buf(&mut read).await.ok()? == 0 {
+                return None;
+            }
+            let text = String::from_utf8_lossy(&read).into_owned();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let header = |name: &str| {
+                let mut lines = head.lines().filter_map(|line| line.split_once(": "));
+                lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
+            };
+            let length = header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
+            if body.len() >= length {
+                break (head.to_owned(), body.to_owned());
+            }
+        };
+        let bearer = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
+        let (status, json) = match head.split(' ').nth(1) {
+            Some("/token") => desk.lock().unwrap().token(&body),
+            _ => desk.lock().unwrap().people(bearer),
+        };
+        let json = json.to_string();
+        let answer = format!(
+            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{json}",
+            json.len()
+        );
+        stream.write_all(answer.as_bytes()).await.ok()
+    }
+}
+
+const DESK: &str = r#"connector: desk
+vars: { url: {}, client_id: {} }
+http:
+  base_url: ${url}
+  auth: { oauth2: { token_url: "${url}/token", authorize_url: "https://desk.example/authorize", client_id: "${client_id}" } }
+lists: { items: $.items }
+resources:
+  people: { id: $.id, list: GET /people, get: "GET /people/{id}", update: "PATCH /people/{id}" }
+"#;
+
+const MAPPING: &str = "mapping: desk-people
+local: customers
+remote: desk/people
+identity: { match: [email] }
+fields: { email: $.email, name: $.name }
+creates: { from_local: ignore }
+";
+
+#[tokio::test]
+async fn a_login_is_kept_encrypted_and_renewed() {
+    let desk = Arc::new(Mutex::new(Desk::default()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let service = desk.clone();
+    let serving = tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(Desk::answer(service.clone(), stream));
+        }
+    });
+    let mut shop = Shop::with_table().await;
+    shop.write("mappings/desk.yaml", DESK);
+    shop.write("mappings/desk-people.yaml", MAPPING);
+    shop.set("DESK_URL", Some(&address));
+    shop.set("DESK_CLIENT_ID", Some("bothways"));
+    shop.run(&["migrate"]).await.ended(0);
+    let planned = shop.run(&["plan", "desk-people"]).await;
+    assert!(planned.code != 0 && planned.err.contains("BOTHWAYS_KEY"), "{planned:?}");
+    shop.set("BOTHWAYS_KEY", Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
+    let planned = shop.run(&["plan", "desk-people"]).await;
+    assert!(planned.code != 0 && planned.err.contains("bothways login desk"), "{planned:?}");
+
+    let (mut child, line) = shop.ask(&["login", "desk"]).await;
+    let url = Url::parse(&line).expect("an address to open");
+    let field = |name: &str| url.query_pairs().find(|(n, _)| n == name).expect("it is there").1.into_owned();
+    assert_eq!((url.host_str(), field("client_id").as_str()), (Some("desk.example"), "bothways"));
+    let back = |state: &str| {
+        let query = [("code", "c-1"), ("state", state)];
+        reqwest::get(Url::parse_with_params(&field("redirect_uri"), query).expect("an address"))
+    };
+    let forged = back("somebody-elses").await.expect("an answer");
+    assert_eq!(
+        (forged.status().as_u16(), desk.lock().unwrap().grants),
+        (404, 0),
+        "nothing is redeemed for it"
+    );
+    let answer = back(&field("state")).await.expect("an answer").text().await.expect("text");
+    assert!(answer.contains("is let in"), "{answer}");
+    assert_eq!(child.wait().await.expect("it ends").code(), Some(0));
+
+    shop.run(&["plan", "desk-people"]).await.ended(0);
+    assert_eq!(desk.lock().unwrap().seen, ["Bearer access-2"], "its first token had ended");
+    shop.run(&["plan", "desk-people"]).await.ended(0);
+    assert_eq!(desk.lock().unwrap().seen.len(), 2, "the next process goes on with the same");
+    let stored = shop.sql("SELECT key || sealed || origin FROM bothways_credentials").await.expect("kept");
+    assert!(!stored.contains("refresh-") && !stored.contains("access-"), "{stored}");
+
+    let other = shop.run(&["login", "stripe"]).await;
+    assert!(other.code != 0 && other.err.contains("nobody has to log in"), "{other:?}");
+    serving.abort();
+}
