@@ -143,6 +143,19 @@ test("refresh tokens rotate and are used once", async () => {
   await assert.rejects(connection.query("SELECT Id FROM Organization"));
 });
 
+test("a person consents in the browser", async () => {
+  const redirectUri = "http://127.0.0.1:9/back";
+  const oauth2 = new jsforce.OAuth2({ ...app, redirectUri, useVerifier: true });
+  const answer = await fetch(oauth2.getAuthorizationUrl({ state: "s" }), { redirect: "manual" });
+  const back = new URL(answer.headers.get("location"));
+  assert.equal(back.searchParams.get("state"), "s");
+  const connection = new jsforce.Connection({ instanceUrl: base, version: "62.0", oauth2 });
+  const user = await connection.authorize(back.searchParams.get("code"));
+  assert.equal(user.organizationId, (await steer("GET", "/salesforce/state")).organization);
+  assert.ok(connection.refreshToken);
+  assert.equal((await connection.query("SELECT Id FROM Organization")).totalSize, 1);
+});
+
 test("the allowance is told and kept", async () => {
   await sf.query("SELECT Id FROM Organization");
   const { used, limit } = sf.limitInfo.apiUsage;

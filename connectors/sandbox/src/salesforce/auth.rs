@@ -1,12 +1,17 @@
-//! OAuth: tokens by client credentials, by a signed assertion, and by refresh tokens that are used once.
+//! OAuth: tokens by client credentials, by a signed assertion, by a person's consent, and by refresh tokens that are used once.
 
 use super::call::Call;
 use super::config::Config;
 use super::jwt;
 use super::reply::Reply;
 use crate::ids::Ids;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bothways_model::Timestamp;
+use chrono::TimeDelta;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// What an access token stands for.
@@ -18,6 +23,18 @@ struct Session {
     grant: Option<u64>,
 }
 
+/// A consent on its way to the app.
+#[derive(Clone, Debug)]
+struct Code {
+    redirect: String,
+    /// What the verifier must hash to (PKCE).
+    challenge: Option<String>,
+    expires: Timestamp,
+}
+
+/// How long a code is good for.
+const CODE_LIFETIME: TimeDelta = TimeDelta::minutes(15);
+
 /// Who may come in.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Auth {
@@ -26,6 +43,8 @@ pub(crate) struct Auth {
     refresh: BTreeMap<String, u64>,
     /// Refresh tokens that were exchanged for another.
     used: BTreeMap<String, u64>,
+    /// Codes of consents that were not exchanged for tokens yet.
+    codes: BTreeMap<String, Code>,
     next_grant: u64,
     /// How many access tokens were handed out.
     pub(crate) issued: u64,
@@ -83,6 +102,10 @@ impl Auth {
             "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
                 jwt::check(&form("assertion"), config, &call.instance, now).map(|()| (None, None))
             }
+            "authorization_code" => self.client(call, config).and_then(|()| {
+                let refresh = self.exchange(call, ids, now)?;
+                Ok((Some(self.next_grant), Some(refresh)))
+            }),
             "refresh_token" => self.client(call, config).and_then(|()| {
                 let (grant, token) = self.refresh(&form("refresh_token"), config, ids)?;
                 Ok((Some(grant), token))
@@ -93,6 +116,40 @@ impl Auth {
             Ok((grant, refresh)) => self.issue(call, config, identity, (grant, refresh), ids, now),
             Err(error) => error.reply(),
         }
+    }
+
+    /// `GET /services/oauth2/authorize`: the person consents at once, and is sent back to the app with a code.
+    pub(crate) fn authorize(&mut self, call: &Call, config: &Config, ids: &mut Ids, now: Timestamp) -> Reply {
+        let param = |name: &str| call.param(name).unwrap_or_default();
+        if param("client_id") != config.client_id {
+            return OauthError("invalid_client_id", "client identifier invalid").reply();
+        }
+        let redirect = param("redirect_uri");
+        if param("response_type") != "code" || redirect.is_empty() {
+            return OauthError("unsupported_response_type", "response type not supported").reply();
+        }
+        let code = ids.make("aPrx", 40);
+        let challenge = call.param("code_challenge");
+        let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let (joint, state) = (if redirect.contains('?') { '&' } else { '?' }, escape(&param("state")));
+        let location = format!("{redirect}{joint}code={}&state={state}", escape(&code));
+        self.codes.insert(code, Code { redirect, challenge, expires: now + CODE_LIFETIME });
+        Reply { status: 302, ..Reply::default() }.with_header("location", location)
+    }
+
+    /// The refresh token for a code, which is good once.
+    fn exchange(&mut self, call: &Call, ids: &mut Ids, now: Timestamp) -> Result<String, OauthError> {
+        let form = |name: &str| call.form(name).unwrap_or_default();
+        let code = self.codes.remove(&form("code")).filter(|code| now < code.expires);
+        let code = code.ok_or(OauthError("invalid_grant", "expired authorization code"))?;
+        if code.redirect != form("redirect_uri") {
+            return Err(OauthError("redirect_uri_mismatch", "redirect_uri must match configuration"));
+        }
+        let verifier = URL_SAFE_NO_PAD.encode(Sha256::digest(form("code_verifier")));
+        if code.challenge.is_some_and(|challenge| challenge != verifier) {
+            return Err(OauthError("invalid_grant", "invalid code verifier"));
+        }
+        Ok(self.consent(ids))
     }
 
     /// `POST /services/oauth2/revoke`.

@@ -234,7 +234,7 @@ fn check_count(count: usize) -> Result<(), ApiError> {
     }
     Err(ApiError::bad(
         "EXCEEDED_ID_LIMIT",
-        "record limit reached. cannot submit more than 200 records in this transaction",
+        "record limit reached. cannot submit more than 200 records into this call",
     ))
 }
 

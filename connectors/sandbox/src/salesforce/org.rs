@@ -208,6 +208,7 @@ impl Salesforce {
         let identity = Identity { organization: &self.store.organization, user: &self.store.user };
         match (endpoint, call.method) {
             ("token", Method::Post) => Ok(self.auth.token(call, &self.config, &identity, &mut self.ids, now)),
+            ("authorize", Method::Get) => Ok(self.auth.authorize(call, &self.config, &mut self.ids, now)),
             ("revoke", Method::Post) => {
                 Ok(self.auth.revoke(&call.form("token").or_else(|| call.param("token")).unwrap_or_default()))
             }

@@ -57,6 +57,16 @@ impl Record {
         }
     }
 
+    /// A system field's moment, without the detour over its text.
+    pub(crate) fn moment(&self, name: &str) -> Option<Timestamp> {
+        match name {
+            "CreatedDate" => Some(self.created),
+            "LastModifiedDate" => Some(self.modified),
+            "SystemModstamp" => Some(self.system_modstamp),
+            _ => None,
+        }
+    }
+
     /// The field's text, if it has one.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.fields.get(name).and_then(Value::as_str)

@@ -46,18 +46,21 @@ pub(crate) fn run(
         seeing.check(condition)?;
     }
     let rows = table.all().filter(|_| access.shows_records(&table.object));
-    let mut rows: Vec<&Record> = rows
+    let rows = rows
         .filter_map(|record| record.seen(access.now))
         .filter(|record| all || record.deleted.is_none())
-        .filter(|record| query.condition.as_ref().is_none_or(|condition| seeing.holds(condition, record)))
-        .collect();
-    rows.sort_by(|a, b| {
-        order.iter().fold(Ordering::Equal, |so_far, (field, order)| {
-            so_far.then_with(|| seeing.order(field, order, a, b))
+        .filter(|record| query.condition.as_ref().is_none_or(|condition| seeing.holds(condition, record)));
+    let keys =
+        |record: &Record| order.iter().map(|(field, _)| record.value(&field.name, &store.user)).collect();
+    let mut rows: Vec<(Vec<Value>, &Record)> = rows.map(|record| (keys(record), record)).collect();
+    rows.sort_by(|(a, _), (b, _)| {
+        let parts = order.iter().zip(a.iter().zip(b));
+        parts.fold(Ordering::Equal, |so_far, ((field, order), (a, b))| {
+            so_far.then_with(|| order_by(&field.kind, order, a, b))
         })
     });
     let ids = rows.into_iter().skip(query.offset).take(query.limit.unwrap_or(usize::MAX));
-    let ids = ids.map(|record| record.id.clone()).collect();
+    let ids = ids.map(|(_, record)| record.id.clone()).collect();
     Ok(Found { object: table.object.clone(), fields, ids })
 }
 
@@ -163,6 +166,9 @@ impl<'a> Seeing<'a, '_> {
 
     fn compares(&self, name: &Name, operator: Operator, literal: &Literal, record: &Record) -> bool {
         let Ok(field) = self.field(name) else { return false };
+        if let (Literal::DateTime(at), Some(moment)) = (literal, record.moment(&field.name)) {
+            return operator.holds(Some(moment.cmp(at)));
+        }
         let value = record.value(&field.name, self.user);
         if operator == Operator::Like {
             let Literal::Text(pattern) = literal else { return false };
@@ -173,7 +179,14 @@ impl<'a> Seeing<'a, '_> {
             (true, _) | (_, Literal::Null) => None,
             _ => compare(&field.kind, &value, literal),
         };
-        match operator {
+        operator.holds(ordering)
+    }
+}
+
+impl Operator {
+    /// Whether it holds for how two values compare; none where one of them alone is null.
+    fn holds(self, ordering: Option<Ordering>) -> bool {
+        match self {
             Operator::Equal => ordering == Some(Ordering::Equal),
             // Null differs from every value.
             Operator::NotEqual => ordering != Some(Ordering::Equal),
@@ -184,21 +197,21 @@ impl<'a> Seeing<'a, '_> {
             Operator::Like => false,
         }
     }
+}
 
-    fn order(&self, field: &Field, order: &Order, a: &Record, b: &Record) -> Ordering {
-        let (a, b) = (a.value(&field.name, self.user), b.value(&field.name, self.user));
-        match (a.is_null(), b.is_null()) {
-            (true, true) => Ordering::Equal,
-            (false, false) => {
-                let ordering = order_values(&field.kind, &a, &b);
-                if order.descending { ordering.reverse() } else { ordering }
-            }
-            (a_is_null, _) => {
-                if a_is_null != order.nulls_last {
-                    Ordering::Less
-                } else {
-                    Ordering::Greater
-                }
+/// Two values of a field in the order asked for.
+fn order_by(kind: &Kind, order: &Order, a: &Value, b: &Value) -> Ordering {
+    match (a.is_null(), b.is_null()) {
+        (true, true) => Ordering::Equal,
+        (false, false) => {
+            let ordering = order_values(kind, a, b);
+            if order.descending { ordering.reverse() } else { ordering }
+        }
+        (a_is_null, _) => {
+            if a_is_null != order.nulls_last {
+                Ordering::Less
+            } else {
+                Ordering::Greater
             }
         }
     }

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bothways_connector_sandbox::salesforce::{Action, Config};
 use bothways_model::Method::{Get, Post};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 fn token(c: &mut Caller, form: &str) -> Got {
     c.send(&Caller::plain(Post, "/services/oauth2/token", form))
@@ -134,6 +135,51 @@ fn refresh_tokens_stay_where_they_do_not_rotate() {
         let got = refresh(&mut c, &token);
         assert_eq!((got.status, got.json.get("refresh_token")), (200, None));
     }
+}
+
+#[test]
+fn a_persons_consent_is_a_code_that_is_good_once() {
+    let mut c = Caller::new();
+    let ask = "/services/oauth2/authorize?response_type=code&client_id=bothways_app&state=a%26b";
+    let back = "http%3A%2F%2F127.0.0.1%3A9%2Fback%3Fx%3D1";
+    let verifier = "a-verifier-of-the-app";
+    let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier));
+    let code = |c: &mut Caller, tail: &str| {
+        let got = c.send(&Caller::plain(Get, &format!("{ask}&redirect_uri={back}{tail}"), ""));
+        assert_eq!(got.status, 302);
+        let (uri, rest) = got.header("location").split_once("&code=").expect("a code");
+        assert_eq!((uri, rest.ends_with("&state=a%26b")), ("http://127.0.0.1:9/back?x=1", true));
+        rest.split('&').next().expect("a code").to_owned()
+    };
+    let exchange = |c: &mut Caller, code: &str, tail: &str| {
+        let client = "client_id=bothways_app&client_secret=bothways_app_secret";
+        token(c, &format!("grant_type=authorization_code&{client}&code={code}{tail}"))
+    };
+    let first = code(&mut c, "");
+    let same = format!("&redirect_uri={back}");
+    let got = exchange(&mut c, &first, &same);
+    assert_eq!(got.status, 200, "{:?}", got.json);
+    assert_eq!(refresh(&mut c, got.json["refresh_token"].as_str().expect("one")).status, 200);
+    assert_eq!(refused(&exchange(&mut c, &first, &same)), (400, "invalid_grant"));
+
+    let elsewhere = code(&mut c, "");
+    assert_eq!(
+        refused(&exchange(&mut c, &elsewhere, "&redirect_uri=http%3A%2F%2Fx")),
+        (400, "redirect_uri_mismatch")
+    );
+    let proven = code(&mut c, &format!("&code_challenge={challenge}"));
+    assert_eq!(exchange(&mut c, &proven, &format!("{same}&code_verifier={verifier}")).status, 200);
+    let stolen = code(&mut c, &format!("&code_challenge={challenge}"));
+    assert_eq!(
+        refused(&exchange(&mut c, &stolen, &format!("{same}&code_verifier=guess"))),
+        (400, "invalid_grant")
+    );
+    let late = code(&mut c, "");
+    c.wait(900);
+    assert_eq!(refused(&exchange(&mut c, &late, &same)), (400, "invalid_grant"));
+    let stranger = ask.replace("bothways_app", "stranger");
+    assert_eq!(refused(&c.send(&Caller::plain(Get, &stranger, ""))), (400, "invalid_client_id"));
+    assert_eq!(refused(&c.send(&Caller::plain(Get, ask, ""))), (400, "unsupported_response_type"));
 }
 
 /// A key of the app, and what the organisation knows of it.

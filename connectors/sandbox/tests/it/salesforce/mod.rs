@@ -4,6 +4,7 @@ mod auth;
 mod caller;
 mod collections;
 mod faults;
+mod laws;
 mod queries;
 mod replication;
 mod rows;
