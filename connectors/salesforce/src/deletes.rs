@@ -63,11 +63,11 @@ fn read(caller: &Caller, window: DeletesPage, answer: &Response) -> Result<Page,
         let id = one.get("id").and_then(Json::as_str).filter(|id| !id.is_empty()).ok_or_else(malformed)?;
         let at = one.get("deletedDate").and_then(Json::as_str).and_then(moment).ok_or_else(malformed)?;
         let body = Arc::new(json!({ "Id": id, "IsDeleted": true }));
-        Ok(Observed { id: RemoteId(id.to_owned()), gone: true, changed_at: Some(at), body })
+        Ok(Observed { id: RemoteId(id.to_owned()), gone: true, changed_at: Some(at), version: None, body })
     });
     let items = items.collect::<Result<Vec<_>, _>>()?;
     let date = bothways_connector::answer_date(answer);
-    Ok(Page { items, next: None, date, covered: Some(covered) })
+    Ok(Page { items, next: None, date, covered: Some(covered), token: None })
 }
 
 /// `2026-11-22T10:00:00.000+0000`.

@@ -63,8 +63,8 @@ impl Resource for SObject {
         match operation {
             Operation::Get { id } => self.get(ids::normal(&id)),
             Operation::Since { since, page } => self.since(since, page),
-            Operation::Update { id, fields, key, seen } => {
-                self.inner.start(Operation::Update { id: ids::normal(&id), fields, key, seen })
+            Operation::Update { id, fields, key, seen, version } => {
+                self.inner.start(Operation::Update { id: ids::normal(&id), fields, key, seen, version })
             }
             Operation::Delete { id, key, seen } => {
                 self.inner.start(Operation::Delete { id: ids::normal(&id), key, seen })

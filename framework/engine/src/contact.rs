@@ -6,12 +6,12 @@
 use crate::EngineError;
 use crate::adopt::{adoption, ambiguous_entry};
 use crate::apply::Scene;
-use crate::create::{NoRow, insertion};
+use crate::create::insertion;
 use crate::decide::{LocalSight, References, RemoteSight, Sight, decide};
 use crate::events::look_at;
 use crate::pass::{Pass, Stage};
 use crate::read::Seen;
-use crate::references::Asked;
+use crate::references::{Asked, NoRow};
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq, Timestamp};

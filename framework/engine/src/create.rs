@@ -7,16 +7,16 @@ use crate::ConnectionState;
 use crate::adopt::ambiguous_entry;
 use crate::apply::{Scene, entry, settle};
 use crate::contact::is_awaited;
-use crate::decide::{References, Translated, local_value};
+use crate::decide::{Translated, local_value};
 use crate::events::look_at;
 use crate::look::{Ended, Look};
 use crate::plan::items;
 use crate::push::{Sent, altered_history, close, key_of};
 use crate::read::{self, Seen};
-use crate::references::Asked;
+use crate::references::{Asked, NoRow, refer_in, refer_out};
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
-use bothways_mapping::{Direction, Field, Mapping};
+use bothways_mapping::{Direction, Mapping};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{
     LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
@@ -76,32 +76,6 @@ pub(crate) fn new_link(
     }
 }
 
-/// Why a record cannot become a row.
-pub(crate) enum NoRow {
-    /// It holds what the row may not.
-    Refused(String),
-    /// This field of it refers to this record, which has no link yet.
-    Waits(String, String),
-}
-
-impl NoRow {
-    /// For people.
-    pub(crate) fn text(self) -> String {
-        match self {
-            NoRow::Refused(why) => why,
-            NoRow::Waits(label, id) => {
-                format!("field `{label}`: record {id}, which it refers to, is not linked yet")
-            }
-        }
-    }
-}
-
-impl From<String> for NoRow {
-    fn from(why: String) -> Self {
-        NoRow::Refused(why)
-    }
-}
-
 /// The fields of a row that a remote record makes, or why it cannot.
 pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<Record, NoRow> {
     if let Some((label, why)) = seen.refusals.first() {
@@ -135,49 +109,6 @@ pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<R
         }
     }
     Ok(row)
-}
-
-/// Puts rows in the place of the records that a new row refers to. What is not linked yet comes later, unless the row needs it.
-fn refer_in(mapping: &Mapping, seen: &Seen, row: &mut Record) -> Result<(), NoRow> {
-    let referring = mapping.fields.iter().filter(|field| field.reference.is_some());
-    for field in referring.filter(|field| field.direction.comes_in()) {
-        let Some(id) = seen.fields.get(&field.label) else { continue };
-        match seen.references.inward(&field.label, id) {
-            Translated::Known(key) => row.set(field.local_name(), key),
-            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
-                return Err(NoRow::Waits(field.label.clone(), id.to_text()));
-            }
-            Translated::Unlinked | Translated::NotAsked => drop(row.0.remove(field.local_name())),
-        }
-    }
-    Ok(())
-}
-
-/// Whether a record cannot be created without the row or record that a field refers to.
-fn is_needed(mapping: &Mapping, field: &Field) -> bool {
-    field.required || mapping.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
-}
-
-/// A row as its record would hold it, references as ids of records. What is not linked yet comes later, unless the record needs it:
-/// then the label and the key are returned.
-pub(crate) fn refer_out(
-    mapping: &Mapping,
-    row: &Record,
-    references: &References,
-) -> Result<Record, (String, String)> {
-    let mut referred = row.clone();
-    for field in mapping.fields.iter().filter(|field| field.reference.is_some() && field.direction.goes_out())
-    {
-        let Some(key) = row.get(field.local_name()) else { continue };
-        match references.outward(&field.label, key) {
-            Translated::Known(id) => referred.set(field.local_name(), id),
-            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
-                return Err((field.label.clone(), key.to_text()));
-            }
-            Translated::Unlinked | Translated::NotAsked => referred.set(field.local_name(), Value::Null),
-        }
-    }
-    Ok(referred)
 }
 
 impl Look {
@@ -397,16 +328,6 @@ impl Look {
                 }
             }
         }
-    }
-
-    /// A record that cannot become a row: it waits for what it refers to, or a person has to correct something.
-    pub(crate) fn no_row(&self, no: NoRow) -> Unit {
-        let mut unit = self.unit();
-        unit.work = match no {
-            NoRow::Waits(label, id) => self.wait_for(&label, Side::Remote, &id),
-            NoRow::Refused(why) => self.park(ParkReason::Refused, why, "create-local-refused"),
-        };
-        unit
     }
 
     /// Whether this record may be what a create under way is about to bring (rule 25).

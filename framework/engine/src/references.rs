@@ -4,14 +4,14 @@
 //! same connection say; they are asked before a decision, which then stays pure.
 
 use crate::Engine;
-use crate::decide::References;
+use crate::decide::{References, Translated};
 use crate::look::{Ended, Look};
 use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
 use crate::read::Seen;
-use bothways_mapping::Mapping;
+use bothways_mapping::{Field, Mapping};
 use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Value};
-use bothways_store::{Awaited, Link, LinkBody, LinkState, Result, Side, Unit, WorkWrite};
+use bothways_store::{Awaited, Link, LinkBody, LinkState, ParkReason, Side, StoreError, Unit, WorkWrite};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -72,7 +72,7 @@ impl Engine {
         &self,
         pair: &PairRuntime,
         asked: &[Asked<'_>],
-    ) -> Result<Arc<References>> {
+    ) -> Result<Arc<References>, StoreError> {
         if !pair.mapping.fields.iter().any(|field| field.reference.is_some()) {
             return Ok(Arc::default());
         }
@@ -103,7 +103,7 @@ pub(crate) async fn ask(
     parents: &Parents,
     mapping: &Mapping,
     asked: &[Asked<'_>],
-) -> Result<Arc<References>> {
+) -> Result<Arc<References>, StoreError> {
     let mut references = References::default();
     for field in &mapping.fields {
         let Some(catalog) = &field.reference else { continue };
@@ -157,6 +157,75 @@ fn row_of(link: Link) -> Option<LocalId> {
     matches!(link.state, LinkState::Linked | LinkState::Detached).then_some(link.local_id).flatten()
 }
 
+/// Why a record cannot become a row.
+pub(crate) enum NoRow {
+    /// It holds what the row may not.
+    Refused(String),
+    /// This field of it refers to this record, which has no link yet.
+    Waits(String, String),
+}
+
+impl NoRow {
+    /// For people.
+    pub(crate) fn text(self) -> String {
+        match self {
+            NoRow::Refused(why) => why,
+            NoRow::Waits(label, id) => {
+                format!("field `{label}`: record {id}, which it refers to, is not linked yet")
+            }
+        }
+    }
+}
+
+impl From<String> for NoRow {
+    fn from(why: String) -> Self {
+        NoRow::Refused(why)
+    }
+}
+
+/// Puts rows in the place of the records that a new row refers to. What is not linked yet comes later, unless the row needs it.
+pub(crate) fn refer_in(mapping: &Mapping, seen: &Seen, row: &mut Record) -> Result<(), NoRow> {
+    let referring = mapping.fields.iter().filter(|field| field.reference.is_some());
+    for field in referring.filter(|field| field.direction.comes_in()) {
+        let Some(id) = seen.fields.get(&field.label) else { continue };
+        match seen.references.inward(&field.label, id) {
+            Translated::Known(key) => row.set(field.local_name(), key),
+            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
+                return Err(NoRow::Waits(field.label.clone(), id.to_text()));
+            }
+            Translated::Unlinked | Translated::NotAsked => drop(row.0.remove(field.local_name())),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a record cannot be created without the row or record that a field refers to.
+fn is_needed(mapping: &Mapping, field: &Field) -> bool {
+    field.required || mapping.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
+}
+
+/// A row as its record would hold it, references as ids of records. What is not linked yet comes later, unless the record needs it:
+/// then the label and the key are returned.
+pub(crate) fn refer_out(
+    mapping: &Mapping,
+    row: &Record,
+    references: &References,
+) -> Result<Record, (String, String)> {
+    let mut referred = row.clone();
+    for field in mapping.fields.iter().filter(|field| field.reference.is_some() && field.direction.goes_out())
+    {
+        let Some(key) = row.get(field.local_name()) else { continue };
+        match references.outward(&field.label, key) {
+            Translated::Known(id) => referred.set(field.local_name(), id),
+            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
+                return Err((field.label.clone(), key.to_text()));
+            }
+            Translated::Unlinked | Translated::NotAsked => referred.set(field.local_name(), Value::Null),
+        }
+    }
+    Ok(referred)
+}
+
 impl Look {
     /// The same record with its references asked about.
     pub(crate) async fn refer(
@@ -164,13 +233,13 @@ impl Look {
         mut seen: Seen,
         row: Option<&Record>,
         body: Option<&LinkBody>,
-    ) -> std::result::Result<Seen, Ended> {
+    ) -> Result<Seen, Ended> {
         let asked = Asked { local: row, remote: Some(&seen.fields), body };
         seen.references = self.ask(asked).await?;
         Ok(seen)
     }
 
-    pub(crate) async fn ask(&self, asked: Asked<'_>) -> std::result::Result<Arc<References>, Ended> {
+    pub(crate) async fn ask(&self, asked: Asked<'_>) -> Result<Arc<References>, Ended> {
         match self.engine.references(&self.pair, &[asked]).await {
             Ok(references) => Ok(references),
             Err(error) => Err(self.store_trouble(&error)),
@@ -204,7 +273,7 @@ impl Look {
 
     /// A delete waits until those of the records that refer to this one are carried out: the service may refuse it before, or delete
     /// them along with it (rule 35).
-    pub(crate) async fn wait_for_children(&self, link: &Link) -> std::result::Result<(), Ended> {
+    pub(crate) async fn wait_for_children(&self, link: &Link) -> Result<(), Ended> {
         let Some(row) = link.local_id.as_ref().or(link.body.former_local.as_ref()) else { return Ok(()) };
         match self.has_child_to_delete(row).await {
             Ok(false) => Ok(()),
@@ -220,7 +289,7 @@ impl Look {
         }
     }
 
-    async fn has_child_to_delete(&self, row: &LocalId) -> Result<bool> {
+    async fn has_child_to_delete(&self, row: &LocalId) -> Result<bool, StoreError> {
         let (store, catalog) = (&self.engine.store, &self.pair.mapping.catalog.name);
         for child in self.engine.pairs().filter(|child| child.connection == self.pair.connection) {
             let referring =
@@ -247,5 +316,15 @@ impl Look {
             }
         }
         Ok(false)
+    }
+
+    /// A record that cannot become a row: it waits for what it refers to, or a person has to correct something.
+    pub(crate) fn no_row(&self, no: NoRow) -> Unit {
+        let mut unit = self.unit();
+        unit.work = match no {
+            NoRow::Waits(label, id) => self.wait_for(&label, Side::Remote, &id),
+            NoRow::Refused(why) => self.park(ParkReason::Refused, why, "create-local-refused"),
+        };
+        unit
     }
 }

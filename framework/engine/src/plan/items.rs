@@ -1,9 +1,10 @@
 //! Items of a plan, made of decisions. The survey shows them; whoever carries a plan out compares what it is about to do with them.
 
 use super::{PlanAction, PlanItem};
-use crate::create::{NoRow, new_row, refer_out};
+use crate::create::new_row;
 use crate::decide::{Action, Decision, RecordAction, References, Verdict};
 use crate::read::Seen;
+use crate::references::{NoRow, refer_out};
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LocalId, Record, RemoteId, Value};

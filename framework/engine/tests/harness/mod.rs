@@ -5,10 +5,12 @@
 
 pub mod hub;
 mod ports;
+mod rows;
 pub mod service;
 
 pub use ports::TestClock;
 use ports::{TestHttp, TestRandom, TestTasks};
+pub use rows::record;
 
 use bothways_connector::{Connector, Unverified};
 use bothways_connector_sandbox::{Config, Fault, Stripe};
@@ -599,19 +601,4 @@ async fn build(
     let engine = Engine::open(store.clone(), queue, ports, &loaded, &[], setup.settings).await.unwrap();
     let intake = Intake::new(engine.clone());
     (engine, intake)
-}
-
-/// A record of text fields; an empty text is null, and `id` is a number.
-pub fn record(fields: &[(&str, &str)]) -> Record {
-    fields
-        .iter()
-        .map(|(name, text)| {
-            let value = match (*name, *text) {
-                ("id", number) => Value::Int(number.parse().unwrap()),
-                (_, "") => Value::Null,
-                (_, text) => Value::Text(text.into()),
-            };
-            (*name, value)
-        })
-        .collect()
 }

@@ -22,7 +22,7 @@ pub use catalog::{
     CatalogDoc, FieldDoc, FieldLong, KeyDoc, KeyLong, KeyMakerDoc, ShortType, TrackDoc, TypeWord,
 };
 pub use connector::{
-    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ClientAuthDoc, ConnectorDoc, CursorDoc, ErrorsDoc,
+    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ClientAuthDoc, ConnectorDoc, ErrorsDoc,
     HttpDoc, IdempotencyDoc, LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, UsedDoc, VarDoc,
 };
 pub use events::{
