@@ -53,6 +53,7 @@ mod tests {
             name: "sobject".into(),
             params: [("object".to_owned(), object.to_owned())].into(),
             paths: vec![SingularPath(vec![Segment::Name(field.into())])],
+            written: Vec::new(),
             stamp: None,
         }
     }

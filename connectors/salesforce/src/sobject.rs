@@ -60,15 +60,13 @@ impl Resource for SObject {
     }
 
     fn start(&self, operation: Operation) -> Result<Box<dyn Exchange>, Failure> {
+        let mut operation = operation;
+        if let Operation::Update { id, .. } | Operation::Delete { id, .. } = &mut operation {
+            *id = ids::normal(id);
+        }
         match operation {
             Operation::Get { id } => self.get(ids::normal(&id)),
             Operation::Since { since, page } => self.since(since, page),
-            Operation::Update { id, fields, key, seen, version } => {
-                self.inner.start(Operation::Update { id: ids::normal(&id), fields, key, seen, version })
-            }
-            Operation::Delete { id, key, seen } => {
-                self.inner.start(Operation::Delete { id: ids::normal(&id), key, seen })
-            }
             other => self.inner.start(other),
         }
     }

@@ -53,6 +53,7 @@ fn query(object: &str) -> ResourceQuery {
         params: [("object".to_owned(), object.to_owned())].into(),
         paths: fields.iter().map(|name| path(name)).collect(),
         stamp: Some(path("Bothways_Id__c")),
+        ..ResourceQuery::default()
     }
 }
 
@@ -334,7 +335,7 @@ fn errors_mean_what_salesforce_says() {
         }
     }
     let fields: FieldWrites = vec![(path("Phone"), json!("1"))];
-    let update = Operation::Update { id, fields, key: "k".into(), seen: None };
+    let update = Operation::Update { id, fields, key: "k".into(), seen: None, version: None };
     org.inject(Fault::next(Action::RowLocked).on_event("Account.update"));
     assert_eq!(failed(run(&mut org, start(&*accounts, update))).class, ErrorClass::Retry);
 }

@@ -19,9 +19,7 @@ use bothways_engine::{
     Settings,
 };
 use bothways_mapping::{Mapping, SourceFile};
-use bothways_model::{
-    Catalog, ConnectionName, LocalId, LocalRow, PairId, Record, RemoteId, Timestamp, Value,
-};
+use bothways_model::{Catalog, ConnectionName, LocalId, LocalRow, PairId, RemoteId, Timestamp, Value};
 use bothways_queue::MemoryQueue;
 use bothways_store::MemoryStore;
 use bothways_store::{Capture, Link, LinkFilter, Links, Pairs, ParkedFilter, Rows, Work, WorkQueue};

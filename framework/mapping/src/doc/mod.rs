@@ -22,8 +22,8 @@ pub use catalog::{
     CatalogDoc, FieldDoc, FieldLong, KeyDoc, KeyLong, KeyMakerDoc, ShortType, TrackDoc, TypeWord,
 };
 pub use connector::{
-    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ClientAuthDoc, ConnectorDoc, ErrorsDoc,
-    HttpDoc, IdempotencyDoc, LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, UsedDoc, VarDoc,
+    AccountDoc, AuthDoc, BasicDoc, BodyDoc, ClassWord, ClientAuthDoc, ConnectorDoc, ErrorsDoc, HttpDoc,
+    IdempotencyDoc, LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, UsedDoc, VarDoc,
 };
 pub use events::{
     ChallengeDoc, EncodingDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc,
