@@ -66,7 +66,7 @@ async fn every_kind_of_connector_validates() {
         .filter(|one| one["there"] == false)
         .filter_map(|one| one["name"].as_str())
         .collect();
-    assert_eq!(missing, ["feed", "upsert", "recover"]);
+    assert_eq!(missing, ["feed", "upsert", "recover", "if_match"]);
     shop.run(&["describe", "oauth2", "orders"]).await.ended(0);
     let taken = shop.run(&["new", "connector", "stripe"]).await.ended(1);
     assert!(

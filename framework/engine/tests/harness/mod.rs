@@ -221,8 +221,8 @@ impl World {
 
     pub async fn start(&mut self) {
         if self.setup.approved {
-            for mapping in &self.mappings {
-                self.ops.approve(Some(&mapping.name), "test").await.unwrap();
+            for pair in self.engine.pairs() {
+                self.ops.approve(Some(&pair.mapping.name), "test").await.unwrap();
             }
         }
         if self.setup.walked {
@@ -563,21 +563,17 @@ async fn build(
     mappings: &[Arc<Mapping>],
     secret: &str,
 ) -> (Arc<Engine>, Intake) {
-    let secret = secret.to_owned();
-    let accounts = setup.accounts.clone();
-    let lookup = move |name: &str| match name {
-        name if name.ends_with("_API_KEY")
-            && accounts.iter().any(|(known, _)| name == format!("{}_API_KEY", known.to_uppercase())) =>
-        {
-            accounts
-                .iter()
-                .find(|(known, _)| name.starts_with(&known.to_uppercase()))
-                .map(|(_, key)| (*key).to_owned())
-        }
-        name if name.ends_with("_BASE_URL") => Some("http://127.0.0.1:1".to_owned()),
-        name if name.ends_with("_RATE") => Some("100000/s".to_owned()),
-        "STRIPE_API_KEY" => Some(KEY.to_owned()),
-        "STRIPE_WEBHOOK_SECRET" => Some(secret.clone()),
+    let accounts: BTreeMap<String, &str> = setup
+        .accounts
+        .iter()
+        .chain(&[("stripe", KEY)])
+        .map(|(name, key)| (name.to_uppercase(), *key))
+        .collect();
+    let lookup = |name: &str| match name.split_once('_')? {
+        (account, "API_KEY") => accounts.get(account).map(|key| (*key).to_owned()),
+        (_, "BASE_URL") => Some("http://127.0.0.1:1".to_owned()),
+        (_, "RATE") => Some("100000/s".to_owned()),
+        ("STRIPE", "WEBHOOK_SECRET") => Some(secret.to_owned()),
         _ => None,
     };
     let mut connectors: BTreeMap<ConnectionName, Arc<dyn Connector>> = BTreeMap::new();
