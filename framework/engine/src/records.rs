@@ -51,6 +51,14 @@ impl Records {
         self.engine.catalogs.values()
     }
 
+    /// The catalog to show first: one whose mapping runs here, where there is one.
+    pub fn first_catalog(&self) -> Option<&Arc<Catalog>> {
+        let runs = |catalog: &&Arc<Catalog>| {
+            self.engine.pairs().any(|pair| pair.mapping.catalog.name == catalog.name)
+        };
+        self.catalogs().find(runs).or_else(|| self.catalogs().next())
+    }
+
     /// One catalog.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ struct NothingPage {
 }
 
 async fn first(visit: Visit) -> Response {
-    match visit.app.records.catalogs().next() {
+    match visit.app.records.first_catalog() {
         Some(catalog) => Redirect::to(&path(&["records", &catalog.name])).into_response(),
         None => render(&NothingPage { shell: visit.shell("Records", "records").await }),
     }

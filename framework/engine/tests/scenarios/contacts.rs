@@ -1,0 +1,137 @@
+//! Contacts of accounts at Salesforce, by the shipped documents: optional references, which are written once both records are there.
+
+use crate::harness::hub::{Hub, Plan};
+use bothways_connector_sandbox::salesforce;
+use bothways_engine::Settings;
+use bothways_model::{LocalId, Record, RemoteId, Value};
+use bothways_store::{Links, PairSpec, Pairs, Rows};
+use serde_json::{Value as Json, json};
+
+const CATALOGS: [&str; 2] =
+    [include_str!("../../../../mappings/accounts.yaml"), include_str!("../../../../mappings/contacts.yaml")];
+const MAPPINGS: [&str; 2] = [
+    include_str!("../../../../mappings/salesforce-accounts.yaml"),
+    include_str!("../../../../mappings/salesforce-contacts.yaml"),
+];
+
+fn shipped() -> Hub {
+    Hub::new(Plan {
+        catalog: CATALOGS.join("---\n"),
+        mappings: MAPPINGS
+            .map(|text| text.replace("poll: 60s, reconcile: 24h", "poll: 10s, reconcile: never"))
+            .to_vec(),
+        org: salesforce::Config::default(),
+        vars: Vec::new(),
+        settings: Settings::default(),
+    })
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn insert_account(hub: &Hub, key: i64, name: &str) {
+    let row = Record::from_iter([("id", Value::Int(key)), ("name", text(name))]);
+    hub.store.foreign().insert("accounts", row, hub.clock.truth()).unwrap();
+}
+
+fn insert_contact(hub: &Hub, account: Option<i64>, last_name: &str) -> LocalId {
+    let row = Record::from_iter([
+        ("account_id", account.map_or(Value::Null, Value::Int)),
+        ("last_name", text(last_name)),
+        ("email", text(&format!("{last_name}@example.com"))),
+        ("opted_out", Value::Bool(false)),
+    ]);
+    hub.store.foreign().insert("contacts", row, hub.clock.truth()).unwrap()
+}
+
+fn contact(hub: &Hub, last_name: &str) -> Option<Json> {
+    hub.org().records("Contact").into_iter().find(|record| record["LastName"] == last_name)
+}
+
+fn account(hub: &Hub, name: &str) -> Option<Json> {
+    hub.org().records("Account").into_iter().find(|record| record["Name"] == name)
+}
+
+/// The account of a contact's row.
+async fn account_of(hub: &Hub, last_name: &str) -> Option<i64> {
+    let rows = hub.store.rows("contacts", None, None, 100).await.unwrap().rows;
+    let row = rows.into_iter().find(|row| row.fields.get("last_name") == Some(&text(last_name)))?;
+    match row.fields.get("account_id") {
+        Some(Value::Int(key)) => Some(*key),
+        _ => None,
+    }
+}
+
+/// A contact does not wait for an account it can do without: the account is written when it is there.
+#[tokio::test(start_paused = true)]
+async fn a_contact_gets_its_account_once_that_is_linked() {
+    let hub = shipped();
+    let _running = hub.run().await;
+    insert_account(&hub, 1, "Acme");
+    insert_contact(&hub, Some(1), "Ash");
+    insert_contact(&hub, Some(77), "Birch");
+    hub.until("both are there", async |hub: &Hub| {
+        contact(hub, "Ash").is_some() && contact(hub, "Birch").is_some()
+    })
+    .await;
+    let id_of = |record: &Json| record["Id"].as_str().unwrap().to_owned();
+    hub.until("the first has its account", async |hub: &Hub| {
+        let acme = account(hub, "Acme").map(|acme| id_of(&acme));
+        acme.is_some() && contact(hub, "Ash").unwrap()["AccountId"].as_str().map(str::to_owned) == acme
+    })
+    .await;
+    assert!(contact(&hub, "Birch").unwrap()["AccountId"].is_null());
+    insert_account(&hub, 77, "Borealis");
+    hub.until("the second has, too", async |hub: &Hub| {
+        let there = account(hub, "Borealis").map(|it| id_of(&it));
+        there.is_some() && contact(hub, "Birch").unwrap()["AccountId"].as_str().map(str::to_owned) == there
+    })
+    .await;
+    hub.settle().await;
+    let before = hub.org().counts().effective_writes;
+    hub.settle().await;
+    assert_eq!(hub.org().counts().effective_writes, before, "nothing goes on by itself");
+    assert_eq!(hub.org().records("Contact").len(), 2);
+}
+
+/// A contact that moves takes its reference along, from either side.
+#[tokio::test(start_paused = true)]
+async fn a_contact_moves_between_accounts_both_ways() {
+    let hub = shipped();
+    let _running = hub.run().await;
+    let now = hub.clock.truth();
+    let make = |object: &str, fields: Json| {
+        let made = hub.org().dashboard_create(object, &fields, now).unwrap();
+        made["Id"].as_str().unwrap().to_owned()
+    };
+    let acme = make("Account", json!({ "Name": "Acme" }));
+    let other = make("Account", json!({ "Name": "Other" }));
+    let ash = make("Contact", json!({ "LastName": "Ash", "Email": "ash@example.com", "AccountId": acme }));
+    hub.until("the row has its account", async |hub: &Hub| account_of(hub, "Ash").await.is_some()).await;
+    hub.settle().await;
+    let spec = PairSpec {
+        catalog: "accounts".into(),
+        connection: "salesforce".into(),
+        resource: "sobject?object=Account".into(),
+        mapping: "salesforce-accounts".into(),
+    };
+    let pair = hub.store.ensure_pair(&spec).await.unwrap().id;
+    let row_of = async |id: &str| {
+        let links = hub.store.links_of_remote(pair, &[RemoteId(id.to_owned())]).await.unwrap();
+        links[0].clone().unwrap().local_id.unwrap().as_str().parse::<i64>().unwrap()
+    };
+    let (first, second) = (row_of(&acme).await, row_of(&other).await);
+    assert_eq!(account_of(&hub, "Ash").await, Some(first));
+    let now = hub.clock.truth();
+    hub.org().dashboard_update(&ash, &json!({ "AccountId": other }), now).unwrap();
+    hub.until("moved there", async |hub: &Hub| account_of(hub, "Ash").await == Some(second)).await;
+    let rows = hub.store.rows("contacts", None, None, 9).await.unwrap().rows;
+    let change = Record::from_iter([("account_id", Value::Int(first))]);
+    assert!(hub.store.foreign().update("contacts", &rows[0].id, change, hub.clock.truth()).unwrap());
+    hub.until("moved here", async |hub: &Hub| contact(hub, "Ash").unwrap()["AccountId"] == acme.as_str())
+        .await;
+    let change = Record::from_iter([("account_id", Value::Null)]);
+    assert!(hub.store.foreign().update("contacts", &rows[0].id, change, hub.clock.truth()).unwrap());
+    hub.until("left it", async |hub: &Hub| contact(hub, "Ash").unwrap()["AccountId"].is_null()).await;
+}
