@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 mod policies;
+mod properties;
 mod records;
 mod references;
 
