@@ -1,11 +1,11 @@
 //! One catalog on two services at once, in virtual time: Stripe and Salesforce behind one HTTP port, the in-memory store between.
 
-use super::ports::{TestRandom, TestTasks};
+use super::ports::{TestRandom, TestTasks, arrives};
 use super::{TestClock, record};
 use async_trait::async_trait;
 use bothways_connector::Connector;
 use bothways_connector_sandbox::salesforce::Salesforce;
-use bothways_connector_sandbox::{Answer, Stripe, salesforce};
+use bothways_connector_sandbox::{Stripe, salesforce};
 use bothways_engine::{Clock, Engine, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault};
 use bothways_mapping::{Mapping, SourceFile};
 use bothways_model::{ConnectionName, LocalId, PairId, RemoteId, Request, Response, Secret, Value};
@@ -111,18 +111,7 @@ impl Http for Services {
             *self.granted.lock().unwrap() = true;
             self.die_at(Death::AtToken).await;
         }
-        match answer {
-            Answer::Response(response) => Ok(response),
-            Answer::Dropped => Err(SendError::Lost("connection reset".into())),
-            Answer::Slow(response, wait) if wait < deadline => {
-                tokio::time::sleep(wait).await;
-                Ok(response)
-            }
-            Answer::Slow(..) => {
-                tokio::time::sleep(deadline).await;
-                Err(SendError::Lost("timeout".into()))
-            }
-        }
+        arrives(answer, deadline).await
     }
 }
 

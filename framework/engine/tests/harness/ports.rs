@@ -116,17 +116,22 @@ impl Http for TestHttp {
         let stripe = self.others.get(connection).unwrap_or(&self.stripe);
         let answer = stripe.lock().unwrap().handle(&request, self.clock.truth());
         tokio::time::sleep(latency / 2).await;
-        match answer {
-            Answer::Response(response) => Ok(response),
-            Answer::Dropped => Err(SendError::Lost("connection reset".into())),
-            Answer::Slow(response, wait) if wait < deadline => {
-                tokio::time::sleep(wait).await;
-                Ok(response)
-            }
-            Answer::Slow(..) => {
-                tokio::time::sleep(deadline).await;
-                Err(SendError::Lost("timeout".into()))
-            }
+        arrives(answer, deadline).await
+    }
+}
+
+/// What comes of an answer for somebody who waits until `deadline`.
+pub(super) async fn arrives(answer: Answer, deadline: Duration) -> Result<Response, SendError> {
+    match answer {
+        Answer::Response(response) => Ok(response),
+        Answer::Dropped => Err(SendError::Lost("connection reset".into())),
+        Answer::Slow(response, wait) if wait < deadline => {
+            tokio::time::sleep(wait).await;
+            Ok(response)
+        }
+        Answer::Slow(..) => {
+            tokio::time::sleep(deadline).await;
+            Err(SendError::Lost("timeout".into()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Rows as a test writes them.
 
-use bothways_model::{Record, Value};
+use super::World;
+use bothways_model::{LocalId, Record, RemoteId, Value};
 
 /// A record of text fields; an empty text is null, and `id` is a number.
 pub fn record(fields: &[(&str, &str)]) -> Record {
@@ -15,4 +16,14 @@ pub fn record(fields: &[(&str, &str)]) -> Record {
             (*name, value)
         })
         .collect()
+}
+
+impl World {
+    /// Ann, who is on both sides.
+    pub async fn linked(&self) -> (LocalId, RemoteId) {
+        let row = self.insert(&[("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
+        self.settle().await;
+        let link = self.link_of(&row).await;
+        (row, link.remote_id.expect("created"))
+    }
 }

@@ -1,26 +1,18 @@
 //! What an answer does not show: one 404, a field that a permission hides.
 
+use crate::deletes::BOTH;
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Answer, Fault};
 use bothways_engine::Resolution;
-use bothways_model::{LocalId, Method, RemoteId, Request, Secret};
+use bothways_model::{LocalId, Method, Request, Secret};
 use bothways_store::{DeleteChoice, LinkState, ParkReason, PauseScope, Signal, Subject, WorkQueue};
 use serde_json::json;
 use std::time::Duration;
 
-const BOTH: &str = "deletes: { from_remote: delete, from_local: delete, confirm: irreversible }\nsync: { feed: never, reconcile: never }";
-
-async fn linked(world: &World) -> (LocalId, RemoteId) {
-    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
-    world.settle().await;
-    let link = world.link_of(&row).await;
-    (row, link.remote_id.expect("created"))
-}
-
 #[tokio::test(start_paused = true)]
 async fn one_404_is_no_delete() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.insert(&[("email", "bob@example.com")]);
     world.settle().await;
     world.fault(Fault::next(Action::OtherAccount).on(Method::Get, format!("/v1/customers/{id}")));
@@ -135,7 +127,7 @@ async fn a_404_that_repeats_while_a_known_record_is_readable_is_a_delete() {
 #[tokio::test(start_paused = true)]
 async fn the_only_record_has_no_witness_and_a_person_decides() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, _) = linked(&world).await;
+    let (row, _) = world.linked().await;
     world.fault(Fault::always(Action::OtherAccount).on(Method::Get, "/v1/customers"));
     look_at_all(&world).await;
     world.settle().await;
@@ -168,7 +160,7 @@ async fn a_hidden_field_in_conflict_at_first_contact_is_not_empty() {
 #[tokio::test(start_paused = true)]
 async fn p40_a_field_that_a_permission_hides_blanks_nothing_and_pauses_the_mapping() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world
         .fault(Fault::always(Action::HiddenField { field: "phone".into() }).on(Method::Get, "/v1/customers"));
     for name in ["A", "B", "C"] {

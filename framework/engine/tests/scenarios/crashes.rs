@@ -3,7 +3,7 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::{KeepText, Resolution};
-use bothways_model::{Method, Value};
+use bothways_model::{Method, RemoteId, Value};
 use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator as _, ParkReason};
 use chrono::TimeDelta;
 use serde_json::json;
@@ -222,6 +222,18 @@ async fn both_renamed(world: &mut World) -> (bothways_model::LocalId, bothways_m
     (row, id)
 }
 
+/// History names the remote value that ours replaced, and the rule that let it.
+async fn assert_named(world: &World, id: &RemoteId, context: &str) {
+    let filter = HistoryFilter { remote_id: Some(id.clone()), ..HistoryFilter::default() };
+    let history = world.store.history(&filter, None, 100).await.unwrap();
+    let named = history.iter().any(|row| {
+        row.entry.op == HistoryOp::Update
+            && row.entry.rules.contains(&11)
+            && row.entry.fields["name"].before == Some(Value::Text("Remote".into()))
+    });
+    assert!(named, "{context}: {history:#?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn history_names_what_was_replaced_by_an_update_whose_answer_was_lost() {
     for fault in [Action::LostAnswer, Action::LostRequest] {
@@ -235,14 +247,7 @@ async fn history_names_what_was_replaced_by_an_update_whose_answer_was_lost() {
         world.restart().await;
         world.settle().await;
         world.assert_in_step().await;
-        let filter = HistoryFilter { remote_id: Some(id.clone()), ..HistoryFilter::default() };
-        let history = world.store.history(&filter, None, 100).await.unwrap();
-        let replaced = history.iter().any(|row| {
-            row.entry.op == HistoryOp::Update
-                && row.entry.rules.contains(&11)
-                && row.entry.fields["name"].before == Some(Value::Text("Remote".into()))
-        });
-        assert!(replaced, "{fault:?}: {history:#?}");
+        assert_named(&world, &id, fault.kind()).await;
     }
 }
 
@@ -345,14 +350,7 @@ async fn history_names_what_an_update_may_have_replaced_before_its_record_went()
         world.remote_delete(&id);
         world.restart().await;
         world.settle().await;
-        let filter = HistoryFilter { remote_id: Some(id.clone()), ..HistoryFilter::default() };
-        let history = world.store.history(&filter, None, 100).await.unwrap();
-        let named = history.iter().any(|row| {
-            row.entry.op == HistoryOp::Update
-                && row.entry.rules.contains(&11)
-                && row.entry.fields["name"].before == Some(Value::Text("Remote".into()))
-        });
-        assert!(named, "{fault:?}: {history:#?}");
+        assert_named(&world, &id, fault.kind()).await;
     }
 }
 

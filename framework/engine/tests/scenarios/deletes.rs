@@ -3,25 +3,19 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::Resolution;
-use bothways_model::{LocalId, Method, RemoteId};
+use bothways_model::Method;
 use bothways_store::{DeleteChoice, LinkState, ParkReason};
 use serde_json::json;
 use std::time::Duration;
 
-const BOTH: &str = "deletes: { from_remote: delete, from_local: delete, confirm: irreversible }\nsync: { feed: never, reconcile: never }";
-
-async fn linked(world: &World) -> (LocalId, RemoteId) {
-    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
-    world.settle().await;
-    let link = world.link_of(&row).await;
-    (row, link.remote_id.expect("created"))
-}
+/// Deletes travel both ways.
+pub(super) const BOTH: &str = "deletes: { from_remote: delete, from_local: delete, confirm: irreversible }\nsync: { feed: never, reconcile: never }";
 
 #[tokio::test(start_paused = true)]
 async fn p13_deleted_remotely_and_updated_locally_keeps_the_row_and_recreates_nothing() {
     for policies in ["sync: { feed: never, reconcile: never }", BOTH] {
         let world = World::new(Setup::with(policies)).await;
-        let (row, id) = linked(&world).await;
+        let (row, id) = world.linked().await;
         world.hold_webhooks(true);
         world.remote_delete(&id);
         world.update(&row, &[("name", "Ann B")]);
@@ -39,11 +33,11 @@ async fn p13_deleted_remotely_and_updated_locally_keeps_the_row_and_recreates_no
 #[tokio::test(start_paused = true)]
 async fn deletes_travel_both_ways_where_the_mapping_says_so() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.delete(&row);
     world.settle().await;
     assert!(world.customer(&id).is_none_or(|c| c["deleted"] == true), "{:?}", world.customer(&id));
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.remote_delete(&id);
     world.settle().await;
     assert!(world.row(&row).await.is_none());
@@ -54,7 +48,7 @@ async fn deletes_travel_both_ways_where_the_mapping_says_so() {
 async fn a_manual_delete_waits_for_a_person_who_may_carry_keep_or_recreate() {
     for choice in [DeleteChoice::Carry, DeleteChoice::Keep, DeleteChoice::Recreate] {
         let world = World::new(Setup::default()).await;
-        let (row, id) = linked(&world).await;
+        let (row, id) = world.linked().await;
         world.remote_delete(&id);
         world.settle().await;
         let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
@@ -79,7 +73,7 @@ async fn a_manual_delete_waits_for_a_person_who_may_carry_keep_or_recreate() {
 #[tokio::test(start_paused = true)]
 async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
     let world = World::new(Setup::default()).await;
-    let (row, _) = linked(&world).await;
+    let (row, _) = world.linked().await;
     world.delete(&row);
     world.settle().await;
     assert_eq!(world.customers().len(), 1, "manual: nothing is deleted by itself");
@@ -99,7 +93,7 @@ async fn a_local_delete_that_waits_for_a_person_can_be_carried_out() {
 #[tokio::test(start_paused = true)]
 async fn p32_deletes_captured_while_the_engine_is_away_are_still_known() {
     let mut world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.kill();
     world.delete(&row);
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
@@ -111,7 +105,7 @@ async fn p32_deletes_captured_while_the_engine_is_away_are_still_known() {
 #[tokio::test(start_paused = true)]
 async fn p33_a_victim_of_replace_and_a_row_lost_by_a_rebuild_are_noticed() {
     let world = World::new(Setup::default()).await;
-    let (row, _) = linked(&world).await;
+    let (row, _) = world.linked().await;
     assert!(world.store.foreign().lose("customers", &row).unwrap(), "no trigger saw it");
     let now = world.now();
     let signal = bothways_store::Signal {
@@ -133,7 +127,7 @@ async fn p33_a_victim_of_replace_and_a_row_lost_by_a_rebuild_are_noticed() {
 #[tokio::test(start_paused = true)]
 async fn a_bare_404_must_repeat_while_others_can_be_read() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     let other = world.insert(&[("email", "bob@example.com")]);
     world.settle().await;
     // All lists are empty and every read fails: a permission shrank. That is no proof of anything.
@@ -150,7 +144,7 @@ async fn a_bare_404_must_repeat_while_others_can_be_read() {
 #[tokio::test(start_paused = true)]
 async fn a_row_that_comes_back_before_its_delete_is_carried_is_not_deleted() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.delete(&row);
     tokio::time::sleep(Duration::from_secs(2)).await;
     world.insert(&[("id", row.as_str()), ("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
@@ -162,7 +156,7 @@ async fn a_row_that_comes_back_before_its_delete_is_carried_is_not_deleted() {
 #[tokio::test(start_paused = true)]
 async fn an_event_of_a_deleted_record_revives_nothing() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_update(&id, json!({ "name": "late" }));
     let late = world.take_deliveries();
@@ -183,7 +177,7 @@ async fn p25_an_id_that_is_reused_while_a_delete_is_uncertain_is_a_new_record() 
     for fault in [Action::LostAnswer, Action::LostRequest] {
         let setup = Setup::with(BOTH);
         let mut world = World::new(Setup { webhooks: false, ..setup }).await;
-        let (row, ann) = linked(&world).await;
+        let (row, ann) = world.linked().await;
         world.fault(Fault::next(fault.clone()).on(Method::Delete, format!("/v1/customers/{ann}")));
         world.delete(&row);
         world.until("the fault", Duration::from_secs(60), async |w: &World| w.fired(fault.kind()) == 1).await;
@@ -202,7 +196,7 @@ async fn p25_an_id_that_is_reused_while_a_delete_is_uncertain_is_a_new_record() 
 #[tokio::test(start_paused = true)]
 async fn p25_an_id_that_is_reused_after_the_record_went_too_is_a_new_record() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, ann) = linked(&world).await;
+    let (row, ann) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_delete(&ann);
     world.delete(&row);
@@ -217,7 +211,7 @@ async fn p25_an_id_that_is_reused_after_the_record_went_too_is_a_new_record() {
 #[tokio::test(start_paused = true)]
 async fn a_row_that_comes_back_while_its_delete_is_decided_is_not_deleted() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     let requests = |w: &World| w.stripe().counts().requests;
     world.delete(&row);
     // Everything before the delete is known by then, and the record is being read.
@@ -238,7 +232,7 @@ async fn p25_an_id_whose_link_was_closed_is_free_for_another_person() {
         let setup =
             Setup::with(&format!("deletes: {{ {policies} }}\nsync: {{ feed: never, reconcile: never }}"));
         let world = World::new(setup).await;
-        let (row, ann) = linked(&world).await;
+        let (row, ann) = world.linked().await;
         if policies.contains("remote") {
             world.remote_delete(&ann);
             world.settle().await;

@@ -9,17 +9,10 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-async fn linked(world: &World) -> (bothways_model::LocalId, bothways_model::RemoteId) {
-    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann"), ("phone", "1")]);
-    world.settle().await;
-    let link = world.link_of(&row).await;
-    (row, link.remote_id.expect("created"))
-}
-
 #[tokio::test(start_paused = true)]
 async fn p08_different_fields_changed_on_both_sides_merge() {
     let world = World::new(Setup::default()).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_update(&id, json!({ "email": "ann@new.example" }));
     world.update(&row, &[("phone", "2")]);
@@ -34,7 +27,7 @@ async fn p08_different_fields_changed_on_both_sides_merge() {
 #[tokio::test(start_paused = true)]
 async fn p09_one_field_changed_differently_is_a_conflict_and_others_flow() {
     let world = World::new(Setup::default()).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_update(&id, json!({ "name": "Remote", "phone": "9" }));
     world.update(&row, &[("name", "Local")]);
@@ -55,7 +48,7 @@ async fn p09_one_field_changed_differently_is_a_conflict_and_others_flow() {
 #[tokio::test(start_paused = true)]
 async fn p34_a_conflict_stays_while_others_flow_and_a_stale_choice_is_refused() {
     let world = World::new(Setup::default()).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_update(&id, json!({ "name": "Remote" }));
     world.update(&row, &[("name", "Local")]);
@@ -85,7 +78,7 @@ async fn p34_a_conflict_stays_while_others_flow_and_a_stale_choice_is_refused() 
 #[tokio::test(start_paused = true)]
 async fn a_choice_that_came_too_late_is_not_carried_out_and_says_so() {
     let world = World::new(Setup::default()).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_update(&id, json!({ "name": "Remote" }));
     world.update(&row, &[("name", "Local")]);
@@ -114,7 +107,7 @@ async fn a_choice_that_came_too_late_is_not_carried_out_and_says_so() {
 async fn a_person_may_choose_the_remote_value_or_a_third_one() {
     for (keep, expected) in [(KeepText::Remote, "Remote"), (KeepText::Value(json!("Third")), "Third")] {
         let world = World::new(Setup::default()).await;
-        let (row, id) = linked(&world).await;
+        let (row, id) = world.linked().await;
         world.hold_webhooks(true);
         world.remote_update(&id, json!({ "name": "Remote" }));
         world.update(&row, &[("name", "Local")]);
@@ -134,7 +127,7 @@ async fn a_person_may_choose_the_remote_value_or_a_third_one() {
 #[tokio::test(start_paused = true)]
 async fn p22_a_remote_edit_between_our_read_and_our_write_is_still_pulled() {
     let world = World::new(Setup { webhooks: false, ..Setup::default() }).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.set_latency(Duration::from_secs(2));
     world.update(&row, &[("name", "Ann B")]);
     let reads = |w: &World| {
@@ -152,7 +145,7 @@ async fn p22_a_remote_edit_between_our_read_and_our_write_is_still_pulled() {
 #[tokio::test(start_paused = true)]
 async fn p37_a_users_write_while_the_engine_writes_the_same_row_is_still_sent() {
     let world = World::new(Setup::default()).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     for round in 0..20 {
         world.remote_update(&id, json!({ "phone": format!("r{round}") }));
         world.update(&row, &[("name", &format!("n{round}"))]);
@@ -167,7 +160,7 @@ async fn p37_a_users_write_while_the_engine_writes_the_same_row_is_still_sent() 
 #[tokio::test(start_paused = true)]
 async fn p39_fifty_writes_a_second_to_an_unmapped_column_do_not_keep_a_pull_out() {
     let world = World::new(Setup::default()).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.remote_update(&id, json!({ "phone": "pulled" }));
     for count in 0..250 {
         world.update(&row, &[("note", &count.to_string())]);
@@ -186,7 +179,7 @@ async fn winners_decide_without_a_person_and_history_keeps_the_loser() {
             "conflicts: {{ winner: {winner} }}\nsync: {{ feed: never, reconcile: never }}"
         ));
         let world = World::new(setup).await;
-        let (row, id) = linked(&world).await;
+        let (row, id) = world.linked().await;
         world.hold_webhooks(true);
         world.remote_update(&id, json!({ "name": "Remote" }));
         world.update(&row, &[("name", "Local")]);
@@ -209,7 +202,7 @@ async fn history_names_the_loser_also_when_the_answer_was_lost() {
         let world =
             World::new(Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }"))
                 .await;
-        let (row, id) = linked(&world).await;
+        let (row, id) = world.linked().await;
         world.hold_webhooks(true);
         world.fault(Fault::next(fault.clone()).on(Method::Post, "/v1/customers"));
         world.remote_update(&id, json!({ "name": "Remote" }));
@@ -230,7 +223,7 @@ async fn a_lost_answer_is_resolved_field_by_field() {
     let world =
         World::new(Setup::with("conflicts: { winner: local }\nsync: { feed: never, reconcile: never }"))
             .await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.hold_webhooks(true);
     world.remote_update(&id, json!({ "name": "Remote" }));
     world.fault(Fault::next(Action::LostAnswer).on(Method::Post, "/v1/customers"));
