@@ -12,6 +12,7 @@ mod draw;
 mod first_contact;
 mod guarding;
 mod installation;
+mod invoices;
 mod killed;
 mod kills;
 mod ledger;

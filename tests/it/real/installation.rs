@@ -51,18 +51,17 @@ impl Done {
     }
 }
 
+/// A shipped mapping that looks as often as `sync` says.
+pub(crate) fn looking(text: &str, sync: &str) -> String {
+    assert!(text.contains(SHIPPED_SYNC), "the shipped mapping has another line for `sync`");
+    text.replace(SHIPPED_SYNC, sync)
+}
+
 impl Installation {
     /// An empty one with the shipped documents, which look as often as `sync` says.
     pub(crate) fn new(sync: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("bothways-real").tempdir().expect("a folder");
-        let mappings = folder.path().join("mappings");
-        std::fs::create_dir(&mappings).expect("a folder");
-        let shipped = root().join("mappings");
-        std::fs::copy(shipped.join("customers.yaml"), mappings.join("customers.yaml")).expect("copied");
-        let text = std::fs::read_to_string(shipped.join("stripe-customers.yaml")).expect("the mapping");
-        assert!(text.contains(SHIPPED_SYNC), "the shipped mapping has another line for `sync`");
-        std::fs::write(mappings.join("stripe-customers.yaml"), text.replace(SHIPPED_SYNC, sync))
-            .expect("written");
+        std::fs::create_dir(folder.path().join("mappings")).expect("a folder");
         // Limits that keep a real Stripe happy would only make these tests long.
         let settings = vec![
             ("STRIPE_API_KEY", KEY.to_owned()),
@@ -71,7 +70,10 @@ impl Installation {
             // Everything that can be said of ours is said, and searched for what must not be.
             ("BOTHWAYS_LOG", "warn,bothways=trace".to_owned()),
         ];
-        Self { folder: Arc::new(folder), hooks: free_port(), settings }
+        let installation = Self { folder: Arc::new(folder), hooks: free_port(), settings };
+        installation.add("customers.yaml", |text| text);
+        installation.add("stripe-customers.yaml", |text| looking(&text, sync));
+        installation
     }
 
     /// The same with a winner for each field; see [`WINNERS`].
@@ -85,6 +87,13 @@ impl Installation {
         }
         std::fs::write(file, text).expect("written");
         installation
+    }
+
+    /// One more of the shipped documents, as `edit` makes it.
+    pub(crate) fn add(&self, document: &str, edit: impl FnOnce(String) -> String) {
+        let text =
+            std::fs::read_to_string(root().join("mappings").join(document)).expect("a shipped document");
+        std::fs::write(self.folder().join("mappings").join(document), edit(text)).expect("written");
     }
 
     /// One more setting, or another value for one.

@@ -112,6 +112,47 @@ impl Peer {
         self.call(Method::POST, &format!("/v1/customers/{id}"), fields).await;
     }
 
+    /// Subscribes a customer at localstripe to something of 10 euros a month, and returns the first invoice, which is paid.
+    pub(crate) async fn subscribe(&self, customer: &str) -> String {
+        let plan = [
+            ("id", "monthly"),
+            ("name", "m"),
+            ("amount", "1000"),
+            ("currency", "eur"),
+            ("interval", "month"),
+        ];
+        self.call(Method::POST, "/v1/plans", &plan).await;
+        let card = [
+            ("type", "card"),
+            ("card[number]", "4242424242424242"),
+            ("card[exp_month]", "12"),
+            ("card[exp_year]", "2099"),
+            ("card[cvc]", "123"),
+        ];
+        let method = self.call(Method::POST, "/v1/payment_methods", &card).await;
+        let method = method["id"].as_str().expect("an id");
+        self.call(Method::POST, &format!("/v1/payment_methods/{method}/attach"), &[("customer", customer)])
+            .await;
+        self.update(customer, &[("invoice_settings[default_payment_method]", method)]).await;
+        let items = [("customer", customer), ("items[0][plan]", "monthly")];
+        let made = self.call(Method::POST, "/v1/subscriptions", &items).await;
+        made["latest_invoice"].as_str().expect("an id").to_owned()
+    }
+
+    /// The draft of a subscriber's next invoice, with something of 19.99 euros on it.
+    pub(crate) async fn draft_invoice(&self, customer: &str, memo: &str) -> String {
+        let item = [("customer", customer), ("amount", "1999"), ("currency", "eur")];
+        self.call(Method::POST, "/v1/invoiceitems", &item).await;
+        let draft = [("customer", customer), ("description", memo)];
+        let invoice = self.call(Method::POST, "/v1/invoices", &draft).await;
+        invoice["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// An invoice as the service shows it.
+    pub(crate) async fn invoice(&self, id: &str) -> Json {
+        self.call(Method::GET, &format!("/v1/invoices/{id}"), &[]).await
+    }
+
     /// All customers.
     pub(crate) async fn customers(&self) -> Vec<Customer> {
         let mut all: Vec<Customer> = Vec::new();

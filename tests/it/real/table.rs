@@ -16,6 +16,16 @@ pub(crate) struct Row {
     pub(crate) phone: Option<String>,
 }
 
+/// A row of `invoices`, with the e-mail of the customer that it refers to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Invoice {
+    pub(crate) email: String,
+    pub(crate) currency: String,
+    pub(crate) status: String,
+    pub(crate) total: Option<String>,
+    pub(crate) memo: Option<String>,
+}
+
 /// A live link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Link {
@@ -112,6 +122,22 @@ impl Table {
             .await
             .expect("updated");
         assert_eq!(done.rows_affected(), 1, "one row has the email {email}");
+    }
+
+    /// An invoice by its key.
+    pub(crate) async fn invoice(&self, id: i64) -> Option<Invoice> {
+        let sql = "select email, currency, status, cast(total as text) as total, memo from invoices \
+                   join customers on customers.id = customer_id where invoices.id = ?";
+        let row: Option<(String, String, String, Option<String>, Option<String>)> =
+            sqlx::query_as(sql).bind(id).fetch_optional(&self.pool).await.expect("an invoice");
+        let (email, currency, status, total, memo) = row?;
+        Some(Invoice { email, currency, status, total, memo })
+    }
+
+    pub(crate) async fn set_memo(&self, invoice: i64, memo: &str) {
+        let sql = "update invoices set memo = ? where id = ?";
+        let done = sqlx::query(sql).bind(memo).bind(invoice).execute(&self.pool).await.expect("updated");
+        assert_eq!(done.rows_affected(), 1, "one invoice is {invoice}");
     }
 
     /// Sets fields of one row in one transaction.

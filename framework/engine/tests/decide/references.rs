@@ -1,10 +1,10 @@
 //! References: decided as values are, once what they refer to is linked (rule 35).
 
-use crate::{CATALOG, CONNECTOR, Case, cases, mapping, of};
+use crate::{CATALOG, CONNECTOR, Case, cases, mapping, of, value};
 use bothways_engine::decide::{Action, LocalSight, References, RemoteSight, Sight, Verdict, decide};
 use bothways_mapping::{Mapping, SourceFile, load};
 use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
-use bothways_store::{FieldBase, LinkBody, LinkState, Side};
+use bothways_store::{Choice, Conflict, FieldBase, Keep, LinkBody, LinkState, Side};
 use std::sync::Arc;
 
 /// The same mapping with `x` a reference to a row of the same catalog.
@@ -33,12 +33,15 @@ fn as_reference(case: &Case) -> Case {
 }
 
 fn referred(mapping: &Mapping, references: &References, case: &Case) -> Verdict {
+    referred_with(mapping, references, case, LinkBody::default())
+}
+
+fn referred_with(mapping: &Mapping, references: &References, case: &Case, mut body: LinkBody) -> Verdict {
     let mut fields = Record::from_iter([("y", Value::Null)]);
     fields.0.extend(case.local.clone().map(|value| ("x".to_owned(), value)));
     let row = LocalRow { id: LocalId::from("9"), fields, deleted_at: None };
     let mut remote = Record::from_iter([("y", Value::Null)]);
     remote.0.extend(case.remote.clone().map(|value| ("x".to_owned(), value)));
-    let mut body = LinkBody::default();
     let base = FieldBase { local: case.base_local.clone(), remote: case.base_remote.clone() };
     body.base.insert("x".into(), base);
     body.base.insert("y".into(), FieldBase { local: Some(Value::Null), remote: Some(Value::Null) });
@@ -94,6 +97,11 @@ fn references_are_decided_as_values_are_once_they_are_linked() {
                         }
                         action => assert_eq!(*action, expected, "{}", context()),
                     }
+                    if matches!((&verdict.action, &expected), (Action::Wait { .. }, Action::Conflict { .. }))
+                    {
+                        let known = is_linked(&case.remote) && is_linked(&case.base_remote);
+                        assert!(!known, "they are known to differ: {}", context());
+                    }
                     match verdict.action {
                         Action::Push => assert!(is_linked(&case.local), "{}", context()),
                         Action::Pull => assert!(is_linked(&case.remote), "{}", context()),
@@ -105,4 +113,32 @@ fn references_are_decided_as_values_are_once_they_are_linked() {
     }
     println!("references: {count} cases with something unlinked");
     assert_eq!(count, 4 * 3 * 256 * 3);
+}
+
+/// What a person chose for a reference travels once it has a link, too.
+#[test]
+fn a_chosen_reference_waits_for_its_link() {
+    let mapping = referring("manual", "both");
+    let key = |key: i64| Some(Value::Int(key));
+    let case = Case { local: key(1), remote: value("b"), base_local: None, base_remote: None };
+    let chosen = |linked: bool| {
+        let mut references = References::default();
+        for (key, id, linked) in [(1, "a", true), (2, "b", true), (3, "c", linked)] {
+            references.note_record("x", &key.to_string(), linked.then(|| id.into()));
+            references.note_row("x", id, linked.then_some(Value::Int(key)));
+        }
+        let conflict = Conflict {
+            local: key(1),
+            remote: key(2),
+            since: Timestamp::UNIX_EPOCH,
+            first_contact: true,
+            choice: Some(Choice { keep: Keep::Value(Value::Int(3)), by: "somebody".into() }),
+            stale: None,
+        };
+        let body =
+            LinkBody { conflicts: [("x".to_owned(), conflict)].into_iter().collect(), ..LinkBody::default() };
+        referred_with(&mapping, &references, &case, body).action
+    };
+    assert_eq!(chosen(true), Action::Set(Value::Int(3)));
+    assert_eq!(chosen(false), Action::Wait { side: Side::Local, id: "3".into() });
 }
