@@ -179,6 +179,7 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
         Action::None | Action::Agree | Action::Accept | Action::Unseen => {}
     }
     let writes = matches!(action, Action::Push | Action::Pull);
+    let null = &Some(Value::Null);
     if local.is_some() && local == remote {
         assert!(matches!(action, Action::None | Action::Agree), "equal sides: {context}");
     }
@@ -197,11 +198,29 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
                 assert_eq!(action, Action::Pull, "{context}")
             }
             (true, true, "both") if local != remote && winner == "manual" => assert!(!writes, "{context}"),
+            // The side that decides undoes the other's change, unless it never had a value to put there.
+            (true, false, "in") if local != remote => {
+                let never = base_local != null && base_remote == null && remote == null;
+                assert_eq!(action, if never { Action::Accept } else { Action::Pull }, "{context}");
+            }
+            (false, true, "out") if local != remote => {
+                let never = base_remote != null && base_local == null && local == null;
+                assert_eq!(action, if never { Action::Accept } else { Action::Push }, "{context}");
+            }
             _ => {}
         }
     }
+    let has = |side: &Option<Value>| side.as_ref().is_some_and(|value| !value.is_null());
+    if !known && has(local) && has(remote) && local != remote && direction == "both" {
+        let expected = match winner {
+            "local" => Action::Push,
+            "remote" => Action::Pull,
+            // No time tells which of two is right that were never known to be alike.
+            _ => Action::Conflict { first_contact: true },
+        };
+        assert_eq!(action, expected, "{context}");
+    }
     // What was accepted at first contact, a value that may not travel, is not emptied because its own side changes it.
-    let null = &Some(Value::Null);
     if base_local.is_some() && base_local != null && remote == null && base_remote == null {
         assert!(direction != "in" || !writes, "{context}");
     }
