@@ -13,5 +13,6 @@ mod operate;
 mod readme;
 mod recording;
 mod running;
+mod service;
 mod setting_up;
 mod shop;
