@@ -371,9 +371,11 @@ impl Operations {
     /// Where a person lets this client in, for a connection that needs a login.
     ///
     /// # Errors
-    /// There is no such connection, or it needs none.
+    /// There is no such connection, it needs none, or what a login brings could not be kept.
     pub fn login_url(&self, connection: &ConnectionName, login: &Login) -> Result<String, EngineError> {
-        self.login_tokens(connection)?.login_url(login).ok_or_else(|| no_login(connection))
+        let url = self.login_tokens(connection)?.login_url(login).ok_or_else(|| no_login(connection))?;
+        self.engine.renewer.can_keep(connection)?;
+        Ok(url)
     }
 
     /// Redeems what the person's browser brought and keeps what comes of it.

@@ -10,13 +10,13 @@ use crate::ports::{TokioTasks, tokio_ports};
 use crate::private_file::PrivateFile;
 use crate::scratch::InFiles;
 use crate::settings::Settings;
-use crate::vault::vault;
+use crate::vault::renewer_over;
 use anyhow::{Context, bail};
 use bothways_engine::decide::Verdict;
 use bothways_engine::{
     EngineError, Installed, Loaded, NotInstalled, PairRuntime, PlanAccount, PlanAction, PlanItem, PlanReads,
-    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, Renewer, RetryPolicy, Scratches, plan_into,
-    show_value, spec_of,
+    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, RetryPolicy, Scratches, plan_into, show_value,
+    spec_of,
 };
 use bothways_mapping::Project;
 use bothways_model::{Mode, PairId, Secret};
@@ -41,10 +41,7 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
     let database = Database::parse(&settings.database)?;
     let database = OpenDatabase::open(&database, &project).await?;
     let ports = tokio_ports(Arc::new(http_port(&connections)?), &TokioTasks::default());
-    let renewer = Renewer::new(&ports, database.credentials());
-    if let Some(vault) = vault()? {
-        renewer.set_vault(vault);
-    }
+    let renewer = renewer_over(&ports, database.credentials())?;
     let mut waits = false;
     for loaded in &wanted {
         let scratch = InFiles.scratch().await?;

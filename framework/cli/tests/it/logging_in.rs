@@ -81,7 +81,14 @@ async fn a_login_is_kept_encrypted_and_renewed() {
     shop.write("mappings/desk-people.yaml", MAPPING);
     shop.set("DESK_URL", Some(&address));
     shop.set("DESK_CLIENT_ID", Some("bothways"));
+    // Nobody is sent to a browser for a token that could not be kept.
+    let early = shop.run(&["login", "desk"]).await;
+    assert!(early.code != 0 && early.out.is_empty(), "{early:?}");
     shop.run(&["migrate"]).await.ended(0);
+    let (child, line) = shop.ask(&["login", "desk"]).await;
+    let early = child.wait_with_output().await.expect("it ends");
+    assert!(line.is_empty() && !early.status.success(), "{line}");
+    assert!(String::from_utf8_lossy(&early.stderr).contains("BOTHWAYS_KEY"), "{early:?}");
     let planned = shop.run(&["plan", "desk-people"]).await;
     assert!(planned.code != 0 && planned.err.contains("BOTHWAYS_KEY"), "{planned:?}");
     shop.set("BOTHWAYS_KEY", Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));

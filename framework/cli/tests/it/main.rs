@@ -7,6 +7,7 @@ mod demo;
 mod describing;
 mod documents;
 mod help;
+mod hooks;
 mod logging_in;
 mod making;
 mod operate;
