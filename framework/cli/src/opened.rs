@@ -15,7 +15,7 @@ use bothways_diagnose::{Checked, summary};
 use bothways_engine::{Engine, EngineError, Loaded, Operations, PairRuntime, Vault};
 use bothways_http::HttpPort;
 use bothways_mapping::Project;
-use bothways_model::{Catalog, ConnectionName, LocalId, RemoteId};
+use bothways_model::{Catalog, ConnectionName, LocalId};
 use bothways_queue::{MemoryQueue, Queue};
 use bothways_store::{Link, Store};
 use std::io::IsTerminal;
@@ -236,7 +236,7 @@ impl Opened {
         let mut found: Vec<(String, Link)> = Vec::new();
         for pair in self.pairs(mapping)? {
             let by_local = self.store.links_of_local(pair.id, &[LocalId::from(id)]).await?;
-            let by_remote = self.store.links_of_remote(pair.id, &[RemoteId::from(id)]).await?;
+            let by_remote = self.store.links_of_remote(pair.id, &[pair.remote_id(id)]).await?;
             let mut links: Vec<Link> = by_local.into_iter().chain(by_remote).flatten().collect();
             links.retain(|link| link.state.is_live());
             links.dedup_by_key(|link| link.id);

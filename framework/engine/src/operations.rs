@@ -278,6 +278,7 @@ impl Operations {
         by: &str,
     ) -> Result<LinkId, EngineError> {
         let pair = self.pair(mapping)?;
+        let remote = &pair.remote_id(remote.as_str());
         if self.engine.store.row(&pair.mapping.catalog.name, local).await?.is_none() {
             return Err(EngineError::NotFound(format!(
                 "record `{local}` in catalog `{}`",
