@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Shorter texts are in everything, and are not looked for inside addresses.
 const SHORTEST_INSIDE: usize = 5;
 
+/// Shorter texts are as well numbers of pages and the like.
+const SHORTEST_WHOLE: usize = 3;
+
 /// What is encoded in a part of an address: all but the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -112,15 +115,16 @@ impl Anonymiser {
             .collect()
     }
 
-    /// The same in one part of an address.
+    /// The same in one part of an address. A part that is a known text as a whole may be a short one.
     fn encoded(&self, part: &str) -> String {
-        for (plus, is_there) in [(true, part.contains('+')), (false, part.contains('%'))] {
-            if !is_there {
-                continue;
-            }
+        for plus in [part.contains('+'), false] {
             let spaced = if plus { part.replace('+', " ") } else { part.to_owned() };
             let Ok(decoded) = percent_decode_str(&spaced).decode_utf8() else { continue };
-            let swapped = self.swap(&decoded);
+            let whole = Some(decoded.to_lowercase()).filter(|whole| whole.chars().count() >= SHORTEST_WHOLE);
+            let swapped = match whole.and_then(|whole| self.known.get(&whole)) {
+                Some(instead) => cased(&decoded, instead),
+                None => self.swap(&decoded),
+            };
             if swapped != decoded {
                 let again = utf8_percent_encode(&swapped, ENCODED).to_string();
                 return if plus { again.replace("%20", "+") } else { again };
@@ -330,7 +334,7 @@ mod tests {
         let mut a = anonymiser();
         let mut told = json!({
             "next": "https://api.example/Find?Cursor=AbC&q=Ada+Lovelace&mail=ada%40Example.com&who=Ada%20Lovelace",
-            "self": "/people/Ada%20Lovelace?Cursor=AbC",
+            "self": "/people/Ada%20Lovelace?Cursor=AbC&first=Ada", "first": "ada",
             "name": "Ada Lovelace", "email": "ada@example.com"
         });
         a.texts(&mut told);
