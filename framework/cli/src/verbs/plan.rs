@@ -5,7 +5,7 @@ use crate::cli::Plan;
 use crate::connections::Connections;
 use crate::database::{Database, State};
 use crate::opened::{catalogs, connect, http_port, person, read_project, runnable};
-use crate::output::{Ended, Output, talk};
+use crate::output::{Ended, Output, count, talk};
 use crate::ports::{TokioTasks, tokio_ports};
 use crate::private_file::PrivateFile;
 use crate::scratch::InFiles;
@@ -227,7 +227,8 @@ fn print(mapping: &str, item: &PlanItem, out: Output) -> anyhow::Result<()> {
         (None, Some(remote)) => remote.clone(),
         (None, None) => String::new(),
     };
-    out.line(&format!("{:<14} {sides}: {}", item.action.as_str(), item.why))?;
+    let why = if item.why.is_empty() { String::new() } else { format!(": {}", item.why) };
+    out.line(&format!("{:<14} {sides}{why}", item.action.as_str()))?;
     for verdict in &item.fields {
         out.line(&format!("    {}", field(verdict, item.action)))?;
     }
@@ -282,8 +283,4 @@ fn sum_up(mapping: &str, totals: &PlanTotals, out: Output) -> anyhow::Result<()>
         totals.digest
     ));
     Ok(())
-}
-
-fn count(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
