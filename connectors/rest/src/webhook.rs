@@ -14,6 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 pub(crate) struct RestWebhook {
     core: Arc<Core>,
     proof: Proof,
+    path: String,
     challenge: Option<String>,
 }
 
@@ -35,7 +36,8 @@ impl RestWebhook {
             hmac @ Verify::Hmac { .. } => Proof::Signature(Scheme::of(hmac)?),
         };
         core.spec().events.as_ref()?;
-        Some(Self { core: Arc::clone(core), proof, challenge: webhook.challenge.clone() })
+        let (path, challenge) = (webhook.path.clone(), webhook.challenge.clone());
+        Some(Self { core: Arc::clone(core), proof, path, challenge })
     }
 }
 
@@ -67,6 +69,10 @@ impl Webhook for RestWebhook {
         let items = events.each.items(&body);
         let from = event::Origin { headers: &delivery.delivery().headers, of: items.len() };
         items.into_iter().map(|item| event::read(spec, events, item, &from)).collect()
+    }
+
+    fn path(&self) -> &str {
+        &self.path
     }
 
     fn challenge(&self) -> Option<&str> {

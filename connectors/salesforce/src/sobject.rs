@@ -55,6 +55,10 @@ impl Resource for SObject {
         self.inner.capabilities()
     }
 
+    fn normal_id(&self, given: RemoteId) -> RemoteId {
+        ids::normal(&given)
+    }
+
     fn sparse(&self) -> &[SingularPath] {
         self.inner.sparse()
     }

@@ -21,7 +21,7 @@ struct BuiltIn {
 }
 
 /// All of them. Any other connector runs from its document alone.
-const BUILT_IN: [BuiltIn; 2] = [
+const BUILT_IN: &[BuiltIn] = &[
     BuiltIn {
         name: "salesforce",
         document_name: bothways_connector_salesforce::DOCUMENT_NAME,

@@ -12,10 +12,10 @@ use crate::settings::Settings;
 use crate::vault::vault;
 use anyhow::bail;
 use bothways_diagnose::{Checked, summary};
-use bothways_engine::{Engine, EngineError, Loaded, Operations, PairRuntime};
+use bothways_engine::{Engine, EngineError, Loaded, Operations, PairRuntime, Vault};
 use bothways_http::HttpPort;
 use bothways_mapping::Project;
-use bothways_model::{Catalog, ConnectionName, LocalId, RemoteId};
+use bothways_model::{Catalog, ConnectionName, LocalId};
 use bothways_queue::{MemoryQueue, Queue};
 use bothways_store::{Link, Store};
 use std::io::IsTerminal;
@@ -134,22 +134,18 @@ impl Opened {
         let connections = connect(&project)?;
         let pace = bothways_engine::Settings::default();
         let vault = vault()?;
-        let opened =
-            Self::assemble(project, connections, store, listening_queue(settings).await, pace).await?;
-        if let Some(vault) = vault {
-            opened.engine().set_vault(vault);
-        }
-        Ok(opened)
+        let queue = listening_queue(settings).await;
+        Self::assemble(project, connections, (store, vault), queue, pace).await
     }
 
-    /// Puts the parts together.
+    /// Puts the parts together; tokens that are replaced are kept in the store, encrypted, if there is a vault.
     ///
     /// # Errors
     /// The store fails, or a base URL is not allowed.
     pub(crate) async fn assemble(
         project: Project,
         connections: Connections,
-        store: Arc<dyn Store>,
+        (store, vault): (Arc<dyn Store>, Option<Vault>),
         queue: Arc<dyn Queue>,
         pace: bothways_engine::Settings,
     ) -> anyhow::Result<Self> {
@@ -158,6 +154,9 @@ impl Opened {
         let loaded = runnable(&project, &connections);
         let engine = Engine::open(store.clone(), queue, ports, &loaded, &catalogs(&project), pace).await?;
         engine.set_scratches(Arc::new(InFiles));
+        if let Some(vault) = vault {
+            engine.set_vault(vault);
+        }
         Ok(Self { operations: Operations::new(engine), store, connections, project, tasks, _lock: None })
     }
 
@@ -180,10 +179,7 @@ impl Opened {
         let vault = vault()?;
         let queue = bothways_brokers::open(&settings.queue).await?;
         let store = database.open_to_work(&project, &checked).await?;
-        let mut opened = Self::assemble(project, connections, store, queue, pace).await?;
-        if let Some(vault) = vault {
-            opened.engine().set_vault(vault);
-        }
+        let mut opened = Self::assemble(project, connections, (store, vault), queue, pace).await?;
         let engine = opened.engine().clone();
         let alone = async move || Ok(engine.take_over().await.map(drop)?);
         opened._lock = Some(EngineLock::take(database.path(), alone).await?);
@@ -240,7 +236,7 @@ impl Opened {
         let mut found: Vec<(String, Link)> = Vec::new();
         for pair in self.pairs(mapping)? {
             let by_local = self.store.links_of_local(pair.id, &[LocalId::from(id)]).await?;
-            let by_remote = self.store.links_of_remote(pair.id, &[RemoteId::from(id)]).await?;
+            let by_remote = self.store.links_of_remote(pair.id, &[pair.remote_id(id)]).await?;
             let mut links: Vec<Link> = by_local.into_iter().chain(by_remote).flatten().collect();
             links.retain(|link| link.state.is_live());
             links.dedup_by_key(|link| link.id);

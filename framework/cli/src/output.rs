@@ -112,3 +112,8 @@ pub(crate) fn moment(at: bothways_model::Timestamp) -> String {
 pub(crate) fn moment_of(text: &str) -> String {
     chrono::DateTime::parse_from_rfc3339(text).map_or_else(|_| text.to_owned(), |at| moment(at.to_utc()))
 }
+
+/// So many of something, in words.
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}

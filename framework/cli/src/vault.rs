@@ -39,6 +39,14 @@ pub(crate) async fn renewer(
         State::Installed => Some(Arc::new(database.open(&catalogs(project)).await?) as Arc<dyn Credentials>),
         _ => None,
     };
+    renewer_over(ports, store)
+}
+
+/// The same over a store that is open already; without one, rotating credentials are not renewed.
+///
+/// # Errors
+/// The keys cannot be read.
+pub(crate) fn renewer_over(ports: &Ports, store: Option<Arc<dyn Credentials>>) -> anyhow::Result<Renewer> {
     let renewer = Renewer::new(ports, store);
     if let Some(vault) = vault()? {
         renewer.set_vault(vault);

@@ -1,7 +1,7 @@
 //! One kind of remote record.
 
 use crate::{Exchange, Operation, Params, StoredRequest};
-use bothways_model::{Capabilities, Failure, Observed, SingularPath};
+use bothways_model::{Capabilities, Failure, Observed, RemoteId, SingularPath};
 
 /// Which resource, and what of it is used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,4 +44,9 @@ pub trait Resource: Send + Sync {
     /// # Errors
     /// Class `malformed` if it has no id.
     fn observe(&self, body: serde_json::Value) -> Result<Observed, Failure>;
+
+    /// The id under which the service answers with a record, for one that a person gave. Some services have several for one record.
+    fn normal_id(&self, given: RemoteId) -> RemoteId {
+        given
+    }
 }

@@ -62,6 +62,9 @@ pub trait Webhook: Send + Sync {
     /// Class `malformed` if it cannot be read.
     fn decode(&self, delivery: &Verified) -> Result<Vec<Event>, Failure>;
 
+    /// The path on the hooks port that deliveries are sent to, such as `/hooks/stripe`.
+    fn path(&self) -> &str;
+
     /// The query parameter with which the service asks whether we want its deliveries; its value is to be given back.
     fn challenge(&self) -> Option<&str> {
         None

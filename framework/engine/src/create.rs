@@ -162,7 +162,7 @@ impl Look {
         if !mapping.local_in_scope(&row.fields) {
             return Ok(self.nothing());
         }
-        if let Some(id) = crate::named::held(&mapping, &row)
+        if let Some(id) = crate::named::held(&self.pair, &row)
             && let Some(unit) = self.adopt_named(&row, id).await?
         {
             return Ok(unit);

@@ -105,7 +105,7 @@ impl Operations {
 
     async fn explain_in(&self, pair: &PairRuntime, id: &str) -> Result<Option<Explanation>, EngineError> {
         let store = &self.engine.store;
-        let (local, remote) = (LocalId::from(id), RemoteId::from(id));
+        let (local, remote) = (LocalId::from(id), pair.remote_id(id));
         let by_local =
             store.links_of_local(pair.id, std::slice::from_ref(&local)).await?.into_iter().next().flatten();
         let by_remote =

@@ -60,6 +60,13 @@ impl Intake {
         Self { engine, jobs }
     }
 
+    /// The connection whose webhooks come to this path of the hooks port.
+    pub fn connection_at(&self, path: &str) -> Option<ConnectionName> {
+        let connections = &self.engine.connections;
+        let webhook = |name| connections.get(name)?.webhook();
+        connections.names().find(|name| webhook(name).is_some_and(|hook| hook.path() == path)).cloned()
+    }
+
     /// The query parameter with which the service of a connection asks whether we want its deliveries.
     pub fn challenge(&self, connection: &ConnectionName) -> Option<String> {
         let webhook = self.engine.connections.get(connection)?.webhook()?;

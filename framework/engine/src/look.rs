@@ -321,7 +321,7 @@ impl Look {
                 return Ok(self.close(link, LinkState::Unlinked, LEFT_HERE.into(), false));
             }
             if link.state == LinkState::Linked
-                && let Some(why) = named::disagreement(&self.pair.mapping, &link, row)
+                && let Some(why) = named::disagreement(&self.pair, &link, row)
             {
                 let mut unit = self.unit();
                 unit.work = self.park(ParkReason::Refused, why, "remote-id-disagrees");

@@ -278,6 +278,7 @@ impl Operations {
         by: &str,
     ) -> Result<LinkId, EngineError> {
         let pair = self.pair(mapping)?;
+        let remote = &pair.remote_id(remote.as_str());
         if self.engine.store.row(&pair.mapping.catalog.name, local).await?.is_none() {
             return Err(EngineError::NotFound(format!(
                 "record `{local}` in catalog `{}`",
@@ -371,9 +372,11 @@ impl Operations {
     /// Where a person lets this client in, for a connection that needs a login.
     ///
     /// # Errors
-    /// There is no such connection, or it needs none.
+    /// There is no such connection, it needs none, or what a login brings could not be kept.
     pub fn login_url(&self, connection: &ConnectionName, login: &Login) -> Result<String, EngineError> {
-        self.login_tokens(connection)?.login_url(login).ok_or_else(|| no_login(connection))
+        let url = self.login_tokens(connection)?.login_url(login).ok_or_else(|| no_login(connection))?;
+        self.engine.renewer.can_keep(connection)?;
+        Ok(url)
     }
 
     /// Redeems what the person's browser brought and keeps what comes of it.

@@ -5,7 +5,7 @@ use crate::terms::{HeldChange, Terms};
 use bothways_connector::{Connector, Resource, ResourceQuery};
 use bothways_mapping::Mapping;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{Capabilities, ConnectionName, PairId};
+use bothways_model::{Capabilities, ConnectionName, PairId, RemoteId};
 use bothways_store::{Approval, Pair, PairSpec, Store};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -114,6 +114,11 @@ impl PairRuntime {
             stored: RwLock::new(Arc::new(stored)),
             absent: Mutex::default(),
         })
+    }
+
+    /// The id of a record as the service answers with it, for one that a person or a row gives.
+    pub fn remote_id(&self, given: &str) -> RemoteId {
+        self.resource.normal_id(RemoteId::from(given))
     }
 
     /// The change of the mapping that waits for its approval (rule 62).

@@ -18,11 +18,12 @@ pub(crate) fn remote(pair: &PairRuntime, link: &Link, observed: &Observed) -> bo
 }
 
 /// Whether a row, as read in bulk, shows nothing that its link does not know.
-pub(crate) fn local(mapping: &Mapping, link: &Link, row: &LocalRow) -> bool {
+pub(crate) fn local(pair: &PairRuntime, link: &Link, row: &LocalRow) -> bool {
+    let mapping = &pair.mapping;
     row.deleted_at.is_none()
         && is_calm(mapping, link)
         && mapping.local_in_scope(&row.fields)
-        && named::disagreement(mapping, link, row).is_none()
+        && named::disagreement(pair, link, row).is_none()
         && !local_changed(mapping, &row.fields, &link.body)
 }
 

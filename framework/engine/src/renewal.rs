@@ -41,6 +41,15 @@ pub(crate) enum NotRenewed {
     Refused(Failure),
 }
 
+impl From<NotRenewed> for EngineError {
+    fn from(error: NotRenewed) -> Self {
+        match error {
+            NotRenewed::Later(error) => error.into(),
+            NotRenewed::Refused(failure) => failure.into(),
+        }
+    }
+}
+
 impl Renewer {
     /// A renewer that keeps rotating tokens in `store`, if there is one.
     pub fn new(ports: &Ports, store: Option<Arc<dyn Credentials>>) -> Self {
@@ -100,10 +109,7 @@ impl Renewer {
         renewal: &Renewal,
         timeout: Duration,
     ) -> Result<(), EngineError> {
-        self.renew(connection, renewal, timeout).await.map_err(|error| match error {
-            NotRenewed::Later(error) => error.into(),
-            NotRenewed::Refused(failure) => failure.into(),
-        })
+        Ok(self.renew(connection, renewal, timeout).await?)
     }
 
     /// Redeems the code of a login and keeps what comes of it.
@@ -117,11 +123,7 @@ impl Renewer {
         (login, code): (&Login, &Secret),
         timeout: Duration,
     ) -> Result<(), EngineError> {
-        let known = |error| match error {
-            NotRenewed::Later(error) => EngineError::from(error),
-            NotRenewed::Refused(failure) => failure.into(),
-        };
-        let shelf = self.shelf(connection).map_err(known)?;
+        let shelf = self.shelf(connection).map_err(EngineError::from)?;
         let request = tokens.redeem(login, code);
         let answer = self.http.send(connection, Purpose::Live, request, timeout).await?;
         let grant = tokens.read(&answer, None)?;
@@ -138,6 +140,14 @@ impl Renewer {
             .keep(connection, &origin(&tokens.first().unwrap_or_else(|| Secret::new(""))), &sealed)
             .await?;
         Ok(())
+    }
+
+    /// Whether what a login brings could be kept.
+    ///
+    /// # Errors
+    /// Nothing is installed, or there is no key.
+    pub(crate) fn can_keep(&self, connection: &ConnectionName) -> Result<(), EngineError> {
+        Ok(self.shelf(connection).map(drop)?)
     }
 
     fn shelf(&self, connection: &ConnectionName) -> Result<Shelf<'_>, NotRenewed> {

@@ -8,7 +8,7 @@ use crate::operations::Operations;
 use crate::{EngineError, PairRuntime};
 use bothways_mapping::mapping::FromLocalDelete;
 use bothways_mapping::{Direction, Field, Mapping};
-use bothways_model::{LinkId, LocalId, LocalRow, Record, RemoteId, Value};
+use bothways_model::{LinkId, LocalId, LocalRow, Record, Value};
 use bothways_store::{
     FieldChange, Guard, History, HistoryFilter, HistoryOp, HistoryRow, Link, RowWrite, Settled, Side, Unit,
     UnitOutcome,
@@ -225,7 +225,7 @@ impl Revert<'_> {
             }
             let store = &self.operations.engine.store;
             let by_local = store.links_of_local(pair.id, &[LocalId::from(id)]).await?;
-            let by_remote = store.links_of_remote(pair.id, &[RemoteId::from(id)]).await?;
+            let by_remote = store.links_of_remote(pair.id, &[pair.remote_id(id)]).await?;
             if let Some(link) = by_local.into_iter().chain(by_remote).flatten().next() {
                 found.push((pair.mapping.name.clone(), link.id));
             }

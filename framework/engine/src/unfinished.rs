@@ -67,7 +67,7 @@ impl Look {
         if mapping.creates.from_local != CreatePolicy::Create {
             return self.let_go(link, NOT_WANTED);
         }
-        if named::held(&mapping, &row).is_some() {
+        if named::held(&self.pair, &row).is_some() {
             return self.let_go(link, "never made at the service; the row names its record itself by now");
         }
         let value = mapping.match_key(&mapping.read_local(&row.fields));

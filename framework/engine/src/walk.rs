@@ -225,7 +225,7 @@ impl Pass<'_> {
         let mapping = &self.pair.mapping;
         match link.state {
             LinkState::Linked if link.lease.is_none() && link.body.conflicts.is_empty() => {
-                !quiet::local(mapping, link, row)
+                !quiet::local(&self.pair, link, row)
             }
             LinkState::Linked | LinkState::Waiting => local_changed(mapping, &row.fields, &link.body),
             // It is back.
@@ -319,7 +319,7 @@ pub(crate) fn local_keys(pair: &PairRuntime, row: &LocalRow, seq: Seq) -> Vec<Ke
         seen: seq,
         content: None,
     };
-    let Some(RemoteId(named)) = crate::named::held(mapping, row) else {
+    let Some(RemoteId(named)) = crate::named::held(pair, row) else {
         return vec![KeyWrite::Put(key)];
     };
     key.value = Some(format!("= {named}"));

@@ -102,7 +102,10 @@ impl Scrubber {
     pub fn learn(&mut self, request: &Request) {
         for (_, value) in request.secret_headers.iter().chain(&request.secret_query) {
             let text = value.expose();
-            for part in [text, text.rsplit(' ').next().unwrap_or_default()] {
+            // `Bearer TOKEN`, `Token token="TOKEN"`, and the token alone.
+            let quoted = text.trim_end_matches(['"', '=']).rsplit(['"', '=', ' ']);
+            for part in [Some(text), text.rsplit(' ').next(), quoted.into_iter().next()].into_iter().flatten()
+            {
                 if !self.secrets.iter().any(|(known, _)| known.expose() == part) {
                     self.secrets.push((Secret::new(part), RECORDED_TOKEN.into()));
                 }
@@ -175,9 +178,10 @@ mod tests {
             Scrubber::new([(Secret::new("sk_live_1"), "recorded-api_key".into())], ["X-Next".into()]);
         let mut request = Request::new(Method::Get, "https://api.example/things");
         request.secret_headers.push(("authorization".into(), Secret::new("Bearer session_7")));
+        request.secret_headers.push(("x-session".into(), Secret::new("Token token=\"quoted_6\"")));
         request.secret_query.push(("key".into(), Secret::new("query_8")));
         scrubber.learn(&request);
-        let told = json!({ "echo": "key sk_live_1 with session_7", "access_token": "fresh_9", "nextToken": "page_2", "at": [{ "q": "?key=query_8" }] });
+        let told = json!({ "echo": "key sk_live_1 with session_7 or quoted_6", "access_token": "fresh_9", "nextToken": "page_2", "at": [{ "q": "?key=query_8" }] });
         let answer = Response::json(200, &told)
             .with_header("Set-Cookie", "sid=cookie_1")
             .with_header("X-Account", "acct_1")
@@ -185,7 +189,7 @@ mod tests {
             .with_header("ETag", "v1");
         let clean = scrubber.clean(&answer);
         let text = format!("{:?} {}", clean.headers, String::from_utf8_lossy(&clean.body));
-        for secret in ["sk_live_1", "session_7", "fresh_9", "query_8", "cookie_1", "acct_1"] {
+        for secret in ["sk_live_1", "session_7", "quoted_6", "fresh_9", "query_8", "cookie_1", "acct_1"] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
         assert!(text.contains("page_2") && clean.header("etag") == Some("v1"), "{text}");

@@ -83,6 +83,13 @@ impl Capabilities {
         self.since && !self.since_token
     }
 
+    /// Whether it can be proved that a create arrived whose answer was lost. `looked_up`: the paths that a mapping matches and stamps.
+    pub fn proves_a_create<'p>(&self, looked_up: impl IntoIterator<Item = &'p SingularPath>) -> bool {
+        let consistent = |path| self.find_on(path).is_some_and(|find| find.consistent);
+        let by_our_key = self.upsert && !self.create;
+        self.idempotency.is_some() || by_our_key || self.recover || looked_up.into_iter().any(consistent)
+    }
+
     /// The lookup on `path`, if there is one.
     pub fn find_on(&self, path: &SingularPath) -> Option<&FindCapability> {
         self.find.iter().find(|f| f.path == *path)

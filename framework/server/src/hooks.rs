@@ -7,11 +7,11 @@
 use crate::access::{protect, read_body};
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::{Path, Query, Request, State};
-use axum::http::StatusCode;
+use axum::extract::{Query, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use bothways_engine::{Engine, Intake, Received, Unverified};
 use bothways_model::ConnectionName;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ const LONGEST_ECHO: usize = 512;
 #[async_trait]
 trait Receiver: Send + Sync {
     async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received;
+    /// The connection whose deliveries come to this path.
+    fn connection_at(&self, path: &str) -> Option<ConnectionName>;
     /// The query parameter of a challenge, where the connection's service asks one.
     fn challenge(&self, connection: &ConnectionName) -> Option<String>;
 }
@@ -38,6 +40,10 @@ trait Receiver: Send + Sync {
 impl Receiver for Intake {
     async fn receive(&self, connection: &ConnectionName, delivery: Unverified) -> Received {
         Intake::receive(self, connection, delivery).await
+    }
+
+    fn connection_at(&self, path: &str) -> Option<ConnectionName> {
+        Intake::connection_at(self, path)
     }
 
     fn challenge(&self, connection: &ConnectionName) -> Option<String> {
@@ -58,8 +64,8 @@ pub(crate) fn router(engine: &Arc<Engine>) -> Router {
 
 fn over(intake: Arc<dyn Receiver>) -> Router {
     Router::new()
-        .route("/hooks/{connection}", post(receive).get(asked))
         .route("/healthz", get(crate::api::healthy))
+        .fallback(knocked)
         .layer(from_fn(protect))
         .with_state(Hooks { intake, places: Arc::new(Semaphore::new(PLACES)) })
 }
@@ -67,28 +73,24 @@ fn over(intake: Arc<dyn Receiver>) -> Router {
 /// The parameters of a query, in order.
 type Parameters = Query<Vec<(String, String)>>;
 
-/// A question by GET; there is nothing else to get.
-async fn asked(State(hooks): State<Hooks>, Path(connection): Path<String>, query: Parameters) -> Response {
-    hooks.echo(connection, &query.0).unwrap_or_else(|| StatusCode::METHOD_NOT_ALLOWED.into_response())
-}
-
-/// A delivery, or a question by POST.
-async fn receive(
-    State(hooks): State<Hooks>,
-    Path(connection): Path<String>,
-    query: Parameters,
-    request: Request,
-) -> Response {
-    match hooks.echo(connection.clone(), &query.0) {
+/// A delivery by POST, at whatever path its connector's document says; or a question, by GET or POST. There is nothing to get.
+async fn knocked(State(hooks): State<Hooks>, query: Parameters, request: Request) -> Response {
+    let connection = hooks.intake.connection_at(request.uri().path());
+    let may_ask = matches!(*request.method(), Method::GET | Method::POST);
+    let echo =
+        connection.as_ref().filter(|_| may_ask).and_then(|connection| hooks.echo(connection, &query.0));
+    match echo {
         Some(echo) => echo,
-        None => take_in(hooks, connection, request).await.into_response(),
+        None if request.method() == Method::POST => take_in(hooks, connection, request).await.into_response(),
+        // The same for every path, so that paths cannot be tried out.
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
 impl Hooks {
     /// The answer to a challenge; `None` if the request is none.
-    fn echo(&self, connection: String, query: &[(String, String)]) -> Option<Response> {
-        let name = self.intake.challenge(&ConnectionName(connection))?;
+    fn echo(&self, connection: &ConnectionName, query: &[(String, String)]) -> Option<Response> {
+        let name = self.intake.challenge(connection)?;
         let (_, value) = query.iter().find(|(given, _)| *given == name)?;
         Some(match is_harmless(value) {
             true => value.clone().into_response(),
@@ -104,7 +106,7 @@ fn is_harmless(value: &str) -> bool {
 }
 
 /// Answers with a status and nothing else.
-async fn take_in(hooks: Hooks, connection: String, request: Request) -> StatusCode {
+async fn take_in(hooks: Hooks, connection: Option<ConnectionName>, request: Request) -> StatusCode {
     let Ok(_place) = hooks.places.try_acquire() else {
         return StatusCode::SERVICE_UNAVAILABLE;
     };
@@ -119,9 +121,13 @@ async fn take_in(hooks: Hooks, connection: String, request: Request) -> StatusCo
     };
     let headers = parts.headers.iter().filter_map(readable).collect();
     let delivery = Unverified { headers, body: body.into() };
-    match hooks.intake.receive(&ConnectionName(connection), delivery).await {
+    let received = match connection {
+        Some(connection) => hooks.intake.receive(&connection, delivery).await,
+        None => Received::UnknownConnection,
+    };
+    match received {
         Received::Accepted { .. } => StatusCode::NO_CONTENT,
-        // An unknown connection looks like a bad signature, so that names cannot be tried out.
+        // A path that is nobody's looks like a bad signature, so that names cannot be tried out.
         Received::Rejected | Received::UnknownConnection => StatusCode::UNAUTHORIZED,
         Received::Unreadable => StatusCode::BAD_REQUEST,
         Received::StoreFailed => StatusCode::SERVICE_UNAVAILABLE,
@@ -151,6 +157,11 @@ mod tests {
                 "full" => Received::StoreFailed,
                 _ => Received::UnknownConnection,
             }
+        }
+
+        fn connection_at(&self, path: &str) -> Option<ConnectionName> {
+            let name = path.strip_prefix("/hooks/").or((path == "/in/here").then_some("good"));
+            name.filter(|name| !name.contains('/')).map(ConnectionName::from)
         }
 
         fn challenge(&self, connection: &ConnectionName) -> Option<String> {
@@ -198,7 +209,7 @@ mod tests {
         }
         // Without the parameter, or where nobody asks, there is nothing to get.
         for path in ["asks", "asks?challenge=1", "good?hub.challenge=1", "nobody?hub.challenge=1"] {
-            assert_eq!(send(&fake, ask("GET", path), Vec::new()).await.status(), 405, "{path}");
+            assert_eq!(send(&fake, ask("GET", path), Vec::new()).await.status(), 404, "{path}");
         }
         assert!(fake.0.lock().unwrap().is_empty(), "a question is no delivery");
         assert_eq!(send(&fake, ask("POST", "good?hub.challenge=1"), Vec::new()).await.status(), 204);
@@ -245,6 +256,16 @@ mod tests {
         {
             assert_eq!(send(&fake, get(path), Vec::new()).await.status(), 404, "{path}");
         }
-        assert_eq!(send(&fake, get("/hooks/good"), Vec::new()).await.status(), 405);
+        for path in ["/hooks/good", "/in/here", "/in/there"] {
+            assert_eq!(send(&fake, get(path), Vec::new()).await.status(), 404, "{path}");
+            let put = Request::builder().method("PUT").uri(path);
+            assert_eq!(send(&fake, put, Vec::new()).await.status(), 404, "{path}");
+        }
+        for (path, status) in
+            [("/in/here", 204), ("/in/there", 401), ("/api/status", 401), ("/hooks/a/b", 401)]
+        {
+            let post = Request::builder().method("POST").uri(path);
+            assert_eq!(send(&fake, post, b"{}".to_vec()).await.status(), status, "{path}");
+        }
     }
 }

@@ -2,7 +2,8 @@
 //! answer still read?
 
 use super::file::{Call, Exchange, Read, Recording};
-use super::play::{Player, Turn, offline, read, resource, stand_in};
+use super::play::{Player, offline, read, resource};
+use anyhow::{bail, ensure};
 use bothways_connector::Resource;
 use bothways_mapping::{Mapping, Project};
 use bothways_model::Request;
@@ -72,42 +73,29 @@ impl Checked {
 
 /// What is no longer so in one exchange.
 fn play(mapping: &Mapping, resource: &dyn Resource, exchange: &Exchange) -> Vec<String> {
-    let mut player = Player::new(resource, &exchange.operation);
     let mut calls = exchange.calls.iter();
-    let mut turn = player.next(None);
-    loop {
-        match turn {
-            Err(error) => return vec![error.to_string()],
-            Ok(Turn::Renew(renewal)) => {
-                stand_in(&renewal);
-                turn = player.next(None);
-            }
-            Ok(Turn::Send(request)) => {
-                let Some(call) = calls.next() else {
-                    return vec![format!(
-                        "also sends {} {}, which was not recorded",
-                        request.method, request.url
-                    )];
-                };
-                let differences = compare(call, &request);
-                if !differences.is_empty() {
-                    return differences;
-                }
-                turn = player.next(Some(call.answer.response()));
-            }
-            Ok(Turn::Over(outcomes)) => {
-                let mut problems = Vec::new();
-                if let Some(call) = calls.next() {
-                    problems.push(format!("no longer sends {} {}", call.request.method, call.request.url));
-                }
-                match read(mapping, &outcomes) {
-                    Ok(records) => problems.extend(differences(mapping, &exchange.records, &records)),
-                    Err(error) => problems.push(error.to_string()),
-                }
-                return problems;
-            }
-        }
+    let mut problems = Vec::new();
+    let outcomes = Player::new(resource, &exchange.operation).play(|request| {
+        let Some(call) = calls.next() else {
+            bail!("also sends {} {}, which was not recorded", request.method, request.url);
+        };
+        problems = compare(call, &request);
+        ensure!(problems.is_empty(), "the answer is to another request");
+        Ok(call.answer.response())
+    });
+    if !problems.is_empty() {
+        return problems;
     }
+    let read = outcomes.and_then(|outcomes| read(mapping, &outcomes));
+    let records = match read {
+        Ok(records) => records,
+        Err(error) => return vec![error.to_string()],
+    };
+    if let Some(call) = calls.next() {
+        problems.push(format!("no longer sends {} {}", call.request.method, call.request.url));
+    }
+    problems.extend(differences(mapping, &exchange.records, &records));
+    problems
 }
 
 /// How a request differs from the recorded one.

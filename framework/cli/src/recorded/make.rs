@@ -3,14 +3,14 @@
 
 use super::anonymise::Anonymiser;
 use super::file::{Answer, Asked, Call, Exchange, Recording};
-use super::play::{Player, Turn, offline, read, resource, stand_in};
+use super::play::{Player, offline, read, resource};
 use anyhow::bail;
 use bothways_connector::Outcome;
 use bothways_mapping::connector::ResourceSpec;
 use bothways_mapping::{Mapping, Project};
 use bothways_model::{Observed, Timestamp};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// How often what a codec refuses is put back before it is given up.
@@ -56,8 +56,8 @@ pub(crate) fn make(about: &About<'_>, heard: &[Heard], salt: Option<[u8; 16]>) -
     let Some(salt) = salt else { return Ok(plain) };
     let mut keep: BTreeSet<String> = observed(&outcomes).map(|one| one.id.to_string()).collect();
     for _ in 0..TRIES {
-        let mut anonymiser = Anonymiser::new(salt, about.documents.clone(), keep.clone());
-        let replaced: Vec<Heard> = heard.iter().map(|one| replace(&mut anonymiser, one)).collect();
+        let mut anonymiser = Anonymiser::new(salt, about.documents.clone(), keep.clone(), origins(&plain));
+        let replaced = replace(&mut anonymiser, heard);
         let (recording, _) = settle(about, &replaced, true)?;
         let refused = newly_refused(about.mapping, &plain, &recording);
         if refused.is_empty() {
@@ -71,14 +71,27 @@ pub(crate) fn make(about: &About<'_>, heard: &[Heard], salt: Option<[u8; 16]>) -
     bail!("some texts are refused in every other form; record them as they are")
 }
 
-fn replace(anonymiser: &mut Anonymiser, heard: &Heard) -> Heard {
-    let mut answers = heard.answers.clone();
-    answers.iter_mut().for_each(|answer| anonymiser.json(&mut answer.body));
-    let asked = match &heard.asked {
+/// The same with other texts. An address may hold what stands as a text in a later answer: all texts come first.
+fn replace(anonymiser: &mut Anonymiser, heard: &[Heard]) -> Vec<Heard> {
+    let mut bodies: Vec<Vec<Answer>> = heard.iter().map(|one| one.answers.clone()).collect();
+    bodies.iter_mut().flatten().for_each(|answer| anonymiser.texts(&mut answer.body));
+    for answer in bodies.iter_mut().flatten() {
+        anonymiser.addresses(&mut answer.body);
+        answer.headers.iter_mut().for_each(|(name, value)| *value = anonymiser.header(name, value));
+    }
+    let asked = |anonymiser: &mut Anonymiser, asked: &Asked| match asked {
         Asked::Find { path, value } => Asked::Find { path: path.clone(), value: anonymiser.text(value) },
         other => other.clone(),
     };
-    Heard { asked, answers }
+    let all = heard.iter().zip(bodies);
+    all.map(|(one, answers)| Heard { asked: asked(anonymiser, &one.asked), answers }).collect()
+}
+
+/// The services that were asked: scheme, host and port.
+fn origins(recording: &Recording) -> BTreeSet<String> {
+    let calls = recording.exchanges.iter().flat_map(|one| &one.calls);
+    let urls = calls.filter_map(|call| url::Url::parse(&call.request.url).ok());
+    urls.map(|url| url.origin().ascii_serialization()).collect()
 }
 
 /// Plays the answers and stores what the connector sends for them.
@@ -89,26 +102,15 @@ fn settle(about: &About<'_>, heard: &[Heard], anonymised: bool) -> anyhow::Resul
     let resource = resource(&*connector, about.mapping)?;
     let mut all = Vec::new();
     for one in heard {
-        let mut player = Player::new(&*resource, &one.asked);
-        let mut answers: VecDeque<&Answer> = one.answers.iter().collect();
+        let mut answers = one.answers.iter();
         let mut calls = Vec::new();
-        let mut turn = player.next(None)?;
-        let outcomes = loop {
-            match turn {
-                Turn::Over(outcomes) => break outcomes,
-                Turn::Renew(renewal) => {
-                    stand_in(&renewal);
-                    turn = player.next(None)?;
-                }
-                Turn::Send(request) => {
-                    let Some(answer) = answers.pop_front() else {
-                        bail!("{}: more is asked for than was answered", one.asked.shown());
-                    };
-                    calls.push(Call { request, answer: answer.clone() });
-                    turn = player.next(Some(answer.response()))?;
-                }
-            }
-        };
+        let outcomes = Player::new(&*resource, &one.asked).play(|request| {
+            let Some(answer) = answers.next() else {
+                bail!("{}: more is asked for than was answered", one.asked.shown());
+            };
+            calls.push(Call { request, answer: answer.clone() });
+            Ok(answer.response())
+        })?;
         let records = read(about.mapping, &outcomes)?;
         recording.exchanges.push(Exchange { operation: one.asked.clone(), calls, records });
         all.extend(outcomes);

@@ -73,12 +73,6 @@ pub(crate) struct Player<'a> {
     outcomes: Vec<Outcome>,
 }
 
-/// Gives an exchange that is played offline the token it wants.
-pub(crate) fn stand_in(renewal: &Renewal) {
-    let grant = Grant { access: Secret::new(placeholder("token")), refresh: None };
-    renewal.tokens.install(&grant, renewal.used.map_or(0, |used| used + 1));
-}
-
 /// What a player wants.
 pub(crate) enum Turn {
     /// An answer to this.
@@ -92,6 +86,29 @@ pub(crate) enum Turn {
 impl<'a> Player<'a> {
     pub(crate) fn new(resource: &'a dyn Resource, asked: &'a Asked) -> Self {
         Self { resource, asked, exchange: None, outcomes: Vec::new() }
+    }
+
+    /// Goes through all of it offline: `answer` says what came back for each request, and a placeholder is the token.
+    ///
+    /// # Errors
+    /// As for [`Player::next`], or `answer` has none.
+    pub(crate) fn play(
+        mut self,
+        mut answer: impl FnMut(Request) -> anyhow::Result<Response>,
+    ) -> anyhow::Result<Vec<Outcome>> {
+        let mut turn = self.next(None)?;
+        loop {
+            let answered = match turn {
+                Turn::Over(outcomes) => return Ok(outcomes),
+                Turn::Renew(renewal) => {
+                    let grant = Grant { access: Secret::new(placeholder("token")), refresh: None };
+                    renewal.tokens.install(&grant, renewal.used.map_or(0, |used| used + 1));
+                    None
+                }
+                Turn::Send(request) => Some(answer(request)?),
+            };
+            turn = self.next(answered)?;
+        }
     }
 
     fn start(&self, page: Option<PageCursor>) -> anyhow::Result<Box<dyn Exchange>> {

@@ -160,7 +160,7 @@ async fn open(project: Project, database: &Database, stripe: &SandboxStripe) -> 
     database.install(&project, &checked).await?;
     let store = database.open_to_work(&project, &checked).await?;
     let queue = bothways_brokers::open(QUEUE).await?;
-    Opened::assemble(project, connections, store, queue, bothways_engine::Settings::default()).await
+    Opened::assemble(project, connections, (store, None), queue, bothways_engine::Settings::default()).await
 }
 
 /// Puts a few people on both sides, and an invoice for one of them on each.

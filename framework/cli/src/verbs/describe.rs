@@ -7,18 +7,18 @@ use crate::documents::{check_files, read_folders};
 use crate::opened::read_project;
 use crate::output::{Ended, Output};
 use crate::settings::Settings;
+use crate::unknown_name::unknown_name;
 use abilities::{Ability, abilities};
 use anyhow::bail;
-use bothways_engine::EngineError;
 use bothways_mapping::connector::{ResourceSpec, Var};
-use bothways_mapping::{ConnectorSpec, Project, nearest};
+use bothways_mapping::{ConnectorSpec, Project};
 use serde_json::{Value as Json, json};
 
 pub(super) fn run(settings: &Settings, args: &Describe, out: Output) -> anyhow::Result<Ended> {
     let project = project(settings)?;
     let connector = match project.connectors.get(&args.connector) {
         Some(connector) => connector,
-        None => return Err(unknown("connector", &args.connector, project.connectors.keys())),
+        None => return Err(unknown_name("connector", &args.connector, project.connectors.keys())),
     };
     let resources: Vec<&ResourceSpec> = match &args.resource {
         None => connector.resources.values().collect(),
@@ -26,7 +26,7 @@ pub(super) fn run(settings: &Settings, args: &Describe, out: Output) -> anyhow::
             Some(one) => vec![one],
             None => {
                 let what = format!("resource of {}", connector.name);
-                return Err(unknown(&what, name, connector.resources.keys()));
+                return Err(unknown_name(&what, name, connector.resources.keys()));
             }
         },
     };
@@ -56,18 +56,10 @@ fn project(settings: &Settings) -> anyhow::Result<Project> {
     }
 }
 
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String> + Clone) -> anyhow::Error {
-    let near = nearest(name, known.clone().map(String::as_str));
-    let all: Vec<&str> = known.map(String::as_str).collect();
-    let hint =
-        near.map_or_else(|| format!("there is {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
-    EngineError::NotFound(format!("{what} `{name}` ({hint})")).into()
-}
-
 fn setting(connector: &ConnectorSpec, var: &Var) -> Json {
     json!({
         "name": var.name, "variable": var.env(&connector.name), "secret": var.secret, "list": var.list,
-        "default": var.default, "doc": var.doc, "only_for_webhooks": var.webhook_only,
+        "default": var.default, "doc": var.doc, "only_for_webhooks": var.webhook_only, "one_way_in": var.alternative,
     })
 }
 
@@ -87,6 +79,7 @@ fn print(connector: &ConnectorSpec, resources: &[&ResourceSpec], out: Output) ->
         let needed = match &var.default {
             Some(value) => format!("default {value}"),
             None if var.webhook_only => "only for webhooks".into(),
+            None if var.alternative => "one way in".into(),
             None => "needed".into(),
         };
         let secret = if var.secret { "secret" } else { "" };

@@ -12,7 +12,7 @@ use crate::opened::FindingsShown;
 use crate::output::{Ended, Output, talk};
 use crate::settings::Settings;
 use anyhow::Context;
-use bothways_diagnose::schemas;
+use bothways_diagnose::{Checked, schemas};
 use bothways_engine::EngineError;
 use bothways_mapping::{Finding, Severity, SourceFile};
 use serde_json::json;
@@ -34,19 +34,15 @@ pub(super) async fn run(settings: &Settings, args: &New, out: Output) -> anyhow:
     let (draft, force) = match args {
         New::Catalog(args) => (catalog::draft(settings, args).await?, args.force),
         New::Connector(args) => (connector::draft(args)?, args.force),
-        New::Mapping(args) => (mapping::draft(settings, args)?, args.force),
+        New::Mapping(args) => (mapping::draft(settings, args).await?, args.force),
     };
     let folder = folder(settings)?;
     let path = folder.join(format!("{}.yaml", draft.name));
     if path.exists() && !force {
         return Err(there_already(&path));
     }
-    let errors = errors_of(settings, &path, &draft.text)?;
+    let (checked, errors) = errors_of(settings, &path, &draft.text)?;
     if !errors.is_empty() {
-        let checked = bothways_diagnose::Checked {
-            sources: std::iter::once((path.display().to_string(), draft.text)).collect(),
-            ..bothways_diagnose::Checked::default()
-        };
         talk(show(&checked, &errors, std::io::stderr().is_terminal()).trim_end());
         talk(format!("{} was not written", path.display()));
         return Err(FindingsShown.into());
@@ -68,15 +64,31 @@ fn there_already(path: &Path) -> anyhow::Error {
     EngineError::Refused(format!("{} is there already; --force writes it anew", path.display())).into()
 }
 
-/// What would be wrong with this document beside those that are there. What is wrong with others is none of its business.
-fn errors_of(settings: &Settings, path: &Path, text: &str) -> anyhow::Result<Vec<Finding>> {
+/// What would be wrong with this document beside those that are there, and what it would make wrong in them. What is wrong with others
+/// already is none of its business; nor is what the file that it replaces may have hidden.
+fn errors_of(settings: &Settings, path: &Path, text: &str) -> anyhow::Result<(Checked, Vec<Finding>)> {
     let name = path.display().to_string();
     let folders: Vec<PathBuf> = settings.mappings.iter().filter(|folder| folder.is_dir()).cloned().collect();
     let mut files = read_folders(&folders)?;
+    let errors = |checked: &Checked| -> Vec<Finding> {
+        checked.findings.iter().filter(|finding| finding.severity == Severity::Error).cloned().collect()
+    };
+    let before = errors(&check_files(&files));
+    let was_sound = !before.iter().any(|finding| *finding.file == *name);
     files.retain(|file| file.name != name);
     files.push(SourceFile::new(name.clone(), text));
-    let is_ours = |finding: &Finding| finding.severity == Severity::Error && *finding.file == *name;
-    Ok(check_files(&files).findings.into_iter().filter(is_ours).collect())
+    let after = check_files(&files);
+    let mut new = errors(&after);
+    // The help may differ: it names what is there.
+    let is_known = |finding: &Finding| {
+        let same = |old: &Finding| {
+            (old.code, &old.file, old.span, &old.message)
+                == (finding.code, &finding.file, finding.span, &finding.message)
+        };
+        before.iter().any(same)
+    };
+    new.retain(|finding| *finding.file == *name || (was_sound && !is_known(finding)));
+    Ok((after, new))
 }
 
 fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
@@ -95,14 +107,14 @@ fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     }
 }
 
-/// The schemas that are missing or of another version; they are generated, so nothing of a person is lost.
+/// The schemas that are missing. One that is there may be of this workspace alone (`schema --workspace`), and stays.
 fn write_schemas(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut wrote = Vec::new();
     for file in schemas() {
-        let (path, text) = (folder.join(file.name), file.text());
-        if std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str()) {
-            std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        let path = folder.join(file.name);
+        if !path.exists() {
+            std::fs::write(&path, file.text()).with_context(|| path.display().to_string())?;
             wrote.push(path);
         }
     }

@@ -5,26 +5,26 @@ use crate::cli::Plan;
 use crate::connections::Connections;
 use crate::database::{Database, State};
 use crate::opened::{catalogs, connect, http_port, person, read_project, runnable};
-use crate::output::{Ended, Output, talk};
+use crate::output::{Ended, Output, count, talk};
 use crate::ports::{TokioTasks, tokio_ports};
+use crate::private_file::PrivateFile;
 use crate::scratch::InFiles;
 use crate::settings::Settings;
-use crate::vault::vault;
+use crate::vault::renewer_over;
 use anyhow::{Context, bail};
 use bothways_engine::decide::Verdict;
 use bothways_engine::{
     EngineError, Installed, Loaded, NotInstalled, PairRuntime, PlanAccount, PlanAction, PlanItem, PlanReads,
-    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, Renewer, RetryPolicy, Scratches, plan_into,
-    show_value, spec_of,
+    PlanSaver, PlanSink, PlanSource, PlanTotals, ReadOnly, RetryPolicy, Scratches, plan_into, show_value,
+    spec_of,
 };
 use bothways_mapping::Project;
 use bothways_model::{Mode, PairId, Secret};
 use bothways_sql::Sql;
 use bothways_store::{Credentials, MemoryStore, Pair, Store};
 use serde_json::json;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::BufWriter;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The number of a pair that is not stored: no link and no work can be its.
@@ -41,10 +41,7 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
     let database = Database::parse(&settings.database)?;
     let database = OpenDatabase::open(&database, &project).await?;
     let ports = tokio_ports(Arc::new(http_port(&connections)?), &TokioTasks::default());
-    let renewer = Renewer::new(&ports, database.credentials());
-    if let Some(vault) = vault()? {
-        renewer.set_vault(vault);
-    }
+    let renewer = renewer_over(&ports, database.credentials())?;
     let mut waits = false;
     for loaded in &wanted {
         let scratch = InFiles.scratch().await?;
@@ -67,16 +64,18 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
                          `bothways migrate` first, or say --values and keep the file to yourself"
                     );
                 }
-                let (saved, writer) = Saved::begin(file)?;
+                let (private, writer) = PrivateFile::begin(file)?;
                 printer.saver = Some(PlanSaver::new(writer, &source, &person(), args.values, secret, salt));
-                Some(saved)
+                Some((file, private))
             }
             None => None,
         };
         let totals = plan_into(&source, &mut printer).await?;
         printer.printed?;
-        if let (Some(saved), Some(saver)) = (saved, printer.saver) {
-            saved.end(saver, &totals)?;
+        if let (Some((file, private)), Some(saver)) = (saved, printer.saver) {
+            let shown = file.display();
+            private.end(saver.end(&totals).with_context(|| format!("the file {shown}"))?)?;
+            talk(format!("saved: `bothways apply {shown}` carries out exactly this"));
         }
         waits |= totals.conflicts + totals.ambiguous + totals.ask + totals.unreadable > 0;
         if out.is_json() {
@@ -121,51 +120,6 @@ impl PlanSink for Printer<'_> {
         if let Some(saver) = &mut self.saver {
             saver.item(item);
         }
-    }
-}
-
-/// A plan file being made: it gets its name when it is whole, and only its owner can read it.
-struct Saved {
-    part: PathBuf,
-    file: PathBuf,
-}
-
-impl Saved {
-    fn begin(file: &Path) -> anyhow::Result<(Self, BufWriter<File>)> {
-        let mut part = file.as_os_str().to_owned();
-        part.push(".part");
-        let part = PathBuf::from(part);
-        // One that was left by somebody else may not be his alone.
-        let _ = std::fs::remove_file(&part);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt;
-            options.mode(0o600);
-        }
-        let writer = options.open(&part).with_context(|| format!("the file {}", part.display()))?;
-        Ok((Self { part, file: file.to_owned() }, BufWriter::new(writer)))
-    }
-
-    fn end(self, saver: PlanSaver<BufWriter<File>>, totals: &PlanTotals) -> anyhow::Result<()> {
-        let name = self.file.display().to_string();
-        let writer = saver.end(totals).with_context(|| format!("the file {name}"))?;
-        let file = writer
-            .into_inner()
-            .map_err(|error| error.into_error())
-            .with_context(|| format!("the file {name}"))?;
-        file.sync_all().with_context(|| format!("the file {name}"))?;
-        std::fs::rename(&self.part, &self.file).with_context(|| format!("the file {name}"))?;
-        talk(format!("saved: `bothways apply {name}` carries out exactly this"));
-        Ok(())
-    }
-}
-
-impl Drop for Saved {
-    /// What was not finished is no plan.
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.part);
     }
 }
 
@@ -273,7 +227,8 @@ fn print(mapping: &str, item: &PlanItem, out: Output) -> anyhow::Result<()> {
         (None, Some(remote)) => remote.clone(),
         (None, None) => String::new(),
     };
-    out.line(&format!("{:<14} {sides}: {}", item.action.as_str(), item.why))?;
+    let why = if item.why.is_empty() { String::new() } else { format!(": {}", item.why) };
+    out.line(&format!("{:<14} {sides}{why}", item.action.as_str()))?;
     for verdict in &item.fields {
         out.line(&format!("    {}", field(verdict, item.action)))?;
     }
@@ -328,8 +283,4 @@ fn sum_up(mapping: &str, totals: &PlanTotals, out: Output) -> anyhow::Result<()>
         totals.digest
     ));
     Ok(())
-}
-
-fn count(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }

@@ -44,6 +44,10 @@ pub(super) async fn run(settings: &Settings, args: &Purge, out: Output) -> anyho
         };
         stored.store.audit(&entry).await?;
     }
+    if all == Erased::default() && !refused {
+        // Without connectors nobody knows which other ids a service has for the record.
+        talk("nothing is remembered under this id; `bothways history` shows ids as they are kept");
+    }
     if out.is_json() {
         out.json(&all)?;
     } else {

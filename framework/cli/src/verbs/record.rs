@@ -6,6 +6,7 @@ use crate::environment::Variables;
 use crate::opened::{connect, http_port, read_project};
 use crate::output::{Ended, Output, talk};
 use crate::ports::{TokioTasks, tokio_ports};
+use crate::private_file::PrivateFile;
 use crate::recorded::check::check;
 use crate::recorded::file::{Answer, Asked, path};
 use crate::recorded::make::{About, Heard, cut, make};
@@ -35,10 +36,15 @@ pub(super) async fn run(settings: &Settings, args: &RecordReads, out: Output) ->
         return Err(EngineError::NotFound(format!("mapping or connection `{name}`")).into());
     }
     let connections = connect(&project)?;
+    let is_open = |mapping: &&Arc<Mapping>| connections.open.contains_key(&mapping.remote.connection);
     for left_out in &connections.left_out {
-        if wanted.iter().any(|mapping| mapping.remote.connection == left_out.name) {
+        if !wanted.iter().any(|mapping| mapping.remote.connection == left_out.name) {
+            continue;
+        }
+        if args.what.is_some() || !wanted.iter().any(is_open) {
             bail!("{}", left_out.line());
         }
+        talk(left_out.line());
     }
     let port: Arc<dyn Http> = Arc::new(http_port(&connections)?);
     let renewer = renewer(settings, &project, &tokio_ports(port.clone(), &TokioTasks::default())).await?;
@@ -56,7 +62,7 @@ pub(super) async fn run(settings: &Settings, args: &RecordReads, out: Output) ->
             .with_context(|| file.display().to_string())?;
         let mut text = serde_json::to_string_pretty(&recording)?;
         text.push('\n');
-        std::fs::write(&file, text).with_context(|| file.display().to_string())?;
+        PrivateFile::write(&file, &text)?;
         let result = check(&project, mapping, &recording);
         broken |= !result.broken.is_empty();
         let shown = file.display().to_string();
@@ -195,7 +201,8 @@ impl Session<'_> {
     fn about(&self) -> anyhow::Result<About<'_>> {
         let variables = Variables::default();
         let connection = &self.mapping.remote.connection;
-        let plain = self.mapping.connector.vars.iter().filter(|var| !var.secret);
+        let vars = self.mapping.connector.vars.iter();
+        let plain = vars.filter(|var| !var.secret && !var.alternative && !var.webhook_only);
         let set =
             plain.filter_map(|var| Some((var.name.clone(), variables.get(&var.env(connection.as_str()))?)));
         let catalog = self.project.catalog_place(&self.mapping.catalog.name, "/catalog");

@@ -2,7 +2,7 @@
 
 use crate::cli::Revert;
 use crate::opened::{Opened, person};
-use crate::output::{Ended, Output, talk};
+use crate::output::{Ended, Output, count, talk};
 use crate::settings::Settings;
 use bothways_engine::{RevertItem, RevertOutcome, RevertTarget, RevertTotals, show_value};
 use serde_json::json;
@@ -76,7 +76,8 @@ fn sum_up(totals: &RevertTotals, dry_run: bool) {
         totals.refused
     ));
     if totals.links > 0 {
-        talk(format!("{} links were made and stay; `bothways unlink` takes one apart", totals.links));
+        let made = count(totals.links, "link was made and stays", "links were made and stay");
+        talk(format!("{made}; `bothways unlink` takes one apart"));
     }
     if totals.reverted > 0 && !dry_run {
         talk("the running engine, or `bothways sync`, carries it to the other side");

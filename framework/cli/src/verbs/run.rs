@@ -13,6 +13,7 @@ use bothways_model::Mode;
 use bothways_server::{Metrics, Server};
 use chrono::Utc;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -22,8 +23,8 @@ pub(super) async fn run(settings: &Settings, args: &Run) -> anyhow::Result<Ended
     let signals = Signals::listen()?;
     let metrics = metrics()?;
     let pace = bothways_engine::Settings::default();
-    let opened =
-        Opened::open_to_work(settings, pace, |connections| check_signed(settings, connections)).await?;
+    let check = |connections: &Connections| check_signed(settings, connections).and(check_paths(connections));
+    let opened = Opened::open_to_work(settings, pace, check).await?;
     if args.approve {
         approve_new(&opened).await?;
     }
@@ -78,6 +79,22 @@ fn check_signed(settings: &Settings, connections: &Connections) -> anyhow::Resul
     Ok(())
 }
 
+/// Each connection's webhooks have a path of their own: whose a delivery is is told by nothing else.
+fn check_paths(connections: &Connections) -> anyhow::Result<()> {
+    let mut taken = BTreeMap::from([("/healthz", "the server itself".to_owned())]);
+    for (name, connection) in &connections.open {
+        let Some(webhook) = connection.connector.webhook() else { continue };
+        if let Some(other) = taken.insert(webhook.path(), format!("connection `{name}`")) {
+            bail!(
+                "the webhooks of connection `{name}` come to {}, and that is the path of {other}: give one of them another \
+                 `events.webhook.path`, for example with a variable in it",
+                webhook.path()
+            );
+        }
+    }
+    Ok(())
+}
+
 async fn approve_new(opened: &Opened) -> anyhow::Result<()> {
     for pair in opened.engine().pairs() {
         if !pair.is_approved() {
@@ -121,8 +138,8 @@ async fn banner(
         for missing in &connection.webhook_off {
             talk(format!("webhooks    of `{name}` are off: {missing}"));
         }
-        if connection.webhook_off.is_empty() && connection.connector.webhook().is_some() {
-            talk(format!("webhooks    http://{hooks}/hooks/{name}"));
+        if let Some(webhook) = connection.connector.webhook().filter(|_| connection.webhook_off.is_empty()) {
+            talk(format!("webhooks    http://{hooks}{}", webhook.path()));
         }
     }
     for reason in opened.operations.unready().await? {

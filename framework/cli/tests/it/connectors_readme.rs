@@ -102,6 +102,57 @@ fn the_crate_is_the_one_that_is_tested() {
     assert_eq!(compared, 3);
 }
 
+/// The commands that make a crate known, run on copies: what they write is what stands there for Stripe, with the other name.
+#[tokio::test]
+async fn the_binary_comes_to_know_the_crate() {
+    let folder = TempDir::new().expect("a folder");
+    let standin = "connectors/rest/tests/acme/tests/standin";
+    let files = [
+        "Cargo.toml",
+        "framework/cli/Cargo.toml",
+        "framework/cli/src/connections.rs",
+        "framework/ARCHITECTURE.md",
+        "connectors/stripe/Cargo.toml",
+        "connectors/stripe/.clippy.toml",
+    ];
+    for file in files {
+        let copy = folder.path().join(file);
+        std::fs::create_dir_all(copy.parent().expect("a folder")).expect("made");
+        std::fs::copy(root().join(file), copy).expect("copied");
+    }
+    std::fs::create_dir_all(folder.path().join(standin)).expect("made");
+    let edits = blocks("A new crate in an hour")
+        .into_iter()
+        .filter(|(kind, text, _)| *kind == "sh" && text.contains("sed -i"));
+    let program: String = edits.map(|(_, text, _)| format!("{text}\n")).collect();
+    let mut bash = Command::new("bash");
+    bash.args(["-euc", &program]).current_dir(folder.path()).stdin(Stdio::null()).kill_on_drop(true);
+    let ran = bash.output().await.expect("bash runs");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let read = |file: &str| std::fs::read_to_string(folder.path().join(file)).expect("there");
+    for (file, line) in [
+        ("Cargo.toml", "    \"connectors/acme\","),
+        ("Cargo.toml", "bothways-connector-acme = { path = \"connectors/acme\" }"),
+        ("framework/cli/Cargo.toml", "bothways-connector-acme.workspace = true"),
+        ("connectors/acme/Cargo.toml", "name = \"bothways-connector-acme\""),
+    ] {
+        assert_eq!(read(file).lines().filter(|known| *known == line).count(), 1, "{file}: {line}");
+    }
+    let list = read("framework/cli/src/connections.rs");
+    let entry = |name: &str| {
+        let start = format!("    BuiltIn {{\n        name: \"{name}\",\n");
+        let rest = list.split_once(&start).expect("an entry").1;
+        rest.split_once("    },\n").expect("its end").0.replace(name, "NAME")
+    };
+    let (acme, stripe) = (entry("acme"), entry("stripe"));
+    let without_mode =
+        |text: &str| text.lines().filter(|line| !line.contains("mode:")).collect::<Vec<_>>().join("\n");
+    assert_eq!(without_mode(&acme), without_mode(&stripe));
+    assert!(acme.contains("mode: |_| Mode::Unknown,"), "{acme}");
+    let crates = read("framework/ARCHITECTURE.md");
+    assert!(crates.contains("\n| `connectors/acme` | "), "the table of crates names it");
+}
+
 /// Everything that the README sends people to is there, and Stripe's manifest is fit to be copied.
 #[test]
 fn what_is_copied_is_there() {

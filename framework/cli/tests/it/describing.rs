@@ -31,6 +31,21 @@ async fn it_is_the_same_as_json_and_needs_no_documents() {
     assert_eq!((&setting["variable"], &setting["secret"]), (&"STRIPE_API_KEY".into(), &true.into()));
 }
 
+/// Of several ways to prove who is calling one is enough.
+#[tokio::test]
+async fn one_way_in_is_no_setting_that_is_needed() {
+    let shop = Shop::new().await;
+    let told = shop.run(&["describe", "salesforce"]).await.ended(0).out;
+    let line = |name: &str| told.lines().find(|line| line.starts_with(name)).expect("told").to_owned();
+    assert!(line("SALESFORCE_REFRESH_TOKEN").contains("one way in"), "{told}");
+    assert!(line("SALESFORCE_CLIENT_ID").contains("needed"), "{told}");
+    let told = shop.run(&["describe", "salesforce", "--format", "json"]).await.ended(0).json();
+    let settings = told["settings"].as_array().expect("a list");
+    let said =
+        |name: &str| settings.iter().find(|one| one["name"] == name).expect("told")["one_way_in"].clone();
+    assert_eq!((said("refresh_token"), said("client_id")), (true.into(), false.into()));
+}
+
 #[tokio::test]
 async fn a_wrong_name_is_said_with_the_nearest() {
     let shop = Shop::new().await;

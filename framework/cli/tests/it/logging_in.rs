@@ -1,11 +1,10 @@
 //! `login`: a browser is sent to a service and comes back, and what that gives is kept encrypted.
 
+use crate::service::{Answer, Asked, serve};
 use crate::shop::Shop;
 use reqwest::Url;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 
 /// A service that lets people in and gives each refresh token once.
 #[derive(Default)]
@@ -45,34 +44,12 @@ impl Desk {
         (200, json!({ "items": [] }))
     }
 
-    async fn answer(desk: Arc<Mutex<Self>>, mut stream: TcpStream) -> Option<()> {
-        let mut read = Vec::new();
-        let (head, body) = loop {
-            if stream.read_buf(&mut read).await.ok()? == 0 {
-                return None;
-            }
-            let text = String::from_utf8_lossy(&read).into_owned();
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let header = |name: &str| {
-                let mut lines = head.lines().filter_map(|line| line.split_once(": "));
-                lines.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.to_owned())
-            };
-            let length = header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-            if body.len() >= length {
-                break (head.to_owned(), body.to_owned());
-            }
+    fn answer(&mut self, asked: &Asked) -> Answer {
+        let (status, json) = match asked.target() {
+            "/token" => self.token(&asked.body),
+            _ => self.people(asked.header("authorization").unwrap_or_default()),
         };
-        let bearer = head.lines().find_map(|line| line.strip_prefix("authorization: ")).unwrap_or_default();
-        let (status, json) = match head.split(' ').nth(1) {
-            Some("/token") => desk.lock().unwrap().token(&body),
-            _ => desk.lock().unwrap().people(bearer),
-        };
-        let json = json.to_string();
-        let answer = format!(
-            "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{json}",
-            json.len()
-        );
-        stream.write_all(answer.as_bytes()).await.ok()
+        (status, Vec::new(), json)
     }
 }
 
@@ -97,20 +74,21 @@ creates: { from_local: ignore }
 #[tokio::test]
 async fn a_login_is_kept_encrypted_and_renewed() {
     let desk = Arc::new(Mutex::new(Desk::default()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = format!("http://{}", listener.local_addr().expect("an address"));
     let service = desk.clone();
-    let serving = tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(Desk::answer(service.clone(), stream));
-        }
-    });
+    let (address, serving) = serve(move |asked| service.lock().unwrap().answer(asked)).await;
     let mut shop = Shop::with_table().await;
     shop.write("mappings/desk.yaml", DESK);
     shop.write("mappings/desk-people.yaml", MAPPING);
     shop.set("DESK_URL", Some(&address));
     shop.set("DESK_CLIENT_ID", Some("bothways"));
+    // Nobody is sent to a browser for a token that could not be kept.
+    let early = shop.run(&["login", "desk"]).await;
+    assert!(early.code != 0 && early.out.is_empty(), "{early:?}");
     shop.run(&["migrate"]).await.ended(0);
+    let (child, line) = shop.ask(&["login", "desk"]).await;
+    let early = child.wait_with_output().await.expect("it ends");
+    assert!(line.is_empty() && !early.status.success(), "{line}");
+    assert!(String::from_utf8_lossy(&early.stderr).contains("BOTHWAYS_KEY"), "{early:?}");
     let planned = shop.run(&["plan", "desk-people"]).await;
     assert!(planned.code != 0 && planned.err.contains("BOTHWAYS_KEY"), "{planned:?}");
     shop.set("BOTHWAYS_KEY", Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));

@@ -1,6 +1,6 @@
 //! `new`: what it writes validates, fits its table, keeps what is there, and runs.
 
-use crate::shop::Shop;
+use crate::shop::{MAPPING, Shop};
 use serde_json::json;
 
 const PEOPLE: &str = "CREATE TABLE people (
@@ -83,10 +83,24 @@ async fn a_file_that_is_there_is_kept() {
     assert!(ran.err.contains("is there already") && ran.err.contains("--force"), "{ran:?}");
     assert_eq!(std::fs::read_to_string(shop.path("mappings/customers.yaml")).expect("there"), before);
     assert!(!shop.path("mappings/schema").exists());
-    // Forced, it is refused for what it would break, and kept again.
+    // Forced, it is refused for what it would break in another document, and kept again.
+    for kind in ["catalog", "connector"] {
+        let ran = shop.run(&["new", kind, "customers", "--force"]).await.ended(1);
+        assert!(
+            ran.err.contains("mappings/stripe-customers.yaml") && ran.err.contains("was not written"),
+            "{ran:?}"
+        );
+    }
+    assert_eq!(std::fs::read_to_string(shop.path("mappings/customers.yaml")).expect("there"), before);
+    // What was wrong before is none of its business.
+    shop.write("mappings/stripe-customers.yaml", &MAPPING.replace("local: customers", "local: cstomers"));
+    shop.write("mappings/schema/catalog.schema.json", "{ \"narrowed\": true }");
     let ran =
         shop.run(&["new", "connector", "customers", "--force", "--format", "json"]).await.ended(0).json();
     assert_eq!(ran["wrote"][0], "mappings/customers.yaml");
+    let schema = std::fs::read_to_string(shop.path("mappings/schema/catalog.schema.json")).expect("there");
+    assert_eq!(schema, "{ \"narrowed\": true }", "`schema --workspace` may have written it");
+    assert!(shop.path("mappings/schema/mapping.schema.json").exists());
     for bad in ["../up", "a/b", "a.yaml"] {
         shop.run(&["new", "catalog", bad]).await.ended(2);
     }
@@ -116,6 +130,100 @@ async fn fields_are_paired_by_a_sample() {
     let args: Vec<&str> = with_sample.iter().copied().chain(["--force"]).collect();
     let none = shop.run(&args).await.ended(2);
     assert!(none.err.contains("holds no record of crm/contacts"), "{none:?}");
+}
+
+/// What the database computes is read, never written.
+#[tokio::test]
+async fn a_computed_column_only_goes_out() {
+    let shop = Shop::new().await;
+    shop.sql(
+        "CREATE TABLE people (id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT NOT NULL UNIQUE, name TEXT, \
+         display_name TEXT GENERATED ALWAYS AS (upper(name)), updated_at TEXT AS (upper(name)))",
+    )
+    .await;
+    shop.run(&["new", "catalog", "people", "--from-database"]).await.ended(0);
+    shop.run(&["new", "connector", "crm", "--resource", "contacts"]).await.ended(0);
+    let record = json!({ "id": 7, "email": "ada@example.com", "displayName": "ADA", "name": "Ada", "updated_at": "x" });
+    shop.write("record.json", &record.to_string());
+    let remote = ["new", "mapping", "crm-people", "--local", "people", "--remote", "crm/contacts"];
+    shop.run(&remote.into_iter().chain(["--sample", "record.json"]).collect::<Vec<_>>()).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/crm-people.yaml")).expect("written");
+    assert!(text.contains("  display_name: { remote: $.displayName, direction: out }"), "{text}");
+    assert!(text.contains("  # updated_at: "), "computed here and kept there: {text}");
+    assert!(!shop.run(&["validate"]).await.ended(0).out.contains("computed"));
+    let both = text.replace("{ remote: $.displayName, direction: out }", "$.displayName");
+    shop.write("mappings/crm-people.yaml", &both);
+    let ran = shop.run(&["validate"]).await.ended(1);
+    assert!(
+        ran.out.contains("M501") && ran.out.contains("`display_name`") && ran.out.contains("direction: out"),
+        "{ran:?}"
+    );
+}
+
+/// Where records are created by our own key alone, that key is proposed, or asked for.
+#[tokio::test]
+async fn a_resource_that_only_upserts_gets_its_stamp() {
+    let shop = Shop::new().await;
+    shop.write(
+        "mappings/accounts.yaml",
+        "catalog: accounts\ntable: accounts\nkey: id\nfields: { id: int, name: text }\n",
+    );
+    let args = [
+        "new",
+        "mapping",
+        "sf",
+        "--local",
+        "accounts",
+        "--remote",
+        "salesforce/sobject",
+        "--with",
+        "object=Account",
+    ];
+    shop.run(&args).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/sf.yaml")).expect("written");
+    assert!(text.contains("\n  stamp: $.Bothways_Id__c") && text.contains("from_local: create"), "{text}");
+    shop.run(&["validate"]).await.ended(0);
+    let upserts = "connector: keyed\nhttp: { base_url: \"https://keyed.example\", auth: none }\nresources:\n  things:\n    id: $.id\n    \
+        list: GET /things\n    get: \"GET /things/{id}\"\n    update: \"PATCH /things/{id}\"\n    upsert: { call: \"PUT /things/{stamp}/{key}\" }\n    \
+        find: { $.name: { call: \"GET /things?name={value}\" } }\nlists: { items: $.items }\n";
+    shop.write("mappings/keyed.yaml", upserts);
+    shop.run(&["new", "mapping", "kd", "--local", "accounts", "--remote", "keyed/things"]).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/kd.yaml")).expect("written");
+    assert!(text.contains("# stamp: $.…") && text.contains("from_local: manual"), "{text}");
+}
+
+/// A lookup proves a create only where the mapping matches or stamps what it looks up.
+#[tokio::test]
+async fn a_lookup_of_something_else_proves_nothing() {
+    let shop = Shop::new().await;
+    let finds = "connector: found\nhttp: { base_url: \"https://found.example\", auth: none }\nresources:\n  things:\n    id: $.id\n    \
+        list: GET /things\n    get: \"GET /things/{id}\"\n    update: \"PATCH /things/{id}\"\n    create: POST /things\n    \
+        find: { $.code: { call: \"GET /things?code={value}\", consistent: true } }\nlists: { items: $.items }\n";
+    shop.write("mappings/found.yaml", finds);
+    shop.write(
+        "record.json",
+        "{ \"id\": 1, \"email\": \"a@example.com\", \"name\": \"A\", \"code\": \"c\" }",
+    );
+    let args = [
+        "new",
+        "mapping",
+        "fd",
+        "--local",
+        "customers",
+        "--remote",
+        "found/things",
+        "--sample",
+        "record.json",
+    ];
+    shop.run(&args).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/fd.yaml")).expect("written");
+    assert!(text.contains("from_local: manual"), "{text}");
+    let told = shop.run(&["describe", "found"]).await.ended(0).out;
+    assert!(told.contains("if `identity` matches or stamps $.code"), "{told}");
+    shop.write("mappings/found.yaml", &finds.replace("code", "email"));
+    shop.run(&args.into_iter().chain(["--force"]).collect::<Vec<_>>()).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/fd.yaml")).expect("written");
+    assert!(text.contains("from_local: create"), "{text}");
 }
 
 #[tokio::test]

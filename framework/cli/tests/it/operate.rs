@@ -293,6 +293,8 @@ async fn a_person_is_erased_once_the_record_is_gone() {
     assert!(!history().await.contains(&name), "ids stay, values are gone");
     let link = shop.sql("SELECT body FROM bothways_links WHERE live = 0").await.expect("a closed link");
     assert!(!link.contains(&name), "{link}");
+    let other = shop.run(&["purge", "--remote", "cus_of_nobody"]).await.ended(0);
+    assert!(other.err.contains("nothing is remembered under this id"), "a mistyped id must show: {other:?}");
     shop.run(&["purge"]).await.ended(2);
 }
 

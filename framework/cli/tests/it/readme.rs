@@ -35,6 +35,11 @@ async fn the_first_mapping_works_as_it_is_printed() {
     shop.run(&["approve"]).await.ended(0);
     shop.run(&["sync"]).await.ended(1);
     assert_eq!(shop.remote("ada@example.com", "name").as_deref(), Some("Ada Lovelace"));
+    let plan = shop.run(&["plan"]).await.ended(1).out;
+    assert!(
+        plan.contains(&format!("update         2 <-> {grace}\n")),
+        "what needs no reason has none: {plan}"
+    );
     let items = shop.run(&["parked", "list", "--format", "json"]).await.ended(1).json();
     let id = items[0]["id"].as_str().expect("the conflict");
     shop.run(&["parked", "resolve", id, "--keep", "remote"]).await.ended(0);

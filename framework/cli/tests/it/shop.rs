@@ -131,7 +131,7 @@ impl Shop {
     /// Starts the binary, which says on its first line what a person is to do.
     pub(crate) async fn ask(&self, args: &[&str]) -> (Child, String) {
         let mut command = self.command(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.as_mut().expect("output"));

@@ -35,6 +35,11 @@ pub(crate) fn leaving(local: &LocalId, remote: &RemoteId, why: &str) -> PlanItem
     PlanItem { why: why.to_owned(), ..bare(PlanAction::Close, Some(local.as_str()), Some(remote.as_str())) }
 }
 
+/// Linked records about which a person has to say something first.
+pub(crate) fn asking(local: &LocalId, remote: &RemoteId, why: String) -> PlanItem {
+    PlanItem { why, ..bare(PlanAction::Ask, Some(local.as_str()), Some(remote.as_str())) }
+}
+
 /// A row and a record that become linked, with what was decided on unknown bases.
 pub(crate) fn link(local: &str, remote: &str, decision: &Decision) -> PlanItem {
     let why = "the match fields are equal and unique".to_owned();

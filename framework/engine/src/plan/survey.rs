@@ -9,6 +9,7 @@ use crate::decide::{
     decide, local_changed,
 };
 use crate::look::{LEFT_HERE, LEFT_THERE};
+use crate::named;
 use crate::quiet;
 use crate::read::{self, Seen};
 use crate::reading::ReadError;
@@ -177,6 +178,10 @@ impl<'p> Survey<'p> {
         };
         // A row that is gone is met again when the numbers of rows and links are compared.
         let Some(row) = row else { return Ok(()) };
+        // The walk over the rows tells, whatever is at the service.
+        if self.disagreement(link, &row).is_some() {
+            return Ok(());
+        }
         self.decide_linked(link, &row, Some(seen)).await
     }
 
@@ -196,6 +201,15 @@ impl<'p> Survey<'p> {
                 return Ok(());
             }
         }
+    }
+
+    /// Why no value flows between a row and its record: the row names another one.
+    fn disagreement(&self, link: &Link, row: &LocalRow) -> Option<String> {
+        let pair = &self.source.pair;
+        let is_asked = link.state == LinkState::Linked
+            && row.deleted_at.is_none()
+            && pair.mapping.local_in_scope(&row.fields);
+        named::disagreement(pair, link, row).filter(|_| is_asked)
     }
 
     fn count_linked(&mut self, links: &[Option<Link>]) {
@@ -237,6 +251,10 @@ impl<'p> Survey<'p> {
         let Some(id) = link.remote_id.as_ref().filter(|_| link.state == LinkState::Linked) else {
             return Ok(());
         };
+        if let Some(why) = self.disagreement(link, row) {
+            self.item(items::asking(&row.id, id, why));
+            return Ok(());
+        }
         let unmet = self.met.as_ref().is_some_and(|met| !met.has(id));
         if !changed && !unmet {
             return Ok(());

@@ -30,6 +30,7 @@ mod references;
 mod reverts;
 mod shapes;
 mod shop;
+mod short_ids;
 mod signals;
 mod soak;
 mod sync_tokens;

@@ -1,6 +1,7 @@
 //! Rows that hold the id of their record (`identity.remote_id`).
 
 use crate::harness::{CATALOG, Setup, World, mapping};
+use bothways_engine::PlanAction;
 use bothways_model::{LocalId, RemoteId};
 use bothways_store::ParkReason;
 use serde_json::json;
@@ -40,6 +41,24 @@ async fn a_row_that_names_another_record_than_its_own_waits_for_a_person() {
         world.settle().await;
         assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
         world.assert_in_step().await;
+    }
+}
+
+/// A plan says what a look would find, once for each row, whatever else differs.
+#[tokio::test(start_paused = true)]
+async fn a_plan_lists_rows_that_name_another_record() {
+    let world = World::new(naming()).await;
+    let (row, id) = linked(&world, "ann@example.com").await;
+    let (_, other) = linked(&world, "bob@example.com").await;
+    assert!(world.plan().await.1.is_empty());
+    for (name, phone) in [("Ann", "1"), ("Anna", "1"), ("Anna", "2")] {
+        world.update(&row, &[("rid", other.as_str()), ("name", name)]);
+        world.remote_update(&id, json!({ "phone": phone }));
+        let (totals, items) = world.plan().await;
+        let [item] = items.as_slice() else { panic!("{items:#?}") };
+        assert_eq!((item.action, totals.ask), (PlanAction::Ask, 1));
+        assert_eq!((item.local.as_deref(), item.remote.as_deref()), (Some(row.as_str()), Some(id.as_str())));
+        assert!(item.why.contains(other.as_str()) && item.why.contains("bothways unlink"), "{}", item.why);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::connector::NullAs;
 use crate::doc::MappingDoc;
 use crate::finding::{Code, Severity};
 use crate::mapping::{Check, CreatePolicy, FromLocalDelete, FromRemoteDelete, Mapping, Winner};
-use bothways_model::{Capabilities, SingularPath};
+use bothways_model::Capabilities;
 
 /// All of them.
 pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
@@ -94,21 +94,13 @@ fn creates(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping, can: &Capabilit
         )
         .help("add `identity: { stamp: $.… }` with the unique external id field");
     }
-    let provable =
-        can.idempotency.is_some() || (can.upsert && !can.create) || can.recover || finds(mapping, can);
-    if !provable {
+    let matched = mapping.identity.matching.iter().filter_map(|label| mapping.field(label)?.read.singular());
+    if !can.proves_a_create(matched.chain(&mapping.identity.stamp)) {
         cx.error(Code::M301, pointer, format!("nothing can prove whether an uncertain create arrived at `{resource}`"))
             .help(
                 "the connector needs one of `http.idempotency`, `upsert`, `recover`, or a `find` with `consistent: true` on a matched or stamped path; else say `creates: { from_local: manual }`",
             );
     }
-}
-
-/// Whether a consistent lookup finds what we create.
-fn finds(mapping: &Mapping, can: &Capabilities) -> bool {
-    let consistent = |path: &SingularPath| can.find_on(path).is_some_and(|f| f.consistent);
-    let matched = mapping.identity.matching.iter().filter_map(|label| mapping.field(label)?.read.singular());
-    matched.chain(&mapping.identity.stamp).any(consistent)
 }
 
 fn deletes(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {

@@ -239,6 +239,24 @@ impl Check<'_> {
     }
 
     fn mapping(&mut self, mapping: &Mapping) {
+        for field in mapping.fields.iter().filter(|field| field.direction.comes_in()) {
+            let column = self.catalog.field(field.local_name()).map(|f| f.column.as_str().to_owned());
+            let Some(column) = column.filter(|name| self.column(name).is_some_and(|c| c.generated)) else {
+                continue;
+            };
+            let pointer = sub("/fields", &field.label);
+            let at = Some(mapping.said_at(&pointer).clone());
+            let message =
+                format!("`{}` comes in, and the database computes the column `{column}`", field.label);
+            self.push(
+                Code::M501,
+                Severity::Error,
+                at,
+                &pointer,
+                message,
+                "say `direction: out`: the column cannot be written",
+            );
+        }
         let fills: Vec<&str> =
             mapping.fields.iter().filter(|f| f.direction.comes_in()).map(|f| f.local_name()).collect();
         if mapping.creates.from_remote == crate::mapping::CreatePolicy::Create {

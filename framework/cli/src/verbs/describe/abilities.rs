@@ -40,7 +40,13 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         feed_retention_ms,
         timeout_ms,
     } = can;
-    let proves = idempotency.is_some() || *upsert || *recover || find.iter().any(|one| one.consistent);
+    let proof = if can.proves_a_create([]) {
+        Some("yes".to_owned())
+    } else {
+        let seen: Vec<String> =
+            find.iter().filter(|one| one.consistent).map(|one| one.path.to_string()).collect();
+        (!seen.is_empty()).then(|| format!("if `identity` matches or stamps {}", seen.join(" or ")))
+    };
     let yes = |there: bool| there.then(|| "yes".to_owned());
     vec![
         one(
@@ -112,7 +118,7 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         ),
         one(
             "proof of a create",
-            yes(proves),
+            proof,
             "never makes a record twice (rule 23)",
             "may not create: none of idempotency, upsert, recover or a consistent find is there (M301)",
         ),
@@ -195,6 +201,8 @@ mod tests {
         let update = none.iter().find(|ability| ability.name == "update").expect("said");
         assert!(update.means.contains("direction: in") && update.means.contains("M301"));
         let some = abilities(&Capabilities { upsert: true, ..Capabilities::default() });
+        let both = Capabilities { create: true, upsert: true, ..Capabilities::default() };
+        assert!(!both.proves_a_create([]), "what is created otherwise than by our key is not proved by it");
         let there: Vec<&str> = some.iter().filter(|a| a.there.is_some()).map(|a| a.name).collect();
         assert_eq!(there, ["create", "upsert", "proof of a create"]);
     }

@@ -19,7 +19,7 @@ pub(super) fn draft(args: &NewConnector) -> anyhow::Result<Draft> {
     }
     let resources = resources(args);
     let first = resources.first().map_or("RECORDS", String::as_str);
-    let secrets: Vec<String> = needed(args.auth).iter().map(|(name, ..)| variable(args, name)).collect();
+    let secrets: Vec<String> = auth(args.auth).vars.iter().map(|(name, ..)| variable(args, name)).collect();
     let mut next = vec![
         format!(
             "compare the paths under `resources` with the service's documentation; {} is where it is",
@@ -47,15 +47,45 @@ fn variable(args: &NewConnector, name: &str) -> String {
     format!("{}_{name}", args.name).replace('-', "_").to_uppercase()
 }
 
-/// The settings that a way of proving who is calling needs: name, secret, what it is.
-fn needed(auth: AuthKind) -> &'static [(&'static str, bool, &'static str)] {
-    match auth {
-        AuthKind::None => &[],
-        AuthKind::Bearer => &[("token", true, "an API token of the account")],
-        AuthKind::Basic => &[("user", false, "the user name"), ("password", true, "its password or API key")],
-        AuthKind::Header | AuthKind::Query => &[("api_key", true, "an API key of the account")],
-        AuthKind::Oauth2 => &[("client_id", false, "the client's id"), ("client_secret", true, "its secret")],
-    }
+/// A way of proving who is calling.
+struct Auth {
+    /// The settings that it needs: name, secret, what it is.
+    vars: &'static [(&'static str, bool, &'static str)],
+    /// How `http` says it, each line with what there is to say about it.
+    lines: &'static [(&'static str, &'static str)],
+}
+
+fn auth(kind: AuthKind) -> Auth {
+    let (vars, lines): (&[_], &[_]) = match kind {
+        AuthKind::None => (&[], &[("  auth: none", "")]),
+        AuthKind::Bearer => (
+            &[("token", true, "an API token of the account")],
+            &[("  auth: { bearer: \"${token}\" }", "Authorization: Bearer …")],
+        ),
+        AuthKind::Basic => (
+            &[("user", false, "the user name"), ("password", true, "its password or API key")],
+            &[("  auth: { basic: { user: \"${user}\", password: \"${password}\" } }", "")],
+        ),
+        AuthKind::Header => (
+            &[("api_key", true, "an API key of the account")],
+            &[("  auth: { header: { name: X-Api-Key, value: \"${api_key}\" } }", "")],
+        ),
+        AuthKind::Query => (
+            &[("api_key", true, "an API key of the account")],
+            &[("  auth: { query: { name: api_key, value: \"${api_key}\" } }", "")],
+        ),
+        AuthKind::Oauth2 => (
+            &[("client_id", false, "the client's id"), ("client_secret", true, "its secret")],
+            &[
+                ("  auth:", "client credentials: a token is fetched, kept and renewed"),
+                ("    oauth2:", ""),
+                ("      token_url: \"${base_url}/oauth/token\"", "an absolute URL"),
+                ("      client_id: \"${client_id}\"", ""),
+                ("      client_secret: \"${client_secret}\"", ""),
+            ],
+        ),
+    };
+    Auth { vars, lines }
 }
 
 fn vars(lines: &mut Lines, args: &NewConnector) {
@@ -64,7 +94,7 @@ fn vars(lines: &mut Lines, args: &NewConnector) {
         format!("  base_url: {{ default: {} }}", yaml_text(&args.base_url)),
         variable(args, "base_url"),
     );
-    for (name, secret, doc) in needed(args.auth) {
+    for (name, secret, doc) in auth(args.auth).vars {
         let secret = if *secret { "secret: true, " } else { "" };
         lines.push(format!("  {name}: {{ {secret}doc: {doc} }}"), variable(args, name));
     }
@@ -78,24 +108,7 @@ fn vars(lines: &mut Lines, args: &NewConnector) {
 fn http(lines: &mut Lines, args: &NewConnector) {
     lines.push("http:", "");
     lines.push("  base_url: ${base_url}", "the paths of calls are appended");
-    match args.auth {
-        AuthKind::None => lines.push("  auth: none", ""),
-        AuthKind::Bearer => lines.push("  auth: { bearer: \"${token}\" }", "Authorization: Bearer …"),
-        AuthKind::Basic => {
-            lines.push("  auth: { basic: { user: \"${user}\", password: \"${password}\" } }", "")
-        }
-        AuthKind::Header => {
-            lines.push("  auth: { header: { name: X-Api-Key, value: \"${api_key}\" } }", "");
-        }
-        AuthKind::Query => lines.push("  auth: { query: { name: api_key, value: \"${api_key}\" } }", ""),
-        AuthKind::Oauth2 => {
-            lines.push("  auth:", "client credentials: a token is fetched, kept and renewed");
-            lines.push("    oauth2:", "");
-            lines.push("      token_url: \"${base_url}/oauth/token\"", "an absolute URL");
-            lines.push("      client_id: \"${client_id}\"", "");
-            lines.push("      client_secret: \"${client_secret}\"", "");
-        }
-    }
+    auth(args.auth).lines.iter().for_each(|(line, remark)| lines.push(*line, *remark));
     lines.push("  # headers: { Api-Version: \"2\" }", "headers of every call");
     lines.push("  # body: form", "where writes are forms, not JSON; then also `null_as`");
     lines.push(
@@ -108,13 +121,25 @@ fn http(lines: &mut Lines, args: &NewConnector) {
 }
 
 fn lists(lines: &mut Lines, args: &NewConnector) {
-    let (items, pages) = match args.paging {
-        PagingKind::None => ("$.data", "none"),
-        PagingKind::Cursor => ("$.data", "{ cursor: { query: after, value: $.next } }"),
-        PagingKind::NextUrl => ("$.data", "{ next_url: $.next }"),
-        PagingKind::LinkHeader => ("$", "link_header"),
-        PagingKind::Page => ("$.data", "{ page: { query: page } }"),
-        PagingKind::Offset => ("$.data", "{ offset: { query: offset } }"),
+    let (items, pages, remark) = match args.paging {
+        PagingKind::None => ("$.data", "none", "one page is all there is"),
+        PagingKind::Cursor => (
+            "$.data",
+            "{ cursor: { query: after, value: $.next } }",
+            "?after= takes what $.next held; nothing there ends the list",
+        ),
+        PagingKind::NextUrl => {
+            ("$.data", "{ next_url: $.next }", "the next page's URL; nothing there ends the list")
+        }
+        PagingKind::LinkHeader => ("$", "link_header", "Link: <…>; rel=\"next\""),
+        PagingKind::Page => {
+            ("$.data", "{ page: { query: page } }", "numbered from 1; a page without records ends the list")
+        }
+        PagingKind::Offset => (
+            "$.data",
+            "{ offset: { query: offset } }",
+            "the number of records read; a page without records ends the list",
+        ),
     };
     lines.push("lists:", "");
     let items = args.items.as_deref().unwrap_or(items);
@@ -125,14 +150,6 @@ fn lists(lines: &mut Lines, args: &NewConnector) {
     if args.paging != PagingKind::None {
         lines.push("  page_size: { limit: 100 }", "the query parameter, and the most it takes");
     }
-    let remark = match args.paging {
-        PagingKind::None => "one page is all there is",
-        PagingKind::Cursor => "?after= takes what $.next held; nothing there ends the list",
-        PagingKind::NextUrl => "the next page's URL; nothing there ends the list",
-        PagingKind::LinkHeader => "Link: <…>; rel=\"next\"",
-        PagingKind::Page => "numbered from 1; a page without records ends the list",
-        PagingKind::Offset => "the number of records read; a page without records ends the list",
-    };
     lines.push(format!("  pages: {pages}"), remark);
     lines.push("", "");
 }

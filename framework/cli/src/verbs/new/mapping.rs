@@ -5,34 +5,34 @@ use super::pairing::{Proposal, kind_of, pair};
 use super::sample::{Place, of_documents, of_file};
 use super::{Draft, Lines, yaml_text};
 use crate::cli::NewMapping;
+use crate::database::Database;
 use crate::opened::read_project;
 use crate::settings::Settings;
+use crate::unknown_name::unknown_name;
 use anyhow::bail;
 use bothways_diagnose::modeline;
-use bothways_engine::EngineError;
 use bothways_mapping::connector::ResourceSpec;
-use bothways_mapping::nearest;
 use bothways_model::{Capabilities, Catalog, CatalogField, FieldType, Segment, SingularPath};
 
 /// So many places of the sample that nothing pairs with are listed.
 const MOST_OTHERS: usize = 40;
 
-pub(super) fn draft(settings: &Settings, args: &NewMapping) -> anyhow::Result<Draft> {
+pub(super) async fn draft(settings: &Settings, args: &NewMapping) -> anyhow::Result<Draft> {
     let (project, _) = read_project(settings)?;
     let catalog = match project.catalogs.get(&args.local) {
         Some(catalog) => catalog,
-        None => return Err(unknown("catalog", &args.local, project.catalogs.keys())),
+        None => return Err(unknown_name("catalog", &args.local, project.catalogs.keys())),
     };
     let Some((connector, resource)) = args.remote.split_once('/') else {
         bail!("--remote is CONNECTOR/RESOURCE, for example stripe/customers");
     };
     let connector = match project.connectors.get(connector) {
         Some(connector) => connector,
-        None => return Err(unknown("connector", connector, project.connectors.keys())),
+        None => return Err(unknown_name("connector", connector, project.connectors.keys())),
     };
     let resource = match connector.resources.get(resource) {
         Some(resource) => resource,
-        None => return Err(unknown("resource", resource, connector.resources.keys())),
+        None => return Err(unknown_name("resource", resource, connector.resources.keys())),
     };
     let places = match &args.sample {
         Some(file) => of_file(file, connector, resource)?,
@@ -46,6 +46,7 @@ pub(super) fn draft(settings: &Settings, args: &NewMapping) -> anyhow::Result<Dr
         places: &places,
         can: connector.capabilities(&resource.name),
         with,
+        computed: computed(settings, catalog).await?,
     };
     let text = written.text()?;
     let sample = "look at each pair, and at what is commented out".to_owned();
@@ -59,14 +60,6 @@ pub(super) fn draft(settings: &Settings, args: &NewMapping) -> anyhow::Result<Dr
         format!("bothways plan {}               # what would happen; nothing is written", args.name),
     ];
     Ok(Draft { name: args.name.clone(), text, next })
-}
-
-fn unknown<'a>(what: &str, name: &str, known: impl Iterator<Item = &'a String> + Clone) -> anyhow::Error {
-    let near = nearest(name, known.clone().map(String::as_str));
-    let all: Vec<&str> = known.map(String::as_str).collect();
-    let hint =
-        near.map_or_else(|| format!("there is {}", all.join(", ")), |n| format!("did you mean `{n}`?"));
-    EngineError::NotFound(format!("{what} `{name}` ({hint})")).into()
 }
 
 /// The values of the resource's parameters, each once.
@@ -89,6 +82,17 @@ fn with(args: &NewMapping, resource: &ResourceSpec) -> anyhow::Result<Vec<(Strin
     }
 }
 
+/// The columns that the database computes, if its table is there: they are never written.
+async fn computed(settings: &Settings, catalog: &Catalog) -> anyhow::Result<Vec<String>> {
+    let database = Database::parse(&settings.database)?;
+    if !database.exists() {
+        return Ok(Vec::new());
+    }
+    let table = database.table(&catalog.table).await?;
+    let columns = table.into_iter().flat_map(|table| table.columns);
+    Ok(columns.filter(|column| column.generated).map(|column| column.name).collect())
+}
+
 /// A mapping as it is being written.
 struct Written<'a> {
     args: &'a NewMapping,
@@ -97,6 +101,8 @@ struct Written<'a> {
     places: &'a [Place],
     can: Capabilities,
     with: Vec<(String, String)>,
+    /// Columns that the database computes.
+    computed: Vec<String>,
 }
 
 impl Written<'_> {
@@ -145,15 +151,14 @@ impl Written<'_> {
     }
 
     fn identity(&self, lines: &mut Lines, fields: &[&CatalogField], proposals: &[Proposal]) {
-        let mail = fields
-            .iter()
-            .zip(proposals)
-            .find(|(field, proposal)| is_mail(field) && matches!(proposal, Proposal::Sure { .. }));
-        let stamp = self.stamp().filter(|_| self.creates());
-        if mail.is_some() || stamp.is_some() {
+        let matched = self.matched(fields, proposals);
+        let stamp = self.stamp().filter(|_| self.creates(fields, proposals));
+        // Records are created by our own key, and nothing here tells which field holds it.
+        let lacks_key = self.can.upsert && !self.can.create && stamp.is_none();
+        if matched.is_some() || stamp.is_some() {
             lines.push("identity:", "");
         }
-        match mail {
+        match matched {
             Some((field, _)) => lines.push(
                 format!("  match: [{}]", field.name),
                 "first contact: one candidate on each side, or a person decides",
@@ -166,27 +171,49 @@ impl Written<'_> {
                 "fields that tell at first contact that a row and a record are one",
             ),
         }
-        if let Some(stamp) = stamp {
-            lines.push(
-                format!("  stamp: {}", yaml_text(&format!("{stamp}.bothways"))),
+        match stamp {
+            Some(stamp) => lines.push(
+                format!("  stamp: {}", yaml_text(&stamp.to_string())),
                 "our link id, on records that we create",
-            );
+            ),
+            None if lacks_key => lines.push(
+                "  # stamp: $.…",
+                "the unique field that takes our key: records are created by it alone (`upsert`)",
+            ),
+            None => {}
         }
         lines.push("", "");
     }
 
-    /// A place of free keys, if there is one.
+    /// The field that people are recognised by, and its place there.
+    fn matched<'f>(
+        &self,
+        fields: &[&'f CatalogField],
+        proposals: &[Proposal],
+    ) -> Option<(&'f CatalogField, &SingularPath)> {
+        fields.iter().zip(proposals).find_map(|(field, proposal)| match proposal {
+            Proposal::Sure { place, .. } if is_mail(field) => Some((*field, &self.places.get(*place)?.path)),
+            _ => None,
+        })
+    }
+
+    /// A place for our link id, if one is known: a key of ours in free ones, or a field that documents have named for it.
     fn stamp(&self) -> Option<SingularPath> {
         let metadata = SingularPath(vec![Segment::Name("metadata".into())]);
         let known = self.resource.sparse.contains(&metadata)
             || self.places.iter().any(|p| p.path.starts_with(&metadata));
-        known.then_some(metadata)
+        if known {
+            return Some(SingularPath([metadata.0, vec![Segment::Name("bothways".into())]].concat()));
+        }
+        let is_ours = |path: &&SingularPath| path.to_string().to_lowercase().contains("bothways");
+        self.can.find.iter().map(|find| &find.path).find(is_ours).cloned()
     }
 
-    fn creates(&self) -> bool {
-        let can = &self.can;
-        let proves = can.idempotency.is_some() || can.recover || can.find.iter().any(|find| find.consistent);
-        can.create && can.update && proves
+    fn creates(&self, fields: &[&CatalogField], proposals: &[Proposal]) -> bool {
+        let (can, stamp) = (&self.can, self.stamp());
+        let matched = self.matched(fields, proposals).map(|(_, path)| path);
+        let makes = can.create || (can.upsert && stamp.is_some());
+        makes && can.update && can.proves_a_create(matched.into_iter().chain(&stamp))
     }
 
     fn field(&self, lines: &mut Lines, field: &CatalogField, proposal: &Proposal) {
@@ -204,11 +231,19 @@ impl Written<'_> {
                     .changed_at
                     .as_ref()
                     .is_some_and(|at| at.path.singular() == Some(&place.path));
-                let comment = if *only_in || kept { "the service keeps it" } else { "" };
-                if *only_in || kept || !self.can.update {
+                let mut comment = if *only_in || kept { "the service keeps it" } else { "" };
+                let path = yaml_text(&place.path.to_string());
+                let comes_only = *only_in || kept || !self.can.update;
+                if self.computed.iter().any(|column| column.eq_ignore_ascii_case(field.column.as_str())) {
+                    if comes_only {
+                        let why = "the database computes it here, and it cannot be written there";
+                        return lines.push(format!("  # {name}: {path}"), why);
+                    }
+                    comment = "the database computes it";
+                    keys.push("direction: out".into());
+                } else if comes_only {
                     keys.push("direction: in".into());
                 }
-                let path = yaml_text(&place.path.to_string());
                 if keys.is_empty() {
                     lines.push(format!("  {name}: {path}"), comment);
                 } else {
@@ -255,7 +290,7 @@ impl Written<'_> {
 
     fn policies(&self, lines: &mut Lines, fields: &[&CatalogField], proposals: &[Proposal]) {
         let goes_out = |proposal: &Proposal| matches!(proposal, Proposal::Sure { only_in: false, .. });
-        let outward = self.creates() && proposals.iter().any(goes_out);
+        let outward = self.creates(fields, proposals) && proposals.iter().any(goes_out);
         let unfilled = fields
             .iter()
             .zip(proposals)

@@ -1,6 +1,7 @@
 //! Which local field is probably which place in a remote record, by name and by type. What is not sure is left to a person.
 
 use super::sample::Place;
+use crate::moment::is_moment;
 use bothways_model::{CatalogField, FieldType};
 use serde_json::Value as Json;
 
@@ -134,9 +135,9 @@ fn fit(ty: &FieldType, value: Option<&Json>) -> Result<Option<&'static str>, Str
         }
         (FieldType::Bool, Some(Json::Bool(_))) => Ok(None),
         (FieldType::Timestamp, Some(Json::String(text))) if is_moment(text) => Ok(Some("iso8601")),
-        (FieldType::Timestamp, Some(Json::Number(n))) => match n.as_i64().map(i64::abs) {
+        (FieldType::Timestamp, Some(Json::Number(n))) => match n.as_i64().map(i64::unsigned_abs) {
             Some(100_000_000..=9_999_999_999) => Ok(Some("unix")),
-            Some(100_000_000_000..) => Ok(Some("unix_ms")),
+            Some(100_000_000_000..=9_999_999_999_999) => Ok(Some("unix_ms")),
             _ => other(),
         },
         (FieldType::Date, Some(Json::String(text))) if text.parse::<chrono::NaiveDate>().is_ok() => Ok(None),
@@ -147,11 +148,6 @@ fn fit(ty: &FieldType, value: Option<&Json>) -> Result<Option<&'static str>, Str
         }
         _ => other(),
     }
-}
-
-fn is_moment(text: &str) -> bool {
-    let head = text.get(..10).is_some_and(|day| day.parse::<chrono::NaiveDate>().is_ok());
-    head && text.get(10..11).is_some_and(|sep| matches!(sep, "T" | "t" | " ")) && text.contains(':')
 }
 
 /// The kind of a JSON value, for people.
@@ -224,6 +220,8 @@ mod tests {
             (FieldType::Timestamp, json!(1_795_000_000), Ok(Some("unix"))),
             (FieldType::Timestamp, json!(1_795_000_000_000_i64), Ok(Some("unix_ms"))),
             (FieldType::Timestamp, json!("yesterday"), Err(())),
+            (FieldType::Timestamp, json!("2026-11-22 at 10:00"), Err(())),
+            (FieldType::Timestamp, json!(i64::MIN), Err(())),
             (FieldType::Timestamp, Json::Null, Err(())),
             (FieldType::Int, json!("42"), Ok(Some("string"))),
             (decimal.clone(), json!(12.5), Ok(Some("number"))),
