@@ -185,8 +185,9 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
     }
     if known && local.is_some() && remote.is_some() {
         match (local_changed, remote_changed, direction) {
+            // The base that was unknown is known now.
             (false, false, _) if case.base_local.is_some() != case.base_remote.is_some() => {
-                assert!(matches!(action, Action::None | Action::Agree), "{context}")
+                assert_eq!(action, Action::Agree, "{context}");
             }
             (false, false, _) => assert_eq!(action, Action::None, "{context}"),
             (true, false, "both" | "out") if local != remote => assert_eq!(action, Action::Push, "{context}"),
@@ -210,6 +211,9 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             _ => {}
         }
     }
+    if remote.is_none() && local == null && base_remote == null {
+        assert!(matches!(action, Action::None | Action::Agree), "empty on both sides: {context}");
+    }
     let has = |side: &Option<Value>| side.as_ref().is_some_and(|value| !value.is_null());
     if !known && has(local) && has(remote) && local != remote && direction == "both" {
         let expected = match winner {
@@ -219,6 +223,15 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             _ => Action::Conflict { first_contact: true },
         };
         assert_eq!(action, expected, "{context}");
+    }
+    if !known && local.is_some() && has(local) != has(remote) {
+        let expected = match direction {
+            "in" if has(local) => Action::Accept,
+            "out" if has(remote) => Action::Accept,
+            _ if has(local) => Action::Push,
+            _ => Action::Pull,
+        };
+        assert_eq!(action, expected, "what one side lacks at first contact: {context}");
     }
     // What was accepted at first contact, a value that may not travel, is not emptied because its own side changes it.
     if base_local.is_some() && base_local != null && remote == null && base_remote == null {

@@ -238,6 +238,28 @@ fn what_may_not_travel_is_refused() {
     assert_eq!(of(&column, "-", "a", "a"), (Action::Push, 10), "the record may");
 }
 
+/// A person's own value is held to the same.
+#[test]
+fn a_chosen_value_that_may_not_travel_is_refused() {
+    let plain = mapping("manual", "both");
+    let required = edited(&plain, |m| m.fields[0].required = true);
+    let of = |mapping: &Mapping, chosen: &str| {
+        let conflict = Conflict {
+            local: value("a"),
+            remote: value("b"),
+            since: Timestamp::UNIX_EPOCH,
+            first_contact: false,
+            choice: Some(Choice { keep: Keep::Value(value(chosen).unwrap()), by: "somebody".into() }),
+            stale: None,
+        };
+        let conflicts = [("x".to_owned(), conflict)].into_iter().collect();
+        both_changed(mapping, LinkBody { conflicts, ..LinkBody::default() }, None)
+    };
+    assert_eq!(of(&plain, ""), Action::Set(value("").unwrap()));
+    assert_eq!(of(&required, ""), Action::Refuse);
+    assert_eq!(of(&required, "c"), Action::Set(value("c").unwrap()));
+}
+
 /// An uncertain write that arrives late is no change by anybody, as long as it may still arrive (rule 24).
 #[test]
 fn a_late_echo_is_not_taken_for_a_change() {
