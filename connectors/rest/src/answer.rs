@@ -49,23 +49,15 @@ pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
         }
         class => class,
     };
-    let mut failure = Failure {
-        class,
-        status: Some(answer.status),
-        code,
-        message,
-        retry_after_ms: asked_to_wait(core, answer),
-        replayed: false,
-    };
+    let mut failure =
+        Failure { class, status: Some(answer.status), code, message, retry_after_ms: None, replayed: false };
     if let Some(refine) = core.vendor.refine {
         refine(answer, &mut failure);
     }
+    let throttled = answer.status == 429 || failure.class == ErrorClass::Throttle;
+    let asked = core.limits.retry_after(answer, throttled);
+    failure.retry_after_ms = asked.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     failure
-}
-
-/// How long an answer asks us to wait, in milliseconds.
-pub(crate) fn asked_to_wait(core: &Core, answer: &Response) -> Option<u64> {
-    core.limits.retry_after(answer).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The record of an answer that is no list: out of its envelope, with the version that a header gives.

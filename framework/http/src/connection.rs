@@ -196,10 +196,9 @@ impl Connection {
     /// Lets a refusal slow the whole connection down, whichever call met it.
     fn note(&self, answer: &Response) {
         self.budget.note(Instant::now(), answer);
-        let asked = self.limits.retry_after(answer);
-        let refused =
-            (answer.status == 429 && !self.is_unrated(answer)) || (answer.status == 503 && asked.is_some());
-        if refused {
+        let throttled = answer.status == 429 && !self.is_unrated(answer);
+        let asked = self.limits.retry_after(answer, throttled);
+        if throttled || (answer.status == 503 && asked.is_some()) {
             self.pace.refused(Instant::now(), asked);
         } else {
             self.pace.accepted();

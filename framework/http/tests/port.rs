@@ -257,6 +257,16 @@ async fn a_refusal_pauses_the_whole_connection() {
 }
 
 #[tokio::test]
+async fn a_moment_that_every_answer_names_pauses_nothing() {
+    let server = Server::start(|_, _| answer("503 Service Unavailable", "x-reset: 60\r\n", b"{}")).await;
+    let retry_header = Some("x-reset".to_owned());
+    let port = port(&Limits { retry_header, ..limits(origin(server.address)) });
+    for _ in 0..2 {
+        assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 503);
+    }
+}
+
+#[tokio::test]
 async fn a_lock_on_one_record_slows_nothing_down() {
     let server = Server::start(|number, _| match number {
         0 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":"locked"}}"#),
