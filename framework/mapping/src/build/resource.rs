@@ -7,7 +7,8 @@ use super::{Cx, record, sub};
 use crate::check;
 use crate::check::vars::Uses;
 use crate::connector::{
-    Call, Delete, Delta, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat, Update,
+    Call, Delete, Delta, EventRule, Find, Pages, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat,
+    Update,
 };
 use crate::doc::{
     CallText, CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc,
@@ -297,8 +298,17 @@ impl Shared<'_> {
             .help("remove `cap`");
         }
         let call = build(cx, since_parts(doc, &at), Kind::Delta, self.params, self.lists, uses);
-        let at = sub(&at, "token");
         let url = token.url == Some(true);
+        if url && matches!(call.pages, Pages::Cursor { .. } | Pages::Page { .. } | Pages::Offset { .. }) {
+            let said = if doc.pages.is_some() { sub(&at, "pages") } else { sub(&sub(&at, "token"), "url") };
+            cx.error(
+                Code::M310,
+                &said,
+                "the token is a whole URL, and the second page of these would be asked for without it",
+            )
+            .help("say `pages: { next_url: … }`, `link_header` or `none`, as the service does it");
+        }
+        let at = sub(&at, "token");
         let named = token.query.is_some() || token.json.is_some() || token.header.is_some();
         let send = if url {
             if named {
