@@ -45,6 +45,7 @@ pub(crate) fn connector(cx: &mut Cx<'_>, doc: &ConnectorDoc) -> ConnectorSpec {
         source: cx.source("/connector"),
     };
     crate::check::resources::among(cx, &spec);
+    crate::check::rates::check(cx, &spec);
     spec
 }
 
