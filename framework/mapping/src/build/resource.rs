@@ -92,12 +92,13 @@ pub(super) fn resource(
 }
 
 fn check_params(cx: &mut Cx<'_>, pointer: &str, params: &[String]) {
-    const TAKEN: [&str; 11] = [
+    const TAKEN: [&str; 12] = [
         "id",
         "key",
         "stamp",
         "value",
         "since",
+        "offset",
         "fields",
         "event_types",
         "timestamp",
@@ -208,8 +209,8 @@ impl Shared<'_> {
 
     fn delete(&self, cx: &mut Cx<'_>, doc: &DeleteDoc, uses: &mut Uses) -> Delete {
         let at = self.at("delete");
-        let (parts, irreversible) = match doc {
-            DeleteDoc::Short(call) => (self.line(call, &at), false),
+        let (parts, irreversible, if_match) = match doc {
+            DeleteDoc::Short(call) => (self.line(call, &at), false, None),
             DeleteDoc::Long(long) => {
                 let parts = Parts {
                     long: true,
@@ -221,10 +222,14 @@ impl Shared<'_> {
                     when: when(cx, &at, long.when.as_ref()),
                     ..self.line(&long.call, &at)
                 };
-                (parts, long.irreversible.unwrap_or(false))
+                (parts, long.irreversible.unwrap_or(false), long.if_match.as_ref())
             }
         };
-        Delete { call: build(cx, parts, Kind::Delete, self.params, self.lists, uses), irreversible }
+        Delete {
+            call: build(cx, parts, Kind::Delete, self.params, self.lists, uses),
+            irreversible,
+            if_match: if_match.and_then(|place| record::if_match(cx, &sub(&at, "if_match"), place)),
+        }
     }
 
     fn find(&self, cx: &mut Cx<'_>, path: &str, doc: &FindDoc, uses: &mut Uses) -> Option<Find> {

@@ -251,13 +251,19 @@ pub enum BodyDoc {
     Form,
 }
 
-/// Idempotent writes.
+/// Idempotent writes. Give exactly one of `header` and `query`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Idempotency")]
 pub struct IdempotencyDoc {
     /// The header that carries the key.
-    pub header: Text,
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub header: Option<Text>,
+    /// The query parameter that carries it.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub query: Option<Text>,
     /// How long the service remembers a key.
     pub keeps: DurationText,
 }
