@@ -2,13 +2,17 @@
 //! made inactive, keys of writes in the query, refresh tokens that are replaced.
 
 use super::{connector, project};
-use crate::quickbooks::{CLIENT, QuickBooks, REALM, REFRESH, VERIFIER};
+use crate::quickbooks::{CLIENT, QuickBooks, REALM, REFRESH};
 use crate::stage::now;
 use crate::support::{connect, path};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bothways_connector::conformance::{Bench, check};
-use bothways_connector::{Connector, FieldWrites, Operation, Outcome, Resource, ResourceQuery, Step};
+use bothways_connector::{
+    Connector, FieldWrites, Operation, Outcome, Resource, ResourceQuery, Step, Unverified,
+};
 use bothways_connector_rest::RestConnector;
 use bothways_model::{ErrorClass, RemoteId, SingularPath};
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value as Json, json};
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -22,6 +26,16 @@ const VARS: [(&str, &str); 6] = [
     ("QUICKBOOKS_VERIFIER", VERIFIER),
     ("QUICKBOOKS_API", "https://quickbooks.example"),
 ];
+
+const VERIFIER: &str = "verifier-token";
+
+fn signed(notification: &Json) -> Unverified {
+    let body = notification.to_string().into_bytes();
+    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(VERIFIER.as_bytes()).expect("any key will do");
+    mac.update(&body);
+    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    Unverified { headers: vec![("intuit-signature".into(), signature)], body }
+}
 
 fn query() -> ResourceQuery {
     ResourceQuery { name: "customers".into(), paths: vec![name(), email()], ..ResourceQuery::default() }
@@ -43,7 +57,7 @@ fn conform() {
         connector: &connector,
         resource: query(),
         send: &mut |request| Some(quickbooks.borrow_mut().answer(request)),
-        deliveries: Some(&mut || quickbooks.borrow_mut().deliveries()),
+        deliveries: Some(&mut || vec![signed(&quickbooks.borrow_mut().notification())]),
         now: now(),
         // More than the 400 of a page.
         records: 405,
