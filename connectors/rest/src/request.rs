@@ -189,12 +189,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn finish(self) -> Request {
         let mut request = Request::new(self.call.method, self.url);
         request.headers = self.headers;
-        for (at, (name, value)) in self.query.iter().enumerate() {
-            let first = at == 0 && !request.url.contains('?');
-            request.url.push(if first { '?' } else { '&' });
-            percent::push_name(&mut request.url, name);
-            request.url.push('=');
-            percent::push_value(&mut request.url, value);
+        for (name, value) in &self.query {
+            percent::push_query(&mut request.url, name, value);
         }
         let body = match (self.form, self.json) {
             (Some(form), _) if form.is_empty() => None,

@@ -152,12 +152,7 @@ struct Fields(String);
 
 impl Fields {
     fn push(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(name);
-        self.0.push('=');
-        percent::push_value(&mut self.0, value);
+        percent::push_field(&mut self.0, name, value);
     }
 }
 

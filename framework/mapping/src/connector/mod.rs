@@ -33,7 +33,7 @@ pub use events::{
 pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
 pub use oauth2::{ClientAuth, GrantKind, JwtSpec, Oauth2, Oauth2Spec};
-pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt};
+pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt, plain_text};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Delta, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};
