@@ -212,8 +212,12 @@ impl Connection {
             return false;
         }
         let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-        let code = body.as_ref().and_then(|b| unrated.code.get(b)).and_then(serde_json::Value::as_str);
-        code.is_some_and(|code| unrated.codes.iter().any(|known| known == code))
+        let code = match body.as_ref().and_then(|b| unrated.code.get(b)) {
+            Some(serde_json::Value::String(code)) => code.clone(),
+            Some(serde_json::Value::Number(code)) => code.to_string(),
+            _ => return false,
+        };
+        unrated.codes.contains(&code)
     }
 
     fn too_large(&self) -> SendError {
