@@ -4,7 +4,7 @@
 //! it is not, and is a failure of class `malformed`.
 
 use crate::core::Core;
-use bothways_mapping::connector::{ResourceSpec, VersionAt};
+use bothways_mapping::connector::{ResourceSpec, VersionAt, plain_text};
 use bothways_mapping::path::Query;
 use bothways_model::{ErrorClass, Failure, Observed, RemoteId, Response};
 use serde_json::Value as Json;
@@ -34,8 +34,9 @@ pub(crate) fn some_json(answer: &Response) -> Result<Json, Failure> {
 pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
     let errors = &core.spec().http.errors;
     let body = serde_json::from_slice::<Json>(&answer.body).ok();
-    let find =
-        |query: &Option<Query>| query.as_ref().zip(body.as_ref()).and_then(|(q, body)| text(q.first(body)?));
+    let find = |query: &Option<Query>| {
+        query.as_ref().zip(body.as_ref()).and_then(|(q, body)| plain_text(q.first(body)?))
+    };
     let code = find(&errors.code);
     let message = find(&errors.message).map_or_else(
         || format!("the service answered {}", answer.status),
@@ -49,23 +50,15 @@ pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
         }
         class => class,
     };
-    let mut failure = Failure {
-        class,
-        status: Some(answer.status),
-        code,
-        message,
-        retry_after_ms: asked_to_wait(core, answer),
-        replayed: false,
-    };
+    let mut failure =
+        Failure { class, status: Some(answer.status), code, message, retry_after_ms: None, replayed: false };
     if let Some(refine) = core.vendor.refine {
         refine(answer, &mut failure);
     }
+    let throttled = answer.status == 429 || failure.class == ErrorClass::Throttle;
+    let asked = core.limits.retry_after(answer, throttled);
+    failure.retry_after_ms = asked.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
     failure
-}
-
-/// How long an answer asks us to wait, in milliseconds.
-pub(crate) fn asked_to_wait(core: &Core, answer: &Response) -> Option<u64> {
-    core.limits.retry_after(answer).map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The record of an answer that is no list: out of its envelope, with the version that a header gives.
@@ -91,7 +84,7 @@ pub(crate) fn observe(resource: &ResourceSpec, body: Json) -> Result<Observed, F
         gone: resource.gone.as_ref().is_some_and(|gone| gone.matches(&body)),
         changed_at: resource.changed_at.as_ref().and_then(|at| at.read(&body)),
         version: match &resource.version {
-            Some(VersionAt::Record(query)) => query.first(&body).and_then(text),
+            Some(VersionAt::Record(query)) => query.first(&body).and_then(plain_text),
             _ => None,
         },
         body: Arc::new(body),
@@ -102,19 +95,10 @@ pub(crate) fn observe(resource: &ResourceSpec, body: Json) -> Result<Observed, F
 pub(crate) fn id(query: &Query, body: &Json) -> Result<RemoteId, Failure> {
     query
         .first(body)
-        .and_then(text)
+        .and_then(plain_text)
         .filter(|id| !id.is_empty())
         .map(RemoteId)
         .ok_or_else(|| malformed("a record without an id"))
-}
-
-/// Text or a number, as text.
-fn text(node: &Json) -> Option<String> {
-    match node {
-        Json::String(text) => Some(text.clone()),
-        Json::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// The records of a list, moved out of the answer where that is possible.

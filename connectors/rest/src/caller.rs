@@ -28,11 +28,8 @@ impl Caller {
         reader: impl FnOnce(Response) -> Outcome + Send + 'static,
     ) -> Box<dyn Exchange> {
         let mut url = format!("{}{path}", self.core.resolved.base_url);
-        for (at, (name, value)) in query.iter().enumerate() {
-            url.push(if at == 0 { '?' } else { '&' });
-            percent::push_name(&mut url, name);
-            url.push('=');
-            percent::push_value(&mut url, value);
+        for (name, value) in query {
+            percent::push_query(&mut url, name, value);
         }
         let mut request = Request::new(Method::Get, url);
         request.headers = self.core.plain_headers().to_vec();

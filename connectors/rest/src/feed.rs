@@ -29,7 +29,8 @@ impl RestFeed {
         let place = query.page.as_ref().map(Place::read).transpose()?;
         let format = self.events.at.as_ref().map_or(TimeFormat::Iso8601, |at| at.format);
         let since = format.write(&query.since);
-        let slots = Slots { since: Some(&since), event_types: &query.types, ..Slots::default() };
+        let offset = paging::offset(&feed.call, place.as_ref());
+        let slots = Slots { since: Some(&since), offset, event_types: &query.types, ..Slots::default() };
         let mut draft = Draft::new(&self.core, &feed.call, &slots)?;
         paging::ask(&mut draft, &feed.call, &self.core.origin, place.as_ref())?;
         let request = draft.finish();

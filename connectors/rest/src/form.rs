@@ -71,12 +71,7 @@ impl Form<'_> {
         if name.is_empty() {
             return Err(refused("$", "a form is made of named fields"));
         }
-        if !self.out.is_empty() {
-            self.out.push('&');
-        }
-        percent::push_name(&mut self.out, name);
-        self.out.push('=');
-        percent::push_value(&mut self.out, value);
+        percent::push_field(&mut self.out, name, value);
         Ok(())
     }
 }

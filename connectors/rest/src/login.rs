@@ -1,20 +1,15 @@
 //! Logging in: the request that asks for a session token, and what its answer says.
 
-use crate::{form, percent};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bothways_mapping::connector::{Fact, Login, LoginBody};
+use crate::{credentials, form, percent};
+use bothways_mapping::connector::{Fact, Login, LoginBody, plain_text};
 use bothways_model::{Request, Response, Secret};
 use serde_json::Value as Json;
 
 /// The request for a token. What is secret in it stays out of what may be printed or stored.
 pub(crate) fn request(base_url: &str, login: &Login) -> Request {
     let mut url = format!("{base_url}{}", login.path);
-    for (at, (name, value)) in login.query.iter().enumerate() {
-        url.push(if at == 0 { '?' } else { '&' });
-        percent::push_name(&mut url, name);
-        url.push('=');
-        percent::push_value(&mut url, value);
+    for (name, value) in &login.query {
+        percent::push_query(&mut url, name, value);
     }
     let mut request = Request::new(login.method, url).with_header("accept", "application/json");
     match &login.says {
@@ -25,19 +20,14 @@ pub(crate) fn request(base_url: &str, login: &Login) -> Request {
         LoginBody::Form(fields) => {
             let mut body = String::new();
             for (name, value) in fields {
-                if !body.is_empty() {
-                    body.push('&');
-                }
-                percent::push_name(&mut body, name);
-                body.push('=');
-                percent::push_value(&mut body, value.expose());
+                percent::push_field(&mut body, name, value.expose());
             }
             request = request.with_header("content-type", form::CONTENT_TYPE);
             request.secret_body = Some(Secret::new(body));
         }
         LoginBody::Basic { user, password } => {
-            let pair = STANDARD.encode(format!("{}:{}", user.expose(), password.expose()));
-            request.secret_headers.push(("authorization".into(), Secret::new(format!("Basic {pair}"))));
+            let basic = credentials::basic(user.expose(), password.expose());
+            request.secret_headers.push(("authorization".into(), basic));
         }
     }
     request
@@ -49,11 +39,7 @@ pub(crate) fn token(login: &Login, answer: &Response) -> Option<Secret> {
         Fact::Header(name) => answer.header(name)?.trim().to_owned(),
         Fact::Body(query) => {
             let body: Json = serde_json::from_slice(&answer.body).ok()?;
-            match query.first(&body)? {
-                Json::String(text) => text.clone(),
-                Json::Number(number) => number.to_string(),
-                _ => return None,
-            }
+            plain_text(query.first(&body)?)?
         }
     };
     let fits = !text.is_empty() && text.bytes().all(|b| (b' '..=b'~').contains(&b));

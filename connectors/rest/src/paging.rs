@@ -100,9 +100,9 @@ pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result
         Pages::Page { first, .. } => {
             Some(Step::Number(number(seen.place, u64::from(*first)).saturating_add(1)))
         }
-        Pages::Offset { .. } => {
+        Pages::Offset { first, .. } => {
             let count = u64::try_from(seen.count).unwrap_or(u64::MAX);
-            Some(Step::Number(number(seen.place, 0).saturating_add(count)))
+            Some(Step::Number(number(seen.place, u64::from(*first)).saturating_add(count)))
         }
     };
     let Some(step) = step else { return Ok(None) };
@@ -133,8 +133,17 @@ pub(crate) fn follow(text: &str, asked: &str, origin: &url::Origin) -> Result<St
 
 fn first_number(pages: &Pages) -> Option<(&CursorPlace, u64)> {
     match pages {
-        Pages::Page { send, first, .. } => Some((send, u64::from(*first))),
-        Pages::Offset { send, .. } => Some((send, 0)),
+        Pages::Page { send, first, .. } | Pages::Offset { send, first, .. } => {
+            Some((send, u64::from(*first)))
+        }
+        _ => None,
+    }
+}
+
+/// What `{offset}` stands for in a call that asks for the page at `place`.
+pub(crate) fn offset(call: &Call, place: Option<&Place>) -> Option<u64> {
+    match &call.pages {
+        Pages::Offset { send: CursorPlace::Text, first, .. } => Some(number(place, u64::from(*first))),
         _ => None,
     }
 }

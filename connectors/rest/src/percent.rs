@@ -17,8 +17,28 @@ pub(crate) fn push_value(out: &mut String, value: &str) {
 }
 
 /// Appends the name of a query parameter or a form field, whose brackets are structure.
-pub(crate) fn push_name(out: &mut String, name: &str) {
+fn push_name(out: &mut String, name: &str) {
     out.extend(utf8_percent_encode(name, NAME));
+}
+
+/// Appends a field to a form.
+pub(crate) fn push_field(form: &mut String, name: &str, value: &str) {
+    if !form.is_empty() {
+        form.push('&');
+    }
+    push_pair(form, name, value);
+}
+
+/// Appends a parameter to a URL, which may have some.
+pub(crate) fn push_query(url: &mut String, name: &str, value: &str) {
+    url.push(if url.contains('?') { '&' } else { '?' });
+    push_pair(url, name, value);
+}
+
+fn push_pair(out: &mut String, name: &str, value: &str) {
+    push_name(out, name);
+    out.push('=');
+    push_value(out, value);
 }
 
 /// Whether a path segment made from a value leads where it says. An empty one would address the collection, and URL parsers
@@ -51,6 +71,17 @@ mod tests {
         let mut out = String::new();
         push_name(&mut out, "created[gte]&x");
         assert_eq!(out, "created[gte]%26x");
+    }
+
+    #[test]
+    fn pairs_are_joined() {
+        let (mut form, mut url) = (String::new(), "https://x.io/a".to_owned());
+        for (name, value) in [("a[b]", "1&2"), ("c", "")] {
+            push_field(&mut form, name, value);
+            push_query(&mut url, name, value);
+        }
+        assert_eq!(form, "a[b]=1%262&c=");
+        assert_eq!(url, format!("https://x.io/a?{form}"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::{form, percent};
 use bothways_connector::{FieldWrites, Params};
-use bothways_mapping::connector::{BodyFormat, Call, CursorPlace, Escape, NullAs};
+use bothways_mapping::connector::{BodyFormat, Call, CursorPlace, Escape, KeyPlace, NullAs};
 use bothways_mapping::template::{Part, Slot, Template, flat};
 use bothways_model::{ErrorClass, Failure, Request, Segment, SingularPath};
 use serde_json::Value as Json;
@@ -18,6 +18,8 @@ pub(crate) struct Slots<'a> {
     pub(crate) stamp: Option<&'a str>,
     pub(crate) value: Option<&'a str>,
     pub(crate) since: Option<&'a Json>,
+    /// Which record the page begins with.
+    pub(crate) offset: Option<u64>,
     pub(crate) fields: &'a [String],
     pub(crate) event_types: &'a [String],
     pub(crate) params: Option<&'a Params>,
@@ -44,6 +46,7 @@ impl Slots<'_> {
                 (value, _) => text(value),
             },
             Slot::Since => self.since.cloned(),
+            Slot::Offset => self.offset.map(Json::from),
             Slot::Fields => Some(Json::from(self.fields)),
             Slot::EventTypes => Some(Json::from(self.event_types)),
             Slot::Param(name) => text(self.params.and_then(|p| p.get(name)).map(String::as_str)),
@@ -113,6 +116,8 @@ impl<'a> Draft<'a> {
                 let body = self.json.get_or_insert_with(|| Json::Object(serde_json::Map::new()));
                 path.set(body, value.clone()).map_err(|e| invalid(e.to_string()))?;
             }
+            // It was filled in with the other placeholders.
+            CursorPlace::Text => {}
         }
         Ok(())
     }
@@ -123,10 +128,12 @@ impl<'a> Draft<'a> {
         self.query.clear();
     }
 
-    /// Adds the header that makes a write idempotent.
+    /// Adds the key that makes a write idempotent.
     pub(crate) fn idempotent(&mut self, key: &str) {
-        if let Some(idempotency) = &self.core.spec().http.idempotency {
-            set(&mut self.headers, &idempotency.header.to_ascii_lowercase(), key.to_owned());
+        match self.core.spec().http.idempotency.as_ref().map(|idempotency| &idempotency.place) {
+            Some(KeyPlace::Header(name)) => self.header(&name.to_ascii_lowercase(), key.to_owned()),
+            Some(KeyPlace::Query(name)) => self.query(name, key.to_owned()),
+            None => {}
         }
     }
 
@@ -182,12 +189,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn finish(self) -> Request {
         let mut request = Request::new(self.call.method, self.url);
         request.headers = self.headers;
-        for (at, (name, value)) in self.query.iter().enumerate() {
-            let first = at == 0 && !request.url.contains('?');
-            request.url.push(if first { '?' } else { '&' });
-            percent::push_name(&mut request.url, name);
-            request.url.push('=');
-            percent::push_value(&mut request.url, value);
+        for (name, value) in &self.query {
+            percent::push_query(&mut request.url, name, value);
         }
         let body = match (self.form, self.json) {
             (Some(form), _) if form.is_empty() => None,

@@ -12,7 +12,9 @@ use bothways_connector::{
     Exchange, FieldWrites, Operation, Outcome, PageCursor, Params, Resource, ResourceQuery, StoredRequest,
     SyncToken, WriteKind,
 };
-use bothways_mapping::connector::{Call, IfMatch, ResourceSpec, Sends, TimeFormat, Update, VersionAt};
+use bothways_mapping::connector::{
+    Call, Delete, IfMatch, ResourceSpec, Sends, TimeFormat, Update, VersionAt,
+};
 use bothways_mapping::template::flat;
 use bothways_model::{Capabilities, ErrorClass, Failure, Observed, RemoteId, SingularPath, Timestamp};
 use serde_json::Value as Json;
@@ -92,7 +94,8 @@ impl RestResource {
         let place = page.map(Place::read).transpose()?;
         let begins = place.as_ref().and_then(|p| p.since).or(since.map(|(at, _)| at));
         let begins_on_wire = begins.zip(since).map(|(at, (_, format))| format.write(&at));
-        let slots = Slots { since: begins_on_wire.as_ref(), ..*slots };
+        let offset = paging::offset(call, place.as_ref());
+        let slots = Slots { since: begins_on_wire.as_ref(), offset, ..*slots };
         let mut draft = Draft::new(&self.core, call, &slots)?;
         paging::ask(&mut draft, call, &self.core.origin, place.as_ref())?;
         let request = draft.finish();
@@ -119,7 +122,8 @@ impl RestResource {
         let list = if first && delta.start.is_some() { List::Start } else { List::Delta };
         let call = has(list.call(&self.spec), "incremental list by token")?;
         let place = page.map(Place::read).transpose()?;
-        let mut draft = Draft::new(&self.core, call, &self.slots())?;
+        let slots = Slots { offset: paging::offset(call, place.as_ref()), ..self.slots() };
+        let mut draft = Draft::new(&self.core, call, &slots)?;
         if let (Some(SyncToken(value)), Some(send)) = (&token, &delta.send) {
             draft.cursor(send, value)?;
         }
@@ -190,20 +194,29 @@ impl RestResource {
         }
         body.keep_elements(seen.unwrap_or(&Json::Null), &self.spec.sparse)?;
         if let Some(place) = if_match {
-            // As the record has it, where it does: a number stays one.
-            let version = match &self.spec.version {
-                Some(VersionAt::Record(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
-                _ => version.map(Json::from),
-            };
-            let unknown =
-                || invalid("the service wants the record's version with each update, and it was not shown");
-            let version = version.filter(|version| !version.is_null()).ok_or_else(unknown)?;
-            match place {
-                IfMatch::Record(path) => body.fields.push((path.clone(), version)),
-                IfMatch::Header(name) => body.header = Some((name.clone(), flat(&version))),
-            }
+            body.condition(place, self.version(seen, version)?);
         }
         self.change(WriteKind::Update, call, id, body, key, seen)
+    }
+
+    fn delete(&self, id: &RemoteId, key: &str, seen: Option<&Json>) -> Result<Box<dyn Exchange>, Failure> {
+        let Delete { call, if_match, .. } = has(self.spec.delete.as_ref(), "delete")?;
+        let mut body = Body::default();
+        if let Some(place) = if_match {
+            body.condition(place, self.version(seen, None)?);
+        }
+        self.change(WriteKind::Delete, call, id, body, key, seen)
+    }
+
+    /// The version of the record that was read: as the record has it, where it does, so that a number stays one.
+    fn version(&self, seen: Option<&Json>, version: Option<&str>) -> Result<Json, Failure> {
+        let version = match &self.spec.version {
+            Some(VersionAt::Record(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
+            _ => version.map(Json::from),
+        };
+        version.filter(|version| !version.is_null()).ok_or_else(|| {
+            invalid("the service wants the record's version with this write, and it was not shown")
+        })
     }
 
     fn change(
@@ -234,7 +247,7 @@ impl RestResource {
         key: &str,
     ) -> Result<Box<dyn Exchange>, Failure> {
         let mut draft = Draft::new(&self.core, call, slots)?;
-        if kind != WriteKind::Delete {
+        if kind != WriteKind::Delete || !body.fields.is_empty() {
             draft.write(&body.fields, &self.spec.wrap, body.base)?;
         }
         if let Some((name, value)) = body.header {
@@ -259,6 +272,14 @@ struct Body {
 impl Body {
     fn of(fields: FieldWrites) -> Self {
         Self { fields, ..Self::default() }
+    }
+
+    /// Sends the version that the record must still have.
+    fn condition(&mut self, place: &IfMatch, version: Json) {
+        match place {
+            IfMatch::Record(path) => self.fields.push((path.clone(), version)),
+            IfMatch::Header(name) => self.header = Some((name.clone(), flat(&version))),
+        }
     }
 
     /// A list in which one element is written goes as it was read, so that the others stay.
@@ -327,10 +348,7 @@ impl Resource for RestResource {
             Operation::Update { id, fields, key, seen, version } => {
                 self.update(&id, fields, &key, seen.as_deref(), version.as_deref())
             }
-            Operation::Delete { id, key, seen } => {
-                let call = has(write::call(&self.spec, WriteKind::Delete), "delete")?;
-                self.change(WriteKind::Delete, call, &id, Body::default(), &key, seen.as_deref())
-            }
+            Operation::Delete { id, key, seen } => self.delete(&id, &key, seen.as_deref()),
         }
     }
 

@@ -105,7 +105,11 @@ fn ask(
         }
         GrantKind::Login { .. } => {
             let newest = kept.and_then(|grant| grant.refresh.as_ref()).ok_or_else(|| {
-                Failure::new(ErrorClass::Auth, format!("nobody has logged in: {}", log_in(connection)))
+                let why = match kept {
+                    None => "nobody has logged in",
+                    Some(_) => "the login left nothing to renew its access token with",
+                };
+                Failure::new(ErrorClass::Auth, format!("{why}: {}", log_in(connection)))
             })?;
             fields.push("grant_type", "refresh_token");
             fields.push("refresh_token", newest.expose());
@@ -148,12 +152,7 @@ struct Fields(String);
 
 impl Fields {
     fn push(&mut self, name: &str, value: &str) {
-        if !self.0.is_empty() {
-            self.0.push('&');
-        }
-        self.0.push_str(name);
-        self.0.push('=');
-        percent::push_value(&mut self.0, value);
+        percent::push_field(&mut self.0, name, value);
     }
 }
 
@@ -190,18 +189,17 @@ impl Tokens for TokenSource {
                 400..=499 => ErrorClass::Auth,
                 _ => ErrorClass::Malformed,
             };
-            let mut failure = Failure::new(class, "the service gave no access token");
-            failure.status = Some(answer.status);
-            // One of a few words of RFC 6749 5.2; the description beside it may quote what was sent.
-            let code = body.as_ref().and_then(|body| body.get("error")).and_then(Json::as_str);
-            failure.code = code.filter(|code| is_word(code)).map(str::to_owned);
-            return Err(failure);
+            return Err(refusal(class, answer, body.as_ref()));
         }
         let grant = match &self.way {
-            Way::Oauth2(_, oauth2) => body.and_then(|body| granted(oauth2, &body, kept)),
+            Way::Oauth2(_, oauth2) => body.as_ref().and_then(|body| granted(oauth2, body, kept)),
             Way::Login(_, login) => login::token(login, answer).map(|access| Grant { access, refresh: None }),
         };
-        grant.ok_or_else(|| Failure::new(ErrorClass::Malformed, "the token answer holds no access token"))
+        grant.ok_or_else(|| match body.as_ref().and_then(|body| body.get("error")) {
+            // Some services say with a success that there is none.
+            Some(Json::String(_) | Json::Object(_)) => refusal(ErrorClass::Auth, answer, body.as_ref()),
+            _ => Failure::new(ErrorClass::Malformed, "the token answer holds no access token"),
+        })
     }
 
     fn install(&self, grant: &Grant, number: u64) {
@@ -266,6 +264,16 @@ fn post(oauth2: &Oauth2) -> Request {
     Request::new(Method::Post, oauth2.token_url.clone())
         .with_header("accept", "application/json")
         .with_header("content-type", form::CONTENT_TYPE)
+}
+
+/// An answer without a token, and the service's own word for why.
+fn refusal(class: ErrorClass, answer: &Response, body: Option<&Json>) -> Failure {
+    let mut failure = Failure::new(class, "the service gave no access token");
+    failure.status = Some(answer.status);
+    // One of a few words of RFC 6749 5.2; the description beside it may quote what was sent.
+    let code = body.and_then(|body| body.get("error")).and_then(Json::as_str);
+    failure.code = code.filter(|code| is_word(code)).map(str::to_owned);
+    failure
 }
 
 fn is_word(code: &str) -> bool {

@@ -180,6 +180,8 @@ fn no_token_is_an_error_of_its_own() {
     for (answer, class) in [
         (Response::json(400, &json!({"error": "invalid_client"})), ErrorClass::Auth),
         (Response::json(401, &json!({})), ErrorClass::Auth),
+        (Response::json(200, &json!({"error": "bad_refresh_token"})), ErrorClass::Auth),
+        (Response::json(200, &json!({"ok": false, "error": "invalid_grant"})), ErrorClass::Auth),
         (Response::json(429, &json!({})), ErrorClass::Throttle),
         (Response::json(503, &json!({})), ErrorClass::Retry),
         (Response::json(302, &json!({})), ErrorClass::Malformed),
@@ -228,6 +230,10 @@ fn a_person_lets_a_client_in_and_what_comes_of_it_is_kept() {
     let now = chrono::DateTime::from_timestamp(1_795_000_000, 0).expect("a moment");
     let nobody = tokens.request(None, now).expect_err("nobody has logged in");
     assert!(nobody.message.contains("`bothways login things`"), "{nobody}");
+    let alone = Grant { access: Secret::new("a"), refresh: None };
+    let unrenewable = tokens.request(Some(&alone), now).expect_err("there is nothing to renew it with");
+    assert!(unrenewable.message.contains("`bothways login things`"), "{unrenewable}");
+    assert!(!unrenewable.message.contains("nobody has logged in"), "{unrenewable}");
     let answer = |body| tokens.read(&Response::json(200, &body), None).expect("a token");
     let grant = answer(json!({"access_token": "a", "refresh_token": "r"}));
     assert_eq!(

@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// Objects whose records people merge; only these say into which.
 const MERGED: [&str; 4] = ["Account", "Case", "Contact", "Lead"];
 
+/// How many merges in a row are followed to the record that is left. More are no history of people, but a circle.
+const MERGES: usize = 8;
+
 pub(crate) struct SObject {
     inner: Arc<dyn Resource>,
     caller: Caller,
@@ -36,6 +39,8 @@ impl SObject {
             caller: self.caller.clone(),
             object: self.object.clone(),
             id,
+            merged: None,
+            followed: 0,
         }))
     }
 
@@ -103,40 +108,45 @@ impl Exchange for Changes {
     }
 }
 
-/// A look at one record; if it is not there, at what the recycle bin says of it; if it was merged, at what it was merged into.
+/// A look at one record; if it is not there, at what the recycle bin says of it; if it was merged, at what it was merged into, which
+/// may have been merged as well.
 struct Looking {
     step: Looked,
     inner: Arc<dyn Resource>,
     caller: Caller,
     object: Arc<str>,
+    /// The record that is looked at now.
     id: RemoteId,
+    /// The record that was asked for, if it was merged.
+    merged: Option<Observed>,
+    /// How many merges were followed.
+    followed: usize,
 }
 
 enum Looked {
     Record(Box<dyn Exchange>),
     Bin(Box<dyn Exchange>),
-    Master(Box<dyn Exchange>),
 }
 
 impl Exchange for Looking {
     fn next(&mut self, answer: Option<Response>) -> Step {
         let mut answer = answer;
         loop {
-            let (Looked::Record(exchange) | Looked::Bin(exchange) | Looked::Master(exchange)) =
-                &mut self.step;
+            let (Looked::Record(exchange) | Looked::Bin(exchange)) = &mut self.step;
             let step = exchange.next(answer.take());
             match (step, &self.step) {
                 (Step::Done(Outcome::Missing), Looked::Record(_)) => self.step = Looked::Bin(self.bin()),
                 (Step::Done(Outcome::Record(seen)), Looked::Bin(_)) => match master(&seen) {
                     // The answer to a look at a merged record is the record that it was merged into (rule 26).
-                    Some(master) => match self.inner.start(Operation::Get { id: master }) {
-                        Ok(exchange) => self.step = Looked::Master(exchange),
-                        Err(failure) => return Step::Done(Outcome::Failed(failure)),
-                    },
-                    None => return Step::Done(Outcome::Record(seen)),
+                    Some(master) => {
+                        self.merged.get_or_insert(seen);
+                        if let Err(failure) = self.follow(master) {
+                            return Step::Done(Outcome::Failed(failure));
+                        }
+                    }
+                    // Merged into something that was deleted: so is the record itself.
+                    None => return Step::Done(Outcome::Record(self.merged.take().unwrap_or(seen))),
                 },
-                // Merged into something that is gone by now: what is known of the record itself is that it is gone.
-                (Step::Done(Outcome::Missing), Looked::Master(_)) => return Step::Done(Outcome::Missing),
                 (step, _) => return step,
             }
         }
@@ -150,9 +160,22 @@ fn master(seen: &Observed) -> Option<RemoteId> {
 }
 
 impl Looking {
+    /// Goes on with the record that this one was merged into.
+    fn follow(&mut self, master: RemoteId) -> Result<(), Failure> {
+        if self.followed == MERGES {
+            let why = format!("the record was merged more than {MERGES} times, or into itself");
+            return Err(Failure::new(ErrorClass::Malformed, why));
+        }
+        self.followed += 1;
+        self.step = Looked::Record(self.inner.start(Operation::Get { id: master.clone() })?);
+        self.id = master;
+        Ok(())
+    }
+
     /// Asks for the record wherever it is. Object and id are checked, so that they are nothing but what they look like.
     fn bin(&self) -> Box<dyn Exchange> {
-        let merged = if MERGED.contains(&&*self.object) { ", MasterRecordId" } else { "" };
+        let is_merged = MERGED.iter().any(|object| object.eq_ignore_ascii_case(&self.object));
+        let merged = if is_merged { ", MasterRecordId" } else { "" };
         let query = format!(
             "SELECT Id, IsDeleted, SystemModstamp{merged} FROM {} WHERE Id = '{}'",
             self.object,
@@ -174,8 +197,10 @@ fn in_bin(inner: &dyn Resource, id: &RemoteId, mut body: Json) -> Outcome {
         Ok(seen) if seen.id != *id => {
             Outcome::Failed(Failure::new(ErrorClass::Malformed, "the answer is about another record"))
         }
-        // It is there after all: it came back in this moment, or may be queried and not read. Nothing is proven.
-        Ok(seen) if !seen.gone => Outcome::Missing,
+        // It is there after all: it came back in this moment, or may be queried and not read. Missing could be taken for a delete.
+        Ok(seen) if !seen.gone => {
+            Outcome::Failed(Failure::new(ErrorClass::Malformed, "the record is not found, and not deleted"))
+        }
         Ok(seen) => Outcome::Record(seen),
         Err(failure) => Outcome::Failed(failure),
     }

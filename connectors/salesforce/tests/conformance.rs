@@ -14,7 +14,8 @@ use bothways_connector_sandbox::salesforce::{
     Action, Config, CustomField, CustomKind, DuplicateRule, Fault, Salesforce, to_15,
 };
 use bothways_model::{
-    AccountId, ErrorClass, Failure, Method, Mode, RemoteId, Segment, SingularPath, Timestamp,
+    AccountId, ErrorClass, Failure, Method, Mode, RemoteId, Request, Response, Segment, SingularPath,
+    Timestamp,
 };
 use chrono::TimeDelta;
 use serde_json::{Value as Json, json};
@@ -70,15 +71,24 @@ fn path(name: &str) -> SingularPath {
 }
 
 /// One exchange; `None` if its connection was dropped.
-fn run_at(org: &mut Salesforce, mut exchange: Box<dyn Exchange>, now: Timestamp) -> Option<Outcome> {
+fn run_at(org: &mut Salesforce, exchange: Box<dyn Exchange>, now: Timestamp) -> Option<Outcome> {
+    run_with(&mut |request| org.handle(request, now).response(), exchange, now)
+}
+
+/// One exchange with whoever answers; `None` where nobody does.
+fn run_with(
+    send: &mut dyn FnMut(&Request) -> Option<Response>,
+    mut exchange: Box<dyn Exchange>,
+    now: Timestamp,
+) -> Option<Outcome> {
     let mut answer = None;
     loop {
         match exchange.next(answer.take()) {
             Step::Done(outcome) => return Some(outcome),
-            Step::Call(call) => answer = Some(org.handle(&call.request, now).response()?),
+            Step::Call(call) => answer = Some(send(&call.request)?),
             Step::Renew(renewal) => {
                 let request = renewal.tokens.request(None, now).expect("a token can be asked for");
-                let answer = org.handle(&request, now).response()?;
+                let answer = send(&request)?;
                 match renewal.tokens.read(&answer, None) {
                     Ok(grant) => renewal.tokens.install(&grant, renewal.used.map_or(0, |used| used + 1)),
                     Err(failure) => return Some(Outcome::Failed(failure)),
@@ -257,6 +267,79 @@ fn what_was_deleted_or_merged_says_so() {
         other => panic!("ended in {other:?}"),
     }
     assert_eq!(look(&purged), Outcome::Missing, "which proves nothing yet");
+}
+
+#[test]
+fn a_record_that_was_merged_twice_is_found_in_the_last_one() {
+    let mut org = Salesforce::new(Config::default());
+    let connector = connector();
+    // The names of objects are told apart by nothing but their letters.
+    for object in ["Account", "account"] {
+        let accounts = connector.resource(&query(object)).expect("the document has every object");
+        let [first, second, last] = ["A", "B", "C"].map(|name| made(&mut org, name));
+        org.dashboard_merge(second.as_str(), first.as_str(), now()).expect("merged");
+        org.dashboard_merge(last.as_str(), second.as_str(), now()).expect("merged");
+        match run(&mut org, start(&*accounts, get(&first))) {
+            Some(Outcome::Record(seen)) => {
+                assert_eq!((seen.id, seen.gone), (last.clone(), false), "{object}")
+            }
+            other => panic!("{object}: ended in {other:?}"),
+        }
+        org.dashboard_delete(last.as_str(), now()).expect("deleted");
+        match run(&mut org, start(&*accounts, get(&first))) {
+            Some(Outcome::Record(seen)) => assert_eq!((seen.id, seen.gone), (first, true), "{object}"),
+            other => panic!("{object}: ended in {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn merges_that_go_round_in_circles_end() {
+    let mut org = Salesforce::new(Config::default());
+    let accounts = accounts(&connector());
+    let [master, loser] = ["A", "B"].map(|name| made(&mut org, name));
+    org.dashboard_merge(master.as_str(), loser.as_str(), now()).expect("merged");
+    let mut bin = 0;
+    // Every look at the bin shows the loser under the id that was asked for, merged into the other of the two.
+    let mut send = |request: &Request| {
+        let mut answer = org.handle(request, now()).response()?;
+        if request.url.contains("/queryAll") {
+            bin += 1;
+            let (own, other) = if bin % 2 == 1 { (&loser, &master) } else { (&master, &loser) };
+            let record = json!({ "Id": own.as_str(), "IsDeleted": true, "MasterRecordId": other.as_str() });
+            answer.body = json!({ "done": true, "records": [record] }).to_string().into_bytes();
+        } else if request.method == Method::Get && request.url.contains("/sobjects/") {
+            answer.status = 404;
+            answer.body = not_found();
+        }
+        Some(answer)
+    };
+    let ended = run_with(&mut send, start(&*accounts, get(&loser)), now());
+    assert_eq!(failed(ended).class, ErrorClass::Malformed);
+    assert!(bin < 20, "{bin} looks");
+}
+
+fn not_found() -> Vec<u8> {
+    json!([{ "errorCode": "NOT_FOUND", "message": "The requested resource does not exist" }])
+        .to_string()
+        .into_bytes()
+}
+
+#[test]
+fn a_record_that_is_not_found_and_not_deleted_proves_nothing() {
+    let mut org = Salesforce::new(Config::default());
+    let accounts = accounts(&connector());
+    let id = made(&mut org, "Acme");
+    let mut send = |request: &Request| {
+        let mut answer = org.handle(request, now()).response()?;
+        if request.method == Method::Get && request.url.contains("/sobjects/") {
+            answer.status = 404;
+            answer.body = not_found();
+        }
+        Some(answer)
+    };
+    let ended = run_with(&mut send, start(&*accounts, get(&id)), now());
+    assert_eq!(failed(ended).class, ErrorClass::Malformed, "not missing: that may be taken for a delete");
 }
 
 /// Every page of the changes since a moment.

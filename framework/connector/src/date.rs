@@ -15,6 +15,9 @@ pub fn answer_date(answer: &Response) -> Option<Timestamp> {
 /// A number of seconds above this is a moment in Unix seconds: nobody asks for a pause of thirty years.
 const MOMENT: f64 = 1e9;
 
+/// A moment of more digits than this is one in Unix milliseconds: in seconds it would be after the year 5000.
+const SECONDS_DIGITS: usize = 11;
+
 /// How long the service asks us to wait (`Retry-After`). `None` if it does not say so readably.
 pub fn retry_after(answer: &Response) -> Option<Duration> {
     let text = answer.header("retry-after")?.trim();
@@ -24,15 +27,20 @@ pub fn retry_after(answer: &Response) -> Option<Duration> {
     until(parse(text)?, answer)
 }
 
-/// The same out of a header of the service's own, which may also hold a moment in Unix seconds. Where there is none, `Retry-After`
-/// is read.
+/// The same out of a header of the service's own, which may also hold a moment in Unix seconds or milliseconds. Where there is none,
+/// `Retry-After` is read.
 pub fn retry_after_in(answer: &Response, header: &str) -> Option<Duration> {
     let Some(text) = answer.header(header).map(str::trim) else { return retry_after(answer) };
     match seconds(text) {
         Some(wait) if wait < MOMENT => Duration::try_from_secs_f64(wait).ok(),
         Some(_) => {
-            let whole = text.split('.').next()?.parse().ok()?;
-            until(DateTime::from_timestamp(whole, 0)?, answer)
+            let whole = text.split('.').next()?;
+            let number = whole.parse().ok()?;
+            let moment = match whole.len() > SECONDS_DIGITS {
+                true => DateTime::from_timestamp_millis(number)?,
+                false => DateTime::from_timestamp(number, 0)?,
+            };
+            until(moment, answer)
         }
         None => until(parse(text)?, answer),
     }
@@ -112,6 +120,8 @@ mod tests {
         let now = ("Date", "Sun, 22 Nov 2026 10:00:00 GMT");
         assert_eq!(wait(&[now, ("x-reset", "1795341620")]), Some(Duration::from_secs(20)));
         assert_eq!(wait(&[now, ("x-reset", "1795341500")]), Some(Duration::ZERO));
+        assert_eq!(wait(&[now, ("x-reset", "1795341620500")]), Some(Duration::from_millis(20_500)));
+        assert_eq!(wait(&[now, ("x-reset", "1795341500000.25")]), Some(Duration::ZERO));
         assert_eq!(wait(&[("x-reset", "1795341620")]), None, "there is no clock to measure it by");
         assert_eq!(wait(&[now, ("x-reset", "Sun, 22 Nov 2026 10:00:07 GMT")]), Some(Duration::from_secs(7)));
         assert_eq!(wait(&[now, ("x-reset", "99999999999999999999999")]), None);

@@ -25,7 +25,7 @@ pub struct Limits {
     pub timeout: Duration,
     /// Refusals (429) that are not about the rate, such as a lock on one record: they slow nothing down.
     pub unrated: Unrated,
-    /// The header that says how long to wait after a refusal, in lower case; none: `retry-after`.
+    /// The header that says how long to wait after too many requests, in lower case; none: `retry-after`.
     pub retry_header: Option<String>,
     /// Calls that may be made less often than others, those with the fewest holes first.
     pub calls: Vec<CallRate>,
@@ -36,9 +36,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// How long an answer asks us to wait; `None` if it does not say so readably.
-    pub fn retry_after(&self, answer: &Response) -> Option<Duration> {
-        match &self.retry_header {
+    /// How long an answer asks us to wait; `None` if it does not say so readably. A header of the service's own counts only where the
+    /// answer was `throttled`: many services tell in all answers when the next requests are free.
+    pub fn retry_after(&self, answer: &Response, throttled: bool) -> Option<Duration> {
+        match self.retry_header.as_ref().filter(|_| throttled) {
             Some(header) => retry_after_in(answer, header),
             None => retry_after(answer),
         }
@@ -114,7 +115,7 @@ impl PathSegment {
 pub struct UsedHeader {
     /// The header.
     pub header: String,
-    /// What it looks like; what stands before and after is ignored.
+    /// What it looks like. What stands behind it is ignored, and what stands before it where it begins with text.
     pub format: Vec<UsedPart>,
 }
 

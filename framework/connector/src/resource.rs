@@ -10,7 +10,7 @@ pub struct ResourceQuery {
     pub name: String,
     /// What the mapping fills the resource's parameters with.
     pub params: Params,
-    /// The paths that mappings read or write, so that `{fields}` asks for those and no others.
+    /// The paths that mappings read or write, or decide by who takes part, so that `{fields}` asks for those and no others.
     pub paths: Vec<SingularPath>,
     /// Those of them that are written: what an update sends where the service wants all of it.
     pub written: Vec<SingularPath>,

@@ -50,7 +50,8 @@ pub trait Tokens: Send + Sync {
     /// Reads the answer. A refresh token that is not replaced stays.
     ///
     /// # Errors
-    /// Class `auth` if the service refuses, `retry` or `throttle` if it has trouble, `malformed` if there is no token.
+    /// Class `auth` if the service refuses, with its code: `invalid_grant` (RFC 6749 5.2) says that a refresh token is of no use any
+    /// more. `retry` or `throttle` if it has trouble, `malformed` if there is no token.
     fn read(&self, answer: &Response, kept: Option<&Grant>) -> Result<Grant, Failure>;
 
     /// Uses a grant from here on.

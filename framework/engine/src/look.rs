@@ -214,7 +214,7 @@ impl Look {
 
     /// The unit after a failed call that nothing else has to be done about.
     pub(crate) async fn failed(&self, failure: &Failure) -> Ended {
-        let asked = failure.retry_after_ms.map(Duration::from_millis);
+        let asked = failure.wait();
         let next = match retry::after_failure(failure) {
             // An outage parks nothing (rule 46).
             Next::Attempt

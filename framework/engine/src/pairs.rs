@@ -88,15 +88,11 @@ impl PairRuntime {
 
     fn bind_form(stored: Pair, loaded: &Loaded, written: &Mapping) -> Result<Self, EngineError> {
         let mapping = loaded.mapping.clone();
-        let read = mapping.fields.iter().filter_map(|f| f.read.singular().cloned());
-        let outgoing = mapping.fields.iter().filter_map(|f| f.write.clone());
-        let sent: Vec<_> = outgoing.chain(mapping.identity.stamp.clone()).collect();
-        let paths = read.chain(sent.iter().cloned()).collect();
         let query = ResourceQuery {
             name: mapping.remote.resource.clone(),
             params: mapping.remote.params.clone(),
-            paths,
-            written: sent,
+            paths: mapping.paths(),
+            written: mapping.written_paths(),
             stamp: mapping.identity.stamp.clone(),
         };
         let resource = loaded.connector.resource(&query)?;

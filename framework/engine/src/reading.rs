@@ -69,7 +69,7 @@ pub(crate) fn sort(answer: Result<Outcome, SendError>) -> Result<Outcome, Troubl
                 ErrorClass::Missing => Next::Park,
                 _ => retry::after_failure(&failure),
             };
-            let asked = failure.retry_after_ms.map(Duration::from_millis);
+            let asked = failure.wait();
             Err(Trouble { next, asked, error: ReadError::Failed(failure) })
         }
         Ok(outcome) => Ok(outcome),

@@ -3,7 +3,7 @@
 //!
 //! A renewal that dies between the service's answer and the store may have lost the only good token. Nobody can tell, so the next caller
 //! asks once more with the one that is kept. If the service takes it no more, that is stored, nobody asks again, and a person is told
-//! what to do.
+//! what to do. A refusal that is about something else, such as the client's secret or a proxy, leaves the token as good as it was.
 
 use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Vault};
 use bothways_connector::{Grant, Login, Renewal, Tokens};
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long a turn lasts: longer than a call and what it waits for.
 const TURN: TimeDelta = TimeDelta::minutes(2);
+/// What a service says that takes the refresh token no more (RFC 6749 5.2). Every other refusal is about something else.
+const TOKEN_REFUSED: &str = "invalid_grant";
 /// How often somebody who waits for another process looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -251,7 +253,7 @@ impl Keeper<'_> {
                     Ok(())
                 })
             }
-            Err(NotRenewed::Refused(failure)) => {
+            Err(NotRenewed::Refused(failure)) if failure.code.as_deref() == Some(TOKEN_REFUSED) => {
                 let why = format!(
                     "connection `{}`: the service takes its refresh token no more ({failure}); {}",
                     self.connection,

@@ -2,6 +2,9 @@
 //!
 //! Two counts, and both must have room: our own of the last 24 hours, by this process, and what the service last said, whoever called. What
 //! it said is believed for a quarter of an hour beyond our calls since: then one call asks anew, so a day that has begun is noticed.
+//!
+//! Our own calls are counted by the hour, and an hour is forgotten a day after it ended: of some calls the count knows up to an hour
+//! too long, of none too briefly.
 
 use bothways_connector::{Limits, Usage, UsedHeader};
 use bothways_engine::Purpose;
@@ -13,6 +16,8 @@ use tokio::time::Instant;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
+/// An hour's calls count until a day after the last of them.
+const COUNTS: Duration = DAY.saturating_add(HOUR);
 
 /// How long what the service said is believed.
 const BELIEVED: Duration = Duration::from_secs(900);
@@ -52,7 +57,7 @@ impl Budget {
         }
         let percent = share(purpose);
         let state = self.lock();
-        let own = state.hours.iter().filter(|(began, _)| now - *began < DAY).map(|(_, calls)| calls).sum();
+        let own = state.hours.iter().filter(|(began, _)| now - *began < COUNTS).map(|(_, calls)| calls).sum();
         let told = state.told.filter(|told| now - told.at < BELIEVED);
         self.daily.is_none_or(|daily| below(own, daily, percent))
             && told.is_none_or(|told| below(told.used, told.limit, percent))
@@ -64,7 +69,7 @@ impl Budget {
             return;
         }
         let mut state = self.lock();
-        while state.hours.front().is_some_and(|(began, _)| now - *began >= DAY) {
+        while state.hours.front().is_some_and(|(began, _)| now - *began >= COUNTS) {
             state.hours.pop_front();
         }
         match state.hours.back_mut() {
@@ -129,9 +134,23 @@ mod tests {
             assert_eq!(room(&budget, now), [used < 95, used < 90, used < 80, used < 80], "{used}");
             budget.count(now);
         }
-        // The calls of a day ago are forgotten, those of an hour ago are not.
         assert_eq!(room(&budget, now + DAY - HOUR), [false; 4]);
-        assert_eq!(room(&budget, now + DAY), [true; 4]);
+        assert_eq!(room(&budget, now + DAY + HOUR), [true; 4]);
+    }
+
+    #[test]
+    fn no_call_is_forgotten_within_a_day() {
+        let budget = budget(Some(100), None);
+        let (now, minute) = (Instant::now(), Duration::from_secs(60));
+        budget.count(now);
+        let last = now + HOUR - minute;
+        for _ in 0..99 {
+            budget.count(last);
+        }
+        assert_eq!(room(&budget, last + DAY - minute), [false; 4], "they are of the last 24 hours");
+        budget.count(last + DAY - minute);
+        assert_eq!(room(&budget, last + DAY - minute), [false; 4], "also once a new hour has begun");
+        assert_eq!(room(&budget, now + DAY + HOUR), [true; 4]);
     }
 
     #[test]

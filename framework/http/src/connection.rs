@@ -196,10 +196,9 @@ impl Connection {
     /// Lets a refusal slow the whole connection down, whichever call met it.
     fn note(&self, answer: &Response) {
         self.budget.note(Instant::now(), answer);
-        let asked = self.limits.retry_after(answer);
-        let refused =
-            (answer.status == 429 && !self.is_unrated(answer)) || (answer.status == 503 && asked.is_some());
-        if refused {
+        let throttled = answer.status == 429 && !self.is_unrated(answer);
+        let asked = self.limits.retry_after(answer, throttled);
+        if throttled || (answer.status == 503 && asked.is_some()) {
             self.pace.refused(Instant::now(), asked);
         } else {
             self.pace.accepted();
@@ -213,8 +212,12 @@ impl Connection {
             return false;
         }
         let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-        let code = body.as_ref().and_then(|b| unrated.code.get(b)).and_then(serde_json::Value::as_str);
-        code.is_some_and(|code| unrated.codes.iter().any(|known| known == code))
+        let code = match body.as_ref().and_then(|b| unrated.code.get(b)) {
+            Some(serde_json::Value::String(code)) => code.clone(),
+            Some(serde_json::Value::Number(code)) => code.to_string(),
+            _ => return false,
+        };
+        unrated.codes.contains(&code)
     }
 
     fn too_large(&self) -> SendError {

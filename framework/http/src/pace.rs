@@ -13,7 +13,8 @@ const TIMER: Duration = Duration::from_millis(1);
 /// What a 429 without `Retry-After` costs; doubled with each further one in a row, up to [`LONGEST`].
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause. A service may ask for more; the engine then meets the next 429 and asks again.
+/// The longest pause of a whole connection. A service may ask for more: then what met the refusal waits for as long as it says, and
+/// the rest tries again after this.
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// The longest pause that we choose ourselves.

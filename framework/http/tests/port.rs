@@ -257,17 +257,28 @@ async fn a_refusal_pauses_the_whole_connection() {
 }
 
 #[tokio::test]
+async fn a_moment_that_every_answer_names_pauses_nothing() {
+    let server = Server::start(|_, _| answer("503 Service Unavailable", "x-reset: 60\r\n", b"{}")).await;
+    let retry_header = Some("x-reset".to_owned());
+    let port = port(&Limits { retry_header, ..limits(origin(server.address)) });
+    for _ in 0..2 {
+        assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 503);
+    }
+}
+
+#[tokio::test]
 async fn a_lock_on_one_record_slows_nothing_down() {
     let server = Server::start(|number, _| match number {
         0 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":"locked"}}"#),
-        1 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":"other"}}"#),
+        1 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":4291}}"#),
+        2 => answer("429 Too Many Requests", "retry-after: 60\r\n", br#"{"error":{"code":"other"}}"#),
         _ => answer("200 OK", "", b"{}"),
     })
     .await;
     let code = SingularPath(["error", "code"].map(|name| Segment::Name(name.into())).to_vec());
-    let unrated = Unrated { code, codes: vec!["locked".into()] };
+    let unrated = Unrated { code, codes: vec!["locked".into(), "4291".into()] };
     let port = port(&Limits { unrated, ..limits(origin(server.address)) });
-    for _ in 0..2 {
+    for _ in 0..3 {
         assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 429);
     }
     let paused = send(&port, get(server.address, "/")).await;

@@ -2,7 +2,8 @@
 //! copied to be asked; only function calls go through the query engine. Nested filters are refused: the engine answers them
 //! wrongly.
 
-use crate::path::{BadPath, check_depth, position, unquoted};
+use crate::path::{BadPath, check_depth, leading, position, unquoted};
+use bothways_model::{Segment as Step, SingularPath};
 use jsonpath_rust::parser::model::{
     Comparable, Comparison, Filter as Expr, FilterAtom, FnArg, JpQuery, Literal, Segment, Selector,
     SingularQuery, SingularQuerySegment, Test, TestFunction,
@@ -47,6 +48,13 @@ impl Filter {
     /// The filter as it was written.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Where in a record it looks: each path that it names, as far as names and non-negative indexes go.
+    pub fn paths(&self) -> Vec<SingularPath> {
+        let mut paths = Vec::new();
+        expr_paths(&self.expr, &mut paths);
+        paths
     }
 
     /// Whether it holds for `record`.
@@ -207,6 +215,49 @@ fn function_nests(function: &TestFunction) -> bool {
     })
 }
 
+fn expr_paths(expr: &Expr, paths: &mut Vec<SingularPath>) {
+    match expr {
+        Expr::Or(parts) | Expr::And(parts) => parts.iter().for_each(|part| expr_paths(part, paths)),
+        Expr::Atom(FilterAtom::Filter { expr, .. }) => expr_paths(expr, paths),
+        Expr::Atom(FilterAtom::Test { expr, .. }) => paths.extend(test_paths(expr)),
+        Expr::Atom(FilterAtom::Comparison(comparison)) => {
+            let (left, right) = comparison.vals();
+            paths.extend(comparable_paths(left));
+            paths.extend(comparable_paths(right));
+        }
+    }
+}
+
+fn test_paths(test: &Test) -> Vec<SingularPath> {
+    match test {
+        Test::RelQuery(segments) => vec![leading(segments)],
+        Test::AbsQuery(_) => Vec::new(),
+        Test::Function(function) => function_paths(function),
+    }
+}
+
+fn function_paths(function: &TestFunction) -> Vec<SingularPath> {
+    let tests = function_args(function).into_iter().filter_map(|arg| match arg {
+        FnArg::Test(test) => Some(test),
+        FnArg::Literal(_) | FnArg::Filter(_) => None,
+    });
+    tests.flat_map(|test| test_paths(test)).collect()
+}
+
+fn comparable_paths(comparable: &Comparable) -> Vec<SingularPath> {
+    match comparable {
+        Comparable::SingularQuery(SingularQuery::Current(steps)) => {
+            let plain = steps.iter().map_while(|step| match step {
+                SingularQuerySegment::Name(name) => Some(Step::Name(unquoted(name))),
+                SingularQuerySegment::Index(index) => usize::try_from(*index).ok().map(Step::Index),
+            });
+            vec![SingularPath(plain.collect())]
+        }
+        Comparable::Function(function) => function_paths(function),
+        Comparable::SingularQuery(SingularQuery::Root(_)) | Comparable::Literal(_) => Vec::new(),
+    }
+}
+
 fn has_filter(segment: &Segment) -> bool {
     selectors(segment).iter().any(|s| matches!(s, Selector::Filter(_)))
 }
@@ -295,6 +346,20 @@ mod tests {
                 let engine = !js_path_process(&query, &list).unwrap().is_empty();
                 assert_eq!(filter.matches(record), engine, "{text} on {record}");
             }
+        }
+    }
+
+    #[test]
+    fn a_filter_says_where_it_looks() {
+        for (filter, paths) in [
+            ("@.a.b == 'x' && !(@.n > @['m o'])", vec!["$.a.b", "$.n", "$['m o']"]),
+            ("@.list[0].id || @.tags[*] || @.list[-1].id == 1", vec!["$.list[0].id", "$.tags", "$.list"]),
+            ("length(@.name) > 2 && search(@.code, 'x')", vec!["$.name", "$.code"]),
+            ("@", vec!["$"]),
+        ] {
+            let found: Vec<String> =
+                Filter::parse(filter).unwrap().paths().iter().map(ToString::to_string).collect();
+            assert_eq!(found, paths, "{filter}");
         }
     }
 

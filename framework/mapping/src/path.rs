@@ -69,9 +69,7 @@ impl Query {
                 None => Kind::FromEnd(steps),
             },
             None => {
-                let below =
-                    query.segments.iter().map_while(|s| singular_steps(std::slice::from_ref(s))).flatten();
-                let below = plain_steps(&below.collect::<Vec<_>>()).unwrap_or_default();
+                let below = leading(&query.segments);
                 Kind::Many(query, below)
             }
         };
@@ -247,6 +245,12 @@ fn singular_steps(segments: &[Segment]) -> Option<Vec<EndStep>> {
             _ => None,
         })
         .collect()
+}
+
+/// The names and non-negative indexes that a query begins with: whatever it selects is there or below.
+pub(crate) fn leading(segments: &[Segment]) -> SingularPath {
+    let plain = |segment| plain_steps(&singular_steps(std::slice::from_ref(segment))?);
+    SingularPath(segments.iter().map_while(plain).flat_map(|path| path.0).collect())
 }
 
 /// Names, non-negative indexes and elements chosen by a text in them.

@@ -19,6 +19,8 @@ pub enum Slot {
     Value,
     /// `{since}`: a time, already written as the call wants it.
     Since,
+    /// `{offset}`: which record a page begins with.
+    Offset,
     /// `{fields}`: the names of the fields in use, a list.
     Fields,
     /// `{event_types}`: the event types in use, a list.
@@ -48,6 +50,7 @@ impl Slot {
             "stamp" => Slot::Stamp,
             "value" => Slot::Value,
             "since" => Slot::Since,
+            "offset" => Slot::Offset,
             "fields" => Slot::Fields,
             "event_types" => Slot::EventTypes,
             "timestamp" => Slot::Timestamp,
@@ -70,6 +73,7 @@ impl Slot {
             Slot::Stamp => "stamp",
             Slot::Value => "value",
             Slot::Since => "since",
+            Slot::Offset => "offset",
             Slot::Fields => "fields",
             Slot::EventTypes => "event_types",
             Slot::Timestamp => "timestamp",

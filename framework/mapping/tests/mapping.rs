@@ -232,3 +232,9 @@ fn cases_hold_or_say_where_they_do_not() {
         ]
     );
 }
+
+#[test]
+fn everything_that_is_looked_at_is_asked_for() {
+    let fields = ["email", "address", "metadata", "currency", "score", "joined", "labels", "source", "kind"];
+    assert_eq!(mapping().remote_fields(), fields);
+}

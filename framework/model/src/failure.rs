@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
+
+/// The longest wait that a service is granted. One that asks for more has made a mistake, or means to stop us for good.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// The class of a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -65,7 +69,7 @@ pub struct Failure {
     pub code: Option<String>,
     /// The service's own words, shortened; shown to operators, kept out of logs.
     pub message: String,
-    /// How long the service asks us to wait, in milliseconds.
+    /// How long the service asks us to wait, in milliseconds, whatever it says; see [`Failure::wait`].
     pub retry_after_ms: Option<u64>,
     /// True if the service saved this answer under our idempotency key, so that replaying the key can only repeat it
     /// (rule 23: look the record up instead).
@@ -85,8 +89,30 @@ impl Failure {
         }
     }
 
+    /// How long the service asks us to wait: a day at most.
+    pub fn wait(&self) -> Option<Duration> {
+        self.retry_after_ms.map(|ms| Duration::from_millis(ms).min(LONGEST_WAIT))
+    }
+
     /// Whether a write that got this answer may all the same have been carried out.
     pub fn is_uncertain(&self) -> bool {
         matches!(self.class, ErrorClass::Retry | ErrorClass::Malformed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_waits_for_longer_than_a_day() {
+        let wait = |retry_after_ms| {
+            Failure { retry_after_ms, ..Failure::new(ErrorClass::Throttle, "too many requests") }.wait()
+        };
+        assert_eq!(wait(None), None);
+        assert_eq!(wait(Some(1500)), Some(Duration::from_millis(1500)));
+        for long in [86_400_001, u64::MAX] {
+            assert_eq!(wait(Some(long)), Some(LONGEST_WAIT), "{long}");
+        }
     }
 }

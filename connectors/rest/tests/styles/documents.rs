@@ -1,6 +1,7 @@
 //! Whole services, each a document in `examples/` against a stand-in of its documented shape.
 
 mod hubspot;
+mod quickbooks;
 mod shopify;
 mod zendesk;
 

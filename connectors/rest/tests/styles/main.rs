@@ -10,6 +10,8 @@ mod examples;
 mod hubspot;
 mod limits;
 mod lists;
+#[path = "../standins/quickbooks.rs"]
+mod quickbooks;
 mod records;
 mod shelf;
 #[path = "../standins/shopify.rs"]

@@ -52,14 +52,11 @@ pub(crate) fn offline(
 /// # Errors
 /// The connector has no such resource.
 pub(crate) fn resource(connector: &dyn Connector, mapping: &Mapping) -> anyhow::Result<Arc<dyn Resource>> {
-    let read = mapping.fields.iter().filter_map(|field| field.read.singular().cloned());
-    let outgoing = mapping.fields.iter().filter_map(|field| field.write.clone());
-    let written: Vec<_> = outgoing.chain(mapping.identity.stamp.clone()).collect();
     let query = ResourceQuery {
         name: mapping.remote.resource.clone(),
         params: mapping.remote.params.clone(),
-        paths: read.chain(written.iter().cloned()).collect(),
-        written,
+        paths: mapping.paths(),
+        written: mapping.written_paths(),
         stamp: mapping.identity.stamp.clone(),
     };
     Ok(connector.resource(&query)?)

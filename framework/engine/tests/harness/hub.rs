@@ -179,14 +179,17 @@ impl Hub {
 
     fn loaded(&self, mapping: &Arc<Mapping>) -> Loaded {
         let connection = mapping.remote.connection.clone();
-        let lookup = |name: &str| match name {
+        let usual = |name: &str| match name {
             "STRIPE_API_KEY" => Some("sk_test_hub".to_owned()),
             "STRIPE_BASE_URL" | "SALESFORCE_INSTANCE_URL" => Some("http://127.0.0.1:1".to_owned()),
             "SALESFORCE_CLIENT_ID" => Some(self.plan.org.client_id.clone()),
             "SALESFORCE_CLIENT_SECRET" => Some(self.plan.org.client_secret.clone()),
             "STRIPE_RATE" | "SALESFORCE_RATE" => Some("100000/s".to_owned()),
-            name => self.plan.vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()),
+            _ => None,
         };
+        let said =
+            |name: &str| self.plan.vars.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        let lookup = |name: &str| said(name).or_else(|| usual(name));
         let resolved = mapping.connector.resolve(&connection, &lookup).unwrap();
         let connector: Arc<dyn Connector> = match mapping.connector.name.as_str() {
             "stripe" => Arc::new(bothways_connector_stripe::connector(resolved).unwrap()),

@@ -1,14 +1,15 @@
 //! A world around a service that a document alone describes: the real engine, the document's connector, the in-memory store, virtual time.
 
+use super::hub::KEY;
 use super::ports::{TestClock, TestRandom, TestTasks};
 use super::record;
 use async_trait::async_trait;
 use bothways_connector::Connector;
 use bothways_connector_rest::{RestConnector, Vendor};
-use bothways_engine::{Clock, Engine, Http, Loaded, Operations, Ports, Purpose, SendError, Settings};
+use bothways_engine::{Clock, Engine, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault};
 use bothways_mapping::{Mapping, SourceFile};
 use bothways_model::{
-    Catalog, ConnectionName, LocalId, LocalRow, PairId, Request, Response, Timestamp, Value,
+    Catalog, ConnectionName, LocalId, LocalRow, PairId, Request, Response, Secret, Timestamp, Value,
 };
 use bothways_queue::MemoryQueue;
 use bothways_store::{Link, LinkFilter, Links, MemoryStore, Pairs, ParkedFilter, Rows, Work, WorkQueue};
@@ -80,6 +81,7 @@ impl<S: Service> ServiceWorld<S> {
         let queue = Arc::new(MemoryQueue::default());
         let engine =
             Engine::open(store.clone(), queue, ports, &loaded, &[], Settings::default()).await.unwrap();
+        engine.set_vault(Vault::parse(&Secret::new(KEY)).unwrap());
         Self { ops: Operations::new(engine.clone()), service, store, engine, mapping, findings, clock }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
+use bothways_model::Method;
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -23,4 +24,22 @@ async fn an_outage_parks_nothing_however_the_service_fails() {
     world.settle().await;
     world.assert_in_step().await;
     assert!(world.ops.status().await.unwrap()[0].trouble.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_however_long_is_kept_and_stops_nothing_else() {
+    let world = World::new(Setup::default()).await;
+    let pause = Fault::next(Action::RateLimited429 { retry_after: u64::MAX });
+    world.fault(pause.on(Method::Post, "/v1/customers"));
+    world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    let refused = async |w: &World| w.fired("rate_limited429") == 1;
+    world.until("the refusal", Duration::from_secs(10), refused).await;
+    let other = world.insert(&[("email", "bob@example.com"), ("name", "Bob")]);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(
+        world.customers().len(),
+        1,
+        "the refused row waits as long as the service asks, within reason"
+    );
+    world.link_of(&other).await.remote_id.expect("the other one is created");
 }

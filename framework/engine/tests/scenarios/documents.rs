@@ -113,6 +113,29 @@ async fn the_hubspot_example_goes_both_ways() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_decides_who_takes_part_is_asked_for_as_well() {
+    let only = "sync: { poll: 60s }\nonly: { remote: \"@.properties.lifecyclestage == 'customer'\" }\ncreates: { from_local: ignore }";
+    let world = ServiceWorld::stopped(
+        &DOCUMENTS.replace("sync: { poll: 60s }", only),
+        &[("HUBSPOT_TOKEN", TOKEN)],
+        HubSpot::new(Timestamp::UNIX_EPOCH),
+    )
+    .await;
+    world.there(|hubspot| {
+        hubspot.now = world.now() - TimeDelta::days(1);
+        hubspot.person_creates(&[("email", "ann@x.io"), ("lifecyclestage", "lead")]);
+        hubspot.person_creates(&[("email", "bob@x.io"), ("lifecyclestage", "customer")]);
+    });
+    world.start().await;
+    world
+        .until("the customer is here", 10 * MINUTE, async |w: &ServiceWorld<HubSpot>| {
+            w.row_with("email", "bob@x.io").await.is_some()
+        })
+        .await;
+    assert_eq!(world.rows().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_that_cannot_say_what_changed_is_compared_in_full_passes() {
     // The same service without its search: everything is read again, and compared.
     let (before, rest) = DOCUMENTS.split_once("    since:\n").expect("the example has an incremental list");

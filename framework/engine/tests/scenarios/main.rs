@@ -7,9 +7,12 @@
 mod harness;
 #[path = "../../../../connectors/rest/tests/standins/hubspot.rs"]
 mod hubspot;
+#[path = "../../../../connectors/rest/tests/standins/quickbooks.rs"]
+mod quickbooks;
 
 mod absences;
 mod accounts;
+mod books;
 mod brakes;
 mod bulk_changes;
 mod circuits;

@@ -124,6 +124,32 @@ async fn a_token_lost_in_a_crash_pauses_the_connection_and_says_what_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refusal_that_is_not_about_the_token_gives_up_no_token() {
+    let mut hub = consented();
+    let right = hub.plan.org.client_secret.clone();
+    hub.plan.org.client_secret = "another".into();
+    let first = hub.process().await;
+    for _ in 0..2 {
+        match first.engine.check_account(&salesforce()).await {
+            Ok(ConnectionState::Blocked(why)) => {
+                assert!(why.contains("invalid_client"), "{why}");
+                assert!(!why.contains("refresh token"), "nothing is wrong with that: {why}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(hub.token_requests(), 2, "it is asked again");
+    hub.plan.org.client_secret = right;
+    // What answers there knows nothing of tokens.
+    hub.plan.vars.push(("SALESFORCE_INSTANCE_URL".into(), "http://127.0.0.1:1/elsewhere".into()));
+    let second = hub.process().await;
+    assert!(matches!(second.engine.check_account(&salesforce()).await, Ok(ConnectionState::Blocked(_))));
+    assert_eq!(hub.token_requests(), 3);
+    hub.plan.vars.pop();
+    assert!(is_ready(&hub.process().await).await, "the refresh token is as good as before");
+}
+
+#[tokio::test(start_paused = true)]
 async fn p19_300_records_of_one_stamp_arrive_though_the_reader_dies_after_a_page() {
     let mut plan = accounts(POLLED);
     plan.org.page_size = 200;

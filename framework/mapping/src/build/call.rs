@@ -6,7 +6,7 @@ use super::rate::limit;
 use super::{Cx, sub};
 use crate::check;
 use crate::check::vars::{Uses, Where};
-use crate::connector::{Call, Escape, Pages, Returns};
+use crate::connector::{Call, CursorPlace, Escape, Pages, Returns};
 use crate::doc::{CallText, Free, ListsDoc, Ordered, PagesDoc, PathText, RateText, Text};
 use crate::filter::Filter;
 use crate::finding::Code;
@@ -176,16 +176,17 @@ pub(super) fn build(
     for template in json.iter().flat_map(JsonTemplate::templates) {
         placed.push((sub(pointer, "json"), template.clone()));
     }
-    check_slots(cx, &placed, &at, kind, parts.id_parts, params);
+    let listed = kind.lists();
+    let own_pages = parts.pages.map(|p| pages(cx, &sub(pointer, "pages"), p));
+    let pages = own_pages.unwrap_or_else(|| if listed { lists.pages.clone() } else { Pages::None });
+    check_slots(cx, &placed, &at, (kind, &pages), parts.id_parts, params);
     check::escape::check(cx, pointer, &placed, parts.escape);
     for (pointer, template) in &placed {
         uses.note(template, pointer, Where::Plain);
     }
-    let listed = kind.lists();
     // A call with a JSON body says its page size there, as the service reads it there.
     let sized = listed && json.is_none();
     let own_items = parts.items.map(|p| cx.query(&sub(pointer, "items"), p.as_str()));
-    let own_pages = parts.pages.map(|p| pages(cx, &sub(pointer, "pages"), p));
     let own_size = parts.page_size.map(|s| page_size(cx, &sub(pointer, "page_size"), s));
     Call {
         method,
@@ -194,7 +195,7 @@ pub(super) fn build(
         json,
         headers,
         items: own_items.unwrap_or_else(|| if listed { lists.items.clone() } else { Query::root() }),
-        pages: own_pages.unwrap_or_else(|| if listed { lists.pages.clone() } else { Pages::None }),
+        pages,
         page_size: own_size.unwrap_or_else(|| lists.page_size.clone().filter(|_| sized)),
         rate: parts.rate.map(|rate| limit(cx, &sub(pointer, "rate"), rate, uses)),
         returns: parts.returns,
@@ -268,11 +269,14 @@ fn check_slots(
     cx: &mut Cx<'_>,
     placed: &[(String, Template)],
     at: &str,
-    kind: Kind,
+    (kind, pages): (Kind, &Pages),
     id_parts: usize,
     params: &[String],
 ) {
-    let known = Kind::with_id_of(id_parts, kind.knows().iter().cloned());
+    let mut known = Kind::with_id_of(id_parts, kind.knows().iter().cloned());
+    // A lookup is one page, and may say all the same where it begins.
+    let by_offset = matches!(pages, Pages::Offset { send: CursorPlace::Text, .. });
+    known.extend(by_offset.then_some(Slot::Offset));
     for (pointer, template) in placed {
         for slot in template.slots() {
             let fits =
@@ -286,11 +290,15 @@ fn check_slots(
             }
         }
     }
-    for slot in Kind::with_id_of(id_parts, kind.needs()) {
+    let pages_need = Some(Slot::Offset).filter(|_| by_offset && kind != Kind::Find);
+    for slot in Kind::with_id_of(id_parts, kind.needs().into_iter().chain(pages_need)) {
         if placed.iter().any(|(_, template)| template.slots().any(|s| *s == slot)) {
             continue;
         }
-        cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name()))
-            .help(format!("without `{{{}}}` every such call would be the same", slot.name()));
+        let help = match slot {
+            Slot::Offset => "its pages begin at an offset: write `{offset}` where the call says it, or name the place, for example `pages: { offset: { query: offset } }`".to_owned(),
+            _ => format!("without `{{{}}}` every such call would be the same", slot.name()),
+        };
+        cx.error(Code::M304, at, format!("this call needs `{{{}}}` somewhere", slot.name())).help(help);
     }
 }

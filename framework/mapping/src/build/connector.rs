@@ -4,11 +4,12 @@ use super::call::{Kind, Lists};
 use super::{Cx, sub, words};
 use crate::check::vars::{Uses, Where};
 use crate::connector::{
-    Account, AuthSpec, BodyFormat, ClientAuth, ConnectorSpec, Errors, Http, IdempotencyHeader, JwtSpec,
-    NullAs, Oauth2Spec, Retry, Var,
+    Account, AuthSpec, BodyFormat, ClientAuth, ConnectorSpec, Errors, Http, IdempotencyKey, JwtSpec,
+    KeyPlace, NullAs, Oauth2Spec, Retry, Var,
 };
 use crate::doc::{
-    AuthDoc, ClientAuthDoc, ConnectorDoc, ErrorsDoc, HttpDoc, Oauth2Doc, Ordered, RetryDoc, Text,
+    AuthDoc, ClientAuthDoc, ConnectorDoc, ErrorsDoc, HttpDoc, IdempotencyDoc, Oauth2Doc, Ordered, RetryDoc,
+    Text,
 };
 use crate::finding::Code;
 use crate::template::Template;
@@ -45,6 +46,7 @@ pub(crate) fn connector(cx: &mut Cx<'_>, doc: &ConnectorDoc) -> ConnectorSpec {
         source: cx.source("/connector"),
     };
     crate::check::resources::among(cx, &spec);
+    crate::check::rates::check(cx, &spec);
     spec
 }
 
@@ -154,12 +156,9 @@ fn http(cx: &mut Cx<'_>, doc: &HttpDoc, uses: &mut Uses) -> Http {
         (None, BodyFormat::Json) => NullAs::Null,
         (None, BodyFormat::Form) => NullAs::Refused,
     };
-    let idempotency = doc.idempotency.as_ref().map(|idempotency| {
-        header_name(cx, "/http/idempotency/header", &idempotency.header.0, false);
-        IdempotencyHeader {
-            header: idempotency.header.0.clone(),
-            keeps: cx.duration("/http/idempotency/keeps", idempotency.keeps.as_str()),
-        }
+    let idempotency = doc.idempotency.as_ref().map(|idempotency| IdempotencyKey {
+        place: key_place(cx, idempotency),
+        keeps: cx.duration("/http/idempotency/keeps", idempotency.keeps.as_str()),
     });
     Http {
         base_url,
@@ -172,6 +171,21 @@ fn http(cx: &mut Cx<'_>, doc: &HttpDoc, uses: &mut Uses) -> Http {
         timeout: timeout(cx, doc),
         retry: retry(cx, doc.retry.as_ref()),
         errors: errors(cx, doc.errors.as_ref()),
+    }
+}
+
+fn key_place(cx: &mut Cx<'_>, doc: &IdempotencyDoc) -> KeyPlace {
+    match (&doc.header, &doc.query) {
+        (Some(header), None) => {
+            header_name(cx, "/http/idempotency/header", &header.0, false);
+            KeyPlace::Header(header.0.clone())
+        }
+        (None, Some(query)) => KeyPlace::Query(query.0.clone()),
+        _ => {
+            cx.error(Code::Y107, "/http/idempotency", "exactly one of `header` and `query` carries the key")
+                .help("for example `header: Idempotency-Key`");
+            KeyPlace::Query(String::new())
+        }
     }
 }
 

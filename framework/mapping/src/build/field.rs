@@ -76,6 +76,23 @@ impl<'a> Written<'a> {
     }
 }
 
+/// The label of each field that the document makes: two local fields that are one text outside go by their own names.
+pub(super) fn labels(doc: &MappingDoc) -> Vec<&str> {
+    let mut labels = Vec::new();
+    for (label, field) in doc.fields.iter() {
+        match two_names(label, field) {
+            Some((first, last)) => labels.extend([first, last]),
+            None => labels.push(label),
+        }
+    }
+    labels
+}
+
+/// The two local fields that are one text outside.
+pub(super) fn two_names<'a>(label: &'a str, doc: &'a MappingFieldDoc) -> Option<(&'a str, &'a str)> {
+    Written::new(label, doc).words()
+}
+
 /// All fields that can be used.
 pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winner: Winner) -> Vec<Field> {
     if doc.fields.is_empty() {

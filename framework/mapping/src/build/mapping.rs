@@ -234,11 +234,28 @@ fn only(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog) -> Only {
 fn identity(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog) -> Identity {
     let Some(identity) = &doc.identity else { return Identity::default() };
     let mut matching = Vec::new();
+    let labels = field::labels(doc);
     for (index, label) in identity.matching.iter().flatten().enumerate() {
         let pointer = sub("/identity/match", &index.to_string());
-        if doc.fields.get(label.as_str()).is_none() {
-            cx.error(Code::M101, &pointer, format!("there is no field `{}` in this mapping", label.as_str()))
-                .did_you_mean(label.as_str(), doc.fields.keys());
+        if !labels.contains(&label.as_str()) {
+            let two =
+                doc.fields.get(label.as_str()).and_then(|field| field::two_names(label.as_str(), field));
+            match two {
+                Some((first, last)) => cx
+                    .error(
+                        Code::M101,
+                        &pointer,
+                        format!("`{}` is two fields of this mapping", label.as_str()),
+                    )
+                    .help(format!("match by `{first}` and `{last}`")),
+                None => cx
+                    .error(
+                        Code::M101,
+                        &pointer,
+                        format!("there is no field `{}` in this mapping", label.as_str()),
+                    )
+                    .did_you_mean(label.as_str(), labels.iter().copied()),
+            };
         } else if matching.contains(&label.0) {
             cx.error(Code::M101, &pointer, format!("`{}` is here twice", label.0));
         } else {

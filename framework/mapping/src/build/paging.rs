@@ -46,8 +46,16 @@ pub(super) fn pages(cx: &mut Cx<'_>, pointer: &str, doc: &PagesDoc) -> Pages {
         PagesDoc::Offset(offset) => {
             let pointer = sub(pointer, "offset");
             let place = Named { query: &offset.query, json: &offset.json, header: &offset.header };
-            let send = place.read(cx, &pointer, "number", "query: offset");
-            Pages::Offset { send, more: more(cx, &pointer, offset.more.as_ref()) }
+            let send = if place.is_empty() {
+                CursorPlace::Text
+            } else {
+                place.read(cx, &pointer, "number", "query: offset")
+            };
+            Pages::Offset {
+                send,
+                first: offset.first.unwrap_or(0),
+                more: more(cx, &pointer, offset.more.as_ref()),
+            }
         }
         PagesDoc::Cursor(cursor) => {
             let pointer = sub(pointer, "cursor");
@@ -73,6 +81,10 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
+    fn is_empty(&self) -> bool {
+        self.query.is_none() && self.json.is_none() && self.header.is_none()
+    }
+
     pub(super) fn read(&self, cx: &mut Cx<'_>, pointer: &str, what: &str, example: &str) -> CursorPlace {
         let json =
             self.json.as_ref().map(|p| cx.singular(&sub(pointer, "json"), p.as_str()).unwrap_or_default());

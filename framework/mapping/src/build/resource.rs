@@ -7,7 +7,8 @@ use super::{Cx, record, sub};
 use crate::check;
 use crate::check::vars::Uses;
 use crate::connector::{
-    Call, Delete, Delta, EventRule, Find, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat, Update,
+    Call, Delete, Delta, EventRule, Find, Pages, Recover, ResourceSpec, Returns, Since, TimeAt, TimeFormat,
+    Update,
 };
 use crate::doc::{
     CallText, CreateDoc, DeleteDoc, FilterText, FindDoc, ListDoc, ReadDoc, ResourceDoc, ReturnsDoc, SinceDoc,
@@ -91,12 +92,13 @@ pub(super) fn resource(
 }
 
 fn check_params(cx: &mut Cx<'_>, pointer: &str, params: &[String]) {
-    const TAKEN: [&str; 11] = [
+    const TAKEN: [&str; 12] = [
         "id",
         "key",
         "stamp",
         "value",
         "since",
+        "offset",
         "fields",
         "event_types",
         "timestamp",
@@ -207,8 +209,8 @@ impl Shared<'_> {
 
     fn delete(&self, cx: &mut Cx<'_>, doc: &DeleteDoc, uses: &mut Uses) -> Delete {
         let at = self.at("delete");
-        let (parts, irreversible) = match doc {
-            DeleteDoc::Short(call) => (self.line(call, &at), false),
+        let (parts, irreversible, if_match) = match doc {
+            DeleteDoc::Short(call) => (self.line(call, &at), false, None),
             DeleteDoc::Long(long) => {
                 let parts = Parts {
                     long: true,
@@ -220,10 +222,14 @@ impl Shared<'_> {
                     when: when(cx, &at, long.when.as_ref()),
                     ..self.line(&long.call, &at)
                 };
-                (parts, long.irreversible.unwrap_or(false))
+                (parts, long.irreversible.unwrap_or(false), long.if_match.as_ref())
             }
         };
-        Delete { call: build(cx, parts, Kind::Delete, self.params, self.lists, uses), irreversible }
+        Delete {
+            call: build(cx, parts, Kind::Delete, self.params, self.lists, uses),
+            irreversible,
+            if_match: if_match.and_then(|place| record::if_match(cx, &sub(&at, "if_match"), place)),
+        }
     }
 
     fn find(&self, cx: &mut Cx<'_>, path: &str, doc: &FindDoc, uses: &mut Uses) -> Option<Find> {
@@ -297,8 +303,17 @@ impl Shared<'_> {
             .help("remove `cap`");
         }
         let call = build(cx, since_parts(doc, &at), Kind::Delta, self.params, self.lists, uses);
-        let at = sub(&at, "token");
         let url = token.url == Some(true);
+        if url && matches!(call.pages, Pages::Cursor { .. } | Pages::Page { .. } | Pages::Offset { .. }) {
+            let said = if doc.pages.is_some() { sub(&at, "pages") } else { sub(&sub(&at, "token"), "url") };
+            cx.error(
+                Code::M310,
+                &said,
+                "the token is a whole URL, and the second page of these would be asked for without it",
+            )
+            .help("say `pages: { next_url: … }`, `link_header` or `none`, as the service does it");
+        }
+        let at = sub(&at, "token");
         let named = token.query.is_some() || token.json.is_some() || token.header.is_some();
         let send = if url {
             if named {

@@ -26,7 +26,7 @@ pub(crate) fn check(cx: &mut Cx<'_>, pointer: &str, placed: &[(String, Template)
             .help("remove `escape`: what stands in a path is encoded anyhow");
     }
     for (at, text) in beyond_path() {
-        let (quoted, liked) = around(text);
+        let (quoted, liked) = around(text, escape);
         if quoted {
             cx.error(Code::M309, at, format!("`escape: {}` writes the quotes itself", escape.as_str()))
                 .within("{value}")
@@ -40,20 +40,53 @@ pub(crate) fn check(cx: &mut Cx<'_>, pointer: &str, placed: &[(String, Template)
     }
 }
 
-/// Whether `{value}` has a quote beside it, and whether `LIKE` stands before it.
-fn around(text: &Template) -> (bool, bool) {
+/// Whether `{value}` has a quote beside it or is inside of some, and whether `LIKE` stands before it.
+fn around(text: &Template, escape: Escape) -> (bool, bool) {
     let (mut quoted, mut liked) = (false, false);
+    let mut before = String::new();
     for (index, part) in text.0.iter().enumerate() {
-        if *part != Part::Slot(Slot::Value) {
-            continue;
+        match part {
+            Part::Text(piece) => before.push_str(piece),
+            Part::Slot(Slot::Value) => {
+                let after = match text.0.get(index + 1) {
+                    Some(Part::Text(piece)) => piece.as_str(),
+                    _ => "",
+                };
+                let opened = open_quote(&before, escape);
+                quoted |= opened.is_some() || before.ends_with(QUOTES) || after.starts_with(QUOTES);
+                let operator = opened.and_then(|at| before.get(..at)).unwrap_or(&before);
+                // Wildcards, brackets and quotes may stand between the word and the value.
+                let operator = operator.trim_end_matches(|c: char| !c.is_alphanumeric());
+                let word = operator.rsplit(|c: char| !c.is_alphanumeric()).next();
+                liked |= word.is_some_and(|word| word.eq_ignore_ascii_case("like"));
+                before.push('x');
+            }
+            Part::Slot(_) | Part::Var(_) => before.push('x'),
         }
-        let piece = |at: Option<usize>| match at.and_then(|at| text.0.get(at)) {
-            Some(Part::Text(piece)) => piece.as_str(),
-            _ => "",
-        };
-        let (before, after) = (piece(index.checked_sub(1)), piece(Some(index + 1)));
-        quoted |= before.ends_with(['\'', '"']) || after.starts_with(['\'', '"']);
-        liked |= before.split_whitespace().next_back().is_some_and(|word| word.eq_ignore_ascii_case("like"));
     }
     (quoted, liked)
+}
+
+const QUOTES: [char; 2] = ['\'', '"'];
+
+/// Where the quotes begin that are not closed yet at the end of `text`.
+fn open_quote(text: &str, escape: Escape) -> Option<usize> {
+    let (quotes, backslashes): (&[char], bool) = match escape {
+        Escape::Soql => (&['\''], true),
+        Escape::Sql => (&QUOTES, false),
+        Escape::Lucene => (&['"'], true),
+    };
+    let mut open: Option<(usize, char)> = None;
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match open {
+            _ if c == '\\' && backslashes => {
+                chars.next();
+            }
+            Some((_, quote)) if c == quote => open = None,
+            None if quotes.contains(&c) => open = Some((at, c)),
+            _ => {}
+        }
+    }
+    open.map(|(at, _)| at)
 }

@@ -6,6 +6,7 @@ pub(crate) mod environment;
 pub(crate) mod escape;
 pub(crate) mod names;
 pub(crate) mod paths;
+pub(crate) mod rates;
 pub(crate) mod references;
 pub(crate) mod resources;
 pub(crate) mod secrets;

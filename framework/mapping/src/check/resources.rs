@@ -1,7 +1,7 @@
 //! M310: what a resource says of its records and of its writes must fit together.
 
 use crate::build::{Cx, sub};
-use crate::connector::{BodyFormat, ConnectorSpec, ResourceSpec, Returns, Sends};
+use crate::connector::{BodyFormat, ConnectorSpec, ResourceSpec, Returns, Sends, VersionAt};
 use crate::finding::Code;
 use crate::template::Slot;
 
@@ -35,6 +35,11 @@ pub(crate) fn check(cx: &mut Cx<'_>, pointer: &str, spec: &ResourceSpec) {
             )
             .help("give the resource a `get` call");
         }
+    }
+    let conditional = spec.delete.as_ref().is_some_and(|delete| delete.if_match.is_some());
+    if conditional && !matches!(spec.version, Some(VersionAt::Record(_))) {
+        cx.error(Code::M310, &sub(&at("delete"), "if_match"), "nothing in the record says its version")
+            .help("add `version: $.…`: a header's is not kept for a delete");
     }
     let several = spec.id.parts() > 1;
     for (key, call) in [("create", &spec.create), ("upsert", &spec.upsert)] {

@@ -50,9 +50,10 @@ fn report<'r>(cx: &'r mut Cx<'_>, pointer: &str, is_key: bool, message: String) 
     if is_key { cx.key_error(Code::M402, pointer, message) } else { cx.error(Code::M402, pointer, message) }
 }
 
-/// Across mappings: two catalogs over one table do not write one column, and two catalogs do not write one path of one
-/// remote record.
+/// Across mappings: two catalogs over one table do not write one column, two catalogs do not write one path of one remote record, and
+/// one column does not hold the ids of two records.
 pub(crate) fn check_all(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
+    check_remote_ids(mappings, findings);
     for (index, mapping) in mappings.iter().enumerate() {
         for earlier in mappings.iter().take(index).filter(|m| m.catalog.name != mapping.catalog.name) {
             if same_table(mapping, earlier) {
@@ -92,6 +93,48 @@ pub(crate) fn check_all(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) 
             }
         }
     }
+}
+
+/// A column holds the id of one record, unless no row takes part in both mappings.
+fn check_remote_ids(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
+    const POINTER: &str = "/identity/remote_id";
+    let mut said: Vec<&str> = Vec::new();
+    for (index, mapping) in mappings.iter().enumerate() {
+        let Some(column) = remote_id_column(mapping) else { continue };
+        let twin = mappings.iter().take(index).find(|earlier| {
+            same_table(mapping, earlier)
+                && remote_id_column(earlier) == Some(column)
+                && !are_apart(mapping, earlier)
+        });
+        let Some(twin) = twin.filter(|_| !said.contains(&mapping.document.as_str())) else { continue };
+        said.push(&mapping.document);
+        let at = mapping.said_at(POINTER);
+        findings.push(Finding {
+            code: Code::M402,
+            severity: Severity::Error,
+            file: Arc::clone(&at.file),
+            span: at.span,
+            pointer: POINTER.to_owned(),
+            message: format!("`{}` keeps the ids of its records in the column `{column}` as well", twin.name),
+            help: Some(
+                "a row has one record with each of them: give each its own column, and its own mapping where one has several connections"
+                    .to_owned(),
+            ),
+            masked: false,
+        });
+    }
+}
+
+fn remote_id_column(mapping: &Mapping) -> Option<&Ident> {
+    mapping.catalog.field(mapping.identity.remote_id.as_ref()?).map(|f| &f.column)
+}
+
+/// Whether no row takes part in both: a field would have to have two values.
+fn are_apart(a: &Mapping, b: &Mapping) -> bool {
+    a.only.local.iter().any(|(field, value)| {
+        let column = |mapping: &Mapping, name: &str| mapping.catalog.field(name).map(|f| f.column.clone());
+        b.only.local.iter().any(|(other, is)| column(a, field) == column(b, other) && value != is)
+    })
 }
 
 fn column<'m>(mapping: &'m Mapping, field: &Field) -> Option<&'m Ident> {

@@ -86,6 +86,8 @@ pub enum Pages {
     Offset {
         /// Where the number goes.
         send: CursorPlace,
+        /// What the first record counts as.
+        first: u32,
         /// There is a next page only while this holds for the answer.
         more: Option<Filter>,
     },
@@ -100,6 +102,8 @@ pub enum CursorPlace {
     Json(SingularPath),
     /// A header.
     Header(String),
+    /// The call says itself where, as `{offset}`.
+    Text,
 }
 
 /// What an answer holds.

@@ -15,7 +15,7 @@ pub struct Errors {
     pub codes: BTreeMap<String, ErrorClass>,
     /// Classes of statuses, where they differ from the usual.
     pub statuses: BTreeMap<u16, ErrorClass>,
-    /// The header that says how long to wait, in lower case; none: `retry-after`.
+    /// The header that says how long to wait after too many requests, in lower case; none: `retry-after`.
     pub retry_header: Option<String>,
 }
 

@@ -33,7 +33,7 @@ pub use events::{
 pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
 pub use oauth2::{ClientAuth, GrantKind, JwtSpec, Oauth2, Oauth2Spec};
-pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt};
+pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt, plain_text};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Delta, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};
@@ -97,8 +97,8 @@ pub struct Http {
     pub body: BodyFormat,
     /// What "set to null" is on the wire.
     pub null_as: NullAs,
-    /// Idempotent writes: the header that carries the key, and how long a key is remembered.
-    pub idempotency: Option<IdempotencyHeader>,
+    /// Idempotent writes: what carries the key, and how long a key is remembered.
+    pub idempotency: Option<IdempotencyKey>,
     /// How fast to call.
     pub rate: RateSpec,
     /// How long one call may take.
@@ -165,11 +165,20 @@ pub enum NullAs {
 
 /// Idempotent writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdempotencyHeader {
-    /// The header that carries the key.
-    pub header: String,
+pub struct IdempotencyKey {
+    /// What carries the key.
+    pub place: KeyPlace,
     /// How long a key is remembered.
     pub keeps: Duration,
+}
+
+/// What carries the key of an idempotent write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// A header.
+    Header(String),
+    /// A query parameter.
+    Query(String),
 }
 
 /// A number that the document gives, or leaves to a variable.

@@ -28,7 +28,7 @@ impl IdSpec {
     /// The id of a record, text or numbers; `None` where any of it is missing. Several values are joined by `/`, and a `/` or `%` in one
     /// of them is percent-encoded, so that [`IdSpec::split`] gives them back.
     pub fn read(&self, record: &Json) -> Option<String> {
-        let part = |query: &Query| query.first(record).and_then(plain).filter(|part| !part.is_empty());
+        let part = |query: &Query| query.first(record).and_then(plain_text).filter(|part| !part.is_empty());
         match self.0.as_slice() {
             [one] => part(one),
             several => {
@@ -51,8 +51,8 @@ impl IdSpec {
     }
 }
 
-/// Text or a number, as text.
-fn plain(node: &Json) -> Option<String> {
+/// Text or a number, as text: services write ids, versions and codes as either. `None` for anything else.
+pub fn plain_text(node: &Json) -> Option<String> {
     match node {
         Json::String(text) => Some(text.clone()),
         Json::Number(number) => Some(number.to_string()),

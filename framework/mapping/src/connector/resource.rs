@@ -1,6 +1,6 @@
 //! A kind of remote record and the calls it has.
 
-use super::{Call, CursorPlace, EventRule, IdSpec, TimeAt, TimeFormat, Update, VersionAt};
+use super::{Call, CursorPlace, EventRule, IdSpec, IfMatch, TimeAt, TimeFormat, Update, VersionAt};
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::lens::Normalizer;
@@ -105,6 +105,8 @@ pub struct Delete {
     pub call: Call,
     /// The service cannot undo it.
     pub irreversible: bool,
+    /// Where the record's version goes along.
+    pub if_match: Option<IfMatch>,
 }
 
 /// A lookup by natural key.

@@ -43,7 +43,8 @@ pub struct ConnectorDoc {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Variable")]
 pub struct VarDoc {
-    /// Used when the user gives none. Without it the variable is required, unless it is used only under `events.webhook`.
+    /// Used when the user gives none. Without it the variable is required, unless it is used only under `events.webhook`, or only for one
+    /// of several ways to get a token (`oauth2.jwt`, `oauth2.refresh_token`, `oauth2.client_secret`).
     #[serde(default)]
     #[schemars(with = "Text")]
     pub default: Option<Text>,
@@ -250,13 +251,19 @@ pub enum BodyDoc {
     Form,
 }
 
-/// Idempotent writes.
+/// Idempotent writes. Give exactly one of `header` and `query`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Idempotency")]
 pub struct IdempotencyDoc {
     /// The header that carries the key.
-    pub header: Text,
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub header: Option<Text>,
+    /// The query parameter that carries it.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub query: Option<Text>,
     /// How long the service remembers a key.
     pub keeps: DurationText,
 }
@@ -296,8 +303,8 @@ pub struct RateDoc {
 pub struct UsedDoc {
     /// The header.
     pub header: Text,
-    /// What it looks like, with `{used}` or `{left}`, and `{limit}` where it is there: `api-usage={used}/{limit}`. What stands before
-    /// and after is ignored. Default: `"{used}"`.
+    /// What it looks like, with `{used}` or `{left}`, and `{limit}` where it is there: `api-usage={used}/{limit}`. What stands behind
+    /// it is ignored, and what stands before it where it begins with text. Default: `"{used}"`.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub format: Option<Text>,
@@ -338,12 +345,12 @@ pub struct ErrorsDoc {
     /// Which class each of the service's codes belongs to. Counts before `statuses`.
     #[serde(default)]
     pub codes: Ordered<ClassWord>,
-    /// Which class an HTTP status belongs to, where it differs from: 408, 5xx `retry`; 429 `throttle`; 401, 403 `auth`;
-    /// 404, 410 `missing`; 409, 412 `conflict`; other 4xx `invalid`.
+    /// Which class an HTTP status belongs to, where it differs from: 408, 5xx `retry`; 429 `throttle`; 401 `auth`; 403 `forbidden`,
+    /// which pauses the mapping; 404, 410 `missing`; 409, 412 `conflict`; other 4xx `invalid`.
     #[serde(default)]
     pub statuses: Ordered<ClassWord>,
-    /// The header that says how long to wait after a refusal, where it is not `Retry-After`: seconds, a moment in Unix seconds, or
-    /// an HTTP date.
+    /// The header that says how long to wait after too many requests (429, class `throttle`), where it is not `Retry-After`: seconds, a
+    /// moment in Unix seconds or milliseconds, or an HTTP date.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub retry_header: Option<Text>,

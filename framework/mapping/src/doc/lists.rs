@@ -114,7 +114,8 @@ pub struct PageDoc {
     pub more: Option<FilterText>,
 }
 
-/// Offset paging; a page without records ends the list. Give exactly one of `query`, `json` and `header`.
+/// Offset paging; a page without records ends the list. Give one of `query`, `json` and `header`, or none of them where the number stands
+/// in a longer text of the call, such as a query: that text says `{offset}`.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Offset paging")]
@@ -131,6 +132,10 @@ pub struct OffsetDoc {
     #[serde(default)]
     #[schemars(with = "Text")]
     pub header: Option<Text>,
+    /// What the first record counts as. Default: 0.
+    #[serde(default)]
+    #[schemars(with = "u32")]
+    pub first: Option<u32>,
     /// There is a next page while this holds for the answer. Default: until a page has no records.
     #[serde(default, rename = "while")]
     #[schemars(with = "FilterText")]

@@ -275,6 +275,10 @@ pub struct DeleteLong {
     #[serde(default)]
     #[schemars(with = "RateText")]
     pub rate: Option<RateText>,
+    /// Where the record's `version`, as it was read, goes along, as in `update`. Default: nowhere.
+    #[serde(default)]
+    #[schemars(with = "PlaceDoc")]
+    pub if_match: Option<PlaceDoc>,
     /// True if the service cannot undo it: a mapping that deletes must then say `confirm: irreversible`. Default: false.
     #[serde(default)]
     #[schemars(with = "bool")]

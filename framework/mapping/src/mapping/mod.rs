@@ -150,12 +150,25 @@ impl Mapping {
         self.fields.iter().filter(move |f| f.unit == unit)
     }
 
+    /// Where in a remote record it writes: its fields and its stamp.
+    pub fn written_paths(&self) -> Vec<SingularPath> {
+        let fields = self.fields.iter().filter_map(|f| f.write.as_ref());
+        fields.chain(&self.identity.stamp).cloned().collect()
+    }
+
+    /// Where in a remote record it looks or writes. A field that is read from several places is below its path here.
+    pub fn paths(&self) -> Vec<SingularPath> {
+        let mut paths: Vec<SingularPath> = self.fields.iter().map(|f| f.read.anchor()).collect();
+        paths.extend(self.written_paths());
+        // `@` alone looks at no place in particular.
+        let scope = self.only.remote.iter().flat_map(Filter::paths);
+        paths.extend(scope.filter(|path| !path.0.is_empty()));
+        paths
+    }
+
     /// What `{fields}` lists in calls for this mapping.
     pub fn remote_fields(&self) -> Vec<String> {
-        let reads = self.fields.iter().filter_map(|f| f.read.singular());
-        let all =
-            reads.chain(self.fields.iter().filter_map(|f| f.write.as_ref())).chain(&self.identity.stamp);
-        self.resource().map(|r| r.fields(all)).unwrap_or_default()
+        self.resource().map(|r| r.fields(&self.paths())).unwrap_or_default()
     }
 
     /// Where the value at `pointer` of the document was said; the whole document where it is a default.

@@ -4,8 +4,8 @@
 //! Mailgun's older APIs are so.
 
 use crate::support::{answered, connect, resource};
-use bothways_connector::{Connector, Operation, Outcome};
-use bothways_model::{ErrorClass, Response};
+use bothways_connector::{Operation, Outcome};
+use bothways_model::{ErrorClass, Failure, Response};
 use serde_json::json;
 
 const DOCUMENT: &str = r#"
@@ -17,24 +17,23 @@ resources:
   things: { id: $.id, get: "GET /things/{id}" }
 "#;
 
-fn asked_to_wait(headers: &[(&str, &str)]) -> Option<u64> {
+fn failed(status: u16, headers: &[(&str, &str)]) -> Failure {
     let connector = connect(DOCUMENT, &[]);
-    let refusal = headers
+    let answer = headers
         .iter()
-        .fold(Response::json(403, &json!({})), |refusal, (name, value)| refusal.with_header(name, *value));
-    let wait = connector
-        .limits()
-        .retry_after(&refusal)
-        .map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        .fold(Response::json(status, &json!({})), |answer, (name, value)| answer.with_header(name, *value));
     let things = resource(&connector, "things");
     let reading = things.start(Operation::Get { id: "t1".into() }).expect("things can be read");
-    let Outcome::Failed(failure) = answered(reading, refusal) else { panic!("it is refused") };
-    assert_eq!(
-        (failure.class, failure.retry_after_ms),
-        (ErrorClass::Throttle, wait),
-        "the HTTP port reads the same"
-    );
-    wait
+    match answered(reading, answer) {
+        Outcome::Failed(failure) => failure,
+        other => panic!("ended in {other:?}"),
+    }
+}
+
+fn asked_to_wait(headers: &[(&str, &str)]) -> Option<u64> {
+    let failure = failed(403, headers);
+    assert_eq!(failure.class, ErrorClass::Throttle);
+    failure.retry_after_ms
 }
 
 #[test]
@@ -48,4 +47,18 @@ fn by_a_header_of_the_services_own() {
         "the usual header is heeded where there is no other"
     );
     assert_eq!(asked_to_wait(&[]), None);
+}
+
+#[test]
+fn what_is_in_every_answer_asks_for_no_wait_where_nothing_was_too_much() {
+    let headers = [
+        ("Date", "Sun, 22 Nov 2026 10:00:00 GMT"),
+        ("X-RateLimit-Reset", "1795345200"),
+        ("Retry-After", "2"),
+    ];
+    for (status, class) in [(500, ErrorClass::Retry), (503, ErrorClass::Retry), (422, ErrorClass::Invalid)] {
+        let failure = failed(status, &headers);
+        assert_eq!((failure.class, failure.retry_after_ms), (class, Some(2000)), "{status}");
+    }
+    assert_eq!(failed(429, &headers).retry_after_ms, Some(3_600_000));
 }
