@@ -13,6 +13,7 @@ mod accounts;
 mod brakes;
 mod bulk_changes;
 mod circuits;
+mod collections;
 mod contacts;
 mod crashes;
 mod creates;
