@@ -144,6 +144,38 @@ fn accounts_conform() {
 }
 
 #[test]
+fn each_answer_says_how_much_of_the_day_is_used() {
+    let mut org = Salesforce::new(Config { daily_requests: 500, ..Config::default() });
+    let connector = connector();
+    let used = connector.limits().used.clone().expect("the document names the header");
+    let id = made(&mut org, "Acme");
+    for expected in 1..=3 {
+        let mut exchange = start(&*accounts(&connector), get(&id));
+        let mut answer = None;
+        let told = loop {
+            match exchange.next(answer.take()) {
+                Step::Call(call) => answer = org.handle(&call.request, now()).response(),
+                Step::Renew(renewal) => {
+                    let request = renewal.tokens.request(None, now()).expect("a token can be asked for");
+                    let granted = org.handle(&request, now()).response().expect("an answer");
+                    renewal.tokens.install(&renewal.tokens.read(&granted, None).expect("a grant"), 0);
+                }
+                Step::Done(outcome) => panic!("ended in {outcome:?}"),
+            }
+            if let Some(told) = answer.as_ref().and_then(|answer| used.read(answer)) {
+                break told;
+            }
+        };
+        assert_eq!((told.used, told.left, told.limit), (Some(expected), None, Some(500)));
+    }
+    // As organisations with limits by app write it.
+    let value = "api-usage=18/5000; per-app-api-usage=17/250(appName=sample-connected-app)";
+    let answer = bothways_model::Response::json(200, &json!({})).with_header("Sforce-Limit-Info", value);
+    let usage = used.read(&answer).expect("what stands behind is ignored");
+    assert_eq!((usage.used, usage.limit), (Some(18), Some(5000)));
+}
+
+#[test]
 fn the_organisation_and_its_mode() {
     for (is_sandbox, mode) in [(true, Mode::Test), (false, Mode::Live)] {
         let mut org = Salesforce::new(Config { is_sandbox, ..Config::default() });
