@@ -33,6 +33,9 @@ pub const DOCUMENT: &str = include_str!("../connector.yaml");
 /// Where [`DOCUMENT`] is in the repository, for findings about it.
 pub const DOCUMENT_NAME: &str = "connectors/salesforce/connector.yaml";
 
+/// The object of the resource that has no parameter.
+const ACCOUNT: &str = "Account";
+
 /// One organisation.
 pub struct Salesforce {
     rest: RestConnector,
@@ -66,7 +69,7 @@ impl Connector for Salesforce {
         let refuse = |what| UnknownResource { connector: self.name().to_owned(), what };
         names::check(query).map_err(refuse)?;
         let inner = self.rest.resource(query)?;
-        let object = query.params.get("object").cloned().unwrap_or_default();
+        let object = query.params.get("object").map_or(ACCOUNT, String::as_str).to_owned();
         Ok(Arc::new(sobject::SObject::new(inner, self.caller.clone(), object)))
     }
 

@@ -119,11 +119,20 @@ fn get(id: &RemoteId) -> Operation {
 
 #[test]
 fn accounts_conform() {
+    conform(query("Account"));
+}
+
+#[test]
+fn accounts_with_conditions_conform() {
+    conform(ResourceQuery { name: "account".into(), params: Default::default(), ..query("Account") });
+}
+
+fn conform(resource: ResourceQuery) {
     let org = RefCell::new(Salesforce::new(Config { page_size: 100, ..Config::default() }));
     let connector = connector();
     check(Bench {
         connector: &connector,
-        resource: query("Account"),
+        resource,
         send: &mut |request| org.borrow_mut().handle(request, now()).response(),
         deliveries: None,
         now: now(),
