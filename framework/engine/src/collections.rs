@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -48,7 +48,7 @@ enum Reply {
 /// Gathers requests into calls.
 #[derive(Default)]
 pub(crate) struct Collections {
-    /// Who sends each kind.
+    /// Who sends each kind, while there is something to send.
     senders: Mutex<BTreeMap<Kind, mpsc::Sender<Member>>>,
 }
 
@@ -84,40 +84,51 @@ impl Engine {
         };
         let Place { call, record } = place;
         let kind = Kind { connection: connection.clone(), purpose, call };
-        let sender = {
-            let mut senders = self.collections.senders.lock().unwrap_or_else(PoisonError::into_inner);
-            let start = || self.start_sender(kind.clone(), collections);
-            senders.entry(kind.clone()).or_insert_with(start).clone()
-        };
         let since = self.ports.clock.now();
         let (reply, told) = oneshot::channel();
-        let member = Member { request: request.clone(), record, since, timeout, reply };
-        if sender.send(member).await.is_err() {
-            return Reply::GoAlone;
-        }
+        self.hand_over(kind, collections, Member { request: request.clone(), record, since, timeout, reply })
+            .await;
         told.await.unwrap_or_else(|_| Reply::Answer(Err(SendError::Lost("the call was given up".into()))))
     }
 
-    /// Starts the task that sends one kind, for as long as the engine lives.
-    fn start_sender(
+    /// Hands a request to whoever sends its kind; to a new task, if nobody does.
+    async fn hand_over(
         &self,
         kind: Kind,
         collections: Arc<dyn bothways_connector::Collections>,
-    ) -> mpsc::Sender<Member> {
-        let (sender, inbox) = mpsc::channel(collections.most().max(1));
-        let task = Sending { engine: self.this.clone(), kind, collections, inbox, held: VecDeque::new() };
-        self.ports.tasks.spawn("collection", Box::pin(task.run()));
-        sender
+        mut member: Member,
+    ) {
+        loop {
+            let sender = {
+                let mut senders = self.collections.senders.lock().unwrap_or_else(PoisonError::into_inner);
+                match senders.get(&kind).filter(|sender| !sender.is_closed()) {
+                    Some(sender) => sender.clone(),
+                    None => {
+                        let Some(engine) = self.this.upgrade() else { return };
+                        let (sender, inbox) = mpsc::channel(collections.most().max(1));
+                        senders.insert(kind.clone(), sender);
+                        let held = VecDeque::from([member]);
+                        let task = Sending { engine, kind, collections, inbox, held };
+                        return self.ports.tasks.spawn("collection", Box::pin(task.run()));
+                    }
+                }
+            };
+            match sender.send(member).await {
+                Ok(()) => return,
+                // The task had nothing to do and ended in this moment.
+                Err(mpsc::error::SendError(back)) => member = back,
+            }
+        }
     }
 }
 
-/// Sends what is of one kind.
+/// Sends what is of one kind, until nothing waits.
 struct Sending {
-    engine: Weak<Engine>,
+    engine: Arc<Engine>,
     kind: Kind,
     collections: Arc<dyn bothways_connector::Collections>,
     inbox: mpsc::Receiver<Member>,
-    /// About records that the last call held already.
+    /// The first one, and what is about records that the last call held already.
     held: VecDeque<Member>,
 }
 
@@ -130,21 +141,28 @@ impl Sending {
                 if under_way.len() >= AT_ONCE {
                     return Poll::Pending;
                 }
-                match self.held.pop_front() {
-                    Some(member) => Poll::Ready(Some(member)),
-                    None => self.inbox.poll_recv(cx),
+                if let Some(member) = self.held.pop_front() {
+                    return Poll::Ready(Some(member));
+                }
+                match self.inbox.poll_recv(cx) {
+                    Poll::Ready(None) if !under_way.is_empty() => Poll::Pending,
+                    // Whoever is late finds it closed; what is in it already is still sent.
+                    Poll::Pending if under_way.is_empty() => {
+                        self.inbox.close();
+                        self.inbox.poll_recv(cx)
+                    }
+                    polled => polled,
                 }
             });
             let Some(first) = next.await else { return };
-            let Some(engine) = self.engine.upgrade() else { return };
-            let members = self.waiting(&engine, first);
-            under_way.push(call(engine, self.kind.clone(), self.collections.clone(), members));
+            let members = self.waiting(first);
+            under_way.push(call(self.engine.clone(), self.kind.clone(), self.collections.clone(), members));
         }
     }
 
     /// The next call's requests: of what waits, as much as one call takes, each record once.
-    fn waiting(&mut self, engine: &Engine, first: Member) -> Vec<Member> {
-        let now = engine.ports.clock.now();
+    fn waiting(&mut self, first: Member) -> Vec<Member> {
+        let now = self.engine.ports.clock.now();
         let most = self.collections.most().max(1);
         let mut members: Vec<Member> = Vec::new();
         let mut again = VecDeque::new();

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 
 /// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
 pub struct Engine {
-    /// Itself, for tasks that outlive a call and not the engine.
+    /// Itself, for tasks that outlive whoever starts them.
     pub(crate) this: Weak<Self>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,

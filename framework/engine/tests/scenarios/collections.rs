@@ -114,7 +114,7 @@ async fn p14_of_200_records_in_one_call_the_seventh_is_refused_and_parks_alone()
 #[tokio::test(start_paused = true)]
 async fn new_records_go_together_and_one_alone_goes_as_it_is() {
     let hub = accounts();
-    let _process = hub.run().await;
+    let process = hub.run().await;
     hub.insert(&[("name", "Alone")]);
     hub.settle().await;
     assert_eq!(calls(&hub, UPSERTS).len(), 0, "one record is the call that it was");
@@ -123,6 +123,7 @@ async fn new_records_go_together_and_one_alone_goes_as_it_is() {
     assert_eq!((hub.org().record_count("Account"), hub.links().await.len()), (451, 451));
     assert_eq!(calls(&hub, UPSERTS), [200, 200, 50]);
     hub.settle().await;
+    assert_eq!(process.running_as("collection"), 0, "nobody waits to send more");
     assert_eq!(hub.org().counts().effective_writes, 451, "and that is that");
 }
 
