@@ -2,7 +2,7 @@
 //!
 //! What each can show is in the names of the tests. localstripe signs its webhooks and sends each once; it ignores idempotency keys,
 //! knows no `created` filter and refuses the feed's query. Edits of people are made as people make them: by SQL through a connection of
-//! its own, and by calls of the service's API. A peer that cannot be started fails the test with its reason.
+//! its own, and by calls of the service's API. Salesforce's connector meets simple-mockforce, which others wrote, too. A peer that cannot be started fails the test with its reason.
 
 mod again;
 mod both_edited;
@@ -17,6 +17,7 @@ mod killed;
 mod kills;
 mod ledger;
 mod migrating;
+mod mockforce;
 mod neighbour;
 mod noticing;
 mod patience;

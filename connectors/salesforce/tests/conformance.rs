@@ -129,11 +129,20 @@ fn get(id: &RemoteId) -> Operation {
 
 #[test]
 fn accounts_conform() {
+    conform(query("Account"));
+}
+
+#[test]
+fn accounts_with_conditions_conform() {
+    conform(ResourceQuery { name: "account".into(), params: Default::default(), ..query("Account") });
+}
+
+fn conform(resource: ResourceQuery) {
     let org = RefCell::new(Salesforce::new(Config { page_size: 100, ..Config::default() }));
     let connector = connector();
     check(Bench {
         connector: &connector,
-        resource: query("Account"),
+        resource,
         send: &mut |request| org.borrow_mut().handle(request, now()).response(),
         deliveries: None,
         now: now(),
@@ -151,6 +160,38 @@ fn accounts_conform() {
             (path("Description"), json!("a=b&c[d] 'q'")),
         ],
     });
+}
+
+#[test]
+fn each_answer_says_how_much_of_the_day_is_used() {
+    let mut org = Salesforce::new(Config { daily_requests: 500, ..Config::default() });
+    let connector = connector();
+    let used = connector.limits().used.clone().expect("the document names the header");
+    let id = made(&mut org, "Acme");
+    for expected in 1..=3 {
+        let mut exchange = start(&*accounts(&connector), get(&id));
+        let mut answer = None;
+        let told = loop {
+            match exchange.next(answer.take()) {
+                Step::Call(call) => answer = org.handle(&call.request, now()).response(),
+                Step::Renew(renewal) => {
+                    let request = renewal.tokens.request(None, now()).expect("a token can be asked for");
+                    let granted = org.handle(&request, now()).response().expect("an answer");
+                    renewal.tokens.install(&renewal.tokens.read(&granted, None).expect("a grant"), 0);
+                }
+                Step::Done(outcome) => panic!("ended in {outcome:?}"),
+            }
+            if let Some(told) = answer.as_ref().and_then(|answer| used.read(answer)) {
+                break told;
+            }
+        };
+        assert_eq!((told.used, told.left, told.limit), (Some(expected), None, Some(500)));
+    }
+    // As organisations with limits by app write it.
+    let value = "api-usage=18/5000; per-app-api-usage=17/250(appName=sample-connected-app)";
+    let answer = bothways_model::Response::json(200, &json!({})).with_header("Sforce-Limit-Info", value);
+    let usage = used.read(&answer).expect("what stands behind is ignored");
+    assert_eq!((usage.used, usage.limit), (Some(18), Some(5000)));
 }
 
 #[test]

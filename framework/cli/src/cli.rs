@@ -29,7 +29,7 @@ pub(crate) struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Show everything in one process, with a sandbox Stripe of its own; touches nothing of yours
+    /// Show everything in one process, with a sandbox Stripe and Salesforce of its own; touches nothing of yours
     Demo,
     /// Run the engine, the API, the page and the webhook port
     Run(Run),

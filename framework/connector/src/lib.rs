@@ -6,6 +6,7 @@
 //!
 //! A [`Connector`] is bound to one *connection*: its variables are resolved, its credentials inside.
 
+mod collections;
 mod date;
 mod exchange;
 mod feed;
@@ -18,6 +19,7 @@ mod webhook;
 #[cfg(feature = "testkit")]
 pub mod conformance;
 
+pub use collections::{Collections, Part, Place};
 pub use date::{answer_date, retry_after, retry_after_in};
 pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step, SyncToken};
 pub use feed::{Feed, FeedQuery};
@@ -53,6 +55,11 @@ pub trait Connector: Send + Sync {
 
     /// Where access tokens come from; `None` where credentials never change.
     fn tokens(&self) -> Option<Arc<dyn Tokens>> {
+        None
+    }
+
+    /// Calls that carry several records; `None` where each record has a call of its own.
+    fn collections(&self) -> Option<Arc<dyn Collections>> {
         None
     }
 

@@ -3,7 +3,7 @@
 use crate::renewal::NotRenewed;
 use crate::{Engine, Purpose, SendError};
 use bothways_connector::{Call, Exchange, Outcome, Step, answer_date};
-use bothways_model::{ConnectionName, ErrorClass, Failure};
+use bothways_model::{ConnectionName, ErrorClass, Failure, Request, Response};
 use std::time::Duration;
 
 /// A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
@@ -62,6 +62,30 @@ impl Engine {
         self.go_on(connection, purpose, exchange, Step::Call(call), timeout).await
     }
 
+    /// Sends one request by a call of its own.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub(crate) async fn send_alone(
+        &self,
+        connection: &ConnectionName,
+        purpose: Purpose,
+        request: Request,
+        timeout: Duration,
+    ) -> Result<Response, SendError> {
+        self.admit(connection)?;
+        let answer = self.ports.http.send(connection, purpose, request, timeout).await;
+        self.note_call(connection, &answer);
+        let answer = answer?;
+        if let Some(date) = answer_date(&answer) {
+            self.connections.note_date(connection, date);
+        }
+        if answer.status < 500 && answer.status != 429 {
+            self.connections.note_answer(connection);
+        }
+        Ok(answer)
+    }
+
     async fn go_on(
         &self,
         connection: &ConnectionName,
@@ -81,19 +105,7 @@ impl Engine {
                     }
                     None
                 }
-                Step::Call(call) => {
-                    self.admit(connection)?;
-                    let answer = self.ports.http.send(connection, purpose, call.request, timeout).await;
-                    self.note_call(connection, &answer);
-                    let answer = answer?;
-                    if let Some(date) = answer_date(&answer) {
-                        self.connections.note_date(connection, date);
-                    }
-                    if answer.status < 500 && answer.status != 429 {
-                        self.connections.note_answer(connection);
-                    }
-                    Some(answer)
-                }
+                Step::Call(call) => Some(self.send(connection, purpose, call.request, timeout).await?),
             };
             step = exchange.next(answer);
         }

@@ -1,5 +1,6 @@
 //! The engine as a whole: what it holds, how it starts and stops.
 
+use crate::collections::Collections;
 use crate::commits::Commits;
 use crate::connections::Connections;
 use crate::pairs::{Loaded, PairRuntime, PairSet};
@@ -13,11 +14,13 @@ use bothways_queue::Queue;
 use bothways_store::{BrakeId, Pair, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use tokio::sync::{Notify, watch};
 
 /// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
 pub struct Engine {
+    /// Itself, for tasks that outlive whoever starts them.
+    pub(crate) this: Weak<Self>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ports: Ports,
@@ -34,6 +37,7 @@ pub struct Engine {
     /// Brakes that were on when they were last looked at.
     pub(crate) brakes_known: Mutex<BTreeSet<BrakeId>>,
     pub(crate) commits: Commits,
+    pub(crate) collections: Collections,
     pub(crate) pauses: Pauses,
     pub(crate) readers: Readers,
     /// Dispatchers that wait for work.
@@ -75,7 +79,9 @@ impl Engine {
         let commits = Commits::start(store.clone(), &ports);
         let readers = Readers::new(pairs.keys().copied());
         let renewer = Renewer::new(&ports, Some(store.clone()));
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|this| Self {
+            this: this.clone(),
+            collections: Collections::default(),
             connections: Connections::new(loaded),
             store,
             queue,

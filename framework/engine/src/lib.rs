@@ -14,6 +14,7 @@ mod calls;
 mod carry;
 mod catch_up;
 mod circuit;
+mod collections;
 mod commits;
 mod connections;
 mod contact;

@@ -68,7 +68,8 @@ describe("records, history, status", () => {
     await page.waitForURL("**op=link**");
     const lines = await page.locator(".feed .entry").allInnerTexts();
     assert.ok(lines.length >= 1);
-    for (const line of lines) assert.match(line, /Linked with stripe/);
+    for (const line of lines) assert.match(line, /Linked with (stripe|salesforce)/);
+    assert.ok(["stripe", "salesforce"].every((service) => lines.some((line) => line.includes(`Linked with ${service}`))));
     await picture(page, "history");
   });
 

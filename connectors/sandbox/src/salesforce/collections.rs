@@ -3,6 +3,7 @@
 use super::access::Access;
 use super::call::Call;
 use super::errors::ApiError;
+use super::faults::Action;
 use super::org::Salesforce;
 use super::record_id::to_18;
 use super::reply::Reply;
@@ -37,11 +38,15 @@ impl Salesforce {
         access: &Access<'_>,
     ) -> Result<Reply, ApiError> {
         match (parts, call.method) {
-            ([], Method::Post) => self.each_record(call, |org, record| org.create_one(record, access)),
-            ([], Method::Patch) => self.each_record(call, |org, record| org.update_one(record, access)),
+            ([], Method::Post) => {
+                self.each_record(call, access, |org, record| org.create_one(record, access))
+            }
+            ([], Method::Patch) => {
+                self.each_record(call, access, |org, record| org.update_one(record, access))
+            }
             ([], Method::Delete) => self.delete_each(call, access),
             ([object, field], Method::Patch) => {
-                self.each_record(call, |org, record| org.upsert_one(object, field, record, access))
+                self.each_record(call, access, |org, record| org.upsert_one(object, field, record, access))
             }
             ([object], Method::Get) => {
                 let (ids, fields) =
@@ -63,6 +68,7 @@ impl Salesforce {
     fn each_record(
         &mut self,
         call: &Call,
+        access: &Access<'_>,
         act: impl Fn(&mut Self, &mut Map<String, Value>) -> Result<Outcome, ApiError>,
     ) -> Result<Reply, ApiError> {
         let mut body = call.object()?;
@@ -89,7 +95,15 @@ impl Salesforce {
             let id = id.and_then(|(_, id)| id.as_str()).map(str::to_owned);
             outcomes.push((id, act(self, &mut record)));
         }
-        Ok(self.results(outcomes, before))
+        let mut reply = self.results(outcomes, before);
+        let is_missing = |action: &Action| (*action == Action::ResultMissing).then_some(());
+        if access.take(is_missing).is_some()
+            && let Some(Value::Array(results)) = &mut reply.body
+            && !results.is_empty()
+        {
+            results.remove(0);
+        }
+        Ok(reply)
     }
 
     fn create_one(

@@ -80,11 +80,13 @@ pub enum Action {
     EmptyList,
     /// A further page of a query gives the first rows again.
     PageRepeated,
+    /// The answer about a collection lacks its first result; all of its records are written.
+    ResultMissing,
 }
 
 impl Action {
     /// Every kind, in the order of [`Action`], as [`Action::kind`] names it.
-    pub const KINDS: [&str; 21] = [
+    pub const KINDS: [&str; 22] = [
         "lost_request",
         "lost_answer",
         "late_request",
@@ -106,6 +108,7 @@ impl Action {
         "hidden_records",
         "empty_list",
         "page_repeated",
+        "result_missing",
     ];
 
     /// The name under which firings are counted, which is also its `kind` in JSON.
@@ -132,6 +135,7 @@ impl Action {
             Action::HiddenRecords { .. } => "hidden_records",
             Action::EmptyList => "empty_list",
             Action::PageRepeated => "page_repeated",
+            Action::ResultMissing => "result_missing",
         }
     }
 }
@@ -154,7 +158,8 @@ impl Mishap for Action {
             | Action::HiddenField { .. }
             | Action::HiddenRecords { .. }
             | Action::EmptyList
-            | Action::PageRepeated => Scope::Shape,
+            | Action::PageRepeated
+            | Action::ResultMissing => Scope::Shape,
             _ => Scope::Answer,
         }
     }
@@ -164,6 +169,7 @@ impl Mishap for Action {
         match self {
             Action::EmptyList => seen.is_list,
             Action::PageRepeated => seen.has_cursor,
+            Action::ResultMissing => seen.path.contains("/composite/sobjects"),
             Action::Automation { .. } | Action::LowerCases { .. } | Action::ValidationRule { .. } => {
                 is_data && matches!(seen.method, Method::Post | Method::Patch)
             }

@@ -33,9 +33,28 @@ impl Demo {
     }
 
     async fn rows(&self) -> Vec<Json> {
-        let (status, body) = call(self.client.get(format!("{}/api/catalogs/customers", self.page))).await;
+        self.rows_of("customers").await
+    }
+
+    async fn rows_of(&self, catalog: &str) -> Vec<Json> {
+        let (status, body) = call(self.client.get(format!("{}/api/catalogs/{catalog}", self.page))).await;
         assert_eq!(status, 200, "{body}");
         body["records"].as_array().expect("a list").clone()
+    }
+
+    /// What a person sees at Salesforce.
+    async fn sobjects(&self, object: &str) -> Vec<Json> {
+        let url = format!("{}/_sandbox/salesforce/records/{object}", self.stripe);
+        let (status, body) = call(self.client.get(url)).await;
+        assert_eq!(status, 200, "{body}");
+        body["records"].as_array().expect("a list").clone()
+    }
+
+    /// What a person does there: adds a record, or changes the one at `path`.
+    async fn edit_sobject(&self, path: &str, fields: Json) {
+        let url = format!("{}/_sandbox/salesforce/records/{path}", self.stripe);
+        let (status, body) = call(self.client.post(url).body(fields.to_string())).await;
+        assert!((200..300).contains(&status), "{status} {body}");
     }
 
     async fn row(&self, email: &str) -> Option<Json> {
@@ -57,11 +76,7 @@ impl Demo {
 async fn invoices_follow_their_customers() {
     let folder = tempfile::tempdir().expect("a folder");
     let demo = Demo::start(folder.path(), &[], &[]).await;
-    let invoices = async || {
-        let (status, body) = call(demo.client.get(format!("{}/api/catalogs/invoices", demo.page))).await;
-        assert_eq!(status, 200, "{body}");
-        body["records"].as_array().expect("a list").clone()
-    };
+    let invoices = async || demo.rows_of("invoices").await;
     let there = async || {
         let (_, body) = call(demo.stripe(reqwest::Method::GET, "/v1/invoices")).await;
         body["data"].as_array().cloned().unwrap_or_default()
@@ -129,6 +144,50 @@ async fn both_directions_work_and_deletes_travel_too() {
     assert_eq!(demo.engine.stop().await, 0);
     assert!(!database.exists(), "the demo cleans up");
     assert_eq!(std::fs::read_dir(folder.path()).expect("read").count(), 0);
+}
+
+#[tokio::test]
+async fn accounts_and_contacts_are_in_step_with_salesforce() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let demo = Demo::start(folder.path(), &[], &[]).await;
+    let with = |records: Vec<Json>, field: &str, value: &str| records.into_iter().find(|r| r[field] == value);
+    until("first contact is over", async || {
+        let rows = (demo.rows_of("accounts").await.len(), demo.rows_of("contacts").await.len());
+        let there = (demo.sobjects("Account").await.len(), demo.sobjects("Contact").await.len());
+        (rows == (3, 2) && there == (3, 2)).then_some(())
+    })
+    .await;
+    // One company that was on both sides is one still, and has what either side knew of it.
+    until("each side has what the other knew", async || {
+        let here = with(demo.rows_of("accounts").await, "name", "Flow-Matic Systems")?;
+        let there = with(demo.sobjects("Account").await, "Name", "Flow-Matic Systems")?;
+        let both = (here["phone"].as_str()?, there["Website"].as_str()?);
+        (both == ("+1 202 555 0134", "https://flow-matic.example")).then_some(())
+    })
+    .await;
+    // Who works where goes along, both ways.
+    until("the contacts have their accounts", async || {
+        let engines = with(demo.sobjects("Account").await, "Name", "Analytical Engines")?;
+        let ada = with(demo.sobjects("Contact").await, "LastName", "Lovelace")?;
+        let orbital = with(demo.rows_of("accounts").await, "name", "Orbital Mechanics")?;
+        let katherine = with(demo.rows_of("contacts").await, "last_name", "Johnson")?;
+        (ada["AccountId"] == engines["Id"] && katherine["account_id"] == orbital["id"]).then_some(())
+    })
+    .await;
+
+    let yours = "INSERT INTO accounts (name, website) VALUES ('Yours', 'https://yours.example')";
+    sql(&demo.database(), yours).await;
+    let there =
+        until("the row appears there", async || with(demo.sobjects("Account").await, "Name", "Yours")).await;
+    demo.edit_sobject(&format!("Account/{}", there["Id"].as_str().expect("an id")), json!({ "Phone": "1" }))
+        .await;
+    until("the edit comes back", async || {
+        with(demo.rows_of("accounts").await, "name", "Yours").filter(|row| row["phone"] == "1")
+    })
+    .await;
+    demo.edit_sobject("Account", json!({ "Name": "Theirs" })).await;
+    until("the record appears here", async || with(demo.rows_of("accounts").await, "name", "Theirs")).await;
+    assert_eq!(demo.engine.stop().await, 0);
 }
 
 #[tokio::test]

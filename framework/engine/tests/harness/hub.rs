@@ -326,6 +326,11 @@ impl Hub {
 }
 
 impl Process {
+    /// How many of its tasks of this name run.
+    pub fn running_as(&self, name: &str) -> usize {
+        self.tasks.running_as(name)
+    }
+
     /// Kills it where it stands.
     pub fn kill(self) {
         self.tasks.kill();

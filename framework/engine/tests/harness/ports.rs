@@ -65,23 +65,29 @@ impl Random for TestRandom {
 /// Tasks of one incarnation, so that it can be killed.
 #[derive(Default)]
 pub(super) struct TestTasks {
-    pub(super) running: Mutex<Vec<AbortHandle>>,
+    pub(super) running: Mutex<Vec<(&'static str, AbortHandle)>>,
 }
 
 impl Tasks for TestTasks {
-    fn spawn(&self, _name: &'static str, future: BoxFuture<'static, ()>) {
+    fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) {
         let handle = tokio::spawn(future).abort_handle();
         let mut running = self.running.lock().unwrap();
-        running.retain(|h| !h.is_finished());
-        running.push(handle);
+        running.retain(|(_, task)| !task.is_finished());
+        running.push((name, handle));
     }
 }
 
 impl TestTasks {
     pub(super) fn kill(&self) {
-        for handle in self.running.lock().unwrap().drain(..) {
+        for (_, handle) in self.running.lock().unwrap().drain(..) {
             handle.abort();
         }
+    }
+
+    /// How many tasks of this name run.
+    pub(super) fn running_as(&self, name: &str) -> usize {
+        let running = self.running.lock().unwrap();
+        running.iter().filter(|(known, task)| *known == name && !task.is_finished()).count()
     }
 }
 

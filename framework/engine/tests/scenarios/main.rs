@@ -16,6 +16,7 @@ mod books;
 mod brakes;
 mod bulk_changes;
 mod circuits;
+mod collections;
 mod contacts;
 mod crashes;
 mod creates;

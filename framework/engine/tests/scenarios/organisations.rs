@@ -291,3 +291,43 @@ async fn a_flow_that_rewrites_a_field_after_our_write_is_not_fought() {
     hub.settle().await;
     assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"));
 }
+
+/// A person changes a record between our read and our write.
+async fn overtaken(hub: &Hub) -> RemoteId {
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    hub.org().clear_requests();
+    hub.update(&row, &[("phone", "ours")]);
+    let read = format!("/services/data/v62.0/sobjects/Account/{id}");
+    while !hub.org().requests().any(|request| request.method == Method::Get && request.path == read) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let now = hub.clock.truth();
+    hub.org().dashboard_update(id.as_str(), &json!({ "Phone": "theirs" }), now).unwrap();
+    hub.settle().await;
+    id
+}
+
+#[tokio::test(start_paused = true)]
+async fn accounts_with_conditions_are_not_written_over_what_somebody_wrote_meanwhile() {
+    let mut plan = accounts(POLLED);
+    let unconditional = "{ resource: salesforce/sobject, with: { object: Account } }";
+    assert!(plan.mappings[0].contains(unconditional));
+    plan.mappings[0] = plan.mappings[0].replace(unconditional, "salesforce/account");
+    let hub = Hub::new(plan);
+    let _process = hub.run().await;
+    let id = overtaken(&hub).await;
+    assert_eq!(hub.sobject(&id)["Phone"], "theirs");
+    let refused: Vec<_> =
+        hub.org().requests().filter(|r| r.method == Method::Patch).map(|r| r.status).collect();
+    assert_eq!(refused, [Some(412)]);
+    let link = &hub.links().await[0];
+    assert_eq!(link.body.conflicts.len(), 1, "a person decides");
+
+    // Any other object, and accounts of which many are written: what was written last holds.
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    let id = overtaken(&hub).await;
+    assert_eq!(hub.sobject(&id)["Phone"], "ours");
+}

@@ -79,8 +79,11 @@ struct NothingPage {
 }
 
 async fn first(visit: Visit) -> Response {
-    match visit.app.records.first_catalog() {
-        Some(catalog) => Redirect::to(&path(&["records", &catalog.name])).into_response(),
+    // In a demo, that of its own page.
+    let shown = visit.app.beside.as_ref().map(|beside| beside.catalog());
+    let first = || visit.app.records.first_catalog().map(|catalog| catalog.name.clone());
+    match shown.or_else(first) {
+        Some(catalog) => Redirect::to(&path(&["records", &catalog])).into_response(),
         None => render(&NothingPage { shell: visit.shell("Records", "records").await }),
     }
 }

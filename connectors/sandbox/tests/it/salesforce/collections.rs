@@ -123,3 +123,13 @@ fn one_locked_row_fails_alone() {
     assert_eq!(c.delete(&format!("/sobjects/Contact/{}", ids[1])).error(), (400, "UNABLE_TO_LOCK_ROW"));
     assert_eq!(c.delete(&format!("/sobjects/Contact/{}", ids[1])).status, 204);
 }
+
+#[test]
+fn a_result_can_be_missing_though_its_record_was_written() {
+    let mut c = Caller::new();
+    c.inject(Action::ResultMissing);
+    let records: Vec<Value> = ["A", "B"].map(|name| contact(json!({ "LastName": name }))).to_vec();
+    let got = c.post("/composite/sobjects", json!({ "records": records }));
+    assert_eq!((fates(&got).len(), c.org.record_count("Contact")), (1, 2));
+    assert_eq!(c.org.fired()["result_missing"], 1);
+}

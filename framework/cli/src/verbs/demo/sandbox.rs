@@ -50,6 +50,10 @@ impl Beside for BesideSandbox {
         "stripe-customers".into()
     }
 
+    fn hint(&self) -> Option<String> {
+        Some("Their invoices, and accounts and contacts at a sandbox Salesforce, are under Records.".into())
+    }
+
     fn columns(&self) -> Vec<BesideColumn> {
         let column = |(name, label, local): &(&str, &str, &str)| BesideColumn {
             name: (*name).to_owned(),
