@@ -64,9 +64,17 @@ impl Engine {
         request: Request,
         timeout: Duration,
     ) -> Result<Response, SendError> {
+        let since = self.ports.clock.now();
         match self.in_company(connection, purpose, &request, timeout).await {
             Reply::Answer(answer) => answer,
-            Reply::GoAlone => self.send_alone(connection, purpose, request, timeout).await,
+            Reply::GoAlone => {
+                // All of it within the lease (rule 24).
+                let left = timeout.saturating_sub(passed(since, self.ports.clock.now()));
+                if left.is_zero() {
+                    return Err(SendError::NotSent("the call with others took too long".into()));
+                }
+                self.send_alone(connection, purpose, request, left).await
+            }
         }
     }
 
@@ -170,7 +178,7 @@ impl Sending {
         while let Some(member) = next.take() {
             if member.reply.is_closed() {
                 // Nobody waits for it any more, and it has not been sent.
-            } else if waited(&member, now) > member.timeout / 2 {
+            } else if passed(member.since, now) > member.timeout / 2 {
                 // The lease outlasts a call, and not whatever goes before it (rule 24).
                 let why = "the calls before it took too long".to_owned();
                 let _ = member.reply.send(Reply::Answer(Err(SendError::NotSent(why))));
@@ -197,7 +205,7 @@ async fn call(
     members: Vec<Member>,
 ) {
     let now = engine.ports.clock.now();
-    let left = members.iter().map(|member| member.timeout.saturating_sub(waited(member, now))).min();
+    let left = members.iter().map(|member| member.timeout.saturating_sub(passed(member.since, now))).min();
     let Some(left) = left else { return };
     let requests: Vec<&Request> = members.iter().map(|member| &member.request).collect();
     let request = match requests.as_slice() {
@@ -239,6 +247,6 @@ fn tell(member: Member, reply: Reply) {
     let _ = member.reply.send(reply);
 }
 
-fn waited(member: &Member, now: Timestamp) -> Duration {
-    (now - member.since).max(TimeDelta::zero()).to_std().unwrap_or_default()
+fn passed(since: Timestamp, now: Timestamp) -> Duration {
+    (now - since).max(TimeDelta::zero()).to_std().unwrap_or_default()
 }
