@@ -4,6 +4,7 @@
 //! dropped.
 
 use crate::executor::{WORLD, micros};
+use crate::kinds::{Place, Service, WAY};
 use crate::ledger::Who;
 use crate::plan::{EventFault, RequestFault};
 use crate::process::{Kind, Process};
@@ -39,16 +40,17 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        if let Some(key) = key_of_create(&request) {
+        let target = Target::of(sim, &request);
+        if let Some(key) = target.key_of_create(&request) {
             sim.first_tried(key, now);
         }
-        let _turn = Turn::begin(process, &request);
+        let _turn = Turn::begin(process, &request, &target);
         if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
             let time = sim.draw(|dice| dice.millis(500, 120_000));
             sim.down_until.store(now + micros(time), Ordering::Relaxed);
             sim.say(|| format!("the service cannot be reached for {time:?}"));
         }
-        let fault = draw_fault(sim, &request);
+        let fault = draw_fault(sim, &request, &target);
         if fault == Some(RequestFault::Refused) || sim.down_until.load(Ordering::Relaxed) > now {
             sim.count("connection_refused");
             process.at("refused", Kind::Receive).await;
@@ -56,15 +58,15 @@ impl Http for SimHttp {
         }
         let (tell, told) = oneshot::channel();
         let task = sim.executor.this_task();
-        let seen = record_of(&request).map_or(u64::MAX, |id| match sim.plan.blind {
+        let seen = target.record().map_or(u64::MAX, |(place, id)| match sim.plan.blind {
             true => 0,
             false => {
                 // What was decided before a suspension may go out after it (rule 41).
                 let woken = sim.executor.thawed_at(process.pid) + LOOK > now;
-                sim.ledger().seen_by(task, &id, if woken { 0 } else { now.saturating_sub(LOOK) })
+                sim.ledger(place.kind).seen_by(task, id, if woken { 0 } else { now.saturating_sub(LOOK) })
             }
         });
-        let asker = Asker { task, seen };
+        let asker = Asker { task, seen, target };
         sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, asker, deadline, tell));
         // Sent is sent: a crash from here on does not take it back.
         process.at("sent", Kind::Send).await;
@@ -92,7 +94,7 @@ struct Turn<'p> {
 
 impl<'p> Turn<'p> {
     /// Says what is wrong about it beginning now. Nothing for a request that only reads.
-    fn begin(process: &'p Arc<Process>, request: &Request) -> Option<Self> {
+    fn begin(process: &'p Arc<Process>, request: &Request, target: &Target) -> Option<Self> {
         if request.method == Method::Get {
             return None;
         }
@@ -102,7 +104,7 @@ impl<'p> Turn<'p> {
             sim.is_wrong(format!("confirmation: {wrong}"));
         }
         drop(promises);
-        let what = record_of(request).or_else(|| stamp_of(request))?;
+        let what = target.id.clone().or_else(|| target.stamp.clone())?;
         let wrong = sim.turns.lock().unwrap_or_else(PoisonError::into_inner).begin(&what, process);
         // Whoever was suspended, or lives by a clock that jumps, may have lost its lease (rule 41).
         let sure = sim.plan.weather.freeze == 0 && sim.plan.weather.clock_jump == 0;
@@ -120,16 +122,63 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// The stamp that a create carries.
-fn stamp_of(request: &Request) -> Option<String> {
-    let form = String::from_utf8_lossy(&request.body);
-    form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]=").map(str::to_owned))
+/// What a request is about.
+#[derive(Clone, Debug)]
+struct Target {
+    service: Service,
+    /// The kind of records it is about, if it is about records.
+    place: Option<&'static Place>,
+    /// The record.
+    id: Option<String>,
+    /// The link that a create is for.
+    stamp: Option<String>,
+    writes: bool,
+    /// Whether all records are listed.
+    is_walk: bool,
+    /// Whether events are.
+    is_feed: bool,
+    /// Whether it is a page after the first.
+    is_later_page: bool,
 }
 
-/// The idempotency key of a create.
-fn key_of_create(request: &Request) -> Option<String> {
-    stamp_of(request)?;
-    key_of(request).map(str::to_owned)
+impl Target {
+    fn of(sim: &Sim, request: &Request) -> Self {
+        let (path, query) = path_of(request);
+        let writes = request.method != Method::Get;
+        let mut parts = path.trim_start_matches("/v1/").split('/');
+        let resource = parts.next().unwrap_or_default();
+        let id = parts.next().map(str::to_owned);
+        let places = &sim.plan.places;
+        let place = places.iter().copied().find(|place| place.resource == resource);
+        let lists = !writes && id.is_none() && place.is_some();
+        let form = String::from_utf8_lossy(&request.body);
+        let stamp = form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]="));
+        Self {
+            service: Service::Stripe,
+            place,
+            stamp: stamp.filter(|_| writes).map(str::to_owned),
+            is_walk: lists && !query.contains("email=") && !query.contains("created"),
+            is_feed: !writes && resource == "events",
+            is_later_page: query.contains("starting_after"),
+            id,
+            writes,
+        }
+    }
+
+    /// The record and where it lives.
+    fn record(&self) -> Option<(&'static Place, &str)> {
+        self.place.zip(self.id.as_deref())
+    }
+
+    fn is_create(&self) -> bool {
+        self.writes && self.id.is_none()
+    }
+
+    /// The idempotency key of a create.
+    fn key_of_create(&self, request: &Request) -> Option<String> {
+        self.stamp.as_ref()?;
+        key_of(request).map(str::to_owned)
+    }
 }
 
 /// Who asks: a look is one task.
@@ -137,6 +186,7 @@ struct Asker {
     task: u64,
     /// The number of the last change of the record that it can have seen.
     seen: u64,
+    target: Target,
 }
 
 /// Takes one request to the service and its answer back.
@@ -178,19 +228,18 @@ fn serve(
     let now = sim.true_time();
     catch_up(sim);
     let mut stripe = sim.stripe();
-    if let Some(action) = fault.and_then(|fault| action_of(sim, fault)) {
+    if let Some(action) = fault.and_then(|fault| action_of(sim, fault, &asker.target)) {
         stripe.inject(Fault::next(action));
     }
     if process.swapped {
         stripe.inject(Fault::next(Action::OtherAccount));
     }
-    let writes = request.method != Method::Get;
-    if writes {
+    let target = &asker.target;
+    if target.writes {
         inject_event_fault(sim, &mut stripe);
     }
     let mut answer = stripe.handle(request, now);
     stripe.clear_faults();
-    let records = writes.then(|| stripe.customers());
     drop(stripe);
     let status = match &answer {
         Answer::Response(response) | Answer::Slow(response, _) => response.status,
@@ -210,41 +259,19 @@ fn serve(
             fault.map(|f| format!(" ({f:?})")).unwrap_or_default(),
         )
     });
-    if let Some(records) = records {
-        let at = sim.executor.now();
-        let mut ledger = sim.ledger();
-        let last = ledger.last();
-        ledger.observe_records(&records, Who::Engine(process.pid), at, asker.seen);
-        ledger.note_woken(last, sim.executor.thawed_at(process.pid));
-        let asked = key_of_create(request).map(|key| sim.first_tried(key, at));
-        let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
-        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
-        // under its key was asked for when it was sent first; who was suspended in between asked before.
-        let thawed = sim.executor.thawed_at(process.pid);
-        if let (Some(born), Some(asked)) = (born, asked.filter(|asked| thawed + LOOK < *asked))
-            && let Some(other) = ledger.older_namesake(&born, asked.saturating_sub(LOOK))
-        {
-            sim.is_wrong(format!(
-                "match: {born} was created beside {other}, which has had its email for long"
-            ));
+    match (target.place, target.record()) {
+        (Some(place), _) if target.writes => {
+            note_write(sim, process, request, asker, place, fault == Some(RequestFault::Automation));
         }
-        if fault == Some(RequestFault::Automation) {
-            // What an automation replaced at once has been there all the same.
-            let made =
-                ledger.records.iter().find(|(_, record)| record.born_seq > last).map(|(id, _)| id.clone());
-            if let Some(id) = record_of(request).or(made) {
-                ledger.note_delivered(&id, &String::from_utf8_lossy(&request.body));
-            }
+        (_, Some((place, id))) if status == 200 => {
+            let all = fault != Some(RequestFault::HiddenField);
+            sim.ledger(place.kind).note_seen(asker.task, id, sim.executor.now(), all);
         }
-        drop(ledger);
-        sim.deliveries.notify_one();
-    } else if let Some(id) = record_of(request).filter(|_| status == 200) {
-        let all = fault != Some(RequestFault::HiddenField);
-        sim.ledger().note_seen(asker.task, &id, sim.executor.now(), all);
+        _ => {}
     }
     if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
-        note_walk(sim, request, response);
-        if request.url.contains("/v1/events")
+        note_walk(sim, target, response);
+        if target.is_feed
             && !sim.is_calm()
             && sim.draw(|d| d.chance(sim.plan.weather.event_late))
         {
@@ -252,6 +279,38 @@ fn serve(
         }
     }
     answer
+}
+
+/// Enters what came of a request that writes, and says what is wrong with it.
+fn note_write(
+    sim: &Arc<Sim>,
+    process: &Arc<Process>,
+    request: &Request,
+    asker: &Asker,
+    place: &'static Place,
+    automation: bool,
+) {
+    let at = sim.executor.now();
+    let last = sim.ledger(place.kind).last();
+    sim.observe_records(place.service, Some(place.kind), Who::Engine(process.pid), asker.seen);
+    let thawed = sim.executor.thawed_at(process.pid);
+    let asked = asker.target.key_of_create(request).map(|key| sim.first_tried(key, at));
+    let mut ledger = sim.ledger(place.kind);
+    ledger.note_woken(last, thawed);
+    let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
+    // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
+    // under its key was asked for when it was sent first; who was suspended in between asked before.
+    if let (Some(born), Some(asked)) = (&born, asked.filter(|asked| thawed + LOOK < *asked))
+        && let Some(other) = ledger.older_namesake(born, asked.saturating_sub(LOOK))
+    {
+        sim.is_wrong(format!("match: {born} was created beside {other}, which has had its email for long"));
+    }
+    // What an automation replaced at once has been there all the same.
+    if automation && let Some(id) = asker.target.id.clone().or(born) {
+        ledger.note_delivered(&id, place.sent(&request.body));
+    }
+    drop(ledger);
+    sim.deliveries.notify_one();
 }
 
 /// Lets the service do what is due by itself: requests that were held up on their way.
@@ -267,29 +326,21 @@ pub(crate) fn catch_up(sim: &Arc<Sim>) {
     if landed == 0 {
         return;
     }
-    let records = stripe.customers();
     drop(stripe);
-    let at = sim.executor.now();
     // Whoever wrote meanwhile is overwritten: no look can have seen that.
-    let changed = sim.ledger().observe_records(&records, Who::Engine(WORLD), at, 0);
+    let changed = sim.observe_records(Service::Stripe, None, Who::Engine(WORLD), 0);
     sim.count(if changed { "late_request_after_takeover" } else { "late_request_without_effect" });
     sim.say(|| format!("{landed} late request(s) land{}", if changed { "" } else { ", without effect" }));
     sim.deliveries.notify_one();
 }
 
-fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
+fn draw_fault(sim: &Sim, request: &Request, target: &Target) -> Option<RequestFault> {
     if sim.is_calm() {
         return None;
     }
-    let (path, query) = path_of(request);
-    let is_walk = request.method == Method::Get
-        && path == "/v1/customers"
-        && !query.contains("email=")
-        && !query.contains("created");
-    let is_feed = request.method == Method::Get && path == "/v1/events";
-    let is_write = request.method != Method::Get;
-    let is_create = request.method == Method::Post && path == "/v1/customers";
-    let pages = query.contains("starting_after");
+    let (path, _) = path_of(request);
+    let Target { is_walk, is_feed, is_later_page: pages, writes: is_write, .. } = *target;
+    let customers = target.place.is_some_and(|place| place.resource == "customers");
     sim.draw(|dice| {
         sim.plan.weather.requests.iter().find_map(|(fault, rate)| {
             let concerns = match fault {
@@ -299,14 +350,13 @@ fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
                 RequestFault::Saved500
                 | RequestFault::Saved500Executed
                 | RequestFault::Duplicate
-                | RequestFault::Unfinished
-                | RequestFault::LowerCases
-                | RequestFault::Automation => is_write,
+                | RequestFault::Unfinished => is_write,
+                RequestFault::LowerCases | RequestFault::Automation => is_write && customers,
                 // The account is asked for once; without an answer nothing begins.
                 RequestFault::Unauthorized | RequestFault::Forbidden => path != "/v1/account",
                 // What is held up longer than any call may take is a create that nobody can know of.
-                RequestFault::Late => is_write && !is_create,
-                RequestFault::HiddenField => path.starts_with("/v1/customers"),
+                RequestFault::Late => is_write && !target.is_create(),
+                RequestFault::HiddenField => target.place.is_some(),
                 _ => true,
             };
             (concerns && dice.chance(*rate)).then_some(*fault)
@@ -314,7 +364,7 @@ fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
     })
 }
 
-fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
+fn action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<Action> {
     sim.draw(|dice| match fault {
         RequestFault::Refused => None,
         RequestFault::LostRequest => Some(Action::LostRequest),
@@ -335,7 +385,10 @@ fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
         RequestFault::Truncated => Some(Action::TruncatedBody),
         RequestFault::Html => Some(Action::HtmlBody),
         RequestFault::HiddenField => {
-            Some(Action::HiddenField { field: dice.one_of(["email", "name", "phone", "description"]).into() })
+            let names = target.place.map_or(["email"; 4], |place| place.names);
+            let name = dice.one_of(names);
+            // What else is beside it, such as our stamp, stays to be seen.
+            Some(Action::HiddenField { field: if name.contains('.') { names[WAY] } else { name }.into() })
         }
         RequestFault::LowerCases => Some(Action::LowerCases { field: "name".into() }),
         RequestFault::Automation => {
@@ -386,9 +439,8 @@ pub(crate) fn inject_event_fault(sim: &Sim, stripe: &mut bothways_connector_sand
 }
 
 /// Counts walks that are between two pages, so that edits in the middle of one are known as such.
-fn note_walk(sim: &Sim, request: &Request, response: &Response) {
-    let (path, query) = path_of(request);
-    if request.method != Method::Get || path != "/v1/customers" || query.contains("email=") {
+fn note_walk(sim: &Sim, target: &Target, response: &Response) {
+    if !target.is_walk {
         return;
     }
     let more =
@@ -419,10 +471,4 @@ fn hide_newest_events(sim: &Sim, response: &mut Response) {
 fn path_of(request: &Request) -> (&str, &str) {
     let rest = request.url.trim_start_matches("http://127.0.0.1:1");
     rest.split_once('?').unwrap_or((rest, ""))
-}
-
-/// The customer that a request is about.
-fn record_of(request: &Request) -> Option<String> {
-    let (path, _) = path_of(request);
-    path.strip_prefix("/v1/customers/").map(str::to_owned)
 }

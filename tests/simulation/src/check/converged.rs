@@ -1,19 +1,29 @@
 //! Convergence (invariant 1): every row, record and link is in step, or shows why not; and what it shows is true.
 
 use super::Snapshot;
-use crate::ledger::{Ledger, cells_of_record, cells_of_row};
+use crate::kinds::{LAST, MATCH};
+use crate::ledger::Ledger;
 use crate::plan::Plan;
+use crate::sim::Sim;
+use bothways_mapping::Field;
 use bothways_model::{LocalRow, Value};
 use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is not in step and does not show why. Empty when the two sides have converged.
-pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
+pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let mut findings = Vec::new();
-    let judge = Judge { snapshot, plan, ledger };
+    let judge = Judge { snapshot, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     let counts = &snapshot.counts;
-    if counts.pending > snapshot.held_work {
-        findings.push(format!("{} work rows are pending ({} held)", counts.pending, counts.held));
+    let waiting = snapshot.waiting.iter().filter(|work| snapshot.is_wait_true(work)).count() as u64;
+    if counts.pending > snapshot.held_work + waiting {
+        findings.push(format!(
+            "{} work rows of {} are pending ({} held, {waiting} wait for a link)",
+            counts.pending, snapshot.place.mapping, counts.held
+        ));
+    }
+    for work in snapshot.waiting.iter().filter(|work| !snapshot.is_wait_true(work)) {
+        findings.push(format!("{:?} waits for {:?}, which has a link", work.subject, work.awaits));
     }
     if counts.intents > 0
         && !snapshot.parked.iter().any(|work| judge.reason(work) == Some(ParkReason::Uncertain))
@@ -51,8 +61,8 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
 }
 
 /// Records that are not as their links last saw them although nothing is to be done about them: what a feed told of was passed over.
-pub(crate) fn passed_over(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
-    let judge = Judge { snapshot, plan, ledger };
+pub(crate) fn passed_over(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
+    let judge = Judge { snapshot, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     snapshot.live_links().filter_map(|link| judge.passed_over(link)).collect()
 }
 
@@ -162,8 +172,25 @@ impl Judge<'_> {
         self.snapshot.mapping.fields.iter().any(|field| {
             let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
             let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-            !field.same(&local, &remote)
+            !self.same(field, &local, &remote)
         })
+    }
+
+    /// Whether two values of a field are the same: references, if what they mean belongs together.
+    fn same(&self, field: &Field, local: &Value, remote: &Value) -> bool {
+        if field.reference.is_none() || local.is_null() || remote.is_null() {
+            return field.same(local, remote);
+        }
+        self.snapshot.is_same_parent(&local.to_text(), &remote.to_text())
+    }
+
+    /// Whether a link's reference says why it is not the same on both sides: it waits, or it may not be changed.
+    fn is_explained(&self, link: &Link, field: &Field) -> bool {
+        let (local, remote) = (link.local_id.as_ref(), link.remote_id.as_ref());
+        let waits = self.snapshot.waits(local.map(|id| id.as_str()), remote.map(|id| id.as_str()));
+        let refused = field.immutable
+            && self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Refused);
+        field.reference.is_some() && (waits || refused)
     }
 
     /// The first field of a link that is not in step and does not show why.
@@ -174,7 +201,7 @@ impl Judge<'_> {
         for field in &self.snapshot.mapping.fields {
             let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
             let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-            if field.same(&local, &remote) {
+            if self.same(field, &local, &remote) || self.is_explained(link, field) {
                 continue;
             }
             let held = self.snapshot.is_blanking_withheld(link.id, &field.label)
@@ -246,24 +273,25 @@ impl Judge<'_> {
     /// Whether a person has to choose among the rows and records with this match value: more than one on a side, or one that a link
     /// answers for already.
     fn are_rivals(&self, email: &str) -> bool {
+        let (kind, place) = (self.snapshot.place.kind, self.snapshot.place);
         let same = |cell: &Option<String>| cell.as_ref().is_some_and(|e| e.trim().to_lowercase() == email);
         let rows: Vec<&String> = self
             .snapshot
             .rows
             .iter()
-            .filter(|(_, row)| same(&cells_of_row(row)[0]))
+            .filter(|(_, row)| same(&kind.cells(row)[MATCH]))
             .map(|(id, _)| id)
             .collect();
         let records = self.snapshot.records.iter();
         let records: Vec<&String> =
-            records.filter(|(_, record)| same(&cells_of_record(record)[0])).map(|(id, _)| id).collect();
+            records.filter(|(_, record)| same(&place.cells(record)[MATCH])).map(|(id, _)| id).collect();
         let linked = self.snapshot.links.iter().any(|link| {
             link.local_id.as_ref().is_some_and(|id| rows.contains(&&id.0))
                 || link.remote_id.as_ref().is_some_and(|id| records.contains(&&id.0))
         });
         // A link that lost a side waits for a person and stands for what its sides last held.
         let waiting = self.snapshot.live_links().any(|link| {
-            let base = link.body.base.get("email").into_iter().flat_map(|base| [&base.local, &base.remote]);
+            let base = link.body.base.get(kind.labels[MATCH]).into_iter().flat_map(|base| [&base.local, &base.remote]);
             self.is_half(link) && base.flatten().any(|value| same(&Some(value.to_text())))
         });
         match (rows.len(), records.len()) {
@@ -276,17 +304,18 @@ impl Judge<'_> {
     /// Rows and records without a link of which one on each side has the same match value: they are the same, whatever the mapping says
     /// about creating them.
     fn counterparts(&self) -> Vec<String> {
+        let (kind, place) = (self.snapshot.place.kind, self.snapshot.place);
         let mut groups: BTreeMap<String, [Vec<(&str, bool)>; 2]> = BTreeMap::new();
         let rows = self.snapshot.rows.iter().map(|(id, row)| {
             let linked = |link: &Link| link.local_id.as_ref().is_some_and(|local| local.0 == *id);
-            (0, id, cells_of_row(row), self.snapshot.links.iter().any(linked))
+            (0, id, kind.cells(row), self.snapshot.links.iter().any(linked))
         });
         let records = self.snapshot.records.iter().map(|(id, record)| {
             let linked = |link: &Link| link.remote_id.as_ref().is_some_and(|remote| remote.0 == *id);
-            (1, id, cells_of_record(record), self.snapshot.links.iter().any(linked))
+            (1, id, place.cells(record), self.snapshot.links.iter().any(linked))
         });
         for (side, id, cells, linked) in rows.chain(records) {
-            let email = cells[0].as_ref().map(|email| email.trim().to_lowercase()).unwrap_or_default();
+            let email = kind.matched(&cells).unwrap_or_default();
             if !email.is_empty() {
                 groups.entry(email).or_default()[side].push((id, linked));
             }
@@ -302,7 +331,7 @@ impl Judge<'_> {
     }
 
     fn group_is_parked(&self, email: Option<&String>) -> bool {
-        let Some(email) = email else { return false };
+        let Some(email) = email.filter(|_| self.snapshot.place.kind.is_matched) else { return false };
         let email = email.trim().to_lowercase();
         self.snapshot
             .parked
@@ -312,7 +341,7 @@ impl Judge<'_> {
 
     fn lone_row(&self, id: &str) -> Option<String> {
         let row = self.snapshot.rows.get(id)?;
-        let email = cells_of_row(row)[0].clone();
+        let email = self.snapshot.place.kind.cells(row)[MATCH].clone();
         let parked =
             self.snapshot.parked.iter().any(|w| matches!(&w.subject, Subject::Local(local) if local.0 == id));
         let entity = self.ledger.rows.get(id).map(|thing| thing.entity);
@@ -321,7 +350,7 @@ impl Judge<'_> {
                 && link.local_id.as_ref().is_some_and(|local| local.0 == id)
                 && entity.is_some_and(|entity| self.ledger.rows_of(link.id).contains(&entity))
         });
-        let held = self.snapshot.is_create_withheld(id);
+        let held = self.snapshot.is_create_withheld(id) || self.snapshot.waits(Some(id), None);
         if parked
             || closed
             || held
@@ -335,7 +364,7 @@ impl Judge<'_> {
 
     fn lone_record(&self, id: &str) -> Option<String> {
         let record = self.snapshot.records.get(id)?;
-        let email = cells_of_record(record)[0].clone();
+        let email = self.snapshot.place.cells(record)[MATCH].clone();
         let parked = self
             .snapshot
             .parked
@@ -344,10 +373,28 @@ impl Judge<'_> {
         let closed = self.snapshot.links.iter().any(|link| {
             !link.state.is_live() && link.remote_id.as_ref().is_some_and(|remote| remote.0 == id)
         });
-        if parked || closed || self.group_is_parked(email.as_ref()) || self.plan.create_row == "ignore" {
+        let waits = self.snapshot.waits(None, Some(id));
+        if parked || closed || waits || self.group_is_parked(email.as_ref()) || self.plan.create_row == "ignore" {
             return None;
         }
         Some(format!("record {id} (email {email:?}) has no link and nothing says why"))
+    }
+
+    /// Whether a record refers to something else than its other side, though it may not be changed.
+    fn has_moved(&self, subject: &Subject) -> bool {
+        let about = |link: &&Link| match subject {
+            Subject::Local(id) => link.local_id.as_ref() == Some(id),
+            Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
+            Subject::Group(_) => false,
+        };
+        let place = self.snapshot.place;
+        self.snapshot.live_links().find(about).is_some_and(|link| {
+            let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(id.as_str()));
+            let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(id.as_str()));
+            let cells = row.map(|row| place.kind.cells(row)[LAST].clone()).unwrap_or_default();
+            let other = record.map(|record| place.cells(record)[LAST].clone()).unwrap_or_default();
+            cells.zip(other).is_some_and(|(row, record)| !self.snapshot.is_same_parent(&row, &record))
+        })
     }
 
     /// Parked work whose reason is not true.
@@ -375,6 +422,7 @@ impl Judge<'_> {
             (ParkReason::Create, Subject::Local(_)) if self.plan.create_record == "manual" => None,
             (ParkReason::Create, Subject::Remote(_)) if self.plan.create_row == "manual" => None,
             (ParkReason::Flapping, _) => None,
+            (ParkReason::Refused, _) if self.snapshot.place.kind.stays && self.has_moved(&work.subject) => None,
             _ => say("there is no such trouble"),
         }
     }
