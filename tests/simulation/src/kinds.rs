@@ -185,6 +185,13 @@ impl Place {
         }
     }
 
+    /// Whether a deleted record can still be read, as deleted.
+    pub(crate) fn shows_deleted(&self) -> bool {
+        match self.service {
+            Service::Stripe => self.resource == "customers",
+        }
+    }
+
     /// Whether a record with this id lives here.
     pub(crate) fn owns(&self, id: &str) -> bool {
         id.starts_with(self.prefix)

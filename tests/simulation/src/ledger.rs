@@ -141,9 +141,14 @@ impl Ledger {
         }
     }
 
-    /// What a reference to the row with this id means now: the row that has or had it last.
+    /// The row that has this id, or had it last.
+    pub(crate) fn entity(&self, id: &str) -> Option<u64> {
+        self.latest.get(id).copied()
+    }
+
+    /// What a reference to the row with this id means now.
     pub(crate) fn meant(&self, id: &str) -> String {
-        self.latest.get(id).map_or_else(|| format!("row {id}"), |entity| format!("#{entity}"))
+        self.entity(id).map_or_else(|| format!("row {id}"), |entity| format!("#{entity}"))
     }
 
     fn next(&mut self) -> u64 {

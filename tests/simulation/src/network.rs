@@ -125,7 +125,6 @@ impl Drop for Turn<'_> {
 /// What a request is about.
 #[derive(Clone, Debug)]
 struct Target {
-    service: Service,
     /// The kind of records it is about, if it is about records.
     place: Option<&'static Place>,
     /// The record.
@@ -154,7 +153,6 @@ impl Target {
         let form = String::from_utf8_lossy(&request.body);
         let stamp = form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]="));
         Self {
-            service: Service::Stripe,
             place,
             stamp: stamp.filter(|_| writes).map(str::to_owned),
             is_walk: lists && !query.contains("email=") && !query.contains("created"),

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is not in step and does not show why. Empty when the two sides have converged.
 pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let mut findings = Vec::new();
-    let judge = Judge { snapshot, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
+    let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     let counts = &snapshot.counts;
     let waiting = snapshot.waiting.iter().filter(|work| snapshot.is_wait_true(work)).count() as u64;
     if counts.pending > snapshot.held_work + waiting {
@@ -62,7 +62,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
 
 /// Records that are not as their links last saw them although nothing is to be done about them: what a feed told of was passed over.
 pub(crate) fn passed_over(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
-    let judge = Judge { snapshot, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
+    let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     snapshot.live_links().filter_map(|link| judge.passed_over(link)).collect()
 }
 
@@ -91,6 +91,7 @@ pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
 
 pub(super) struct Judge<'s> {
     pub(super) snapshot: &'s Snapshot,
+    sim: &'s Sim,
     plan: &'s Plan,
     ledger: &'s Ledger,
 }
@@ -127,6 +128,12 @@ impl Judge<'_> {
         self.snapshot.is_withheld(link.id, BrakeKind::Deletes)
     }
 
+    /// Whether a person is asked whether a record is gone that the service only does not find.
+    fn is_unproven(&self, link: &Link) -> bool {
+        let asked = self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Delete);
+        asked && !self.snapshot.place.shows_deleted()
+    }
+
     fn link(&self, link: &Link) -> Option<String> {
         let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(&id.0));
         let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(&id.0));
@@ -144,6 +151,10 @@ impl Judge<'_> {
             (LinkState::Linked, Some(_), Some(_)) => {
                 self.fields(link).map(|why| format!("{}: {why}", named()))
             }
+            // Its create waits.
+            (LinkState::Linked, Some(_), None) if link.remote_id.is_none() && self.waits(link) => None,
+            // Where deleted records are only not found, a person may have to say that it is gone (rule 31).
+            (LinkState::Linked, None, None) if self.is_unproven(link) => None,
             // Nothing is left to wait for; a full pass tells where no event did.
             (LinkState::Linked, None, None) => Some(format!("{}: both sides are gone", named())),
             // Beside a delete that waits for a person.
@@ -181,13 +192,18 @@ impl Judge<'_> {
         if field.reference.is_none() || local.is_null() || remote.is_null() {
             return field.same(local, remote);
         }
-        self.snapshot.is_same_parent(&local.to_text(), &remote.to_text())
+        self.snapshot.is_same_parent(self.sim, &local.to_text(), &remote.to_text())
+    }
+
+    /// Whether work about the link waits for what its record refers to.
+    fn waits(&self, link: &Link) -> bool {
+        let (local, remote) = (link.local_id.as_ref(), link.remote_id.as_ref());
+        self.snapshot.waits(local.map(|id| id.as_str()), remote.map(|id| id.as_str()))
     }
 
     /// Whether a link's reference says why it is not the same on both sides: it waits, or it may not be changed.
     fn is_explained(&self, link: &Link, field: &Field) -> bool {
-        let (local, remote) = (link.local_id.as_ref(), link.remote_id.as_ref());
-        let waits = self.snapshot.waits(local.map(|id| id.as_str()), remote.map(|id| id.as_str()));
+        let waits = self.waits(link);
         let refused = field.immutable
             && self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Refused);
         field.reference.is_some() && (waits || refused)
@@ -393,7 +409,7 @@ impl Judge<'_> {
             let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(id.as_str()));
             let cells = row.map(|row| place.kind.cells(row)[LAST].clone()).unwrap_or_default();
             let other = record.map(|record| place.cells(record)[LAST].clone()).unwrap_or_default();
-            cells.zip(other).is_some_and(|(row, record)| !self.snapshot.is_same_parent(&row, &record))
+            cells.zip(other).is_some_and(|(row, record)| !self.snapshot.is_same_parent(self.sim, &row, &record))
         })
     }
 
@@ -415,7 +431,8 @@ impl Judge<'_> {
             }
             (ParkReason::Delete, _) => {
                 let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
-                (!manual && !self.plan.update_wins)
+                let unproven = !self.snapshot.place.shows_deleted();
+                (!manual && !self.plan.update_wins && !unproven)
                     .then(|| say("no policy leaves a delete to a person"))
                     .flatten()
             }

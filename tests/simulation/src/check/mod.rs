@@ -187,12 +187,13 @@ impl Snapshot {
         self.waiting.iter().filter(about).any(|work| self.is_wait_true(work))
     }
 
-    /// Whether a row's and a record's reference mean two that belong together.
-    pub(crate) fn is_same_parent(&self, row: &str, record: &str) -> bool {
-        self.parents.iter().any(|link| {
-            link.local_id.as_ref().is_some_and(|id| id.as_str() == row)
-                && link.remote_id.as_ref().is_some_and(|id| id.as_str() == record)
-        })
+    /// Whether a row's and a record's reference mean two that belong together, or did when the one of them went.
+    pub(crate) fn is_same_parent(&self, sim: &Sim, row: &str, record: &str) -> bool {
+        let Some(kind) = self.place.kind.parent else { return false };
+        let ledger = sim.ledger(kind);
+        let Some(entity) = ledger.entity(row) else { return false };
+        let mut links = self.parents.iter().filter(|link| link.remote_id.as_ref().is_some_and(|id| id.as_str() == record));
+        links.any(|link| ledger.rows_of(link.id).contains(&entity))
     }
 
     /// The intents of a link.
