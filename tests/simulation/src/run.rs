@@ -1,7 +1,7 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
 use crate::check::{
-    Snapshot, brakes, budget, deletes, left_by_a_stop, once, passed_over, patience, register, unsettled,
+    Snapshot, brakes, budget, children_first, deletes, left_by_a_stop, once, passed_over, patience, register, unsettled,
 };
 use crate::counters::Counters;
 use crate::dice::Dice;
@@ -438,6 +438,15 @@ impl Run {
             found.extend(named("one record per row", once(snapshot, &self.sim)));
             found.extend(named("delete evidence", deletes(snapshot, &self.sim)));
             found.extend(named("brakes", brakes(snapshot, &self.sim.plan)));
+        }
+        for children in &snapshots {
+            let refers = |parents: &&Snapshot| {
+                let same = parents.place.service == children.place.service;
+                same && children.place.kind.parent.is_some_and(|kind| kind.is(parents.place.kind))
+            };
+            let parents = snapshots.iter().filter(refers);
+            let early = parents.flat_map(|parents| children_first(parents, children, &self.sim));
+            found.extend(named("children first", early.collect()));
         }
         found.extend(named("register", register(&self.sim, &snapshots)));
         found.extend(named("write budget", budget(&self.sim, &snapshots)));

@@ -16,9 +16,13 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     let counts = &snapshot.counts;
     let waiting = snapshot.waiting.iter().filter(|work| snapshot.is_wait_true(work)).count() as u64;
+    let after = snapshot.live_links().filter(|link| snapshot.is_after_children(link)).map(|link| link.id);
+    let after: BTreeSet<_> = after.collect();
+    let held = snapshot.after_children.iter().filter(|(link, _)| after.contains(link));
+    let waiting = waiting + held.map(|(_, work)| work).collect::<BTreeSet<_>>().len() as u64;
     if counts.pending > snapshot.held_work + waiting {
         findings.push(format!(
-            "{} work rows of {} are pending ({} held, {waiting} wait for a link)",
+            "{} work rows of {} are pending ({} held, {waiting} wait for others)",
             counts.pending, snapshot.place.mapping, counts.held
         ));
     }
@@ -157,8 +161,9 @@ impl Judge<'_> {
             (LinkState::Linked, None, None) if self.is_unproven(link) => None,
             // Nothing is left to wait for; a full pass tells where no event did.
             (LinkState::Linked, None, None) => Some(format!("{}: both sides are gone", named())),
-            // Beside a delete that waits for a person.
+            // Beside a delete that waits for a person, or for other deletes that do.
             (LinkState::Linked, _, _) if parked.is_some() || self.is_held(link) => None,
+            (LinkState::Linked, ..) if self.snapshot.is_after_children(link) => None,
             (LinkState::Linked, _, _) => Some(format!("{}: a side is gone and nothing says so", named())),
             (LinkState::Detached, _, None) => None,
             (LinkState::Detached, _, Some(_)) => Some(format!("{}: its record is there", named())),

@@ -1,10 +1,11 @@
 //! No unproven delete (invariant 6): what an engine deleted was deleted on the other side before, and the policy says so.
 
 use super::Snapshot;
-use crate::kinds::{Kind, MATCH};
+use crate::kinds::{Kind, LAST, MATCH};
 use crate::ledger::{Gone, Ledger, Who};
 use crate::sim::Sim;
 use bothways_store::{Link, Side};
+use std::collections::BTreeSet;
 
 /// A delete that was sent before may land this late, in microseconds.
 const SETTLED: u64 = 240_000_000;
@@ -34,6 +35,45 @@ pub(crate) fn deletes(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
         }
     }
     findings
+}
+
+/// Records that engines deleted before those which refer to them, although the rows of these had been deleted first (rule 35).
+pub(crate) fn children_first(parents: &Snapshot, children: &Snapshot, sim: &Sim) -> Vec<String> {
+    // Else a child's delete is dealt with, and its record stays.
+    if sim.plan.from_local != "delete" || sim.plan.operators {
+        return Vec::new();
+    }
+    let (above, below) = (sim.ledger(parents.place.kind), sim.ledger(children.place.kind));
+    let mut findings = Vec::new();
+    let by_engines = above.gone.iter().filter(|gone| gone.side == Side::Remote && gone.who.is_engine());
+    for gone in by_engines.filter(|gone| parents.place.owns(&gone.id)) {
+        let links = parents.links.iter().filter(|link| is_of(link, gone, &above));
+        let rows: BTreeSet<u64> = links.flat_map(|link| above.rows_of(link.id)).collect();
+        let lost = above.gone.iter().filter(|row| row.side == Side::Local && rows.contains(&row.thing.entity));
+        let Some(lost) = lost.map(|row| row.at).min() else { continue };
+        let before = |row: &&Gone| row.side == Side::Local && row.who == Who::User && row.at <= lost;
+        let refers = |row: &&Gone| {
+            let parent = row.thing.cells[LAST].as_ref().and_then(|cell| cell.strip_prefix('#')?.parse().ok());
+            parent.is_some_and(|parent| rows.contains(&parent))
+        };
+        for row in below.gone.iter().filter(before).filter(refers) {
+            let of_row = |link: &&Link| below.claimed_by(link.id).any(|entity| entity == row.thing.entity);
+            let ids = children.links.iter().filter(of_row).filter_map(|link| link.remote_id.as_ref());
+            let early = ids.filter(|id| is_there(id.as_str(), gone.at, &below));
+            findings.extend(
+                early.map(|id| format!("record {} was deleted before record {id}, which refers to it", gone.id)),
+            );
+        }
+    }
+    findings
+}
+
+/// Whether a record was there at a moment, and long before, so that everybody knew what it refers to.
+fn is_there(id: &str, at: u64, ledger: &Ledger) -> bool {
+    let gone = ledger.gone.iter().find(|gone| gone.side == Side::Remote && gone.id == id);
+    let stays = ledger.records.contains_key(id) || gone.is_some_and(|gone| gone.at > at);
+    let born = ledger.changes.iter().find(|change| change.side == Side::Remote && change.id == id);
+    stays && born.is_some_and(|born| born.at + SETTLED < at)
 }
 
 fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {

@@ -11,12 +11,12 @@ mod register;
 pub(crate) use brakes::brakes;
 pub(crate) use budget::budget;
 pub(crate) use converged::{left_by_a_stop, passed_over, unsettled};
-pub(crate) use deletes::deletes;
+pub(crate) use deletes::{children_first, deletes};
 pub(crate) use once::once;
 pub(crate) use patience::patience;
 pub(crate) use register::register;
 
-use crate::kinds::Place;
+use crate::kinds::{LAST, Place};
 use crate::sim::Sim;
 use bothways_mapping::Mapping;
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId};
@@ -30,6 +30,9 @@ use std::sync::Arc;
 
 /// What work says that a brake holds back.
 const BY_A_BRAKE: &str = "withheld by the brake";
+
+/// What a delete says that waits for those of the records that refer to it.
+const BY_CHILDREN: &str = "a delete waits for those of the records that refer to it";
 
 /// Both sides of a mapping and everything stored about it, as they are at one moment.
 pub(crate) struct Snapshot {
@@ -50,6 +53,10 @@ pub(crate) struct Snapshot {
     pub(crate) waiting: Vec<Work>,
     /// The links of what its records refer to.
     pub(crate) parents: Vec<Link>,
+    /// Deletes that wait for those of the records that refer to them, by their links.
+    pub(crate) after_children: Vec<(LinkId, WorkId)>,
+    /// Rows to which rows referred that are deleted, and whose records are not.
+    outlived: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -74,6 +81,11 @@ impl Snapshot {
             let service = all[index].place.service;
             let parent = all.iter().find(|other| other.place.kind.is(kind) && other.place.service == service);
             all[index].parents = parent.map(|parent| parent.links.clone()).unwrap_or_default();
+            let outlived = all[index].outlived();
+            let parent = all.iter_mut().find(|other| other.place.kind.is(kind) && other.place.service == service);
+            if let Some(parent) = parent {
+                parent.outlived.extend(outlived);
+            }
         }
         Ok(all)
     }
@@ -134,10 +146,17 @@ impl Snapshot {
                 }
             }
             let waiting: Vec<Work> = waiting.into_values().collect();
-            let read = (pair, links, parked, counts, history, withheld, held_work, waiting);
+            let mut after_children = Vec::new();
+            let lost = links.iter().filter(|link: &&Link| link.state.is_live() && counts.pending > held_work);
+            for link in lost.filter(|link| link.local_id.as_ref().is_none_or(|id| !rows.contains_key(id.as_str()))) {
+                let work = store.work_of(id, link.local_id.as_ref(), link.remote_id.as_ref()).await?;
+                let held = work.iter().filter(|work| work.held.as_deref() == Some(BY_CHILDREN));
+                after_children.extend(held.map(|work| (link.id, work.id)));
+            }
+            let read = (pair, links, parked, counts, history, withheld, held_work, waiting, after_children);
             Ok::<_, bothways_store::StoreError>(read)
         };
-        let (pair, links, parked, counts, history, withheld, held_work, waiting) = backing
+        let (pair, links, parked, counts, history, withheld, held_work, waiting, after_children) = backing
             .run(read)
             .ok_or_else(|| "the store waits".to_owned())?
             .map_err(|error| format!("the store cannot be read: {error}"))?;
@@ -155,7 +174,24 @@ impl Snapshot {
             held_work,
             waiting,
             parents: Vec::new(),
+            after_children,
+            outlived: BTreeSet::new(),
         })
+    }
+
+    /// What rows referred to that are deleted while their records are not known to be.
+    fn outlived(&self) -> Vec<String> {
+        let label = self.place.kind.labels[LAST];
+        let lost = |link: &&Link| !link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
+        let base = |link: &Link| link.body.base.get(label)?.local.as_ref().map(bothways_model::Value::to_text);
+        self.live_links().filter(lost).filter_map(base).collect()
+    }
+
+    /// Whether the delete of a link's row waits for those of the records that refer to it, and truly.
+    pub(crate) fn is_after_children(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().or(link.body.former_local.as_ref());
+        let outlived = row.is_some_and(|id| self.outlived.contains(id.as_str()));
+        outlived && self.after_children.iter().any(|(of, _)| *of == link.id)
     }
 
     /// Whether work that waits has something to wait for: what it waits for has no link that can be referred to.
