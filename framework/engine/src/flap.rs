@@ -29,8 +29,12 @@ pub(crate) fn would_flap(
     now: Timestamp,
 ) -> bool {
     let next = RecentWrite { field: field.label.clone(), side, value: value.clone(), at: now };
-    let writes: Vec<&RecentWrite> =
-        recent.iter().filter(|w| w.field == field.label && now - w.at < WINDOW).chain([&next]).collect();
+    let writes: Vec<(Side, &RecentWrite)> = recent
+        .iter()
+        .filter(|w| w.field == field.label && now - w.at < WINDOW)
+        .chain([&next])
+        .map(|write| (write.side, write))
+        .collect();
     alternations(&writes) > ALTERNATIONS && !planted::is(Bug::FlapGuardOff)
 }
 
@@ -50,16 +54,17 @@ fn would_flap_between(
     all.sort_by_key(|(_, write)| write.at);
     let next = RecentWrite { field: field.label.clone(), side: Side::Local, value: value.clone(), at: now };
     all.push((true, &next));
-    turns(&all) > ALTERNATIONS && !planted::is(Bug::FlapGuardOff)
+    alternations(&all) > ALTERNATIONS && !planted::is(Bug::FlapGuardOff)
 }
 
-fn turns(writes: &[(bool, &RecentWrite)]) -> usize {
+/// Writes that turn from where the one before came, or went, and bring back an earlier value.
+fn alternations<T: PartialEq>(writes: &[(T, &RecentWrite)]) -> usize {
     writes
         .windows(2)
         .enumerate()
         .filter(|(index, pair)| {
-            let ((before_here, before), (this_here, this)) = (pair[0], pair[1]);
-            before_here != this_here
+            let ((before_there, before), (this_there, this)) = (&pair[0], &pair[1]);
+            before_there != this_there
                 && before.value != this.value
                 && writes[..*index].iter().any(|(_, write)| write.value == this.value)
         })
@@ -123,20 +128,6 @@ impl Look {
     }
 }
 
-fn alternations(writes: &[&RecentWrite]) -> usize {
-    writes
-        .windows(2)
-        .enumerate()
-        .filter(|(index, pair)| {
-            let (before, this) = (pair[0], pair[1]);
-            let earlier = &writes[..*index];
-            before.side != this.side
-                && before.value != this.value
-                && earlier.iter().any(|w| w.value == this.value)
-        })
-        .count()
-}
-
 /// Remembers a write.
 pub(crate) fn remember(
     recent: &mut Vec<RecentWrite>,
@@ -169,7 +160,7 @@ mod tests {
     }
 
     fn count(writes: &[RecentWrite]) -> usize {
-        alternations(&writes.iter().collect::<Vec<_>>())
+        alternations(&writes.iter().map(|write| (write.side, write)).collect::<Vec<_>>())
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use crate::items::conflict_digest;
 use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose};
 use bothways_connector::{Login, Operation, Outcome, Tokens};
-use bothways_model::{ConnectionName, LinkId, LocalId, RemoteId, Secret, Value};
+use bothways_model::{ConnectionName, FieldType, LinkId, LocalId, RemoteId, Secret, Value};
 use bothways_store::{
     AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState, LinkWrite,
     LocalBinding, PairCounts, ParkReason, Pause, PauseScope, Signal, Subject, Unit, UnitOutcome, WorkId,
@@ -476,9 +476,8 @@ fn choose(
             KeepText::Local => Keep::Local,
             KeepText::Remote => Keep::Remote,
             KeepText::Value(json) => {
-                let ty =
-                    mapping.field(label).map(|f| f.ty().clone()).unwrap_or(bothways_model::FieldType::Text);
-                let value = Value::from_plain_json(&ty, json)
+                let ty = mapping.field(label).map_or(&FieldType::Text, |field| mapping.type_of(field));
+                let value = Value::from_plain_json(ty, json)
                     .map_err(|error| EngineError::Refused(format!("field `{label}`: {error}")))?;
                 Keep::Value(value)
             }

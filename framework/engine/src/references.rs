@@ -9,7 +9,7 @@ use crate::look::{Ended, Look};
 use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
 use crate::read::Seen;
-use bothways_mapping::{Field, Mapping};
+use bothways_mapping::Mapping;
 use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Value};
 use bothways_store::{Awaited, Link, LinkBody, LinkState, ParkReason, Side, StoreError, Unit, WorkWrite};
 use chrono::TimeDelta;
@@ -41,12 +41,12 @@ impl Engine {
     }
 
     /// Whether first contact of `pair` waits for that of a pair its records refer to, so that they need not wait one by one (rule 35).
-    /// Nobody waits in a circle.
+    /// Nobody waits in a circle, or for what is paused.
     pub(crate) fn waits_for_parents(&self, pair: &PairRuntime) -> bool {
         let parents = self.parents(pair);
         let ahead = parents.values().filter(|id| **id != pair.id).filter_map(|id| self.pairs.get(id));
         ahead
-            .filter(|parent| parent.is_approved() && !parent.is_walked())
+            .filter(|parent| parent.is_approved() && !parent.is_walked() && !self.is_paused(parent, None))
             .any(|parent| !self.refers(&parent, pair.id))
     }
 
@@ -84,6 +84,8 @@ impl Engine {
 const PAGE: usize = 500;
 /// How many such pages.
 const PAGES: usize = 20;
+/// Rows above one that are looked for; longer chains of references are not followed to their end.
+const ABOVE: usize = 1000;
 
 /// The pair of each catalog that `pair` refers to, among those that there are.
 pub(crate) fn parents(
@@ -124,7 +126,9 @@ pub(crate) async fn ask(
                 continue;
             }
             keys.extend(local.into_iter().chain(chosen).filter(|v| !v.is_null()).map(Value::to_text));
-            ids.extend(remote.filter(|v| !v.is_null()).map(Value::to_text));
+            // What a base stands for tells a side that moved from one that says the same in other words.
+            let then = base.and_then(|b| b.remote.as_ref());
+            ids.extend(remote.into_iter().chain(then).filter(|v| !v.is_null()).map(Value::to_text));
         }
         let keys: Vec<LocalId> = keys.into_iter().map(LocalId).collect();
         let ids: Vec<RemoteId> = ids.into_iter().map(RemoteId).collect();
@@ -137,10 +141,9 @@ pub(crate) async fn ask(
         for (key, link) in keys.iter().zip(by_key) {
             references.note_record(&field.label, key.as_str(), link.and_then(record_of));
         }
-        let ty = mapping.catalog.field(field.local_name()).map(|local| &local.ty);
         for (id, link) in ids.iter().zip(by_id) {
             let row = link.and_then(row_of);
-            let key = row.zip(ty).and_then(|(row, ty)| Value::from_text(ty, row.as_str()).ok());
+            let key = row.and_then(|row| Value::from_text(mapping.type_of(field), row.as_str()).ok());
             references.note_row(&field.label, id.as_str(), key);
         }
     }
@@ -190,18 +193,13 @@ pub(crate) fn refer_in(mapping: &Mapping, seen: &Seen, row: &mut Record) -> Resu
         let Some(id) = seen.fields.get(&field.label) else { continue };
         match seen.references.inward(&field.label, id) {
             Translated::Known(key) => row.set(field.local_name(), key),
-            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
+            Translated::Unlinked | Translated::NotAsked if mapping.needs(field) => {
                 return Err(NoRow::Waits(field.label.clone(), id.to_text()));
             }
             Translated::Unlinked | Translated::NotAsked => drop(row.0.remove(field.local_name())),
         }
     }
     Ok(())
-}
-
-/// Whether a record cannot be created without the row or record that a field refers to.
-fn is_needed(mapping: &Mapping, field: &Field) -> bool {
-    field.required || mapping.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
 }
 
 /// A row as its record would hold it, references as ids of records. What is not linked yet comes later, unless the record needs it:
@@ -217,7 +215,7 @@ pub(crate) fn refer_out(
         let Some(key) = row.get(field.local_name()) else { continue };
         match references.outward(&field.label, key) {
             Translated::Known(id) => referred.set(field.local_name(), id),
-            Translated::Unlinked | Translated::NotAsked if is_needed(mapping, field) => {
+            Translated::Unlinked | Translated::NotAsked if mapping.needs(field) => {
                 return Err((field.label.clone(), key.to_text()));
             }
             Translated::Unlinked | Translated::NotAsked => referred.set(field.local_name(), Value::Null),
@@ -291,23 +289,37 @@ impl Look {
 
     async fn has_child_to_delete(&self, row: &LocalId) -> Result<bool, StoreError> {
         let (store, catalog) = (&self.engine.store, &self.pair.mapping.catalog.name);
+        let mut above = None;
         for child in self.engine.pairs().filter(|child| child.connection == self.pair.connection) {
             let referring =
                 child.mapping.fields.iter().filter(|field| field.reference.as_ref() == Some(catalog));
             let labels: Vec<&str> = referring.map(|field| field.label.as_str()).collect();
+            if labels.is_empty() {
+                continue;
+            }
+            let refers = |link: &Link| {
+                let bases = labels.iter().filter_map(|label| link.body.base.get(*label)?.local.as_ref());
+                link.state.is_live() && bases.map(Value::to_text).any(|key| key == row.as_str())
+            };
+            let circular = child.id == self.pair.id || self.engine.refers(&self.pair, child.id);
             let mut after = None;
             for page in 0.. {
-                if labels.is_empty() {
-                    break;
-                }
                 let rows = store.rows_to_delete(child.id, after.as_ref(), PAGE).await?;
                 let links = store.links_of_local(child.id, &rows).await?;
-                let refers = |link: &Link| {
-                    let bases = labels.iter().filter_map(|label| link.body.base.get(*label)?.local.as_ref());
-                    link.state.is_live() && bases.map(Value::to_text).any(|key| key == row.as_str())
-                };
-                if links.iter().flatten().any(refers) || page == PAGES {
-                    return Ok(true);
+                let mut met = rows.iter().zip(links).filter(|(_, link)| link.as_ref().is_some_and(refers));
+                if !circular {
+                    if met.next().is_some() || page == PAGES {
+                        return Ok(true);
+                    }
+                } else if let Some((first, _)) = met.next() {
+                    let above = match &above {
+                        Some(above) => above,
+                        None => above.insert(self.above(row).await?),
+                    };
+                    let is_below = |id: &LocalId| !above.contains(&(child.id, id.clone()));
+                    if is_below(first) || met.any(|(id, _)| is_below(id)) {
+                        return Ok(true);
+                    }
                 }
                 after = rows.last().cloned();
                 if rows.len() < PAGE {
@@ -316,6 +328,30 @@ impl Look {
             }
         }
         Ok(false)
+    }
+
+    /// This row and what it refers to, by what was last known, and what that refers to in turn. Such a row does not have to go first,
+    /// though it may refer to this one as well: where rows refer to each other in a circle, none would ever go.
+    async fn above(&self, row: &LocalId) -> Result<BTreeSet<(PairId, LocalId)>, StoreError> {
+        let mut above = BTreeSet::from([(self.pair.id, row.clone())]);
+        let mut open = vec![(self.pair.clone(), row.clone())];
+        while let Some((pair, row)) = open.pop() {
+            let links = self.engine.store.links_of_local(pair.id, std::slice::from_ref(&row)).await?;
+            let Some(link) = links.into_iter().flatten().next() else { continue };
+            let parents = self.engine.parents(&pair);
+            for field in &pair.mapping.fields {
+                let Some(parent) = field.reference.as_ref().and_then(|catalog| parents.get(catalog)) else {
+                    continue;
+                };
+                let key = link.body.base.get(&field.label).and_then(|base| base.local.as_ref());
+                let Some(key) = key.filter(|key| !key.is_null()) else { continue };
+                let next = (*parent, LocalId(key.to_text()));
+                if above.len() < ABOVE && above.insert(next.clone()) {
+                    open.extend(self.engine.pairs.get(parent).map(|pair| (pair, next.1)));
+                }
+            }
+        }
+        Ok(above)
     }
 
     /// A record that cannot become a row: it waits for what it refers to, or a person has to correct something.

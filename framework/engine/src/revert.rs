@@ -220,7 +220,7 @@ impl Revert<'_> {
     ) -> Result<HistoryRow, EngineError> {
         let mut found = Vec::new();
         for pair in self.operations.engine.pairs() {
-            if mapping.is_some_and(|name| name != pair.mapping.name) {
+            if mapping.is_some_and(|name| !pair.mapping.is_called(name)) {
                 continue;
             }
             let store = &self.operations.engine.store;

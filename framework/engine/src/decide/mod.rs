@@ -167,24 +167,25 @@ fn unit_conflicts(mapping: &Mapping, states: &[(Four<'_>, FieldState)]) -> BTree
     sides.into_iter().map(|(unit, (local, remote))| (unit, local && remote)).collect()
 }
 
-/// A reference travels only once what it refers to has a link (rule 35).
+/// A reference travels only once what it refers to has a link, and whether two that have none are the same nobody knows (rule 35).
 fn referring(sight: &Sight<'_>, here: &Here, mut verdict: Verdict) -> Verdict {
-    let outward = match &verdict.action {
-        Action::Push => verdict.local.as_ref(),
-        Action::Set(value) => Some(value),
-        _ => None,
+    let (outward, stranger) = match &verdict.action {
+        Action::Push => (verdict.local.as_ref(), None),
+        Action::Set(value) => (Some(value), None),
+        Action::Pull => (None, here.stranger()),
+        Action::Conflict { .. } if here.is_strange() => (verdict.local.as_ref(), here.unsure()),
+        _ => (None, None),
     };
-    let unlinked = outward
-        .filter(|value| sight.references.outward(&verdict.label, value) == Translated::Unlinked)
-        .map(|value| Action::Wait { side: Side::Local, id: value.to_text() });
-    let stranger = here.stranger().filter(|_| verdict.action == Action::Pull);
-    let waits =
-        unlinked.or_else(|| stranger.map(|id| Action::Wait { side: Side::Remote, id: id.to_owned() }));
-    if let Some(action) = waits {
-        verdict.action = action;
-        verdict.rule = 35;
-        verdict.why = "what it refers to is not linked yet".into();
-    }
+    let unlinked =
+        outward.filter(|key| sight.references.outward(&verdict.label, key) == Translated::Unlinked);
+    let waits = match (unlinked, stranger) {
+        (Some(key), _) => Action::Wait { side: Side::Local, id: key.to_text() },
+        (None, Some(id)) => Action::Wait { side: Side::Remote, id: id.to_owned() },
+        (None, None) => return verdict,
+    };
+    verdict.action = waits;
+    verdict.rule = 35;
+    verdict.why = "what it refers to is not linked yet".into();
     verdict
 }
 

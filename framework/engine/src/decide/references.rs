@@ -85,24 +85,19 @@ impl Here {
         base: &FieldBase,
     ) -> Option<Self> {
         field.reference.as_ref()?;
-        let mut stranger = None;
-        let shown = remote.map(|now| match (&base.local, &base.remote) {
-            (Some(local), Some(before)) if now == before => local.clone(),
-            _ => match references.inward(&field.label, now) {
-                Translated::Known(key) => key,
-                Translated::Unlinked | Translated::NotAsked => {
-                    stranger = Some(now.to_text());
-                    // Equal to no key of any row.
-                    Value::Json(json!({ "record": now.to_text() }))
-                }
-            },
-        });
+        let key = |id: &Value| match (references.inward(&field.label, id), &base.local) {
+            (Translated::Known(key), _) => Some(key),
+            // Both sides are as they were, so nobody had to ask what it stands for.
+            (Translated::NotAsked, Some(local)) if base.remote.as_ref() == Some(id) => Some(local.clone()),
+            _ => None,
+        };
+        // Equal to no key of any row.
+        let shown = |id: &Value| key(id).unwrap_or_else(|| Value::Json(json!({ "record": id.to_text() })));
         Some(Self {
-            remote: shown,
-            // Confirmed to agree: what the record held then is what the row held.
-            base_remote: base.remote.as_ref().and(base.local.clone()),
+            remote: remote.map(shown),
+            base_remote: base.remote.as_ref().map(shown),
             base_local: base.local.clone(),
-            stranger,
+            stranger: remote.filter(|id| key(id).is_none()).map(Value::to_text),
             raw: remote.cloned(),
         })
     }
@@ -119,6 +114,17 @@ impl Here {
     /// What the record must be linked with before it can come in.
     pub(super) fn stranger(&self) -> Option<&str> {
         self.stranger.as_deref()
+    }
+
+    /// Whether no row is known for the record that it refers to, or referred to.
+    pub(super) fn is_strange(&self) -> bool {
+        [&self.remote, &self.base_remote].into_iter().flatten().any(|shown| matches!(shown, Value::Json(_)))
+    }
+
+    /// The stranger, where only its row would tell whether the record changed: what it held is known as the row's key alone.
+    pub(super) fn unsure(&self) -> Option<&str> {
+        let alone = self.base_remote.is_none() && self.base_local.as_ref().is_some_and(|key| !key.is_null());
+        self.stranger().filter(|_| alone)
     }
 
     /// A value that an uncertain write sent, as the local side would write it, if the record shows it.

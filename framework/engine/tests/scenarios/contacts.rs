@@ -2,10 +2,11 @@
 
 use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce;
-use bothways_engine::Settings;
+use bothways_engine::{KeepText, Resolution, Settings};
 use bothways_model::{LocalId, Record, RemoteId, Value};
 use bothways_store::{Links, PairSpec, Pairs, Rows};
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 
 const CATALOGS: [&str; 2] =
     [include_str!("../../../../mappings/accounts.yaml"), include_str!("../../../../mappings/contacts.yaml")];
@@ -15,7 +16,11 @@ const MAPPINGS: [&str; 2] = [
 ];
 
 fn shipped() -> Hub {
-    Hub::new(Plan {
+    Hub::new(plan())
+}
+
+fn plan() -> Plan {
+    Plan {
         catalog: CATALOGS.join("---\n"),
         mappings: MAPPINGS
             .map(|text| text.replace("poll: 60s, reconcile: 24h", "poll: 10s, reconcile: never"))
@@ -23,7 +28,7 @@ fn shipped() -> Hub {
         org: salesforce::Config::default(),
         vars: Vec::new(),
         settings: Settings::default(),
-    })
+    }
 }
 
 fn text(text: &str) -> Value {
@@ -134,4 +139,74 @@ async fn a_contact_moves_between_accounts_both_ways() {
     let change = Record::from_iter([("account_id", Value::Null)]);
     assert!(hub.store.foreign().update("contacts", &rows[0].id, change, hub.clock.truth()).unwrap());
     hub.until("left it", async |hub: &Hub| contact(hub, "Ash").unwrap()["AccountId"].is_null()).await;
+}
+
+/// What a person types to end a conflict is the key of a row, and the record of that row is what the service gets.
+#[tokio::test(start_paused = true)]
+async fn a_person_chooses_the_account_of_a_contact() {
+    let hub = shipped();
+    let running = hub.run().await;
+    for (key, name) in [(1, "Acme"), (2, "Borealis"), (3, "Cirrus"), (4, "Delta")] {
+        insert_account(&hub, key, name);
+    }
+    let row = insert_contact(&hub, Some(1), "Ash");
+    hub.until("it is there", async |hub: &Hub| {
+        contact(hub, "Ash").is_some_and(|ash| ash["AccountId"].is_string())
+    })
+    .await;
+    hub.settle().await;
+    let id_of = |record: Json| record["Id"].as_str().unwrap().to_owned();
+    let ids: Vec<String> = ["Borealis", "Cirrus"].map(|name| id_of(account(&hub, name).unwrap())).to_vec();
+    let change = Record::from_iter([("account_id", Value::Int(4))]);
+    assert!(hub.store.foreign().update("contacts", &row, change, hub.clock.truth()).unwrap());
+    let now = hub.clock.truth();
+    let ash = id_of(contact(&hub, "Ash").unwrap());
+    hub.org().dashboard_update(&ash, &json!({ "AccountId": ids[0] }), now).unwrap();
+    let conflicts = async || running.ops.parked(None, Some("conflict"), 9).await.unwrap();
+    hub.until("a person is asked", async |_: &Hub| conflicts().await.len() == 1).await;
+    let asked = conflicts().await.remove(0);
+    let typed = BTreeMap::from([("account_id".to_owned(), KeepText::Value(json!(3)))]);
+    running.ops.resolve(&asked.id, &Resolution::Fields(typed), None, "ada").await.unwrap();
+    hub.until("both hold it", async |hub: &Hub| {
+        contact(hub, "Ash").unwrap()["AccountId"] == ids[1].as_str()
+            && account_of(hub, "Ash").await == Some(3)
+    })
+    .await;
+    hub.settle().await;
+    assert!(conflicts().await.is_empty() && hub.parked().await.is_empty());
+}
+
+/// Accounts whose parents form a circle are deleted all the same, and a parent outside of it goes last.
+#[tokio::test(start_paused = true)]
+async fn accounts_that_refer_to_each_other_are_deleted() {
+    let deletes = "deletes: { from_remote: manual, from_local: delete, confirm: irreversible }";
+    let mut plan = plan();
+    plan.catalog = CATALOGS[0]
+        .replace("employees: int?", "employees: int?\n  parent_id: { ref: accounts, optional: true }");
+    plan.mappings = vec![
+        plan.mappings[0]
+            .replace("deletes: { from_remote: manual, from_local: manual }", deletes)
+            .replace("phone: $.Phone", "phone: $.Phone\n  parent_id: $.ParentId"),
+    ];
+    let hub = Hub::new(plan);
+    let _running = hub.run().await;
+    for (key, name) in [(1, "Top"), (2, "One"), (3, "Other"), (4, "Itself")] {
+        insert_account(&hub, key, name);
+    }
+    hub.until("all are there", async |hub: &Hub| hub.org().records("Account").len() == 4).await;
+    hub.settle().await;
+    for (key, parent) in [(2, 3), (3, 2), (4, 4)] {
+        let change = Record::from_iter([("parent_id", Value::Int(parent))]);
+        let id = LocalId::from(key.to_string());
+        assert!(hub.store.foreign().update("accounts", &id, change, hub.clock.truth()).unwrap());
+    }
+    hub.settle().await;
+    let refers = hub.org().records("Account").iter().filter(|record| record["ParentId"].is_string()).count();
+    assert_eq!(refers, 3);
+    for key in [2, 3, 4] {
+        let id = LocalId::from(key.to_string());
+        assert!(hub.store.foreign().delete("accounts", &id, hub.clock.truth()).unwrap());
+    }
+    hub.until("they are gone", async |hub: &Hub| hub.org().records("Account").len() == 1).await;
+    assert!(account(&hub, "Top").is_some());
 }

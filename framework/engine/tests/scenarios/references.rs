@@ -4,7 +4,7 @@ use crate::harness::{Setup, World, mapping, record};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_mapping::SourceFile;
 use bothways_model::{LocalId, Record, RemoteId, Value};
-use bothways_store::{LinkState, Links, Rows, WorkQueue};
+use bothways_store::{LinkState, Links, Pairs, PauseScope, Rows, WorkQueue};
 use chrono::SubsecRound;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -233,4 +233,54 @@ async fn a_delete_goes_after_those_of_what_refers_to_it() {
     assert_eq!(deletes.len(), 6);
     assert!(deletes[5].starts_with("/v1/customers/"), "{deletes:?}");
     assert!(world.store.row("invoices", &kept).await.unwrap().is_some());
+}
+
+/// A customer's row that was made anew under another key is still that customer: no invoice of it has changed.
+#[tokio::test(start_paused = true)]
+async fn a_customer_with_another_key_is_the_same_customer() {
+    let world = World::new(setup()).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    let invoice = insert_invoice(&world, ann.as_str().parse().unwrap(), "hers");
+    world.until("it is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    world.settle().await;
+    let link = world.link_of(&ann).await;
+    let customer = link.remote_id.clone().unwrap();
+    world.ops.unlink(link.id, "ada").await.unwrap();
+    world.hold_webhooks(true);
+    let again = world.insert(&[("id", "99"), ("name", "Ann"), ("email", "ann@x.io")]);
+    world.ops.link(Some("stripe-customers"), &again, &customer, "ada").await.unwrap();
+    world.hold_webhooks(false);
+    world.settle().await;
+    let writes = world.writes();
+    let moved = Record::from_iter([("customer_id", Value::Int(99))]);
+    assert!(world.store.foreign().update("invoices", &invoice, moved, world.now()).unwrap());
+    world.settle().await;
+    assert_eq!(world.writes(), writes, "it is the same customer there");
+    let work = world.store.work_of(world.pair_of("invoices"), Some(&invoice), None).await.unwrap();
+    assert!(work.is_empty(), "nobody moved it: {work:?}");
+    let links = world.store.links_of_local(world.pair_of("invoices"), &[invoice]).await.unwrap();
+    let base = links[0].clone().unwrap().body.base["customer_id"].clone();
+    assert_eq!((base.local, base.remote), (Some(Value::Int(99)), Some(Value::Text(customer.0))));
+}
+
+/// First contact of invoices goes on while customers are paused: what refers to one that has no link waits by itself.
+#[tokio::test(start_paused = true)]
+async fn first_contact_does_not_wait_for_what_is_paused() {
+    let mut world = World::stopped(Setup { walked: false, webhooks: false, ..setup() }).await;
+    let customer = world.remote_create(json!({ "name": "Ann", "email": "ann@x.io" }));
+    draft(&world, &customer, json!({ "description": "hers", "total": 100 }));
+    let customers = world.pair_of("customers");
+    world.ops.pause(PauseScope::Pair(customers), "stock-taking", "ada").await.unwrap();
+    world.start().await;
+    let walked = async |w: &World, pair| {
+        w.store.pairs().await.unwrap().into_iter().find(|p| p.id == pair).unwrap().walked_at.is_some()
+    };
+    let met = async |w: &World| walked(w, w.pair_of("invoices")).await;
+    world.until("invoices have met", Duration::from_secs(600), met).await;
+    assert!(!walked(&world, customers).await);
+    assert_eq!(world.rows().await.len(), 0);
+    world.ops.resume(&PauseScope::Pair(customers), "ada").await.unwrap();
+    let there = async |w: &World| w.store.count_rows("invoices").await.unwrap() == 1;
+    world.until("its row", Duration::from_secs(1200), there).await;
+    assert_eq!(world.rows().await.len(), 1);
 }

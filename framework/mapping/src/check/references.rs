@@ -51,15 +51,10 @@ fn targets<'m>(mappings: &'m [Arc<Mapping>], mapping: &Mapping, catalog: &str) -
     mappings.iter().filter(same).collect()
 }
 
-/// Whether a record cannot be created without it.
-fn is_needed(mapping: &Mapping, field: &Field) -> bool {
-    field.required || mapping.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
-}
-
 /// A circle of needed references could never begin: each would wait for the next.
 fn circles(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
     for start in mappings {
-        for field in start.fields.iter().filter(|field| is_needed(start, field)) {
+        for field in start.fields.iter().filter(|field| start.needs(field)) {
             let Some(target) = &field.reference else { continue };
             let mut met = BTreeSet::new();
             let mut open = targets(mappings, start, target);
@@ -74,7 +69,7 @@ fn circles(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
                     break;
                 }
                 if met.insert(&mapping.name) {
-                    let needed = mapping.fields.iter().filter(|field| is_needed(mapping, field));
+                    let needed = mapping.fields.iter().filter(|field| mapping.needs(field));
                     open.extend(
                         needed
                             .filter_map(|f| f.reference.as_ref())

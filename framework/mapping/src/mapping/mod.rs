@@ -8,7 +8,7 @@ pub mod safety;
 use crate::connector::{ConnectorSpec, ResourceSpec};
 use crate::filter::Filter;
 use crate::finding::Source;
-use bothways_model::{Catalog, ConnectionName, SingularPath, Value};
+use bothways_model::{Catalog, ConnectionName, FieldType, SingularPath, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -122,6 +122,17 @@ impl Mapping {
     /// The field called `label`.
     pub fn field(&self, label: &str) -> Option<&Field> {
         self.fields.iter().find(|f| f.label == label)
+    }
+
+    /// Whether no record can be created without the row or record that a reference refers to.
+    pub fn needs(&self, field: &Field) -> bool {
+        field.required || self.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
+    }
+
+    /// What rows hold of a field. A reference is the key of another row there, whatever its record is called.
+    pub fn type_of<'m>(&'m self, field: &'m Field) -> &'m FieldType {
+        let column = self.catalog.field(field.local_name()).filter(|_| field.reference.is_some());
+        column.map_or(field.ty(), |local| &local.ty)
     }
 
     /// The remote resource. Checking a mapping proves that it exists; `None` only for a mapping built by hand.

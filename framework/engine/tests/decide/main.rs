@@ -3,12 +3,17 @@
 // The number of cases is printed, since it is published.
 #![allow(clippy::print_stdout)]
 
+mod policies;
+mod properties;
+mod records;
+mod references;
+
 use bothways_engine::decide::{
-    Action, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+    Action, LocalSight, RecordAction, References, RemoteSight, Sight, Verdict, decide,
 };
 use bothways_mapping::{Mapping, SourceFile, load};
 use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
-use bothways_store::{Choice, Conflict, FieldBase, Keep, LinkBody, LinkState, Side};
+use bothways_store::{FieldBase, LinkBody, LinkState};
 use std::sync::Arc;
 
 const CONNECTOR: &str = r#"
@@ -259,182 +264,4 @@ fn two_fields_do_not_touch_each_other() {
 
 fn value(text: &str) -> Option<Value> {
     Some(Value::Text(text.into()))
-}
-
-/// Both sides changed `x`, to `a` and `b`, at these seconds of the two clocks.
-fn with_times(mapping: &Mapping, local: Option<i64>, remote: Option<i64>) -> Action {
-    let at = |seconds| Timestamp::UNIX_EPOCH + chrono::TimeDelta::seconds(seconds);
-    let changed = local.map(|seconds| ("x".to_owned(), at(seconds)));
-    let body = LinkBody { local_changed: changed.into_iter().collect(), ..LinkBody::default() };
-    both_changed(mapping, body, remote.map(at))
-}
-
-fn both_changed(mapping: &Mapping, mut body: LinkBody, changed_at: Option<Timestamp>) -> Action {
-    let fields = Record::from_iter([("x", Value::Text("a".into())), ("y", Value::Null)]);
-    let row = LocalRow { id: LocalId::from("1"), fields, deleted_at: None };
-    let seen = Record::from_iter([("x", Value::Text("b".into())), ("y", Value::Null)]);
-    body.base.insert("x".into(), FieldBase { local: value("old"), remote: value("old") });
-    body.base.insert("y".into(), FieldBase { local: Some(Value::Null), remote: Some(Value::Null) });
-    let record = RemoteRecord { fields: &seen, changed_at };
-    let sight = Sight {
-        mapping,
-        local: LocalSight::Row(&row),
-        remote: RemoteSight::Record(record),
-        references: &References::default(),
-        body: &body,
-        state: LinkState::Linked,
-        now: Timestamp::UNIX_EPOCH + chrono::TimeDelta::days(100),
-    };
-    decide(&sight).verdicts[0].action.clone()
-}
-
-/// `newest` goes by when values changed, not by when they came in (rule 12).
-#[test]
-fn the_later_change_wins_and_a_tie_is_the_remote_sides() {
-    let mapping = mapping("newest", "both");
-    assert_eq!(with_times(&mapping, Some(500_000), Some(100_000)), Action::Push);
-    assert_eq!(with_times(&mapping, Some(100_000), Some(500_000)), Action::Pull);
-    assert_eq!(with_times(&mapping, Some(500_000), Some(500_000)), Action::Pull);
-    assert_eq!(with_times(&mapping, None, Some(100_000)), Action::Pull);
-    assert_eq!(with_times(&mapping, Some(500_000), None), Action::Pull);
-}
-
-/// A person chose for two values; if one has moved since, the choice says nothing (rule 11).
-#[test]
-fn a_choice_holds_only_for_the_values_it_was_made_for() {
-    let mapping = mapping("manual", "both");
-    let chosen = |local: &str, remote: &str| {
-        let choice = Choice { keep: Keep::Remote, by: "somebody".into() };
-        let conflict = Conflict {
-            local: value(local),
-            remote: value(remote),
-            since: Timestamp::UNIX_EPOCH,
-            first_contact: false,
-            choice: Some(choice),
-            stale: None,
-        };
-        let conflicts = [("x".to_owned(), conflict)].into_iter().collect();
-        both_changed(&mapping, LinkBody { conflicts, ..LinkBody::default() }, None)
-    };
-    assert_eq!(chosen("a", "b"), Action::Pull);
-    assert_eq!(chosen("an earlier one", "b"), Action::Conflict { first_contact: false });
-    assert_eq!(chosen("a", "an earlier one"), Action::Conflict { first_contact: false });
-}
-
-/// The same mapping with `x` a reference to a row of the same catalog.
-fn referring(winner: &str, direction: &str) -> Arc<Mapping> {
-    let text = format!(
-        "mapping: shop-people\nlocal: people\nremote: shop/people\nfields:\n  x: {{ remote: $.x, direction: {direction}, winner: {winner} }}\n  y: {{ remote: $.y, direction: {direction}, winner: {winner} }}\ncreates: {{ from_local: ignore }}\nsync: {{ reconcile: 1h }}\n"
-    );
-    let files = vec![
-        SourceFile::new("shop.yaml", CONNECTOR),
-        SourceFile::new("people.yaml", CATALOG.replace("x: text?", "x: { ref: people, optional: true }")),
-        SourceFile::new("shop-people.yaml", text),
-    ];
-    let loaded = load(&files, &[]);
-    let findings: Vec<String> =
-        loaded.findings.iter().map(|f| format!("{:?} {}", f.code, f.message)).collect();
-    loaded.project.unwrap_or_else(|| panic!("{findings:#?}")).mappings[0].clone()
-}
-
-/// A plain case as a reference would have it: rows 1 and 2 here are records `a` and `b` there.
-fn as_reference(case: &Case) -> Case {
-    let key = |value: &Option<Value>| match value {
-        Some(Value::Text(id)) => Some(Value::Int(if id == "a" { 1 } else { 2 })),
-        other => other.clone(),
-    };
-    Case { local: key(&case.local), base_local: key(&case.base_local), ..case.clone() }
-}
-
-fn referred(mapping: &Mapping, references: &References, case: &Case) -> Verdict {
-    let mut fields = Record::from_iter([("y", Value::Null)]);
-    fields.0.extend(case.local.clone().map(|value| ("x".to_owned(), value)));
-    let row = LocalRow { id: LocalId::from("9"), fields, deleted_at: None };
-    let mut remote = Record::from_iter([("y", Value::Null)]);
-    remote.0.extend(case.remote.clone().map(|value| ("x".to_owned(), value)));
-    let mut body = LinkBody::default();
-    let base = FieldBase { local: case.base_local.clone(), remote: case.base_remote.clone() };
-    body.base.insert("x".into(), base);
-    body.base.insert("y".into(), FieldBase { local: Some(Value::Null), remote: Some(Value::Null) });
-    let decision = decide(&Sight {
-        mapping,
-        local: LocalSight::Row(&row),
-        remote: RemoteSight::fields(&remote),
-        references,
-        body: &body,
-        state: LinkState::Linked,
-        now: Timestamp::UNIX_EPOCH,
-    });
-    decision.verdicts[0].clone()
-}
-
-/// Where everything is linked a reference is decided as any other field; where something is not, its value goes nowhere, and it waits
-/// only if it would have to go.
-#[test]
-fn references_are_decided_as_values_are_once_they_are_linked() {
-    let link = |linked: [bool; 2]| {
-        let mut references = References::default();
-        for ((key, id), linked) in [(1, "a"), (2, "b")].into_iter().zip(linked) {
-            references.note_record("x", &key.to_string(), linked.then(|| id.into()));
-            references.note_row("x", id, linked.then_some(Value::Int(key)));
-        }
-        references
-    };
-    let mut count = 0;
-    for winner in ["manual", "local", "remote", "newest"] {
-        for direction in ["both", "in", "out"] {
-            let (plain, mapping) = (mapping(winner, direction), referring(winner, direction));
-            // A base is known of both sides or of the local one; on references they agree.
-            let agree = |case: &Case| case.base_remote.is_none() || case.base_remote == case.base_local;
-            for case in cases().iter().filter(|case| agree(case)) {
-                let expected = of(&plain, LinkState::Linked, case);
-                let reference = as_reference(case);
-                let context = || format!("{winner} {direction} {case:?}");
-                assert_eq!(
-                    referred(&mapping, &link([true, true]), &reference).action,
-                    expected,
-                    "{}",
-                    context()
-                );
-                for linked in [[true, false], [false, true], [false, false]] {
-                    count += 1;
-                    let verdict = referred(&mapping, &link(linked), &reference);
-                    let is_linked = |value: &Option<Value>| match value {
-                        Some(Value::Text(id)) => linked[usize::from(id != "a")],
-                        _ => true,
-                    };
-                    if case.base_remote.is_none() && case.base_local.is_some() && !is_linked(&case.remote) {
-                        // What the record held is not known, so nobody can tell whether it changed.
-                        assert_ne!(verdict.action, Action::Pull, "{}", context());
-                        assert!(verdict.action != Action::Push || is_linked(&case.local), "{}", context());
-                        continue;
-                    }
-                    match (&verdict.action, &expected) {
-                        (Action::Wait { side: Side::Local, .. }, Action::Push) => {
-                            assert!(!is_linked(&case.local), "{}", context());
-                        }
-                        (Action::Wait { side: Side::Remote, id }, Action::Pull) => {
-                            assert!(!is_linked(&case.remote), "{}", context());
-                            assert_eq!(case.remote, Some(Value::Text(id.clone())), "{}", context());
-                        }
-                        // What is not linked is equal to nothing: they are not known to agree.
-                        (_, Action::Agree) => assert!(
-                            is_linked(&case.local) && verdict.action == Action::Agree
-                                || !is_linked(&case.local)
-                                    && verdict.action != Action::Pull
-                                    && verdict.action != Action::Push,
-                            "{verdict:?} {}",
-                            context()
-                        ),
-                        (action, _) => assert_eq!(*action, expected, "{}", context()),
-                    }
-                    if verdict.action == Action::Push {
-                        assert!(is_linked(&case.local), "{}", context());
-                    }
-                }
-            }
-        }
-    }
-    println!("references: {count} cases with something unlinked");
-    assert!(count > 2_000, "{count}");
 }

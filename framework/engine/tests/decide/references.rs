@@ -1,0 +1,108 @@
+//! References: decided as values are, once what they refer to is linked (rule 35).
+
+use crate::{CATALOG, CONNECTOR, Case, cases, mapping, of};
+use bothways_engine::decide::{Action, LocalSight, References, RemoteSight, Sight, Verdict, decide};
+use bothways_mapping::{Mapping, SourceFile, load};
+use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
+use bothways_store::{FieldBase, LinkBody, LinkState, Side};
+use std::sync::Arc;
+
+/// The same mapping with `x` a reference to a row of the same catalog.
+fn referring(winner: &str, direction: &str) -> Arc<Mapping> {
+    let text = format!(
+        "mapping: shop-people\nlocal: people\nremote: shop/people\nfields:\n  x: {{ remote: $.x, direction: {direction}, winner: {winner} }}\n  y: {{ remote: $.y, direction: {direction}, winner: {winner} }}\ncreates: {{ from_local: ignore }}\nsync: {{ reconcile: 1h }}\n"
+    );
+    let files = vec![
+        SourceFile::new("shop.yaml", CONNECTOR),
+        SourceFile::new("people.yaml", CATALOG.replace("x: text?", "x: { ref: people, optional: true }")),
+        SourceFile::new("shop-people.yaml", text),
+    ];
+    let loaded = load(&files, &[]);
+    let findings: Vec<String> =
+        loaded.findings.iter().map(|f| format!("{:?} {}", f.code, f.message)).collect();
+    loaded.project.unwrap_or_else(|| panic!("{findings:#?}")).mappings[0].clone()
+}
+
+/// A plain case as a reference would have it: rows 1 and 2 here are records `a` and `b` there.
+fn as_reference(case: &Case) -> Case {
+    let key = |value: &Option<Value>| match value {
+        Some(Value::Text(id)) => Some(Value::Int(if id == "a" { 1 } else { 2 })),
+        other => other.clone(),
+    };
+    Case { local: key(&case.local), base_local: key(&case.base_local), ..case.clone() }
+}
+
+fn referred(mapping: &Mapping, references: &References, case: &Case) -> Verdict {
+    let mut fields = Record::from_iter([("y", Value::Null)]);
+    fields.0.extend(case.local.clone().map(|value| ("x".to_owned(), value)));
+    let row = LocalRow { id: LocalId::from("9"), fields, deleted_at: None };
+    let mut remote = Record::from_iter([("y", Value::Null)]);
+    remote.0.extend(case.remote.clone().map(|value| ("x".to_owned(), value)));
+    let mut body = LinkBody::default();
+    let base = FieldBase { local: case.base_local.clone(), remote: case.base_remote.clone() };
+    body.base.insert("x".into(), base);
+    body.base.insert("y".into(), FieldBase { local: Some(Value::Null), remote: Some(Value::Null) });
+    let decision = decide(&Sight {
+        mapping,
+        local: LocalSight::Row(&row),
+        remote: RemoteSight::fields(&remote),
+        references,
+        body: &body,
+        state: LinkState::Linked,
+        now: Timestamp::UNIX_EPOCH,
+    });
+    decision.verdicts[0].clone()
+}
+
+/// Where everything is linked a reference is decided as any other field; where something is not, its value goes nowhere, and it waits
+/// only if it would have to go.
+#[test]
+fn references_are_decided_as_values_are_once_they_are_linked() {
+    let link = |linked: [bool; 2]| {
+        let mut references = References::default();
+        for ((key, id), linked) in [(1, "a"), (2, "b")].into_iter().zip(linked) {
+            references.note_record("x", &key.to_string(), linked.then(|| id.into()));
+            references.note_row("x", id, linked.then_some(Value::Int(key)));
+        }
+        references
+    };
+    let mut count = 0;
+    for winner in ["manual", "local", "remote", "newest"] {
+        for direction in ["both", "in", "out"] {
+            let (plain, mapping) = (mapping(winner, direction), referring(winner, direction));
+            for case in cases() {
+                let expected = of(&plain, LinkState::Linked, &case);
+                let reference = as_reference(&case);
+                let context = || format!("{winner} {direction} {case:?}");
+                let linked = referred(&mapping, &link([true, true]), &reference);
+                assert_eq!(linked.action, expected, "{}", context());
+                for linked in [[true, false], [false, true], [false, false]] {
+                    count += 1;
+                    let verdict = referred(&mapping, &link(linked), &reference);
+                    let is_linked = |value: &Option<Value>| match value {
+                        Some(Value::Text(id)) => linked[usize::from(id != "a")],
+                        _ => true,
+                    };
+                    let context = || format!("{verdict:?} {linked:?} {}", context());
+                    match &verdict.action {
+                        Action::Wait { side: Side::Local, .. } => {
+                            assert!(!is_linked(&case.local), "{}", context())
+                        }
+                        Action::Wait { side: Side::Remote, id } => {
+                            assert!(!is_linked(&case.remote), "{}", context());
+                            assert_eq!(case.remote, Some(Value::Text(id.clone())), "{}", context());
+                        }
+                        action => assert_eq!(*action, expected, "{}", context()),
+                    }
+                    match verdict.action {
+                        Action::Push => assert!(is_linked(&case.local), "{}", context()),
+                        Action::Pull => assert!(is_linked(&case.remote), "{}", context()),
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    println!("references: {count} cases with something unlinked");
+    assert_eq!(count, 4 * 3 * 256 * 3);
+}
