@@ -2,9 +2,10 @@
 //! then once for each of them with a kill there, with and without edits of users while the engine is down.
 
 use crate::dice::Dice;
-use crate::kinds::{Place, STRIPE_CUSTOMERS};
+use crate::kinds::{Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, STRIPE_CUSTOMERS, STRIPE_INVOICES};
 use crate::plan::Plan;
 use crate::run::{Outcome, Run};
+use crate::users::Users;
 use bothways_model::LocalId;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -130,6 +131,78 @@ pub static FLOWS: &[Flow] = &[
         },
     },
     Flow {
+        name: "invoice out, its customer is new",
+        places: &[&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).insert_row(None, None)),
+    },
+    Flow {
+        name: "invoice in, its customer is new",
+        places: &[&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).create_record(None)),
+    },
+    Flow {
+        name: "delete of a customer with invoices, out",
+        places: &[&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_row(run),
+    },
+    Flow {
+        name: "Salesforce, create out",
+        places: &[&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).insert_row(None, None)),
+    },
+    Flow {
+        name: "Salesforce, create in",
+        places: &[&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).create_record(None)),
+    },
+    Flow {
+        name: "Salesforce, update out",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_row(run, 1, "new"),
+    },
+    Flow {
+        name: "Salesforce, update in",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_record(run, 1, "new"),
+    },
+    Flow {
+        name: "Salesforce, delete out",
+        places: &[&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_row(run),
+    },
+    Flow {
+        name: "Salesforce, delete in",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_record(run),
+    },
+    Flow {
         name: "revert",
         places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
@@ -142,6 +215,11 @@ pub static FLOWS: &[Flow] = &[
         },
     },
 ];
+
+/// The users of what refers to something, where there is such a thing.
+fn last(run: &Run) -> &Users {
+    &run.users[run.users.len() - 1]
+}
 
 fn rows(run: &Run) -> Vec<LocalId> {
     run.sim.ledger(run.users[0].place.kind).rows.keys().map(|id| LocalId(id.clone())).collect()
@@ -223,7 +301,7 @@ impl Flow {
         run.start();
         run.until(5 * SECOND);
         for _ in 0..self.linked {
-            drop(run.users[0].insert_row(None, None));
+            drop(last(&run).insert_row(None, None));
         }
         run.settle(60 * SECOND);
         if self.name == "revert" {

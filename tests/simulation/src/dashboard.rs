@@ -1,11 +1,12 @@
 //! What people do at a service itself.
 
 use crate::kinds::{Place, Service};
-use crate::network::inject_event_fault;
+use crate::network::{inject_event_fault, inject_lag};
 use crate::sim::Sim;
+use bothways_connector_sandbox::salesforce::Salesforce;
 use bothways_connector_sandbox::{Refused, Stripe};
 use bothways_model::Timestamp;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 impl Place {
     /// Creates a record and returns its id.
@@ -19,6 +20,13 @@ impl Place {
                 "customers" => stripe.dashboard_create(&fields, now),
                 _ => stripe.dashboard_invoice(&fields, now),
             }),
+            Service::Salesforce => {
+                let mut fields = fields;
+                if let Some((name, value)) = self.on_create() {
+                    fields[name] = json!(value);
+                }
+                at_salesforce(sim, |org, now| org.dashboard_create(self.resource, &fields, now))
+            }
         };
         made.map(|made| self.id(&made).to_owned())
     }
@@ -33,6 +41,9 @@ impl Place {
                 "customers" => stripe.dashboard_update(id, fields, now).map(drop),
                 _ => stripe.dashboard_update_invoice(id, fields, now).map(drop),
             }),
+            Service::Salesforce => {
+                at_salesforce(sim, |org, now| org.dashboard_update(id, fields, now).map(drop))
+            }
         }
     }
 
@@ -46,7 +57,35 @@ impl Place {
                 "customers" => stripe.dashboard_delete(id, now),
                 _ => stripe.dashboard_delete_invoice(id, now),
             }),
+            Service::Salesforce => at_salesforce(sim, |org, now| org.dashboard_delete(id, now)),
         }
+    }
+}
+
+/// Queries may see it only later.
+fn at_salesforce<T>(sim: &Sim, act: impl FnOnce(&mut Salesforce, Timestamp) -> T) -> T {
+    let mut org = sim.org();
+    inject_lag(sim, &mut org);
+    let done = act(&mut org, sim.true_time());
+    org.clear_faults();
+    done
+}
+
+impl Place {
+    /// Merges one record into another.
+    ///
+    /// # Errors
+    /// The service refuses.
+    pub(crate) fn merge(&self, sim: &Sim, master: &str, loser: &str) -> Result<(), Refused> {
+        sim.org().dashboard_merge(master, loser, sim.true_time())
+    }
+
+    /// Changes several records in one transaction, so that their stamps are equal.
+    ///
+    /// # Errors
+    /// The service refuses.
+    pub(crate) fn update_together(&self, sim: &Sim, ids: &[&str], fields: &Json) -> Result<(), Refused> {
+        at_salesforce(sim, |org, now| org.dashboard_bulk_update(ids, fields, now))
     }
 }
 

@@ -40,6 +40,7 @@ pub(crate) struct Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Service {
     Stripe,
+    Salesforce,
 }
 
 impl Service {
@@ -47,6 +48,15 @@ impl Service {
     pub(crate) fn connection(self) -> &'static str {
         match self {
             Service::Stripe => "stripe",
+            Service::Salesforce => "salesforce",
+        }
+    }
+
+    /// Where it is.
+    pub(crate) fn address(self) -> &'static str {
+        match self {
+            Service::Stripe => "http://127.0.0.1:1",
+            Service::Salesforce => "http://127.0.0.1:2",
         }
     }
 }
@@ -96,6 +106,68 @@ fields: { id: int, po: text?, memo: text?, footer: text?, customer_id: { ref: cu
     is_matched: false,
     parent: Some(&CUSTOMERS),
     stays: true,
+};
+
+static ACCOUNTS: Kind = Kind {
+    catalog: "accounts",
+    document: "
+catalog: accounts
+table: accounts
+key: id
+fields: { id: int, name: text?, website: text?, phone: text?, industry: text?, note: text? }
+",
+    table: "CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, website TEXT, phone TEXT, industry TEXT, note TEXT)",
+    labels: ["name", "website", "phone", "industry"],
+    is_matched: true,
+    parent: None,
+    stays: false,
+};
+
+static CONTACTS: Kind = Kind {
+    catalog: "contacts",
+    document: "
+catalog: contacts
+table: contacts
+key: id
+fields: { id: int, email: text?, first_name: text?, phone: text?, account_id: { ref: accounts, optional: true }, note: text? }
+",
+    table: "CREATE TABLE contacts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, email TEXT, first_name TEXT, phone TEXT, account_id INTEGER, note TEXT)",
+    labels: ["email", "first_name", "phone", "account_id"],
+    is_matched: true,
+    parent: Some(&ACCOUNTS),
+    stays: false,
+};
+
+/// Accounts in Salesforce.
+pub(crate) static SALESFORCE_ACCOUNTS: Place = Place {
+    kind: &ACCOUNTS,
+    service: Service::Salesforce,
+    resource: "Account",
+    mapping: "salesforce-accounts",
+    prefix: "001",
+    names: ["Name", "Website", "Phone", "Industry"],
+};
+
+/// Contacts of accounts in Salesforce.
+pub(crate) static SALESFORCE_CONTACTS: Place = Place {
+    kind: &CONTACTS,
+    service: Service::Salesforce,
+    resource: "Contact",
+    mapping: "salesforce-contacts",
+    prefix: "003",
+    names: ["Email", "FirstName", "Phone", "AccountId"],
+};
+
+/// Customers as contacts in Salesforce, beside those in Stripe.
+pub(crate) static SALESFORCE_CUSTOMERS: Place = Place {
+    kind: &CUSTOMERS,
+    service: Service::Salesforce,
+    resource: "Contact",
+    mapping: "salesforce-customers",
+    prefix: "003",
+    names: ["Email", "FirstName", "Phone", "Department"],
 };
 
 /// Customers in Stripe.
@@ -160,6 +232,7 @@ impl Place {
     pub(crate) fn stamp(&self, record: &Json) -> Option<String> {
         let stamp = match self.service {
             Service::Stripe => &record["metadata"]["bothways"],
+            Service::Salesforce => &record["Bothways_Id__c"],
         };
         stamp.as_str().map(str::to_owned)
     }
@@ -168,6 +241,7 @@ impl Place {
     pub(crate) fn id<'r>(&self, record: &'r Json) -> &'r str {
         match self.service {
             Service::Stripe => record["id"].as_str().unwrap_or_default(),
+            Service::Salesforce => record["Id"].as_str().unwrap_or_default(),
         }
     }
 
@@ -175,6 +249,9 @@ impl Place {
     pub(crate) fn remote(&self) -> String {
         match self.service {
             Service::Stripe => format!("stripe/{}", self.resource),
+            Service::Salesforce => {
+                format!("{{ resource: salesforce/sobject, with: {{ object: {} }} }}", self.resource)
+            }
         }
     }
 
@@ -182,13 +259,26 @@ impl Place {
     pub(crate) fn stamped(&self) -> &'static str {
         match self.service {
             Service::Stripe => "metadata.bothways",
+            Service::Salesforce => "Bothways_Id__c",
         }
+    }
+
+    /// What every new record must have beside the mapped fields.
+    pub(crate) fn on_create(&self) -> Option<(&'static str, &'static str)> {
+        (self.resource == "Contact").then_some(("LastName", "Simulated"))
+    }
+
+    /// Whether what records are matched by may be empty.
+    pub(crate) fn may_be_blank(&self) -> bool {
+        self.resource != "Account"
     }
 
     /// Whether a deleted record can still be read, as deleted.
     pub(crate) fn shows_deleted(&self) -> bool {
         match self.service {
             Service::Stripe => self.resource == "customers",
+            // Until somebody empties the recycle bin.
+            Service::Salesforce => false,
         }
     }
 
@@ -214,11 +304,19 @@ impl Place {
     pub(crate) fn unmapped(&self, value: &str) -> Json {
         match self.service {
             Service::Stripe => json!({ "metadata": { "note": value } }),
+            Service::Salesforce => json!({ "Description": value }),
         }
     }
 
     /// Which fields a body that the service took sets, and to what.
     pub(crate) fn sent(&self, body: &[u8]) -> Vec<(usize, String)> {
+        if self.service == Service::Salesforce {
+            let sent: Json = serde_json::from_slice(body).unwrap_or_default();
+            let values = self.names.iter().enumerate();
+            return values
+                .filter_map(|(field, name)| Some((field, sent.get(name)?.as_str()?.to_owned())))
+                .collect();
+        }
         let form = String::from_utf8_lossy(body);
         let pairs: BTreeMap<&str, &str> = form.split('&').filter_map(|pair| pair.split_once('=')).collect();
         let named = |name: &&str| match name.split_once('.') {

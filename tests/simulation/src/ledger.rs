@@ -1,7 +1,7 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
 use crate::executor::Pid;
-use crate::kinds::{Kind, MATCH, NAME};
+use crate::kinds::{Kind, MATCH, NAME, Place};
 use bothways_model::LinkId;
 use bothways_store::Side;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,6 +105,8 @@ pub(crate) struct Ledger {
     half_seen: BTreeSet<String>,
     /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
     delivered: Vec<(String, usize, String)>,
+    /// Records that people made part of another: they are not deleted, whatever it looks like.
+    pub(crate) merged: BTreeMap<String, String>,
     /// Requests of engines that changed a record.
     pub(crate) engine_writes: u64,
     /// Effective commits of engines to rows.
@@ -135,6 +137,7 @@ impl Ledger {
             seen: BTreeMap::new(),
             half_seen: BTreeSet::new(),
             delivered: Vec::new(),
+            merged: BTreeMap::new(),
             engine_writes: 0,
             engine_row_writes: 0,
             edits: 0,
@@ -151,20 +154,25 @@ impl Ledger {
         self.entity(id).map_or_else(|| format!("row {id}"), |entity| format!("#{entity}"))
     }
 
+    /// How many rows and records there ever were.
+    pub(crate) fn entities(&self) -> u64 {
+        self.entities
+    }
+
     fn next(&mut self) -> u64 {
         self.seq += 1;
         self.seq
     }
 
     /// Another record that has had this one's match value since before that moment, in the same spelling: a service finds no other.
-    pub(crate) fn older_namesake(&self, id: &str, before: u64) -> Option<&str> {
+    pub(crate) fn older_namesake(&self, place: &Place, id: &str, before: u64) -> Option<&str> {
         let email = self.records.get(id)?.cells[MATCH].as_ref().filter(|_| self.kind.is_matched)?;
         let since = |thing: &Thing| {
             let seq = thing.written[MATCH].1;
             let at = self.changes.binary_search_by_key(&seq, |change| change.seq).ok();
             at.map_or(u64::MAX, |at| self.changes[at].at)
         };
-        let mut others = self.records.iter().filter(|(other, _)| *other != id);
+        let mut others = self.records.iter().filter(|(other, _)| *other != id && place.owns(other));
         others
             .find(|(_, thing)| thing.cells[MATCH].as_ref() == Some(email) && since(thing) < before)
             .map(|(other, _)| other.as_str())
@@ -353,7 +361,11 @@ impl Ledger {
         *self.things(side) = things;
         let changed = self.seq != before;
         if changed && !who.is_engine() {
-            self.edits += 1;
+            // Several at once are as many edits.
+            let gone = self.gone.iter().rev().take_while(|gone| gone.seq > before).count();
+            let changes = self.changes.iter().rev().take_while(|change| change.seq > before);
+            let touched: BTreeSet<u64> = changes.map(|change| change.entity).collect();
+            self.edits += (gone + touched.len()).max(1) as u64;
         }
         changed
     }

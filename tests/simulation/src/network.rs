@@ -4,12 +4,13 @@
 //! dropped.
 
 use crate::executor::{WORLD, micros};
-use crate::kinds::{Place, Service, WAY};
+use crate::kinds::{NAME, Place, Service, WAY};
 use crate::ledger::Who;
 use crate::plan::{EventFault, RequestFault};
 use crate::process::{Kind, Process};
 use crate::sim::{Sim, key_of};
 use async_trait::async_trait;
+use bothways_connector_sandbox::salesforce::{Action as OrgAction, Fault as OrgFault, Salesforce};
 use bothways_connector_sandbox::{Action, Answer, Fault};
 use bothways_engine::{Http, Purpose, SendError};
 use bothways_model::{ConnectionName, Method, Request, Response};
@@ -31,7 +32,7 @@ pub(crate) struct SimHttp(pub(crate) Arc<Process>);
 impl Http for SimHttp {
     async fn send(
         &self,
-        _connection: &ConnectionName,
+        connection: &ConnectionName,
         _purpose: Purpose,
         request: Request,
         deadline: Duration,
@@ -40,7 +41,7 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        let target = Target::of(sim, &request);
+        let target = Target::of(sim, connection, &request);
         if let Some(key) = target.key_of_create(&request) {
             sim.first_tried(key, now);
         }
@@ -125,6 +126,7 @@ impl Drop for Turn<'_> {
 /// What a request is about.
 #[derive(Clone, Debug)]
 struct Target {
+    service: Service,
     /// The kind of records it is about, if it is about records.
     place: Option<&'static Place>,
     /// The record.
@@ -141,25 +143,52 @@ struct Target {
 }
 
 impl Target {
-    fn of(sim: &Sim, request: &Request) -> Self {
+    fn of(sim: &Sim, connection: &ConnectionName, request: &Request) -> Self {
+        let places = sim.plan.places.iter().copied();
+        let mut places = places.filter(|place| place.service.connection() == connection.as_str());
         let (path, query) = path_of(request);
-        let writes = request.method != Method::Get;
+        let reads = request.method == Method::Get;
+        if connection.as_str() == Service::Salesforce.connection() {
+            let mut parts = path.trim_start_matches("/services/data/").split('/').skip(1);
+            let (what, object) = (parts.next().unwrap_or_default(), parts.next());
+            let (id, stamp) = (parts.next().map(str::to_owned), parts.next().map(str::to_owned));
+            let lists = what.starts_with("query") && reads;
+            // Further pages say no more than where they go on.
+            let named = |place: &&Place| match what {
+                "sobjects" => object == Some(place.resource),
+                _ => {
+                    query.replace('+', " ").replace("%20", " ").contains(&format!("FROM {}", place.resource))
+                }
+            };
+            let place = places.find(|place| named(place)).filter(|_| what == "sobjects" || lists);
+            let by_stamp = id.as_deref() == Some("Bothways_Id__c");
+            return Self {
+                service: Service::Salesforce,
+                place,
+                id: id.filter(|id| place.is_some_and(|place| place.owns(id))),
+                stamp: stamp.filter(|_| by_stamp && !reads),
+                writes: !reads && what == "sobjects",
+                is_walk: lists && place.is_some() && !query.contains("WHERE"),
+                is_feed: lists && query.contains("SystemModstamp") && query.contains("WHERE"),
+                is_later_page: lists && object.is_some(),
+            };
+        }
         let mut parts = path.trim_start_matches("/v1/").split('/');
         let resource = parts.next().unwrap_or_default();
         let id = parts.next().map(str::to_owned);
-        let places = &sim.plan.places;
-        let place = places.iter().copied().find(|place| place.resource == resource);
-        let lists = !writes && id.is_none() && place.is_some();
+        let place = places.find(|place| place.resource == resource);
+        let lists = reads && id.is_none() && place.is_some();
         let form = String::from_utf8_lossy(&request.body);
         let stamp = form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]="));
         Self {
+            service: Service::Stripe,
             place,
-            stamp: stamp.filter(|_| writes).map(str::to_owned),
+            stamp: stamp.filter(|_| !reads).map(str::to_owned),
             is_walk: lists && !query.contains("email=") && !query.contains("created"),
-            is_feed: !writes && resource == "events",
+            is_feed: reads && resource == "events",
             is_later_page: query.contains("starting_after"),
             id,
-            writes,
+            writes: !reads,
         }
     }
 
@@ -174,8 +203,12 @@ impl Target {
 
     /// The idempotency key of a create.
     fn key_of_create(&self, request: &Request) -> Option<String> {
-        self.stamp.as_ref()?;
-        key_of(request).map(str::to_owned)
+        let stamp = self.stamp.as_ref()?;
+        match self.service {
+            Service::Stripe => key_of(request).map(str::to_owned),
+            // Who creates under a stamp of its own needs no key.
+            Service::Salesforce => Some(stamp.clone()),
+        }
     }
 }
 
@@ -225,20 +258,36 @@ fn serve(
 ) -> Answer {
     let now = sim.true_time();
     catch_up(sim);
-    let mut stripe = sim.stripe();
-    if let Some(action) = fault.and_then(|fault| action_of(sim, fault, &asker.target)) {
-        stripe.inject(Fault::next(action));
-    }
-    if process.swapped {
-        stripe.inject(Fault::next(Action::OtherAccount));
-    }
     let target = &asker.target;
-    if target.writes {
-        inject_event_fault(sim, &mut stripe);
-    }
-    let mut answer = stripe.handle(request, now);
-    stripe.clear_faults();
-    drop(stripe);
+    let mut answer = match target.service {
+        Service::Stripe => {
+            let mut stripe = sim.stripe();
+            if let Some(action) = fault.and_then(|fault| action_of(sim, fault, target)) {
+                stripe.inject(Fault::next(action));
+            }
+            if process.swapped {
+                stripe.inject(Fault::next(Action::OtherAccount));
+            }
+            if target.writes {
+                inject_event_fault(sim, &mut stripe);
+            }
+            let answer = stripe.handle(request, now);
+            stripe.clear_faults();
+            answer
+        }
+        Service::Salesforce => {
+            let mut org = sim.org();
+            if let Some(action) = fault.and_then(|fault| org_action_of(sim, fault, target)) {
+                org.inject(OrgFault::next(action));
+            }
+            if target.writes {
+                inject_lag(sim, &mut org);
+            }
+            let answer = org.handle(request, now);
+            org.clear_faults();
+            answer
+        }
+    };
     let status = match &answer {
         Answer::Response(response) | Answer::Slow(response, _) => response.status,
         Answer::Dropped => 0,
@@ -251,8 +300,8 @@ fn serve(
             "process {} {} {} {} -> {}{}",
             process.pid,
             request.method,
-            request.url.trim_start_matches("http://127.0.0.1:1"),
-            String::from_utf8_lossy(&request.body),
+            request.url.trim_start_matches(target.service.address()),
+            if target.place.is_some() { String::from_utf8_lossy(&request.body) } else { "".into() },
             if status == 0 { "nothing".to_owned() } else { status.to_string() },
             fault.map(|f| format!(" ({f:?})")).unwrap_or_default(),
         )
@@ -270,6 +319,7 @@ fn serve(
     if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
         note_walk(sim, target, response);
         if target.is_feed
+            && target.service == Service::Stripe
             && !sim.is_calm()
             && sim.draw(|d| d.chance(sim.plan.weather.event_late))
         {
@@ -299,7 +349,7 @@ fn note_write(
     // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
     // under its key was asked for when it was sent first; who was suspended in between asked before.
     if let (Some(born), Some(asked)) = (&born, asked.filter(|asked| thawed + LOOK < *asked))
-        && let Some(other) = ledger.older_namesake(born, asked.saturating_sub(LOOK))
+        && let Some(other) = ledger.older_namesake(place, born, asked.saturating_sub(LOOK))
     {
         sim.is_wrong(format!("match: {born} was created beside {other}, which has had its email for long"));
     }
@@ -314,19 +364,20 @@ fn note_write(
 /// Lets the service do what is due by itself: requests that were held up on their way.
 pub(crate) fn catch_up(sim: &Arc<Sim>) {
     let now = sim.true_time();
-    let mut stripe = sim.stripe();
-    let late = stripe.late_requests();
+    let late = sim.late_requests();
     if late == 0 {
         return;
     }
-    stripe.tick(now);
-    let landed = late - stripe.late_requests();
+    sim.stripe().tick(now);
+    sim.org().tick(now);
+    let landed = late - sim.late_requests();
     if landed == 0 {
         return;
     }
-    drop(stripe);
     // Whoever wrote meanwhile is overwritten: no look can have seen that.
-    let changed = sim.observe_records(Service::Stripe, None, Who::Engine(WORLD), 0);
+    let services = sim.plan.services().into_iter();
+    let changed = services
+        .fold(false, |changed, service| sim.observe_records(service, None, Who::Engine(WORLD), 0) || changed);
     sim.count(if changed { "late_request_after_takeover" } else { "late_request_without_effect" });
     sim.say(|| format!("{landed} late request(s) land{}", if changed { "" } else { ", without effect" }));
     sim.deliveries.notify_one();
@@ -338,7 +389,7 @@ fn draw_fault(sim: &Sim, request: &Request, target: &Target) -> Option<RequestFa
     }
     let (path, _) = path_of(request);
     let Target { is_walk, is_feed, is_later_page: pages, writes: is_write, .. } = *target;
-    let customers = target.place.is_some_and(|place| place.resource == "customers");
+    let may_change = target.place.is_some_and(|place| place.resource != "invoices");
     sim.draw(|dice| {
         sim.plan.weather.requests.iter().find_map(|(fault, rate)| {
             let concerns = match fault {
@@ -349,9 +400,14 @@ fn draw_fault(sim: &Sim, request: &Request, target: &Target) -> Option<RequestFa
                 | RequestFault::Saved500Executed
                 | RequestFault::Duplicate
                 | RequestFault::Unfinished => is_write,
-                RequestFault::LowerCases | RequestFault::Automation => is_write && customers,
+                RequestFault::LowerCases | RequestFault::Automation => is_write && may_change,
                 // The account is asked for once; without an answer nothing begins.
-                RequestFault::Unauthorized | RequestFault::Forbidden => path != "/v1/account",
+                RequestFault::Unauthorized | RequestFault::Forbidden => match target.service {
+                    Service::Stripe => path != "/v1/account",
+                    Service::Salesforce => target.place.is_some(),
+                },
+                RequestFault::LateVisible => false,
+                RequestFault::HiddenRecords => target.place.is_some(),
                 // What is held up longer than any call may take is a create that nobody can know of.
                 RequestFault::Late => is_write && !target.is_create(),
                 RequestFault::HiddenField => target.place.is_some(),
@@ -364,7 +420,7 @@ fn draw_fault(sim: &Sim, request: &Request, target: &Target) -> Option<RequestFa
 
 fn action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<Action> {
     sim.draw(|dice| match fault {
-        RequestFault::Refused => None,
+        RequestFault::Refused | RequestFault::LateVisible | RequestFault::HiddenRecords => None,
         RequestFault::LostRequest => Some(Action::LostRequest),
         RequestFault::LostAnswer => Some(Action::LostAnswer),
         RequestFault::Slow => Some(Action::SlowAnswer { millis: dice.scale(500, 200_000) }),
@@ -403,6 +459,57 @@ fn action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<Action> 
         RequestFault::PageRepeated => Some(Action::PageRepeated),
         RequestFault::PageSkipped => Some(Action::PageSkipped),
     })
+}
+
+/// The same at Salesforce, as far as it happens there.
+fn org_action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<OrgAction> {
+    let names = target.place.map_or(["Name"; 4], |place| place.names);
+    sim.draw(|dice| {
+        Some(match fault {
+            RequestFault::LostRequest => OrgAction::LostRequest,
+            RequestFault::LostAnswer => OrgAction::LostAnswer,
+            RequestFault::Slow => OrgAction::SlowAnswer { millis: dice.scale(500, 200_000) },
+            RequestFault::Late => OrgAction::LateRequest { delay_ms: Some(dice.scale(100, 200_000)) },
+            RequestFault::Duplicate => OrgAction::Duplicate,
+            RequestFault::Error500 => OrgAction::Error500,
+            RequestFault::Unavailable => OrgAction::Unavailable503,
+            RequestFault::Unauthorized => OrgAction::InvalidSession401,
+            RequestFault::Forbidden => OrgAction::Forbidden403,
+            RequestFault::RateLimited => OrgAction::RequestLimit403,
+            RequestFault::LockTimeout => OrgAction::RowLocked,
+            RequestFault::Truncated => OrgAction::TruncatedBody,
+            RequestFault::Html => OrgAction::HtmlBody,
+            RequestFault::HiddenField => OrgAction::HiddenField { field: dice.one_of(names).into() },
+            RequestFault::HiddenRecords => OrgAction::HiddenRecords {
+                object: target.place.map_or("Account", |place| place.resource).into(),
+            },
+            RequestFault::LowerCases => OrgAction::LowerCases { field: names[NAME].into() },
+            RequestFault::Automation => OrgAction::Automation {
+                field: names[WAY].into(),
+                value: json!(format!("auto{}", dice.below(1000))),
+            },
+            RequestFault::EmptyList => OrgAction::EmptyList,
+            RequestFault::PageRepeated => OrgAction::PageRepeated,
+            RequestFault::Refused
+            | RequestFault::Unfinished
+            | RequestFault::Saved500
+            | RequestFault::Saved500Executed
+            | RequestFault::KeyInUse
+            | RequestFault::LateVisible
+            | RequestFault::StaleList
+            | RequestFault::PageSkipped => return None,
+        })
+    })
+}
+
+/// Draws whether queries see the write that comes next only later.
+pub(crate) fn inject_lag(sim: &Sim, org: &mut Salesforce) {
+    let mut rates = sim.plan.weather.requests.iter();
+    let rate = rates.find(|(fault, _)| *fault == RequestFault::LateVisible).map_or(0, |(_, rate)| *rate);
+    if !sim.is_calm() && rate > 0 && sim.draw(|dice| dice.chance(rate)) {
+        let seconds = sim.draw(|dice| u32::try_from(dice.scale(1, 100)).unwrap_or(1));
+        org.inject(OrgFault::next(OrgAction::LateVisible { seconds }));
+    }
 }
 
 /// Draws what happens to the event of the change that comes next.
@@ -467,6 +574,9 @@ fn hide_newest_events(sim: &Sim, response: &mut Response) {
 
 /// Path and query of a request.
 fn path_of(request: &Request) -> (&str, &str) {
-    let rest = request.url.trim_start_matches("http://127.0.0.1:1");
+    let rest = [Service::Stripe, Service::Salesforce]
+        .into_iter()
+        .find_map(|service| request.url.strip_prefix(service.address()))
+        .unwrap_or(&request.url);
     rest.split_once('?').unwrap_or((rest, ""))
 }

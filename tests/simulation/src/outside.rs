@@ -31,6 +31,7 @@ pub(crate) async fn deliver(fleet: Arc<Fleet>) {
             let due = if sim.plan.webhooks { stripe.due_deliveries(now) } else { Vec::new() };
             (due, stripe.next_due())
         };
+        let next = next.into_iter().chain(sim.org().next_due()).min();
         for delivery in due {
             sim.executor.spawn(WORLD, "delivery", deliver_one(fleet.clone(), delivery));
         }
@@ -106,6 +107,34 @@ pub(crate) async fn jump(sim: Arc<Sim>) {
     }
 }
 
+/// An administrator of Salesforce, who ends sessions, empties the recycle bin, and shortens the log of deletes.
+pub(crate) async fn administer(sim: Arc<Sim>) {
+    while sim.plan.admins && !sim.is_calm() {
+        let wait = sim.draw(|dice| dice.millis(5_000, 60_000));
+        sim.executor.sleep(wait).await;
+        if sim.is_calm() {
+            return;
+        }
+        let now = sim.true_time();
+        let what = match sim.draw(|dice| dice.below(4)) {
+            0 => {
+                sim.org().dashboard_empty_recycle_bin(now);
+                "recycle_bin_emptied"
+            }
+            1 => {
+                sim.org().dashboard_purge_delete_log(now);
+                "delete_log_purged"
+            }
+            _ => {
+                sim.org().dashboard_end_sessions();
+                "sessions_ended"
+            }
+        };
+        sim.count(what);
+        sim.say(|| format!("an administrator: {what}"));
+    }
+}
+
 /// Runs something in one of the processes. Nothing comes of it if there is none, or if it dies.
 pub(crate) fn ask<F>(fleet: &Fleet, what: F)
 where
@@ -163,7 +192,9 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
                 let place = some_place(&sim, &mut dice);
                 let scope = match (dice.below(3), place) {
                     (0, _) | (_, None) => PauseScope::All,
-                    (_, Some(place)) => PauseScope::Connection(ConnectionName::from(place.service.connection())),
+                    (_, Some(place)) => {
+                        PauseScope::Connection(ConnectionName::from(place.service.connection()))
+                    }
                 };
                 ask(&fleet, |running| {
                     Box::pin(async move { running.ops.pause(scope, "for a while", "the simulator").await })
@@ -195,7 +226,8 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
 async fn resume_all(running: Running) -> Result<(), EngineError> {
     let pairs: Vec<PauseScope> = running.ops.engine().pairs().map(|pair| PauseScope::Pair(pair.id)).collect();
     let services = running.process.sim.plan.services().into_iter();
-    let connections = services.map(|service| PauseScope::Connection(ConnectionName::from(service.connection())));
+    let connections =
+        services.map(|service| PauseScope::Connection(ConnectionName::from(service.connection())));
     for scope in std::iter::once(PauseScope::All).chain(connections).chain(pairs) {
         running.ops.resume(&scope, "the simulator").await?;
     }

@@ -1,7 +1,10 @@
 //! What a seed draws before anything runs: the mapping and its policies, how many workers, the weather, how long.
 
 use crate::dice::Dice;
-use crate::kinds::{Kind, LAST, MATCH, Place, STRIPE_CUSTOMERS, STRIPE_INVOICES, Service, WAY};
+use crate::kinds::{
+    Kind, LAST, MATCH, Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, SALESFORCE_CUSTOMERS,
+    STRIPE_CUSTOMERS, STRIPE_INVOICES, Service, WAY,
+};
 use bothways_engine::Settings;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -51,6 +54,8 @@ pub(crate) enum RequestFault {
     RateLimited,
     LockTimeout,
     KeyInUse,
+    LateVisible,
+    HiddenRecords,
     Truncated,
     Html,
     HiddenField,
@@ -63,7 +68,7 @@ pub(crate) enum RequestFault {
 }
 
 impl RequestFault {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 27] = [
         Self::Refused,
         Self::LostRequest,
         Self::LostAnswer,
@@ -79,6 +84,8 @@ impl RequestFault {
         Self::RateLimited,
         Self::LockTimeout,
         Self::KeyInUse,
+        Self::LateVisible,
+        Self::HiddenRecords,
         Self::Truncated,
         Self::Html,
         Self::HiddenField,
@@ -98,7 +105,7 @@ impl RequestFault {
 
     /// After these a person has to see to it.
     fn is_grave(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden | Self::HiddenField)
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::HiddenField | Self::HiddenRecords)
     }
 }
 
@@ -144,6 +151,12 @@ pub(crate) struct Plan {
     pub(crate) places: Vec<&'static Place>,
     /// How often a feed is read, and how often a full pass is made.
     pub(crate) rhythm: (&'static str, &'static str),
+    /// How often changes are polled for at Salesforce.
+    pub(crate) poll: &'static str,
+    /// Somebody ends sessions at Salesforce, empties the recycle bin and shortens the log of deletes.
+    pub(crate) admins: bool,
+    /// Merges among edits of records at Salesforce, in a million.
+    pub(crate) merges: u32,
     pub(crate) way: Way,
     pub(crate) winner: &'static str,
     pub(crate) from_remote: &'static str,
@@ -204,6 +217,9 @@ impl Plan {
             webhooks,
             places: vec![&STRIPE_CUSTOMERS],
             rhythm: (feed, reconcile),
+            poll: "10s",
+            admins: false,
+            merges: 0,
             way,
             winner,
             from_remote,
@@ -239,8 +255,20 @@ impl Plan {
         ]);
         let edits = u32::try_from(dice.scale(6, 100)).unwrap_or(100);
         plan.masses = dice.one_of([0, 0, 10_000, 40_000]);
-        if dice.below(3) == 0 {
-            plan.places.push(&STRIPE_INVOICES);
+        plan.places = match dice.below(24) {
+            0..8 => vec![&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+            8..10 => vec![&SALESFORCE_ACCOUNTS],
+            10..13 => vec![&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+            13..15 => vec![&STRIPE_CUSTOMERS, &SALESFORCE_CUSTOMERS],
+            _ => plan.places,
+        };
+        plan.poll = dice.one_of(["5s", "10s", "10s", "60s"]);
+        let salesforce = plan.services().contains(&Service::Salesforce);
+        plan.admins = salesforce && dice.below(2) == 0;
+        plan.merges = if salesforce { dice.one_of([0, 0, 20_000, 60_000]) } else { 0 };
+        if !plan.services().contains(&Service::Stripe) {
+            plan.webhooks = false;
+            plan.weather.other_account = 0;
         }
         // As many edits, whatever they are of.
         plan.pause = plan.active / edits * u32::try_from(plan.places.len()).unwrap_or(1);
@@ -253,6 +281,9 @@ impl Plan {
         plan.webhooks = true;
         plan.places = places;
         plan.rhythm = ("never", "never");
+        plan.poll = "5s";
+        plan.admins = false;
+        plan.merges = 0;
         plan.way = Way::Both;
         plan.winner = "local";
         plan.from_remote = "delete";
@@ -298,7 +329,8 @@ impl Plan {
     /// The mapping document.
     pub(crate) fn document(&self, place: &Place) -> String {
         let kind = place.kind;
-        let matched = if kind.is_matched { format!("match: [{}], ", kind.labels[MATCH]) } else { String::new() };
+        let matched =
+            if kind.is_matched { format!("match: [{}], ", kind.labels[MATCH]) } else { String::new() };
         let mut text = format!(
             "
 mapping: {}
@@ -324,6 +356,7 @@ fields:
             let _ = writeln!(text, "  {label}: {{ {} }}", terms.join(", "));
         }
         let check = if self.blind { "blind" } else { "read" };
+        let confirm = if place.service == Service::Stripe { "confirm: irreversible, " } else { "" };
         let against = if self.update_wins { "update_wins" } else { "delete_wins" };
         let _ = writeln!(
             text,
@@ -333,15 +366,27 @@ fields:
         let _ = writeln!(text, "conflicts: {{ winner: {}, check: {check} }}", self.winner);
         let _ = writeln!(
             text,
-            "deletes: {{ from_remote: {}, from_local: {}, confirm: irreversible, against_update: {against} }}",
+            "deletes: {{ from_remote: {}, from_local: {}, {confirm}against_update: {against} }}",
             self.from_remote, self.from_local
         );
         if !self.safety.is_empty() {
             let _ = writeln!(text, "safety: {{ {} }}", self.safety);
         }
+        if let Some((name, value)) = place.on_create() {
+            let _ = writeln!(text, "on_create: {{ remote: {{ $.{name}: {value} }} }}");
+        }
         let (feed, reconcile) = self.rhythm;
-        let _ = writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}");
+        let _ = match place.service {
+            Service::Stripe => writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}"),
+            Service::Salesforce => writeln!(text, "sync: {{ poll: {}, reconcile: {reconcile} }}", self.poll),
+        };
         text
+    }
+
+    /// Whether polls tell of every change of a record.
+    pub(crate) fn polls_tell_all(&self) -> bool {
+        let hides = [RequestFault::EmptyList, RequestFault::HiddenRecords, RequestFault::PageRepeated];
+        !self.admins && self.weather.requests.iter().all(|(fault, _)| !hides.contains(fault))
     }
 
     /// Whether the feed tells of every change of a record.

@@ -1,18 +1,20 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
 use crate::check::{
-    Snapshot, brakes, budget, children_first, deletes, left_by_a_stop, once, passed_over, patience, register, unsettled,
+    RELEASED, Snapshot, brakes, budget, children_first, deletes, left_by_a_stop, once, passed_over, patience,
+    register, unsettled,
 };
 use crate::counters::Counters;
 use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
 use crate::fleet::{Fleet, load};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, Service};
 use crate::outside;
 use crate::plan::Plan;
 use crate::sim::{Sim, timestamp};
 use crate::table::{InMemory, InSqlite, Table};
 use crate::users::Users;
+use bothways_connector_sandbox::salesforce::{Config as Organization, Salesforce};
 use bothways_connector_sandbox::{Config, Stripe};
 use bothways_mapping::Mapping;
 use bothways_model::LinkId;
@@ -87,7 +89,9 @@ impl Run {
     pub(crate) fn new(seed: u64, plan: Plan, dice: &Dice, trace: bool) -> Result<Self, String> {
         let mappings = load(&plan)?;
         let kinds = plan.kinds();
-        let catalog = |kind: &&Kind| mappings.iter().find(|m| m.catalog.name == kind.catalog).map(|m| (*m.catalog).clone());
+        let catalog = |kind: &&Kind| {
+            mappings.iter().find(|m| m.catalog.name == kind.catalog).map(|m| (*m.catalog).clone())
+        };
         let catalogs = kinds.iter().filter_map(catalog).collect();
         let table: Arc<dyn Table> = match plan.sqlite {
             true => Arc::new(InSqlite::new(&kinds, catalogs)?),
@@ -104,7 +108,14 @@ impl Run {
             false => None,
         };
         let (endpoint, secret) = endpoint.unzip();
-        let sim = Sim::new(plan, stripe, table, dice.fork(1), trace);
+        let org = Salesforce::new(Organization {
+            seed,
+            organization: Some("00D000000000001EAA".into()),
+            page_size: 3,
+            log_limit: 0,
+            ..Organization::default()
+        });
+        let sim = Sim::new(plan, (stripe, org), table, dice.fork(1), trace);
         sim.say(|| format!("seed {seed}: {}", sim.plan.summary()));
         let fleet = Fleet::new(sim.clone(), mappings.clone(), secret);
         let users = Users::all(&sim, &dice.fork(2));
@@ -134,6 +145,7 @@ impl Run {
             executor.spawn(WORLD, "users of records", users.clone().edit_records());
         }
         executor.spawn(WORLD, "clock", outside::jump(self.sim.clone()));
+        executor.spawn(WORLD, "administrator", outside::administer(self.sim.clone()));
         let operator = outside::operate(self.fleet.clone(), self.endpoint.clone(), self.operator.clone());
         executor.spawn(WORLD, "operator", operator);
         let active = crate::executor::micros(self.sim.plan.active);
@@ -152,6 +164,7 @@ impl Run {
     pub(crate) fn calm(&mut self) {
         self.sim.be_calm();
         self.sim.stripe().clear_faults();
+        self.sim.org().clear_faults();
         self.fleet.be_calm();
         self.sim.say(|| "from here on nothing goes wrong".to_owned());
     }
@@ -231,12 +244,19 @@ impl Run {
 
     /// What a feed or webhooks that tell everything have told of and nobody looked at.
     fn passed_over(&mut self) -> Vec<String> {
-        let delivered = || self.sim.plan.webhooks_tell_all() && self.sim.stripe().open_deliveries() == 0;
-        if !self.sim.plan.feed_tells_all() && !delivered() {
+        let delivered = self.sim.plan.webhooks_tell_all() && self.sim.stripe().open_deliveries() == 0;
+        let tells = |service| match service {
+            Service::Stripe => self.sim.plan.feed_tells_all() || delivered,
+            Service::Salesforce => self.sim.plan.polls_tell_all(),
+        };
+        if !self.sim.plan.services().into_iter().any(tells) {
             return Vec::new();
         }
+        let told: Vec<bool> = self.sim.plan.places.iter().map(|place| tells(place.service)).collect();
         let snapshots = self.snapshots(false).unwrap_or_default();
-        let done = snapshots.iter().filter(|snapshot| snapshot.counts.pending == 0);
+        let done =
+            snapshots.iter().zip(told).filter(|(snapshot, told)| *told && snapshot.counts.pending == 0);
+        let done = done.map(|(snapshot, _)| snapshot);
         done.flat_map(|snapshot| passed_over(snapshot, &self.sim)).collect()
     }
 
@@ -293,8 +313,8 @@ impl Run {
             };
             // Deliveries that failed often are tried again hours later; a pass has seen what they would tell.
             let (deliveries, late) = {
-                let stripe = self.sim.stripe();
-                (stripe.open_deliveries(), stripe.late_requests())
+                let deliveries = self.sim.stripe().open_deliveries();
+                (deliveries, self.sim.late_requests())
             };
             // Whoever is frozen has something to do yet when it wakes.
             let awake = !self.sim.executor.is_anyone_frozen();
@@ -310,6 +330,11 @@ impl Run {
             if passed > due {
                 asked += 1;
                 self.violations.extend(told.into_iter().map(|what| format!("notice: passed over, {what}")));
+                if asked == 2 {
+                    // The link itself makes due what waits for it; nobody has to pass over everything for that.
+                    let forgotten = open.iter().filter(|what| what.ends_with(RELEASED));
+                    self.violations.extend(forgotten.map(|what| format!("release: {what}")));
+                }
                 self.sim.say(|| format!("not in step: {}", open.join("; ")));
                 self.approve_withheld();
                 if asked == 1 {
@@ -436,7 +461,7 @@ impl Run {
         let mut found = Vec::new();
         for snapshot in &snapshots {
             found.extend(named("one record per row", once(snapshot, &self.sim)));
-            found.extend(named("delete evidence", deletes(snapshot, &self.sim)));
+            found.extend(named("delete evidence", deletes(snapshot, &snapshots, &self.sim)));
             found.extend(named("brakes", brakes(snapshot, &self.sim.plan)));
         }
         for children in &snapshots {
@@ -463,6 +488,9 @@ impl Run {
             for entry in snapshots.iter().flat_map(|snapshot| snapshot.history.iter().rev()) {
                 self.sim.say(|| format!("{entry:?}"));
             }
+            for (brake, withheld) in snapshots.iter().flat_map(|snapshot| &snapshot.withheld) {
+                self.sim.say(|| format!("{brake:?} {withheld:?}"));
+            }
             for work in Snapshot::all_work(&self.sim) {
                 self.sim.say(|| format!("{work:?}"));
             }
@@ -472,7 +500,8 @@ impl Run {
 
     /// Ends the run.
     pub(crate) fn outcome(mut self) -> Outcome {
-        for (kind, times) in self.sim.stripe().fired() {
+        let fired = [self.sim.stripe().fired(), self.sim.org().fired()];
+        for (kind, times) in fired.into_iter().flatten() {
             self.sim.trace().counters.add(kind, times);
         }
         for running in self.fleet.up() {

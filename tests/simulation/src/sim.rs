@@ -9,6 +9,7 @@ use crate::table::Table;
 use crate::trace::Trace;
 use crate::turns::Turns;
 use bothways_connector_sandbox::Stripe;
+use bothways_connector_sandbox::salesforce::Salesforce;
 use bothways_model::{PairId, Request, Timestamp};
 use chrono::TimeDelta;
 use serde_json::Value as Json;
@@ -32,7 +33,8 @@ pub(crate) struct CrashOrder {
 pub(crate) struct Sim {
     pub(crate) executor: Arc<Executor>,
     pub(crate) plan: Plan,
-    pub(crate) stripe: Mutex<Stripe>,
+    stripe: Mutex<Stripe>,
+    org: Mutex<Salesforce>,
     pub(crate) table: Arc<dyn Table>,
     /// By the catalog of the kind.
     ledgers: BTreeMap<&'static str, Mutex<Ledger>>,
@@ -70,17 +72,19 @@ pub(crate) struct Sim {
 impl Sim {
     pub(crate) fn new(
         plan: Plan,
-        stripe: Stripe,
+        (stripe, org): (Stripe, Salesforce),
         table: Arc<dyn Table>,
         dice: Dice,
         print: bool,
     ) -> Arc<Self> {
         let clock_offset = AtomicI64::new(plan.weather.clock_ahead * 1_000_000);
-        let ledgers = plan.kinds().into_iter().map(|kind| (kind.catalog, Mutex::new(Ledger::new(kind)))).collect();
+        let ledgers =
+            plan.kinds().into_iter().map(|kind| (kind.catalog, Mutex::new(Ledger::new(kind)))).collect();
         let sim = Arc::new(Self {
             executor: Executor::new(),
             plan,
             stripe: Mutex::new(stripe),
+            org: Mutex::new(org),
             table,
             ledgers,
             pairs: Mutex::default(),
@@ -119,6 +123,15 @@ impl Sim {
 
     pub(crate) fn stripe(&self) -> MutexGuard<'_, Stripe> {
         self.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn org(&self) -> MutexGuard<'_, Salesforce> {
+        self.org.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that are held up on their way to a service.
+    pub(crate) fn late_requests(&self) -> usize {
+        self.stripe().late_requests() + self.org().late_requests()
     }
 
     /// What happened to the records of a kind. Of one run; no other thread has it.
@@ -166,6 +179,7 @@ impl Sim {
         match place.service {
             Service::Stripe if place.resource == "customers" => self.stripe().customers(),
             Service::Stripe => self.stripe().invoices(),
+            Service::Salesforce => self.org().records(place.resource),
         }
     }
 
@@ -181,7 +195,11 @@ impl Sim {
             let mut cut = Cut::new();
             for place in places() {
                 let records = self.records(place);
-                cut.extend(records.iter().map(|record| (place.id(record).to_owned(), (place.cells(record), place.stamp(record)))));
+                cut.extend(
+                    records.iter().map(|record| {
+                        (place.id(record).to_owned(), (place.cells(record), place.stamp(record)))
+                    }),
+                );
             }
             let theirs = kind.is_none_or(|kind| kind.is(of));
             let (who, seen) = if theirs { (who, seen) } else { (Who::Service, u64::MAX) };

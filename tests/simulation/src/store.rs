@@ -64,7 +64,8 @@ impl SimStore {
             sim.table.stamp(sim.machine_time());
         }
         if kind == Kind::Commit {
-            let last = sim.plan.kinds().into_iter().map(|kind| (kind.catalog, sim.ledger(kind).last())).collect();
+            let last =
+                sim.plan.kinds().into_iter().map(|kind| (kind.catalog, sim.ledger(kind).last())).collect();
             let changed = sim.observe_rows(Who::Engine(self.process.pid));
             if let Ok(done) = &result {
                 note(sim, &last, done);

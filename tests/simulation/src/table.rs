@@ -159,7 +159,8 @@ impl InSqlite {
 
     fn number(&self, question: &str) -> Option<i64> {
         let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(question.to_owned())).fetch_one(&mut *user);
+        let asked =
+            sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(question.to_owned())).fetch_one(&mut *user);
         self.runtime.block_on(asked).ok().flatten()
     }
 }
@@ -182,8 +183,7 @@ impl Table for InSqlite {
     fn insert(&self, of: &str, fields: Record, at: Timestamp) -> Option<LocalId> {
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let values: Vec<String> = fields.iter().map(|(_, value)| literal(value)).collect();
-        let statement =
-            format!("INSERT INTO {of} ({}) VALUES ({})", names.join(", "), values.join(", "));
+        let statement = format!("INSERT INTO {of} ({}) VALUES ({})", names.join(", "), values.join(", "));
         self.execute(&statement, at)?;
         let named = fields.get("id").map(|value| LocalId(value.to_text()));
         named.or_else(|| self.number(&format!("SELECT max(id) FROM {of}")).map(|id| LocalId(id.to_string())))

@@ -1,7 +1,7 @@
 //! People and programs who edit both sides all along, whether the engines run or not.
 
 use crate::dice::Dice;
-use crate::kinds::{Kind, LAST, MATCH, NAME, Place, WAY};
+use crate::kinds::{Kind, LAST, MATCH, NAME, Place, Service, WAY};
 use crate::ledger::Who;
 use crate::sim::Sim;
 use bothways_model::{LocalId, Record, Value};
@@ -168,6 +168,12 @@ impl Users {
         if plan.masses > 0 && self.draw(|dice| dice.chance(plan.masses)) {
             return self.edit_many_records();
         }
+        if plan.merges > 0
+            && self.place.service == Service::Salesforce
+            && self.draw(|dice| dice.chance(plan.merges))
+        {
+            return self.merge_into(&id);
+        }
         match what {
             _ if deletes => self.delete_record(&id),
             0..20 => drop(self.create_record(self.known_email(15))),
@@ -207,9 +213,30 @@ impl Users {
         }
     }
 
+    /// Somebody sees that two records are one.
+    fn merge_into(&self, master: &str) {
+        let Some(loser) = self.some_record().filter(|loser| loser != master) else { return };
+        if self.place.merge(&self.sim, master, &loser).is_ok() {
+            self.sim.count("records_merged");
+            self.sim.say(|| format!("user merges record {loser} into {master}"));
+            self.sim.ledger(self.kind()).merged.insert(loser, master.to_owned());
+        }
+        self.records_changed();
+    }
+
     fn edit_many_records(&self) {
         self.sim.count("records_in_bulk");
         let ids = self.record_ids();
+        if self.place.service == Service::Salesforce && self.draw(|dice| dice.below(2)) == 0 {
+            let fields = self.place.fields(&[(NAME, Some(self.fresh(NAME)))]);
+            let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+            if self.place.update_together(&self.sim, &all, &fields).is_ok() {
+                self.sim.count("stamps_made_equal");
+                self.sim
+                    .say(|| format!("user changes {} records of {} at once", all.len(), self.place.resource));
+            }
+            return self.records_changed();
+        }
         let what = self.draw(|dice| dice.below(4));
         if what == 0 {
             let many = self.draw(|dice| dice.between(6, 16));
@@ -323,7 +350,7 @@ impl Users {
         let labels = self.kind().labels;
         let email = email.unwrap_or_else(|| self.fresh(MATCH));
         let email = self.spelt(&email);
-        let blank = self.draw(|dice| dice.below(30) == 0);
+        let blank = self.draw(|dice| dice.below(30) == 0) && self.place.may_be_blank();
         let mut fields = Record::from_iter([
             (labels[MATCH], if blank { Value::Null } else { Value::Text(email) }),
             (labels[NAME], Value::Text(self.fresh(NAME))),
@@ -334,7 +361,7 @@ impl Users {
         if let Some(number) = id.and_then(|id| id.as_str().parse().ok()) {
             fields.set("id", Value::Int(number));
         }
-        if self.kind().parent.is_some() {
+        if self.kind().parent.is_some() && self.is_to_refer() {
             let parent = self.some_parent(Side::Local)?;
             fields.set(labels[LAST], self.value(LAST, Some(parent)));
         }
@@ -345,6 +372,11 @@ impl Users {
         });
         self.rows_changed();
         made
+    }
+
+    /// Whether a new record refers to another; it must where it may not later.
+    fn is_to_refer(&self) -> bool {
+        self.kind().stays || self.draw(|dice| dice.below(5)) > 0
     }
 
     /// A value as the table takes it.
@@ -358,8 +390,10 @@ impl Users {
 
     pub(crate) fn update_row(&self, id: &LocalId, changes: &[(usize, Option<String>)]) {
         let labels = self.kind().labels;
-        let fields =
-            changes.iter().map(|(field, value)| (labels[*field], self.value(*field, value.clone()))).collect();
+        let fields = changes
+            .iter()
+            .map(|(field, value)| (labels[*field], self.value(*field, value.clone())))
+            .collect();
         self.sim.table.update(self.kind().catalog, id, fields, self.sim.machine_time());
         self.sim.say(|| format!("user updates row {id} of {}: {}", self.kind().catalog, self.shown(changes)));
         self.rows_changed();
@@ -421,7 +455,8 @@ impl Users {
             }
             _ => {
                 // The same person again, by the match value, under another id.
-                let email = sim.ledger(self.kind()).rows.get(id.as_str()).and_then(|t| t.cells[MATCH].clone());
+                let email =
+                    sim.ledger(self.kind()).rows.get(id.as_str()).and_then(|t| t.cells[MATCH].clone());
                 self.delete_row(id);
                 self.insert_row(email, None);
             }
@@ -438,10 +473,10 @@ impl Users {
             let field = if self.kind().parent.is_some() { WAY } else { LAST };
             changes.push((field, Some(self.fresh(field))));
         }
-        if self.draw(|dice| dice.below(30)) == 0 {
+        if self.draw(|dice| dice.below(30)) == 0 && self.place.may_be_blank() {
             changes[0].1 = None;
         }
-        if self.kind().parent.is_some() {
+        if self.kind().parent.is_some() && self.is_to_refer() {
             changes.push((LAST, Some(self.some_parent(Side::Remote)?)));
         }
         let made = self.place.create(&self.sim, &changes);

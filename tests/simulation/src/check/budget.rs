@@ -34,6 +34,10 @@ pub(crate) fn budget(sim: &Sim, snapshots: &[Snapshot]) -> Vec<String> {
     for kind in sim.plan.kinds() {
         let ledger = sim.ledger(kind);
         edits += ledger.edits * ends(kind);
+        if kind.parent.is_some() && !kind.stays {
+            // What is not linked yet when a record is created comes in a second pass.
+            edits += ledger.entities();
+        }
         writes += ledger.engine_writes;
     }
     if writes > edits + unresolved as u64 + choices {

@@ -10,6 +10,9 @@ use bothways_model::{LocalRow, Value};
 use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is said of work that waits for nothing.
+pub(crate) const RELEASED: &str = ", which has a link, or is not what it refers to";
+
 /// What is not in step and does not show why. Empty when the two sides have converged.
 pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let mut findings = Vec::new();
@@ -20,6 +23,9 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let after: BTreeSet<_> = after.collect();
     let held = snapshot.after_children.iter().filter(|(link, _)| after.contains(link));
     let waiting = waiting + held.map(|(_, work)| work).collect::<BTreeSet<_>>().len() as u64;
+    if waiting > 0 {
+        sim.count("waited_for_a_link");
+    }
     if counts.pending > snapshot.held_work + waiting {
         findings.push(format!(
             "{} work rows of {} are pending ({} held, {waiting} wait for others)",
@@ -27,10 +33,16 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
         ));
     }
     for work in snapshot.waiting.iter().filter(|work| !snapshot.is_wait_true(work)) {
-        findings.push(format!("{:?} waits for {:?}, which has a link", work.subject, work.awaits));
+        findings.push(format!("{:?} waits for {:?}{RELEASED}", work.subject, work.awaits));
     }
+    // What was created for one row was made part of another's record meanwhile.
+    let merged = |reason| reason == ParkReason::Duplicate && !judge.ledger.merged.is_empty();
     if counts.intents > 0
-        && !snapshot.parked.iter().any(|work| judge.reason(work) == Some(ParkReason::Uncertain))
+        && !snapshot
+            .parked
+            .iter()
+            .filter_map(|work| judge.reason(work))
+            .any(|reason| reason == ParkReason::Uncertain || merged(reason))
     {
         findings.push(format!("{} intents are open", counts.intents));
     }
@@ -231,9 +243,14 @@ impl Judge<'_> {
                 continue;
             }
             let conflict = link.body.conflicts.get(&field.label);
+            // A conflict shows a reference as the row would hold it; what has no row, as the record that it is.
+            let shown = |seen: &Value| match seen {
+                Value::Json(stranger) => stranger["record"].as_str() == Some(&remote.to_text()),
+                seen => *seen == remote || (field.reference.is_some() && self.same(field, seen, &remote)),
+            };
             if conflict.is_some_and(|c| {
                 c.local.as_ref() == Some(&local)
-                    && c.remote.clone().unwrap_or(Value::Null) == remote
+                    && shown(c.remote.as_ref().unwrap_or(&Value::Null))
                     && c.choice.is_none()
             }) {
                 if self.plan.winner == "manual" {
@@ -312,7 +329,12 @@ impl Judge<'_> {
         });
         // A link that lost a side waits for a person and stands for what its sides last held.
         let waiting = self.snapshot.live_links().any(|link| {
-            let base = link.body.base.get(kind.labels[MATCH]).into_iter().flat_map(|base| [&base.local, &base.remote]);
+            let base = link
+                .body
+                .base
+                .get(kind.labels[MATCH])
+                .into_iter()
+                .flat_map(|base| [&base.local, &base.remote]);
             self.is_half(link) && base.flatten().any(|value| same(&Some(value.to_text())))
         });
         match (rows.len(), records.len()) {
@@ -395,7 +417,12 @@ impl Judge<'_> {
             !link.state.is_live() && link.remote_id.as_ref().is_some_and(|remote| remote.0 == id)
         });
         let waits = self.snapshot.waits(None, Some(id));
-        if parked || closed || waits || self.group_is_parked(email.as_ref()) || self.plan.create_row == "ignore" {
+        if parked
+            || closed
+            || waits
+            || self.group_is_parked(email.as_ref())
+            || self.plan.create_row == "ignore"
+        {
             return None;
         }
         Some(format!("record {id} (email {email:?}) has no link and nothing says why"))
@@ -414,8 +441,25 @@ impl Judge<'_> {
             let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(id.as_str()));
             let cells = row.map(|row| place.kind.cells(row)[LAST].clone()).unwrap_or_default();
             let other = record.map(|record| place.cells(record)[LAST].clone()).unwrap_or_default();
-            cells.zip(other).is_some_and(|(row, record)| !self.snapshot.is_same_parent(self.sim, &row, &record))
+            cells
+                .zip(other)
+                .is_some_and(|(row, record)| !self.snapshot.is_same_parent(self.sim, &row, &record))
         })
+    }
+
+    /// Whether a row refers to one whose record is gone from the service, and the other side of that is still there.
+    fn refers_to_nothing(&self, subject: &Subject) -> bool {
+        let Subject::Local(id) = subject else { return false };
+        let row = self.snapshot.rows.get(id.as_str());
+        let Some(parent) = row.and_then(|row| self.snapshot.place.kind.cells(row)[LAST].clone()) else {
+            return false;
+        };
+        let mut links = self.snapshot.parents.iter().filter(|link| {
+            link.state.is_live() && link.local_id.as_ref().is_some_and(|id| id.as_str() == parent)
+        });
+        let Some(kind) = self.snapshot.place.kind.parent else { return false };
+        let ledger = self.sim.ledger(kind);
+        links.any(|link| link.remote_id.as_ref().is_some_and(|id| !ledger.records.contains_key(id.as_str())))
     }
 
     /// Parked work whose reason is not true.
@@ -444,7 +488,11 @@ impl Judge<'_> {
             (ParkReason::Create, Subject::Local(_)) if self.plan.create_record == "manual" => None,
             (ParkReason::Create, Subject::Remote(_)) if self.plan.create_row == "manual" => None,
             (ParkReason::Flapping, _) => None,
-            (ParkReason::Refused, _) if self.snapshot.place.kind.stays && self.has_moved(&work.subject) => None,
+            (ParkReason::Error, subject) if self.refers_to_nothing(subject) => None,
+            (ParkReason::Merged | ParkReason::Duplicate, _) if !self.ledger.merged.is_empty() => None,
+            (ParkReason::Refused, _) if self.snapshot.place.kind.stays && self.has_moved(&work.subject) => {
+                None
+            }
             _ => say("there is no such trouble"),
         }
     }

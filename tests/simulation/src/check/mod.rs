@@ -10,7 +10,7 @@ mod register;
 
 pub(crate) use brakes::brakes;
 pub(crate) use budget::budget;
-pub(crate) use converged::{left_by_a_stop, passed_over, unsettled};
+pub(crate) use converged::{RELEASED, left_by_a_stop, passed_over, unsettled};
 pub(crate) use deletes::{children_first, deletes};
 pub(crate) use once::once;
 pub(crate) use patience::patience;
@@ -71,7 +71,11 @@ impl Snapshot {
     ///
     /// # Errors
     /// The store fails, in words: a violation in itself.
-    pub(crate) fn take_all(sim: &Sim, mappings: &[Arc<Mapping>], with_history: bool) -> Result<Vec<Self>, String> {
+    pub(crate) fn take_all(
+        sim: &Sim,
+        mappings: &[Arc<Mapping>],
+        with_history: bool,
+    ) -> Result<Vec<Self>, String> {
         let places = sim.plan.places.iter().zip(mappings);
         let mut all: Vec<Self> = places
             .map(|(place, mapping)| Self::take(sim, place, mapping, with_history))
@@ -82,7 +86,8 @@ impl Snapshot {
             let parent = all.iter().find(|other| other.place.kind.is(kind) && other.place.service == service);
             all[index].parents = parent.map(|parent| parent.links.clone()).unwrap_or_default();
             let outlived = all[index].outlived();
-            let parent = all.iter_mut().find(|other| other.place.kind.is(kind) && other.place.service == service);
+            let parent =
+                all.iter_mut().find(|other| other.place.kind.is(kind) && other.place.service == service);
             if let Some(parent) = parent {
                 parent.outlived.extend(outlived);
             }
@@ -108,8 +113,11 @@ impl Snapshot {
             let pairs = store.pairs().await?;
             let pair = pairs.into_iter().find(|pair| pair.spec.mapping == place.mapping);
             let id = pair.as_ref().map_or(PairId(0), |pair| pair.id);
-            let links = store.links(&LinkFilter { pair: Some(id), ..LinkFilter::default() }, None, 100_000).await?;
-            let parked = store.parked(&ParkedFilter { pair: Some(id), ..ParkedFilter::default() }, None, 10_000).await?;
+            let links =
+                store.links(&LinkFilter { pair: Some(id), ..LinkFilter::default() }, None, 100_000).await?;
+            let parked = store
+                .parked(&ParkedFilter { pair: Some(id), ..ParkedFilter::default() }, None, 10_000)
+                .await?;
             let counts = if pair.is_some() { store.counts(id).await? } else { PairCounts::default() };
             let history = match with_history {
                 true => {
@@ -141,14 +149,17 @@ impl Snapshot {
                 let records = records.keys().map(|id| (None, Some(RemoteId(id.clone()))));
                 for (row, record) in rows.chain(records) {
                     let work = store.work_of(id, row.as_ref(), record.as_ref()).await?;
-                    let waits = work.into_iter().filter(|work| work.awaits.is_some() && work.parked.is_none());
+                    let waits =
+                        work.into_iter().filter(|work| work.awaits.is_some() && work.parked.is_none());
                     waiting.extend(waits.map(|work| (work.id, work)));
                 }
             }
             let waiting: Vec<Work> = waiting.into_values().collect();
             let mut after_children = Vec::new();
             let lost = links.iter().filter(|link: &&Link| link.state.is_live() && counts.pending > held_work);
-            for link in lost.filter(|link| link.local_id.as_ref().is_none_or(|id| !rows.contains_key(id.as_str()))) {
+            for link in
+                lost.filter(|link| link.local_id.as_ref().is_none_or(|id| !rows.contains_key(id.as_str())))
+            {
                 let work = store.work_of(id, link.local_id.as_ref(), link.remote_id.as_ref()).await?;
                 let held = work.iter().filter(|work| work.held.as_deref() == Some(BY_CHILDREN));
                 after_children.extend(held.map(|work| (link.id, work.id)));
@@ -182,8 +193,10 @@ impl Snapshot {
     /// What rows referred to that are deleted while their records are not known to be.
     fn outlived(&self) -> Vec<String> {
         let label = self.place.kind.labels[LAST];
-        let lost = |link: &&Link| !link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
-        let base = |link: &Link| link.body.base.get(label)?.local.as_ref().map(bothways_model::Value::to_text);
+        let lost =
+            |link: &&Link| !link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
+        let base =
+            |link: &Link| link.body.base.get(label)?.local.as_ref().map(bothways_model::Value::to_text);
         self.live_links().filter(lost).filter_map(base).collect()
     }
 
@@ -197,6 +210,9 @@ impl Snapshot {
     /// Whether work that waits has something to wait for: what it waits for has no link that can be referred to.
     pub(crate) fn is_wait_true(&self, work: &Work) -> bool {
         let Some(awaited) = &work.awaits else { return false };
+        if !self.references(work).contains(&(awaited.side, awaited.id.clone())) {
+            return false;
+        }
         let of = |id: Option<&str>| id == Some(awaited.id.as_str());
         let is_there = |link: &Link| match awaited.side {
             Side::Local => {
@@ -211,6 +227,24 @@ impl Snapshot {
             }
         };
         !self.parents.iter().any(is_there)
+    }
+
+    /// What the row and the record that work is about refer to.
+    fn references(&self, work: &Work) -> Vec<(Side, String)> {
+        let (mut row, mut record) = match &work.subject {
+            Subject::Local(id) => (Some(id.clone()), None),
+            Subject::Remote(id) => (None, Some(id.clone())),
+            Subject::Group(_) => (None, None),
+        };
+        let of = |link: &&Link| {
+            (row.is_some() && link.local_id == row) || (record.is_some() && link.remote_id == record)
+        };
+        if let Some(link) = self.live_links().find(of).cloned() {
+            (row, record) = (row.or(link.local_id), record.or(link.remote_id));
+        }
+        let row = row.and_then(|id| self.place.kind.cells(self.rows.get(id.as_str())?)[LAST].clone());
+        let record = record.and_then(|id| self.place.cells(self.records.get(id.as_str())?)[LAST].clone());
+        row.map(|id| (Side::Local, id)).into_iter().chain(record.map(|id| (Side::Remote, id))).collect()
     }
 
     /// Whether a row's or a record's work waits for what it refers to, and truly.
@@ -228,7 +262,10 @@ impl Snapshot {
         let Some(kind) = self.place.kind.parent else { return false };
         let ledger = sim.ledger(kind);
         let Some(entity) = ledger.entity(row) else { return false };
-        let mut links = self.parents.iter().filter(|link| link.remote_id.as_ref().is_some_and(|id| id.as_str() == record));
+        let mut links = self
+            .parents
+            .iter()
+            .filter(|link| link.remote_id.as_ref().is_some_and(|id| id.as_str() == record));
         links.any(|link| ledger.rows_of(link.id).contains(&entity))
     }
 

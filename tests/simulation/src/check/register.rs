@@ -71,6 +71,9 @@ impl Ties {
                 of_link.insert(link.id.to_string(), first.clone());
             }
         }
+        for (loser, master) in &ledger.merged {
+            groups.join(&(Side::Remote, loser.clone()), &(Side::Remote, master.clone()));
+        }
         let component = groups.components();
         let of_link =
             of_link.into_iter().filter_map(|(id, node)| Some((id, *component.get(&node)?))).collect();
@@ -158,7 +161,9 @@ impl<'j> Judge<'j> {
         let after = change.after.as_deref();
         let origin = self
             .family(component, change.field)
-            .filter(|o| o.seq < change.seq && !o.who.is_engine() && self.alike(o.field, o.after.as_deref(), after))
+            .filter(|o| {
+                o.seq < change.seq && !o.who.is_engine() && self.alike(o.field, o.after.as_deref(), after)
+            })
             .max_by_key(|o| o.seq);
         if after.is_some() && origin.is_none() {
             findings.push(format!("invention: {what}, a value that nobody wrote into this record"));
@@ -266,10 +271,11 @@ impl<'j> Judge<'j> {
         history.any(|row| {
             tied(row)
                 && row.entry.fields.get(self.kind.labels[field]).is_some_and(|named| {
-                    let is = |v: &Option<bothways_model::Value>| match v.as_ref().map(|v| self.named(field, v)) {
-                        Some(known) => self.alike(field, known.as_deref(), value),
-                        None => value.is_none(),
-                    };
+                    let is =
+                        |v: &Option<bothways_model::Value>| match v.as_ref().map(|v| self.named(field, v)) {
+                            Some(known) => self.alike(field, known.as_deref(), value),
+                            None => value.is_none(),
+                        };
                     is(&named.before) || (row.entry.op == HistoryOp::Conflict && is(&named.after))
                 })
         })
@@ -304,9 +310,9 @@ impl<'j> Judge<'j> {
             }
             let component = self.component_of(written);
             let delivered = self.was_delivered(component, field, written.after.as_deref());
-            let reached = self
-                .family(component, field)
-                .any(|o| o.side != gone.side && self.arrived(field, written.after.as_deref(), o.after.as_deref()));
+            let reached = self.family(component, field).any(|o| {
+                o.side != gone.side && self.arrived(field, written.after.as_deref(), o.after.as_deref())
+            });
             let was_null = written.after.is_none();
             if !reached && !delivered && !was_null {
                 findings.push(format!(
