@@ -13,6 +13,18 @@ use std::sync::Arc;
 /// The longest text of a service that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;
 
+/// Refuses a page for people in the place of an answer that says nothing: something in front of the service sent it, and whether the
+/// service got the request nobody knows.
+pub(crate) fn not_a_page(answer: &Response) -> Result<(), Failure> {
+    let mut body = answer.body.iter().copied().skip_while(u8::is_ascii_whitespace);
+    if body.next() != Some(b'<') {
+        return Ok(());
+    }
+    let mut failure = malformed("the answer is a page, not the service's");
+    failure.status = Some(answer.status);
+    Err(failure)
+}
+
 /// The body as JSON; `None` if it is empty.
 pub(crate) fn json(answer: &Response) -> Result<Option<Json>, Failure> {
     if answer.body.iter().all(u8::is_ascii_whitespace) {

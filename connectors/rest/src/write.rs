@@ -5,6 +5,7 @@ use crate::conversation::Reader;
 use crate::core::Core;
 use bothways_connector::{Outcome, WriteKind};
 use bothways_mapping::connector::{Call, ResourceSpec, Returns};
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Response};
 use std::sync::Arc;
 
@@ -38,6 +39,9 @@ fn read(
     }
     let returns = call(resource, kind).map_or(&Returns::Record, |call| &call.returns);
     if *returns == Returns::Nothing {
+        if !planted::is(Bug::PageTakenForAnswer) {
+            answer::not_a_page(answer)?;
+        }
         return Ok(Outcome::Written { id: None });
     }
     let body = answer::json(answer)?;

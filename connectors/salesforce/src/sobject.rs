@@ -4,6 +4,7 @@ use crate::deletes::{self, DeletesPage};
 use crate::ids;
 use bothways_connector::{Exchange, Operation, Outcome, PageCursor, Resource, Step, StoredRequest};
 use bothways_connector_rest::Caller;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{
     Capabilities, ErrorClass, Failure, Observed, RemoteId, Response, SingularPath, Timestamp,
 };
@@ -155,7 +156,8 @@ impl Exchange for Looking {
 
 /// The record that this one was merged into.
 fn master(seen: &Observed) -> Option<RemoteId> {
-    let id = seen.body.get("MasterRecordId")?.as_str()?;
+    let id =
+        seen.body.get("MasterRecordId")?.as_str().filter(|_| !planted::is(Bug::MergedTakenForDeleted))?;
     ids::is_id(id).then(|| RemoteId(id.to_owned()))
 }
 

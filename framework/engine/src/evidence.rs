@@ -165,16 +165,18 @@ impl Look {
         if link.state == LinkState::Detached || link.body.delete_choice.is_some() {
             return Ok(());
         }
+        // The answer's time, not the look's: it may have been long on its way.
+        let now = self.engine.ports.clock.now();
         let delay = self.engine.settings.absence_delay;
         let Some(since) = link.body.missing_since else {
             let mut link = link.clone();
-            link.body.missing_since = Some(self.now);
+            link.body.missing_since = Some(now);
             let mut unit = self.unit();
             unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
-            unit.work = self.again_at(self.now + delay, None, None, true);
+            unit.work = self.again_at(now + delay, None, None, true);
             return Err(Box::new(unit));
         };
-        if self.now < since + delay {
+        if now < since + delay {
             let mut unit = self.unit();
             unit.work = self.again_at(since + delay, None, None, true);
             return Err(Box::new(unit));
@@ -183,9 +185,9 @@ impl Look {
             return Ok(());
         }
         let mut unit = self.unit();
-        if self.now < since + delay * PATIENCE {
+        if now < since + delay * PATIENCE {
             let why = "the record is not found, but no other known record can be read either".to_owned();
-            unit.work = self.again_at(self.now + delay * 4, Some(why), None, true);
+            unit.work = self.again_at(now + delay * 4, Some(why), None, true);
         } else {
             unit.work = self.park(ParkReason::Delete, UNPROVEN, "absence-unproven");
         }

@@ -491,13 +491,14 @@ impl Look {
             }
             Sent::Missing => {
                 // The record vanished between the read and the write: the absence check decides (rule 44).
-                link.body.missing_since.get_or_insert(self.now);
+                let now = self.engine.ports.clock.now();
+                link.body.missing_since.get_or_insert(now);
                 let mut unit = self.unit();
                 unit.intents.push(close(link.id, number, IntentState::Refused, "the record is not there"));
                 unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
                 let delay =
                     TimeDelta::from_std(self.engine.settings.absence_delay).unwrap_or(TimeDelta::seconds(15));
-                unit.work = self.again_at(self.now + delay, None, None, true);
+                unit.work = self.again_at(now + delay, None, None, true);
                 Box::new(unit)
             }
             Sent::Uncertain(why, failure) => {

@@ -10,6 +10,7 @@ use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
 use crate::read::Seen;
 use bothways_mapping::Mapping;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Value};
 use bothways_store::{Awaited, Link, LinkBody, LinkState, ParkReason, Side, StoreError, Unit, WorkWrite};
 use chrono::TimeDelta;
@@ -214,7 +215,10 @@ pub(crate) fn refer_out(
     {
         let Some(key) = row.get(field.local_name()) else { continue };
         match references.outward(&field.label, key) {
-            Translated::Known(id) => referred.set(field.local_name(), id),
+            Translated::Known(id) if !planted::is(Bug::ReferenceSentUntranslated) => {
+                referred.set(field.local_name(), id);
+            }
+            Translated::Known(_) => referred.set(field.local_name(), Value::Text(key.to_text())),
             Translated::Unlinked | Translated::NotAsked if mapping.needs(field) => {
                 return Err((field.label.clone(), key.to_text()));
             }
@@ -257,6 +261,7 @@ impl Look {
         let Some(parent) = self.engine.parents(&self.pair).get(&catalog).copied() else {
             return self.again_at(due, None, Some(held), true);
         };
+        let id = if planted::is(Bug::WaitsForNothing) { "nothing" } else { id };
         let on = Awaited { pair: parent, side, id: id.to_owned() };
         let wait = |id| WorkWrite::Wait { id, due, held: held.clone(), on: on.clone() };
         self.taken.work.iter().map(|work| wait(work.id)).collect()
@@ -273,6 +278,9 @@ impl Look {
     /// them along with it (rule 35).
     pub(crate) async fn wait_for_children(&self, link: &Link) -> Result<(), Ended> {
         let Some(row) = link.local_id.as_ref().or(link.body.former_local.as_ref()) else { return Ok(()) };
+        if planted::is(Bug::ParentDeletedFirst) {
+            return Ok(());
+        }
         match self.has_child_to_delete(row).await {
             Ok(false) => Ok(()),
             Ok(true) => {

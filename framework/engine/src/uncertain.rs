@@ -12,7 +12,7 @@ use crate::push::{Sent, altered_history, close, key_is_kept, late_echoes};
 use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{ErrorClass, Failure, Observed, Record, RemoteId};
+use bothways_model::{ErrorClass, Failure, FindCapability, Observed, Record, RemoteId};
 use bothways_store::{
     FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite,
     LocalBinding, ParkReason, SentField, Side, Unit, UnitOutcome,
@@ -463,6 +463,21 @@ impl Look {
             match self.scan(&stamp, |page| Some(Operation::Recover { since, page })).await? {
                 Lookup::Unproven => {}
                 proven => return Ok(proven),
+            }
+        }
+        // Whoever finds records by the stamp itself needs nothing of what was sent, which a user may have changed since.
+        let by_stamp = |find: &&FindCapability| self.pair.mapping.identity.stamp.as_ref() == Some(&find.path);
+        if let Some(find) = capabilities.find.iter().find(by_stamp)
+            && !planted::is(Bug::StampItselfNotLookedUp)
+        {
+            let lookup = |page: Option<PageCursor>| match page {
+                None => Some(Operation::Find { path: find.path.clone(), value: stamp.clone() }),
+                Some(_) => None,
+            };
+            match self.scan(&stamp, lookup).await? {
+                Lookup::Found(observed) => return Ok(Lookup::Found(observed)),
+                Lookup::Absent if find.consistent => return Ok(Lookup::Absent),
+                _ => {}
             }
         }
         for find in &capabilities.find {

@@ -108,6 +108,19 @@ bugs! {
     // Brakes (rules 19, 64).
     PauseIgnored: "A pause does not hold anything back.",
     FlapGuardOff: "Values may go back and forth without end.",
+    // References (rule 35).
+    ReferenceSentUntranslated: "A new record refers to a row's key instead of the record that the row is linked with.",
+    WaitsForNothing: "Work that waits for a link is not due when that link is there.",
+    ParentDeletedFirst: "A record is deleted before those that refer to it, whose deletes were captured first.",
+    SettledForAllPairs: "What a look says of what a brake withholds of a row holds for rows of other pairs with the same key.",
+    // Incremental lists, merges, answers that are none (rules 26, 44, 52, 53).
+    PolledWithoutLag: "A poll begins where the last one ended, so that what became visible late is passed over.",
+    EqualStampsAtPageEdge: "A further page of a poll is read from after the stamp that the page before ended with.",
+    ShortenedLogTakenAsComplete: "A log of deletes that was shortened at its beginning is taken as complete.",
+    MergedTakenForDeleted: "A record that became part of another is taken for deleted.",
+    TokenUsedBeforeStored: "A refresh token that was replaced is used before the new one is stored.",
+    PageTakenForAnswer: "A page of something in front of the service is taken for its answer to a write.",
+    StampItselfNotLookedUp: "An uncertain create is looked up by what was sent alone, where the service finds records by our stamp.",
 }
 
 impl Bug {

@@ -263,7 +263,7 @@ impl BrakeBook {
     }
 
     fn settle_key(&mut self, settlement: &Settlement, key: &ChargeKey) {
-        for (name, book) in &mut self.books {
+        for (name, book) in self.books.iter_mut().filter(|(name, _)| name.pair == settlement.pair) {
             let Some(row) = book.tally.rows.get_mut(key) else { continue };
             let at = (name.clone(), key.clone());
             match settled(settlement, settlement.keeps.contains(name), row.state) {
@@ -473,6 +473,7 @@ impl Brakes for Sql {
         if judged.is_free() {
             // No look will finish it.
             book.settle(&Settlement {
+                pair: charge.brake.pair,
                 keys: vec![charge.key.clone()],
                 keeps: vec![charge.brake.clone()],
                 finished: true,

@@ -199,6 +199,8 @@ impl Judged {
 /// any more, so a row that is back is not deleted (rule 63).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
+    /// The pair of the look: rows of other tables may have the same keys.
+    pub pair: PairId,
     /// Of what: a link, and its row as long as that was without one.
     pub keys: Vec<ChargeKey>,
     /// The brakes that still withhold something of it, or that it passed in this look.

@@ -114,7 +114,7 @@ pub enum WorkWrite {
         look: bool,
     },
     /// Waits for a link of another pair, which makes it due at once; if that link is there by now, at once too (rule 35). Not an
-    /// attempt.
+    /// attempt, and nothing else any more: whatever it was parked for or had failed of is forgotten.
     Wait {
         /// The row.
         id: WorkId,

@@ -65,6 +65,20 @@ pub const KINDS: &[&str] = &[
     "delivery_delayed",
     "delivery_to_nobody",
     "secret_rolled",
+    // References.
+    "moved_to_another",
+    "waited_for_a_link",
+    // Salesforce.
+    "late_visible",
+    "stamps_made_equal",
+    "row_locked",
+    "invalid_session401",
+    "sessions_ended",
+    "request_limit403",
+    "hidden_records",
+    "records_merged",
+    "recycle_bin_emptied",
+    "delete_log_purged",
     // Brakes.
     "brake_withheld",
     "brake_approved",

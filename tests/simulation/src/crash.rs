@@ -2,8 +2,10 @@
 //! then once for each of them with a kill there, with and without edits of users while the engine is down.
 
 use crate::dice::Dice;
+use crate::kinds::{Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, STRIPE_CUSTOMERS, STRIPE_INVOICES};
 use crate::plan::Plan;
 use crate::run::{Outcome, Run};
+use crate::users::Users;
 use bothways_model::LocalId;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -15,6 +17,8 @@ const SECOND: u64 = 1_000_000;
 pub struct Flow {
     /// Its name.
     pub name: &'static str,
+    /// What it is about, parents first.
+    places: &'static [&'static Place],
     /// `webhooks`, the feed's interval, the interval of full passes.
     ways: (bool, &'static str, &'static str),
     /// Who wins a conflict.
@@ -25,16 +29,18 @@ pub struct Flow {
 }
 
 /// The canonical flows.
-pub const FLOWS: &[Flow] = &[
+pub static FLOWS: &[Flow] = &[
     Flow {
         name: "create out",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 0,
-        act: |run| run.users.insert_row(None, None),
+        act: |run| drop(run.users[0].insert_row(None, None)),
     },
     Flow {
         name: "update out",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 1,
@@ -42,6 +48,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "delete out",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 2,
@@ -49,13 +56,15 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "create in",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 0,
-        act: |run| run.users.create_record(None),
+        act: |run| drop(run.users[0].create_record(None)),
     },
     Flow {
         name: "update in, by webhook",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 1,
@@ -63,6 +72,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "delete in",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 2,
@@ -70,6 +80,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "first match",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 0,
@@ -77,6 +88,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "conflict, local wins",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 1,
@@ -84,6 +96,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "conflict, remote wins",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "remote",
         linked: 1,
@@ -91,6 +104,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "conflict, a person decides",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "manual",
         linked: 1,
@@ -98,6 +112,7 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "feed pages",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (false, "5s", "never"),
         winner: "local",
         linked: 4,
@@ -105,17 +120,91 @@ pub const FLOWS: &[Flow] = &[
     },
     Flow {
         name: "full pass",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (false, "never", "never"),
         winner: "local",
         linked: 4,
         act: |run| {
             edit_all_records(run);
-            run.users.create_record(None);
+            drop(run.users[0].create_record(None));
             run.ask_for_a_pass();
         },
     },
     Flow {
+        name: "invoice out, its customer is new",
+        places: &[&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).insert_row(None, None)),
+    },
+    Flow {
+        name: "invoice in, its customer is new",
+        places: &[&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).create_record(None)),
+    },
+    Flow {
+        name: "delete of a customer with invoices, out",
+        places: &[&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_row(run),
+    },
+    Flow {
+        name: "Salesforce, create out",
+        places: &[&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).insert_row(None, None)),
+    },
+    Flow {
+        name: "Salesforce, create in",
+        places: &[&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| drop(last(run).create_record(None)),
+    },
+    Flow {
+        name: "Salesforce, update out",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_row(run, 1, "new"),
+    },
+    Flow {
+        name: "Salesforce, update in",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| edit_record(run, 1, "new"),
+    },
+    Flow {
+        name: "Salesforce, delete out",
+        places: &[&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_row(run),
+    },
+    Flow {
+        name: "Salesforce, delete in",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_record(run),
+    },
+    Flow {
         name: "revert",
+        places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
         winner: "local",
         linked: 1,
@@ -127,23 +216,28 @@ pub const FLOWS: &[Flow] = &[
     },
 ];
 
+/// The users of what refers to something, where there is such a thing.
+fn last(run: &Run) -> &Users {
+    &run.users[run.users.len() - 1]
+}
+
 fn rows(run: &Run) -> Vec<LocalId> {
-    run.sim.ledger().rows.keys().map(|id| LocalId(id.clone())).collect()
+    run.sim.ledger(run.users[0].place.kind).rows.keys().map(|id| LocalId(id.clone())).collect()
 }
 
 fn records(run: &Run) -> Vec<String> {
-    run.sim.ledger().records.keys().cloned().collect()
+    run.sim.ledger(run.users[0].place.kind).records.keys().cloned().collect()
 }
 
 fn edit_row(run: &Run, field: usize, value: &str) {
     if let Some(id) = rows(run).first() {
-        run.users.update_row(id, &[(field, Some(format!("{value} here")))]);
+        run.users[0].update_row(id, &[(field, Some(format!("{value} here")))]);
     }
 }
 
 fn edit_record(run: &Run, field: usize, value: &str) {
     if let Some(id) = records(run).first() {
-        run.users.update_record(id, &[(field, Some(format!("{value} there")))]);
+        run.users[0].update_record(id, &[(field, Some(format!("{value} there")))]);
     }
 }
 
@@ -154,19 +248,19 @@ fn edit_both(run: &Run) {
 
 fn edit_all_records(run: &Run) {
     for (number, id) in records(run).iter().enumerate() {
-        run.users.update_record(id, &[(1, Some(format!("all {number}")))]);
+        run.users[0].update_record(id, &[(1, Some(format!("all {number}")))]);
     }
 }
 
 fn delete_row(run: &Run) {
     if let Some(id) = rows(run).first() {
-        run.users.delete_row(id);
+        run.users[0].delete_row(id);
     }
 }
 
 fn delete_record(run: &Run) {
     if let Some(id) = records(run).first() {
-        run.users.delete_record(id);
+        run.users[0].delete_record(id);
     }
 }
 
@@ -175,10 +269,10 @@ fn meet(run: &mut Run) {
     for number in 0..3 {
         let email = format!("met{number}@example.com");
         if number != 1 {
-            run.users.insert_row(Some(email.clone()), None);
+            run.users[0].insert_row(Some(email.clone()), None);
         }
         if number != 2 {
-            run.users.create_record(Some(email));
+            run.users[0].create_record(Some(email));
         }
     }
     run.start();
@@ -186,11 +280,11 @@ fn meet(run: &mut Run) {
 
 impl Flow {
     fn plan(&self) -> Plan {
-        let mut plan = Plan::quiet();
+        let mut plan = Plan::quiet(self.places.to_vec());
         let (webhooks, feed, reconcile) = self.ways;
         plan.webhooks = webhooks;
         plan.winner = self.winner;
-        plan.mapping = plan.document(feed, reconcile);
+        plan.rhythm = (feed, reconcile);
         plan
     }
 
@@ -207,7 +301,7 @@ impl Flow {
         run.start();
         run.until(5 * SECOND);
         for _ in 0..self.linked {
-            run.users.insert_row(None, None);
+            drop(last(&run).insert_row(None, None));
         }
         run.settle(60 * SECOND);
         if self.name == "revert" {

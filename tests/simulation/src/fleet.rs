@@ -1,6 +1,7 @@
 //! The engines: 1 to 4 workers, each a process that dies and comes back on the same store.
 
 use crate::executor::{Pid, WORLD};
+use crate::kinds::{Place, Service};
 use crate::network::SimHttp;
 use crate::plan::Plan;
 use crate::ports::{SimClock, SimRandom, SimTasks};
@@ -9,18 +10,22 @@ use crate::queue::SimQueue;
 use crate::sim::Sim;
 use crate::store::SimStore;
 use bothways_connector::Connector;
-use bothways_engine::{Engine, Intake, Loaded, Operations, Ports};
+use bothways_connector_sandbox::salesforce::Config as Organization;
+use bothways_engine::{Engine, Intake, Loaded, Operations, Ports, Vault};
 use bothways_mapping::{Mapping, SourceFile};
-use bothways_model::ConnectionName;
+use bothways_model::{ConnectionName, Secret};
 use bothways_queue::MemoryQueue;
 use futures::future::{Either, select};
 use futures::pin_mut;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
 const KEY: &str = "sk_test_simulated";
+/// What tokens are stored under.
+const VAULT: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// A process whose engine is up.
 #[derive(Clone)]
@@ -35,7 +40,8 @@ pub(crate) struct Running {
 /// All workers.
 pub(crate) struct Fleet {
     pub(crate) sim: Arc<Sim>,
-    pub(crate) mapping: Arc<Mapping>,
+    /// In the order of the plan's places.
+    pub(crate) mappings: Vec<Arc<Mapping>>,
     hub: MemoryQueue,
     secrets: Mutex<Vec<String>>,
     slots: Mutex<Vec<Option<Running>>>,
@@ -50,27 +56,36 @@ pub(crate) struct Fleet {
 ///
 /// # Errors
 /// They have errors: a mistake in the plan.
-pub(crate) fn load(plan: &Plan) -> Result<Arc<Mapping>, String> {
-    let files = [
-        SourceFile::new("customers.yaml", crate::plan::CATALOG),
-        SourceFile::new("stripe-customers.yaml", plan.mapping.clone()),
-    ];
+pub(crate) fn load(plan: &Plan) -> Result<Vec<Arc<Mapping>>, String> {
+    let kinds = plan.kinds().into_iter();
+    let catalogs = kinds.map(|kind| SourceFile::new(format!("{}.yaml", kind.catalog), kind.document));
+    let places = plan.places.iter();
+    let mappings =
+        places.map(|place| SourceFile::new(format!("{}.yaml", place.mapping), plan.document(place)));
+    let files: Vec<SourceFile> = catalogs.chain(mappings).collect();
     // Small pages, so that walks and feeds have several.
     let document = bothways_connector_stripe::DOCUMENT.replace("limit: 100", "limit: 3");
-    let builtin = [SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, document)];
+    let builtin = [
+        SourceFile::new(bothways_connector_stripe::DOCUMENT_NAME, document),
+        SourceFile::new(
+            bothways_connector_salesforce::DOCUMENT_NAME,
+            bothways_connector_salesforce::DOCUMENT,
+        ),
+    ];
     let loaded = bothways_mapping::load(&files, &builtin);
     let findings: Vec<String> =
         loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
     let project = loaded.project.ok_or_else(|| findings.join("; "))?;
-    project.mappings.first().cloned().ok_or_else(|| "no mapping".to_owned())
+    let named = |place: &&Place| project.mapping(place.mapping).cloned().ok_or_else(|| findings.join("; "));
+    plan.places.iter().map(|place| named(place)).collect()
 }
 
 impl Fleet {
-    pub(crate) fn new(sim: Arc<Sim>, mapping: Arc<Mapping>, secret: Option<String>) -> Arc<Self> {
+    pub(crate) fn new(sim: Arc<Sim>, mappings: Vec<Arc<Mapping>>, secret: Option<String>) -> Arc<Self> {
         let workers = sim.plan.workers;
         Arc::new(Self {
             sim,
-            mapping,
+            mappings,
             hub: MemoryQueue::default(),
             secrets: Mutex::new(secret.into_iter().collect()),
             slots: Mutex::new(vec![None; workers]),
@@ -122,11 +137,17 @@ impl Fleet {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret);
     }
 
-    /// Nothing goes wrong any more: whoever is down comes back, and wrong credentials are put right.
+    /// Nothing goes wrong any more: whoever is down comes back, wrong credentials are put right, and whoever gave up since its session
+    /// ended again and again is started anew.
     pub(crate) fn be_calm(&self) {
         self.calmed.notify_waiters();
-        let swapped: Vec<Arc<Process>> =
-            self.slots().iter().flatten().map(|r| r.process.clone()).filter(|p| p.swapped).collect();
+        let swapped: Vec<Arc<Process>> = self
+            .slots()
+            .iter()
+            .flatten()
+            .map(|r| r.process.clone())
+            .filter(|p| p.swapped || self.sim.plan.admins)
+            .collect();
         for process in swapped {
             process.kill();
         }
@@ -245,17 +266,37 @@ impl Fleet {
             let secrets = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
             (secrets.join(","), secrets.len())
         };
+        let org = Organization::default();
         let lookup = move |name: &str| match name {
             "STRIPE_API_KEY" => Some(KEY.to_owned()),
-            "STRIPE_BASE_URL" => Some("http://127.0.0.1:1".to_owned()),
+            "STRIPE_BASE_URL" => Some(Service::Stripe.address().to_owned()),
             "STRIPE_WEBHOOK_SECRET" => Some(secrets.clone()).filter(|secrets| !secrets.is_empty()),
-            "STRIPE_RATE" => Some("100000/s".to_owned()),
+            "STRIPE_RATE" | "SALESFORCE_RATE" => Some("100000/s".to_owned()),
+            "SALESFORCE_INSTANCE_URL" => Some(Service::Salesforce.address().to_owned()),
+            "SALESFORCE_CLIENT_ID" => Some(org.client_id.clone()),
+            "SALESFORCE_CLIENT_SECRET" => Some(org.client_secret.clone()),
             _ => None,
         };
-        let connection = ConnectionName::from("stripe");
-        let resolved = self.mapping.connector.resolve(&connection, &lookup).map_err(|e| format!("{e:?}"))?;
-        let connector = bothways_connector_stripe::connector(resolved).map_err(|e| format!("{e:?}"))?;
-        let connector: Arc<dyn Connector> = Arc::new(connector);
+        let mut connectors: BTreeMap<Service, Arc<dyn Connector>> = BTreeMap::new();
+        let mut loaded = Vec::new();
+        for (place, mapping) in self.sim.plan.places.iter().zip(&self.mappings) {
+            let connection = ConnectionName::from(place.service.connection());
+            if !connectors.contains_key(&place.service) {
+                let resolved =
+                    mapping.connector.resolve(&connection, &lookup).map_err(|e| format!("{e:?}"))?;
+                let connector: Arc<dyn Connector> = match place.service {
+                    Service::Stripe => Arc::new(
+                        bothways_connector_stripe::connector(resolved).map_err(|e| format!("{e:?}"))?,
+                    ),
+                    Service::Salesforce => Arc::new(
+                        bothways_connector_salesforce::connector(resolved).map_err(|e| format!("{e:?}"))?,
+                    ),
+                };
+                connectors.insert(place.service, connector);
+            }
+            let Some(connector) = connectors.get(&place.service).cloned() else { continue };
+            loaded.push(Loaded { mapping: mapping.clone(), connection, connector });
+        }
         let ports = Ports {
             clock: Arc::new(SimClock(process.clone())),
             random: Arc::new(SimRandom(process.clone())),
@@ -268,18 +309,22 @@ impl Fleet {
             seen: AtomicI64::new(0),
         });
         let queue = Arc::new(SimQueue { process: process.clone(), hub: self.hub.clone() });
-        let loaded = [Loaded { mapping: self.mapping.clone(), connection, connector }];
         let engine = Engine::open(store, queue, ports, &loaded, &[], self.sim.plan.settings)
             .await
             .map_err(|error| error.to_string())?;
+        let vault = Vault::parse(&Secret::new(VAULT)).map_err(|error| format!("{error:?}"))?;
+        engine.set_vault(vault);
         let ops = Operations::new(engine.clone());
         if self.holders.load(Ordering::Relaxed) == 0 {
             engine.take_over().await.map_err(|error| error.to_string())?;
             self.sim.count("takeover_at_start");
         }
         for pair in engine.pairs() {
+            self.sim.note_pair(pair.id, &pair.mapping.name);
             if !pair.is_approved() {
-                ops.approve(None, "the simulator").await.map_err(|error| error.to_string())?;
+                ops.approve(Some(&pair.mapping.name), "the simulator")
+                    .await
+                    .map_err(|error| error.to_string())?;
             }
         }
         drop(lock);

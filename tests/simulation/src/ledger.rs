@@ -1,20 +1,17 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
 use crate::executor::Pid;
-use bothways_model::{LinkId, LocalRow, Value};
+use crate::kinds::{Kind, MATCH, NAME, Place};
+use bothways_model::LinkId;
 use bothways_store::Side;
-use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The mapped fields: label, which is also the column, and the service's name.
-pub(crate) const FIELDS: [(&str, &str); 4] =
-    [("email", "email"), ("name", "name"), ("phone", "phone"), ("about", "description")];
-
-/// The values of [`FIELDS`], in their order.
+/// The values of a kind's four fields. A reference of a row is the number of the row that it meant when it was written, see
+/// [`Ledger::meant`].
 pub(crate) type Cells = [Option<String>; 4];
 
 /// One side at a moment: values and stamp by id.
-type Cut = BTreeMap<String, (Cells, Option<String>)>;
+pub(crate) type Cut = BTreeMap<String, (Cells, Option<String>)>;
 
 /// Who wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +41,7 @@ pub(crate) struct Change {
     pub(crate) id: String,
     /// The record, whatever id it has: a deleted row's id may be another row's later.
     pub(crate) entity: u64,
-    /// The index in [`FIELDS`].
+    /// Which of the four.
     pub(crate) field: usize,
     pub(crate) before: Option<String>,
     pub(crate) after: Option<String>,
@@ -83,9 +80,10 @@ pub(crate) struct Gone {
     pub(crate) woke: u64,
 }
 
-/// Everything that happened.
-#[derive(Debug, Default)]
+/// Everything that happened to the records of one kind.
+#[derive(Debug)]
 pub(crate) struct Ledger {
+    kind: &'static Kind,
     seq: u64,
     entities: u64,
     /// Rows in which a person takes something back.
@@ -96,6 +94,8 @@ pub(crate) struct Ledger {
     pub(crate) gone: Vec<Gone>,
     /// Which rows were born with a local id, in order, and with which change.
     births: BTreeMap<String, Vec<(u64, u64)>>,
+    /// Which row a local id meant last.
+    latest: BTreeMap<String, u64>,
     /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
     /// rows say later that they belong together is the engine's opinion; this is what it was told.
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
@@ -105,6 +105,8 @@ pub(crate) struct Ledger {
     half_seen: BTreeSet<String>,
     /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
     delivered: Vec<(String, usize, String)>,
+    /// Records that people made part of another: they are not deleted, whatever it looks like.
+    pub(crate) merged: BTreeMap<String, String>,
     /// Requests of engines that changed a record.
     pub(crate) engine_writes: u64,
     /// Effective commits of engines to rows.
@@ -118,40 +120,61 @@ fn is_lowered(value: &str) -> bool {
     value.strip_prefix('n').and_then(|rest| rest.parse().ok()).is_some_and(crate::users::is_a_proud_name)
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
-    match value {
-        None | Some(Value::Null) => None,
-        Some(value) => Some(value.to_text()),
-    }
-}
-
-/// A row's mapped values.
-pub(crate) fn cells_of_row(row: &LocalRow) -> Cells {
-    FIELDS.map(|(label, _)| text(row.fields.get(label)))
-}
-
-/// A customer's mapped values. Stripe does not tell empty from null.
-pub(crate) fn cells_of_record(record: &Json) -> Cells {
-    FIELDS.map(|(_, name)| record[name].as_str().filter(|t| !t.is_empty()).map(str::to_owned))
-}
-
 impl Ledger {
+    pub(crate) fn new(kind: &'static Kind) -> Self {
+        Self {
+            kind,
+            seq: 0,
+            entities: 0,
+            undone: BTreeSet::new(),
+            rows: BTreeMap::new(),
+            records: BTreeMap::new(),
+            changes: Vec::new(),
+            gone: Vec::new(),
+            births: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            ties: BTreeMap::new(),
+            seen: BTreeMap::new(),
+            half_seen: BTreeSet::new(),
+            delivered: Vec::new(),
+            merged: BTreeMap::new(),
+            engine_writes: 0,
+            engine_row_writes: 0,
+            edits: 0,
+        }
+    }
+
+    /// The row that has this id, or had it last.
+    pub(crate) fn entity(&self, id: &str) -> Option<u64> {
+        self.latest.get(id).copied()
+    }
+
+    /// What a reference to the row with this id means now.
+    pub(crate) fn meant(&self, id: &str) -> String {
+        self.entity(id).map_or_else(|| format!("row {id}"), |entity| format!("#{entity}"))
+    }
+
+    /// How many rows and records there ever were.
+    pub(crate) fn entities(&self) -> u64 {
+        self.entities
+    }
+
     fn next(&mut self) -> u64 {
         self.seq += 1;
         self.seq
     }
 
     /// Another record that has had this one's match value since before that moment, in the same spelling: a service finds no other.
-    pub(crate) fn older_namesake(&self, id: &str, before: u64) -> Option<&str> {
-        let email = self.records.get(id)?.cells[0].as_ref()?;
+    pub(crate) fn older_namesake(&self, place: &Place, id: &str, before: u64) -> Option<&str> {
+        let email = self.records.get(id)?.cells[MATCH].as_ref().filter(|_| self.kind.is_matched)?;
         let since = |thing: &Thing| {
-            let seq = thing.written[0].1;
+            let seq = thing.written[MATCH].1;
             let at = self.changes.binary_search_by_key(&seq, |change| change.seq).ok();
             at.map_or(u64::MAX, |at| self.changes[at].at)
         };
-        let mut others = self.records.iter().filter(|(other, _)| *other != id);
+        let mut others = self.records.iter().filter(|(other, _)| *other != id && place.owns(other));
         others
-            .find(|(_, thing)| thing.cells[0].as_ref() == Some(email) && since(thing) < before)
+            .find(|(_, thing)| thing.cells[MATCH].as_ref() == Some(email) && since(thing) < before)
             .map(|(other, _)| other.as_str())
     }
 
@@ -186,6 +209,7 @@ impl Ledger {
             moves.iter().map(|(old, new)| (new.clone(), self.rows.remove(old))).collect();
         for (id, thing) in taken {
             if let Some(thing) = thing {
+                self.latest.insert(id.clone(), thing.entity);
                 self.rows.insert(id, thing);
             }
         }
@@ -227,12 +251,12 @@ impl Ledger {
         let gone = self.gone.iter().find(|gone| gone.side == Side::Local && gone.thing.entity == entity)?;
         let (next, _) = self.births.get(&gone.id)?.iter().copied().find(|(_, born)| *born > gone.seq)?;
         let emails = |entity: u64| {
-            let of = self.changes.iter().filter(move |c| c.entity == entity && c.field == 0);
+            let of = self.changes.iter().filter(move |c| c.entity == entity && c.field == MATCH);
             of.filter_map(|change| change.after.as_deref()).map(|email| email.trim().to_lowercase())
         };
         let before: BTreeSet<String> = emails(entity).collect();
         let is_same = emails(next).any(|email| before.contains(&email))
-            || (self.cells_at_birth(next) == gone.thing.cells && gone.thing.cells[0].is_none());
+            || (self.cells_at_birth(next) == gone.thing.cells && gone.thing.cells[MATCH].is_none());
         is_same.then_some(next)
     }
 
@@ -250,13 +274,9 @@ impl Ledger {
         self.gone.iter_mut().rev().take_while(|gone| gone.seq > last).for_each(|gone| gone.woke = woke);
     }
 
-    /// A form that the service took for this record.
-    pub(crate) fn note_delivered(&mut self, id: &str, form: &str) {
-        for (name, value) in form.split('&').filter_map(|pair| pair.split_once('=')) {
-            if let Some(field) = FIELDS.iter().position(|(_, remote)| *remote == name) {
-                self.delivered.push((id.to_owned(), field, value.replace("%40", "@")));
-            }
-        }
+    /// What the service took for this record.
+    pub(crate) fn note_delivered(&mut self, id: &str, sent: Vec<(usize, String)>) {
+        self.delivered.extend(sent.into_iter().map(|(field, value)| (id.to_owned(), field, value)));
     }
 
     /// Whether a value arrived in one of these records although nobody has seen it there.
@@ -275,8 +295,7 @@ impl Ledger {
     }
 
     /// The rows as they are now; whatever changed, `who` did it, but for what a person takes back.
-    pub(crate) fn observe_rows(&mut self, rows: &[LocalRow], who: Who, at: u64) -> bool {
-        let now: Cut = rows.iter().map(|row| (row.id.0.clone(), (cells_of_row(row), None))).collect();
+    pub(crate) fn observe_rows(&mut self, now: Cut, who: Who, at: u64) -> bool {
         let undone = std::mem::take(&mut self.undone);
         let taken_back = !undone.is_empty() && {
             let mut first: Cut =
@@ -296,15 +315,8 @@ impl Ledger {
         changed || taken_back
     }
 
-    /// The customers as they are now. `seen`: the number of the last change that the writer can have known of.
-    pub(crate) fn observe_records(&mut self, records: &[Json], who: Who, at: u64, seen: u64) -> bool {
-        let now: Cut = records
-            .iter()
-            .map(|record| {
-                let stamp = record["metadata"]["bothways"].as_str().map(str::to_owned);
-                (record["id"].as_str().unwrap_or_default().to_owned(), (cells_of_record(record), stamp))
-            })
-            .collect();
+    /// The records as they are now. `seen`: the number of the last change that the writer can have known of.
+    pub(crate) fn observe_records(&mut self, now: Cut, who: Who, at: u64, seen: u64) -> bool {
         let changed = self.observe(Side::Remote, now, who, at, seen);
         if changed && who.is_engine() {
             self.engine_writes += 1;
@@ -330,6 +342,7 @@ impl Ledger {
                     let seq = self.next();
                     let entity = self.entities;
                     if side == Side::Local {
+                        self.latest.insert(id.clone(), entity);
                         self.births.entry(id.clone()).or_default().push((entity, seq));
                     }
                     let mut thing = Thing {
@@ -348,7 +361,11 @@ impl Ledger {
         *self.things(side) = things;
         let changed = self.seq != before;
         if changed && !who.is_engine() {
-            self.edits += 1;
+            // Several at once are as many edits.
+            let gone = self.gone.iter().rev().take_while(|gone| gone.seq > before).count();
+            let changes = self.changes.iter().rev().take_while(|change| change.seq > before);
+            let touched: BTreeSet<u64> = changes.map(|change| change.entity).collect();
+            self.edits += (gone + touched.len()).max(1) as u64;
         }
         changed
     }
@@ -370,9 +387,10 @@ impl Ledger {
             }
             let seq = self.next();
             // What an automation sets or the service makes of what it is sent, in answer to an engine, is its own doing.
+            let lowered = |value: &str| field == NAME && side == Side::Remote && is_lowered(value);
             let who = match &after {
                 Some(value) if value.starts_with("auto") => Who::Service,
-                Some(value) if side == Side::Remote && who.is_engine() && is_lowered(value) => Who::Service,
+                Some(value) if who.is_engine() && lowered(value) => Who::Service,
                 _ => who,
             };
             if who == Who::Service {

@@ -7,9 +7,11 @@
 mod check;
 mod counters;
 mod crash;
+mod dashboard;
 mod dice;
 mod executor;
 mod fleet;
+mod kinds;
 mod ledger;
 mod network;
 mod outside;

@@ -4,11 +4,13 @@
 //! dropped.
 
 use crate::executor::{WORLD, micros};
+use crate::kinds::{NAME, Place, Service, WAY};
 use crate::ledger::Who;
 use crate::plan::{EventFault, RequestFault};
 use crate::process::{Kind, Process};
 use crate::sim::{Sim, key_of};
 use async_trait::async_trait;
+use bothways_connector_sandbox::salesforce::{Action as OrgAction, Fault as OrgFault, Salesforce};
 use bothways_connector_sandbox::{Action, Answer, Fault};
 use bothways_engine::{Http, Purpose, SendError};
 use bothways_model::{ConnectionName, Method, Request, Response};
@@ -30,7 +32,7 @@ pub(crate) struct SimHttp(pub(crate) Arc<Process>);
 impl Http for SimHttp {
     async fn send(
         &self,
-        _connection: &ConnectionName,
+        connection: &ConnectionName,
         _purpose: Purpose,
         request: Request,
         deadline: Duration,
@@ -39,16 +41,17 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        if let Some(key) = key_of_create(&request) {
+        let target = Target::of(sim, connection, &request);
+        if let Some(key) = target.key_of_create(&request) {
             sim.first_tried(key, now);
         }
-        let _turn = Turn::begin(process, &request);
+        let _turn = Turn::begin(process, &request, &target);
         if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
             let time = sim.draw(|dice| dice.millis(500, 120_000));
             sim.down_until.store(now + micros(time), Ordering::Relaxed);
             sim.say(|| format!("the service cannot be reached for {time:?}"));
         }
-        let fault = draw_fault(sim, &request);
+        let fault = draw_fault(sim, &request, &target);
         if fault == Some(RequestFault::Refused) || sim.down_until.load(Ordering::Relaxed) > now {
             sim.count("connection_refused");
             process.at("refused", Kind::Receive).await;
@@ -56,15 +59,15 @@ impl Http for SimHttp {
         }
         let (tell, told) = oneshot::channel();
         let task = sim.executor.this_task();
-        let seen = record_of(&request).map_or(u64::MAX, |id| match sim.plan.blind {
+        let seen = target.record().map_or(u64::MAX, |(place, id)| match sim.plan.blind {
             true => 0,
             false => {
                 // What was decided before a suspension may go out after it (rule 41).
                 let woken = sim.executor.thawed_at(process.pid) + LOOK > now;
-                sim.ledger().seen_by(task, &id, if woken { 0 } else { now.saturating_sub(LOOK) })
+                sim.ledger(place.kind).seen_by(task, id, if woken { 0 } else { now.saturating_sub(LOOK) })
             }
         });
-        let asker = Asker { task, seen };
+        let asker = Asker { task, seen, target };
         sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, asker, deadline, tell));
         // Sent is sent: a crash from here on does not take it back.
         process.at("sent", Kind::Send).await;
@@ -92,7 +95,7 @@ struct Turn<'p> {
 
 impl<'p> Turn<'p> {
     /// Says what is wrong about it beginning now. Nothing for a request that only reads.
-    fn begin(process: &'p Arc<Process>, request: &Request) -> Option<Self> {
+    fn begin(process: &'p Arc<Process>, request: &Request, target: &Target) -> Option<Self> {
         if request.method == Method::Get {
             return None;
         }
@@ -102,7 +105,7 @@ impl<'p> Turn<'p> {
             sim.is_wrong(format!("confirmation: {wrong}"));
         }
         drop(promises);
-        let what = record_of(request).or_else(|| stamp_of(request))?;
+        let what = target.id.clone().or_else(|| target.stamp.clone())?;
         let wrong = sim.turns.lock().unwrap_or_else(PoisonError::into_inner).begin(&what, process);
         // Whoever was suspended, or lives by a clock that jumps, may have lost its lease (rule 41).
         let sure = sim.plan.weather.freeze == 0 && sim.plan.weather.clock_jump == 0;
@@ -120,16 +123,93 @@ impl Drop for Turn<'_> {
     }
 }
 
-/// The stamp that a create carries.
-fn stamp_of(request: &Request) -> Option<String> {
-    let form = String::from_utf8_lossy(&request.body);
-    form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]=").map(str::to_owned))
+/// What a request is about.
+#[derive(Clone, Debug)]
+struct Target {
+    service: Service,
+    /// The kind of records it is about, if it is about records.
+    place: Option<&'static Place>,
+    /// The record.
+    id: Option<String>,
+    /// The link that a create is for.
+    stamp: Option<String>,
+    writes: bool,
+    /// Whether all records are listed.
+    is_walk: bool,
+    /// Whether events are.
+    is_feed: bool,
+    /// Whether it is a page after the first.
+    is_later_page: bool,
 }
 
-/// The idempotency key of a create.
-fn key_of_create(request: &Request) -> Option<String> {
-    stamp_of(request)?;
-    key_of(request).map(str::to_owned)
+impl Target {
+    fn of(sim: &Sim, connection: &ConnectionName, request: &Request) -> Self {
+        let places = sim.plan.places.iter().copied();
+        let mut places = places.filter(|place| place.service.connection() == connection.as_str());
+        let (path, query) = path_of(request);
+        let reads = request.method == Method::Get;
+        if connection.as_str() == Service::Salesforce.connection() {
+            let mut parts = path.trim_start_matches("/services/data/").split('/').skip(1);
+            let (what, object) = (parts.next().unwrap_or_default(), parts.next());
+            let (id, stamp) = (parts.next().map(str::to_owned), parts.next().map(str::to_owned));
+            let lists = what.starts_with("query") && reads;
+            // Further pages say no more than where they go on.
+            let named = |place: &&Place| match what {
+                "sobjects" => object == Some(place.resource),
+                _ => {
+                    query.replace('+', " ").replace("%20", " ").contains(&format!("FROM {}", place.resource))
+                }
+            };
+            let place = places.find(|place| named(place)).filter(|_| what == "sobjects" || lists);
+            let by_stamp = id.as_deref() == Some("Bothways_Id__c");
+            return Self {
+                service: Service::Salesforce,
+                place,
+                id: id.filter(|id| place.is_some_and(|place| place.owns(id))),
+                stamp: stamp.filter(|_| by_stamp && !reads),
+                writes: !reads && what == "sobjects",
+                is_walk: lists && place.is_some() && !query.contains("WHERE"),
+                is_feed: lists && query.contains("SystemModstamp") && query.contains("WHERE"),
+                is_later_page: lists && object.is_some(),
+            };
+        }
+        let mut parts = path.trim_start_matches("/v1/").split('/');
+        let resource = parts.next().unwrap_or_default();
+        let id = parts.next().map(str::to_owned);
+        let place = places.find(|place| place.resource == resource);
+        let lists = reads && id.is_none() && place.is_some();
+        let form = String::from_utf8_lossy(&request.body);
+        let stamp = form.split('&').find_map(|pair| pair.strip_prefix("metadata[bothways]="));
+        Self {
+            service: Service::Stripe,
+            place,
+            stamp: stamp.filter(|_| !reads).map(str::to_owned),
+            is_walk: lists && !query.contains("email=") && !query.contains("created"),
+            is_feed: reads && resource == "events",
+            is_later_page: query.contains("starting_after"),
+            id,
+            writes: !reads,
+        }
+    }
+
+    /// The record and where it lives.
+    fn record(&self) -> Option<(&'static Place, &str)> {
+        self.place.zip(self.id.as_deref())
+    }
+
+    fn is_create(&self) -> bool {
+        self.writes && self.id.is_none()
+    }
+
+    /// The idempotency key of a create.
+    fn key_of_create(&self, request: &Request) -> Option<String> {
+        let stamp = self.stamp.as_ref()?;
+        match self.service {
+            Service::Stripe => key_of(request).map(str::to_owned),
+            // Who creates under a stamp of its own needs no key.
+            Service::Salesforce => Some(stamp.clone()),
+        }
+    }
 }
 
 /// Who asks: a look is one task.
@@ -137,6 +217,7 @@ struct Asker {
     task: u64,
     /// The number of the last change of the record that it can have seen.
     seen: u64,
+    target: Target,
 }
 
 /// Takes one request to the service and its answer back.
@@ -177,21 +258,36 @@ fn serve(
 ) -> Answer {
     let now = sim.true_time();
     catch_up(sim);
-    let mut stripe = sim.stripe();
-    if let Some(action) = fault.and_then(|fault| action_of(sim, fault)) {
-        stripe.inject(Fault::next(action));
-    }
-    if process.swapped {
-        stripe.inject(Fault::next(Action::OtherAccount));
-    }
-    let writes = request.method != Method::Get;
-    if writes {
-        inject_event_fault(sim, &mut stripe);
-    }
-    let mut answer = stripe.handle(request, now);
-    stripe.clear_faults();
-    let records = writes.then(|| stripe.customers());
-    drop(stripe);
+    let target = &asker.target;
+    let mut answer = match target.service {
+        Service::Stripe => {
+            let mut stripe = sim.stripe();
+            if let Some(action) = fault.and_then(|fault| action_of(sim, fault, target)) {
+                stripe.inject(Fault::next(action));
+            }
+            if process.swapped {
+                stripe.inject(Fault::next(Action::OtherAccount));
+            }
+            if target.writes {
+                inject_event_fault(sim, &mut stripe);
+            }
+            let answer = stripe.handle(request, now);
+            stripe.clear_faults();
+            answer
+        }
+        Service::Salesforce => {
+            let mut org = sim.org();
+            if let Some(action) = fault.and_then(|fault| org_action_of(sim, fault, target)) {
+                org.inject(OrgFault::next(action));
+            }
+            if target.writes {
+                inject_lag(sim, &mut org);
+            }
+            let answer = org.handle(request, now);
+            org.clear_faults();
+            answer
+        }
+    };
     let status = match &answer {
         Answer::Response(response) | Answer::Slow(response, _) => response.status,
         Answer::Dropped => 0,
@@ -204,47 +300,26 @@ fn serve(
             "process {} {} {} {} -> {}{}",
             process.pid,
             request.method,
-            request.url.trim_start_matches("http://127.0.0.1:1"),
-            String::from_utf8_lossy(&request.body),
+            request.url.trim_start_matches(target.service.address()),
+            if target.place.is_some() { String::from_utf8_lossy(&request.body) } else { "".into() },
             if status == 0 { "nothing".to_owned() } else { status.to_string() },
             fault.map(|f| format!(" ({f:?})")).unwrap_or_default(),
         )
     });
-    if let Some(records) = records {
-        let at = sim.executor.now();
-        let mut ledger = sim.ledger();
-        let last = ledger.last();
-        ledger.observe_records(&records, Who::Engine(process.pid), at, asker.seen);
-        ledger.note_woken(last, sim.executor.thawed_at(process.pid));
-        let asked = key_of_create(request).map(|key| sim.first_tried(key, at));
-        let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
-        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
-        // under its key was asked for when it was sent first; who was suspended in between asked before.
-        let thawed = sim.executor.thawed_at(process.pid);
-        if let (Some(born), Some(asked)) = (born, asked.filter(|asked| thawed + LOOK < *asked))
-            && let Some(other) = ledger.older_namesake(&born, asked.saturating_sub(LOOK))
-        {
-            sim.is_wrong(format!(
-                "match: {born} was created beside {other}, which has had its email for long"
-            ));
+    match (target.place, target.record()) {
+        (Some(place), _) if target.writes => {
+            note_write(sim, process, request, asker, place, fault == Some(RequestFault::Automation));
         }
-        if fault == Some(RequestFault::Automation) {
-            // What an automation replaced at once has been there all the same.
-            let made =
-                ledger.records.iter().find(|(_, record)| record.born_seq > last).map(|(id, _)| id.clone());
-            if let Some(id) = record_of(request).or(made) {
-                ledger.note_delivered(&id, &String::from_utf8_lossy(&request.body));
-            }
+        (_, Some((place, id))) if status == 200 => {
+            let all = fault != Some(RequestFault::HiddenField);
+            sim.ledger(place.kind).note_seen(asker.task, id, sim.executor.now(), all);
         }
-        drop(ledger);
-        sim.deliveries.notify_one();
-    } else if let Some(id) = record_of(request).filter(|_| status == 200) {
-        let all = fault != Some(RequestFault::HiddenField);
-        sim.ledger().note_seen(asker.task, &id, sim.executor.now(), all);
+        _ => {}
     }
     if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
-        note_walk(sim, request, response);
-        if request.url.contains("/v1/events")
+        note_walk(sim, target, response);
+        if target.is_feed
+            && target.service == Service::Stripe
             && !sim.is_calm()
             && sim.draw(|d| d.chance(sim.plan.weather.event_late))
         {
@@ -254,42 +329,67 @@ fn serve(
     answer
 }
 
+/// Enters what came of a request that writes, and says what is wrong with it.
+fn note_write(
+    sim: &Arc<Sim>,
+    process: &Arc<Process>,
+    request: &Request,
+    asker: &Asker,
+    place: &'static Place,
+    automation: bool,
+) {
+    let at = sim.executor.now();
+    let last = sim.ledger(place.kind).last();
+    sim.observe_records(place.service, Some(place.kind), Who::Engine(process.pid), asker.seen);
+    let thawed = sim.executor.thawed_at(process.pid);
+    let asked = asker.target.key_of_create(request).map(|key| sim.first_tried(key, at));
+    let mut ledger = sim.ledger(place.kind);
+    ledger.note_woken(last, thawed);
+    let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
+    // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
+    // under its key was asked for when it was sent first; who was suspended in between asked before.
+    if let (Some(born), Some(asked)) = (&born, asked.filter(|asked| thawed + LOOK < *asked))
+        && let Some(other) = ledger.older_namesake(place, born, asked.saturating_sub(LOOK))
+    {
+        sim.is_wrong(format!("match: {born} was created beside {other}, which has had its email for long"));
+    }
+    // What an automation replaced at once has been there all the same.
+    if automation && let Some(id) = asker.target.id.clone().or(born) {
+        ledger.note_delivered(&id, place.sent(&request.body));
+    }
+    drop(ledger);
+    sim.deliveries.notify_one();
+}
+
 /// Lets the service do what is due by itself: requests that were held up on their way.
 pub(crate) fn catch_up(sim: &Arc<Sim>) {
     let now = sim.true_time();
-    let mut stripe = sim.stripe();
-    let late = stripe.late_requests();
+    let late = sim.late_requests();
     if late == 0 {
         return;
     }
-    stripe.tick(now);
-    let landed = late - stripe.late_requests();
+    sim.stripe().tick(now);
+    sim.org().tick(now);
+    let landed = late - sim.late_requests();
     if landed == 0 {
         return;
     }
-    let records = stripe.customers();
-    drop(stripe);
-    let at = sim.executor.now();
     // Whoever wrote meanwhile is overwritten: no look can have seen that.
-    let changed = sim.ledger().observe_records(&records, Who::Engine(WORLD), at, 0);
+    let services = sim.plan.services().into_iter();
+    let changed = services
+        .fold(false, |changed, service| sim.observe_records(service, None, Who::Engine(WORLD), 0) || changed);
     sim.count(if changed { "late_request_after_takeover" } else { "late_request_without_effect" });
     sim.say(|| format!("{landed} late request(s) land{}", if changed { "" } else { ", without effect" }));
     sim.deliveries.notify_one();
 }
 
-fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
+fn draw_fault(sim: &Sim, request: &Request, target: &Target) -> Option<RequestFault> {
     if sim.is_calm() {
         return None;
     }
-    let (path, query) = path_of(request);
-    let is_walk = request.method == Method::Get
-        && path == "/v1/customers"
-        && !query.contains("email=")
-        && !query.contains("created");
-    let is_feed = request.method == Method::Get && path == "/v1/events";
-    let is_write = request.method != Method::Get;
-    let is_create = request.method == Method::Post && path == "/v1/customers";
-    let pages = query.contains("starting_after");
+    let (path, _) = path_of(request);
+    let Target { is_walk, is_feed, is_later_page: pages, writes: is_write, .. } = *target;
+    let may_change = target.place.is_some_and(|place| place.resource != "invoices");
     sim.draw(|dice| {
         sim.plan.weather.requests.iter().find_map(|(fault, rate)| {
             let concerns = match fault {
@@ -299,14 +399,18 @@ fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
                 RequestFault::Saved500
                 | RequestFault::Saved500Executed
                 | RequestFault::Duplicate
-                | RequestFault::Unfinished
-                | RequestFault::LowerCases
-                | RequestFault::Automation => is_write,
+                | RequestFault::Unfinished => is_write,
+                RequestFault::LowerCases | RequestFault::Automation => is_write && may_change,
                 // The account is asked for once; without an answer nothing begins.
-                RequestFault::Unauthorized | RequestFault::Forbidden => path != "/v1/account",
+                RequestFault::Unauthorized | RequestFault::Forbidden => match target.service {
+                    Service::Stripe => path != "/v1/account",
+                    Service::Salesforce => target.place.is_some(),
+                },
+                RequestFault::LateVisible => false,
+                RequestFault::HiddenRecords => target.place.is_some(),
                 // What is held up longer than any call may take is a create that nobody can know of.
-                RequestFault::Late => is_write && !is_create,
-                RequestFault::HiddenField => path.starts_with("/v1/customers"),
+                RequestFault::Late => is_write && !target.is_create(),
+                RequestFault::HiddenField => target.place.is_some(),
                 _ => true,
             };
             (concerns && dice.chance(*rate)).then_some(*fault)
@@ -314,9 +418,9 @@ fn draw_fault(sim: &Sim, request: &Request) -> Option<RequestFault> {
     })
 }
 
-fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
+fn action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<Action> {
     sim.draw(|dice| match fault {
-        RequestFault::Refused => None,
+        RequestFault::Refused | RequestFault::LateVisible | RequestFault::HiddenRecords => None,
         RequestFault::LostRequest => Some(Action::LostRequest),
         RequestFault::LostAnswer => Some(Action::LostAnswer),
         RequestFault::Slow => Some(Action::SlowAnswer { millis: dice.scale(500, 200_000) }),
@@ -335,7 +439,10 @@ fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
         RequestFault::Truncated => Some(Action::TruncatedBody),
         RequestFault::Html => Some(Action::HtmlBody),
         RequestFault::HiddenField => {
-            Some(Action::HiddenField { field: dice.one_of(["email", "name", "phone", "description"]).into() })
+            let names = target.place.map_or(["email"; 4], |place| place.names);
+            let name = dice.one_of(names);
+            // What else is beside it, such as our stamp, stays to be seen.
+            Some(Action::HiddenField { field: if name.contains('.') { names[WAY] } else { name }.into() })
         }
         RequestFault::LowerCases => Some(Action::LowerCases { field: "name".into() }),
         RequestFault::Automation => {
@@ -352,6 +459,57 @@ fn action_of(sim: &Sim, fault: RequestFault) -> Option<Action> {
         RequestFault::PageRepeated => Some(Action::PageRepeated),
         RequestFault::PageSkipped => Some(Action::PageSkipped),
     })
+}
+
+/// The same at Salesforce, as far as it happens there.
+fn org_action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<OrgAction> {
+    let names = target.place.map_or(["Name"; 4], |place| place.names);
+    sim.draw(|dice| {
+        Some(match fault {
+            RequestFault::LostRequest => OrgAction::LostRequest,
+            RequestFault::LostAnswer => OrgAction::LostAnswer,
+            RequestFault::Slow => OrgAction::SlowAnswer { millis: dice.scale(500, 200_000) },
+            RequestFault::Late => OrgAction::LateRequest { delay_ms: Some(dice.scale(100, 200_000)) },
+            RequestFault::Duplicate => OrgAction::Duplicate,
+            RequestFault::Error500 => OrgAction::Error500,
+            RequestFault::Unavailable => OrgAction::Unavailable503,
+            RequestFault::Unauthorized => OrgAction::InvalidSession401,
+            RequestFault::Forbidden => OrgAction::Forbidden403,
+            RequestFault::RateLimited => OrgAction::RequestLimit403,
+            RequestFault::LockTimeout => OrgAction::RowLocked,
+            RequestFault::Truncated => OrgAction::TruncatedBody,
+            RequestFault::Html => OrgAction::HtmlBody,
+            RequestFault::HiddenField => OrgAction::HiddenField { field: dice.one_of(names).into() },
+            RequestFault::HiddenRecords => OrgAction::HiddenRecords {
+                object: target.place.map_or("Account", |place| place.resource).into(),
+            },
+            RequestFault::LowerCases => OrgAction::LowerCases { field: names[NAME].into() },
+            RequestFault::Automation => OrgAction::Automation {
+                field: names[WAY].into(),
+                value: json!(format!("auto{}", dice.below(1000))),
+            },
+            RequestFault::EmptyList => OrgAction::EmptyList,
+            RequestFault::PageRepeated => OrgAction::PageRepeated,
+            RequestFault::Refused
+            | RequestFault::Unfinished
+            | RequestFault::Saved500
+            | RequestFault::Saved500Executed
+            | RequestFault::KeyInUse
+            | RequestFault::LateVisible
+            | RequestFault::StaleList
+            | RequestFault::PageSkipped => return None,
+        })
+    })
+}
+
+/// Draws whether queries see the write that comes next only later.
+pub(crate) fn inject_lag(sim: &Sim, org: &mut Salesforce) {
+    let mut rates = sim.plan.weather.requests.iter();
+    let rate = rates.find(|(fault, _)| *fault == RequestFault::LateVisible).map_or(0, |(_, rate)| *rate);
+    if !sim.is_calm() && rate > 0 && sim.draw(|dice| dice.chance(rate)) {
+        let seconds = sim.draw(|dice| u32::try_from(dice.scale(1, 100)).unwrap_or(1));
+        org.inject(OrgFault::next(OrgAction::LateVisible { seconds }));
+    }
 }
 
 /// Draws what happens to the event of the change that comes next.
@@ -386,9 +544,8 @@ pub(crate) fn inject_event_fault(sim: &Sim, stripe: &mut bothways_connector_sand
 }
 
 /// Counts walks that are between two pages, so that edits in the middle of one are known as such.
-fn note_walk(sim: &Sim, request: &Request, response: &Response) {
-    let (path, query) = path_of(request);
-    if request.method != Method::Get || path != "/v1/customers" || query.contains("email=") {
+fn note_walk(sim: &Sim, target: &Target, response: &Response) {
+    if !target.is_walk {
         return;
     }
     let more =
@@ -417,12 +574,9 @@ fn hide_newest_events(sim: &Sim, response: &mut Response) {
 
 /// Path and query of a request.
 fn path_of(request: &Request) -> (&str, &str) {
-    let rest = request.url.trim_start_matches("http://127.0.0.1:1");
+    let rest = [Service::Stripe, Service::Salesforce]
+        .into_iter()
+        .find_map(|service| request.url.strip_prefix(service.address()))
+        .unwrap_or(&request.url);
     rest.split_once('?').unwrap_or((rest, ""))
-}
-
-/// The customer that a request is about.
-fn record_of(request: &Request) -> Option<String> {
-    let (path, _) = path_of(request);
-    path.strip_prefix("/v1/customers/").map(str::to_owned)
 }

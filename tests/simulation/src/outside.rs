@@ -3,6 +3,7 @@
 use crate::dice::Dice;
 use crate::executor::WORLD;
 use crate::fleet::{Fleet, Running};
+use crate::kinds::Place;
 use crate::network::catch_up;
 use crate::sim::Sim;
 use bothways_connector::Unverified;
@@ -30,6 +31,7 @@ pub(crate) async fn deliver(fleet: Arc<Fleet>) {
             let due = if sim.plan.webhooks { stripe.due_deliveries(now) } else { Vec::new() };
             (due, stripe.next_due())
         };
+        let next = next.into_iter().chain(sim.org().next_due()).min();
         for delivery in due {
             sim.executor.spawn(WORLD, "delivery", deliver_one(fleet.clone(), delivery));
         }
@@ -105,6 +107,34 @@ pub(crate) async fn jump(sim: Arc<Sim>) {
     }
 }
 
+/// An administrator of Salesforce, who ends sessions, empties the recycle bin, and shortens the log of deletes.
+pub(crate) async fn administer(sim: Arc<Sim>) {
+    while sim.plan.admins && !sim.is_calm() {
+        let wait = sim.draw(|dice| dice.millis(5_000, 60_000));
+        sim.executor.sleep(wait).await;
+        if sim.is_calm() {
+            return;
+        }
+        let now = sim.true_time();
+        let what = match sim.draw(|dice| dice.below(4)) {
+            0 => {
+                sim.org().dashboard_empty_recycle_bin(now);
+                "recycle_bin_emptied"
+            }
+            1 => {
+                sim.org().dashboard_purge_delete_log(now);
+                "delete_log_purged"
+            }
+            _ => {
+                sim.org().dashboard_end_sessions();
+                "sessions_ended"
+            }
+        };
+        sim.count(what);
+        sim.say(|| format!("an administrator: {what}"));
+    }
+}
+
 /// Runs something in one of the processes. Nothing comes of it if there is none, or if it dies.
 pub(crate) fn ask<F>(fleet: &Fleet, what: F)
 where
@@ -152,26 +182,25 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
         }
         match dice.below(10) {
             9 => {
-                let id = sim.ledger().rows.keys().nth(dice.below(8) as usize).cloned();
-                ask(&fleet, |running| Box::pin(revert_one(running, id)));
+                let Some(place) = some_place(&sim, &mut dice) else { continue };
+                let id = sim.ledger(place.kind).rows.keys().nth(dice.below(8) as usize).cloned();
+                ask(&fleet, |running| Box::pin(revert_one(running, place, id)));
             }
             8 if sim.plan.approves => ask(&fleet, |running| Box::pin(approve_all(running))),
             0 => {
                 sim.count("operator_paused");
-                let scope = match dice.below(3) {
-                    0 => PauseScope::All,
-                    _ => PauseScope::Connection(ConnectionName::from("stripe")),
+                let place = some_place(&sim, &mut dice);
+                let scope = match (dice.below(3), place) {
+                    (0, _) | (_, None) => PauseScope::All,
+                    (_, Some(place)) => {
+                        PauseScope::Connection(ConnectionName::from(place.service.connection()))
+                    }
                 };
                 ask(&fleet, |running| {
                     Box::pin(async move { running.ops.pause(scope, "for a while", "the simulator").await })
                 });
             }
-            1 => ask(&fleet, |running| {
-                Box::pin(async move {
-                    let pair = running.ops.pair(None)?.id;
-                    running.ops.engine().want_pass(pair).await
-                })
-            }),
+            1 => ask(&fleet, |running| Box::pin(pass_all(running))),
             2 => {
                 if let Some(endpoint) = endpoint.as_ref().filter(|_| fleet.may_roll()) {
                     let now = sim.true_time();
@@ -196,17 +225,39 @@ pub(crate) async fn operate(fleet: Arc<Fleet>, endpoint: Option<String>, mut dic
 
 async fn resume_all(running: Running) -> Result<(), EngineError> {
     let pairs: Vec<PauseScope> = running.ops.engine().pairs().map(|pair| PauseScope::Pair(pair.id)).collect();
-    let scopes = [PauseScope::All, PauseScope::Connection(ConnectionName::from("stripe"))];
-    for scope in scopes.into_iter().chain(pairs) {
+    let services = running.process.sim.plan.services().into_iter();
+    let connections =
+        services.map(|service| PauseScope::Connection(ConnectionName::from(service.connection())));
+    for scope in std::iter::once(PauseScope::All).chain(connections).chain(pairs) {
         running.ops.resume(&scope, "the simulator").await?;
     }
     Ok(())
 }
 
+/// Has all mappings pass over everything.
+pub(crate) async fn pass_all(running: Running) -> Result<(), EngineError> {
+    for pair in running.ops.engine().pairs() {
+        running.ops.engine().want_pass(pair.id).await?;
+    }
+    Ok(())
+}
+
+/// One of the mappings.
+fn some_place(sim: &Sim, dice: &mut Dice) -> Option<&'static Place> {
+    let places = &sim.plan.places;
+    // Nothing is drawn where there is one.
+    let index = if places.len() > 1 { dice.below(places.len() as u64) } else { 0 };
+    places.get(usize::try_from(index).unwrap_or(0)).copied()
+}
+
 /// Takes back the last thing that was written to a row, if there is such a thing.
-pub(crate) async fn revert_one(running: Running, id: Option<String>) -> Result<(), EngineError> {
+pub(crate) async fn revert_one(
+    running: Running,
+    place: &'static Place,
+    id: Option<String>,
+) -> Result<(), EngineError> {
     let Some(id) = id else { return Ok(()) };
-    let target = RevertTarget::Record { mapping: None, id, entry: None };
+    let target = RevertTarget::Record { mapping: Some(place.mapping.to_owned()), id, entry: None };
     running.ops.revert(&target, false, "the simulator", &mut |_| ()).await?;
     Ok(())
 }

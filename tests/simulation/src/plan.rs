@@ -1,7 +1,12 @@
 //! What a seed draws before anything runs: the mapping and its policies, how many workers, the weather, how long.
 
 use crate::dice::Dice;
+use crate::kinds::{
+    Kind, LAST, MATCH, Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, SALESFORCE_CUSTOMERS,
+    STRIPE_CUSTOMERS, STRIPE_INVOICES, Service, WAY,
+};
 use bothways_engine::Settings;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -49,6 +54,8 @@ pub(crate) enum RequestFault {
     RateLimited,
     LockTimeout,
     KeyInUse,
+    LateVisible,
+    HiddenRecords,
     Truncated,
     Html,
     HiddenField,
@@ -61,7 +68,7 @@ pub(crate) enum RequestFault {
 }
 
 impl RequestFault {
-    const ALL: [Self; 25] = [
+    const ALL: [Self; 27] = [
         Self::Refused,
         Self::LostRequest,
         Self::LostAnswer,
@@ -77,6 +84,8 @@ impl RequestFault {
         Self::RateLimited,
         Self::LockTimeout,
         Self::KeyInUse,
+        Self::LateVisible,
+        Self::HiddenRecords,
         Self::Truncated,
         Self::Html,
         Self::HiddenField,
@@ -96,7 +105,7 @@ impl RequestFault {
 
     /// After these a person has to see to it.
     fn is_grave(self) -> bool {
-        matches!(self, Self::Unauthorized | Self::Forbidden | Self::HiddenField)
+        matches!(self, Self::Unauthorized | Self::Forbidden | Self::HiddenField | Self::HiddenRecords)
     }
 }
 
@@ -124,7 +133,7 @@ impl EventFault {
     ];
 }
 
-/// Which way `phone` travels.
+/// Which way the field [`WAY`] travels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     Both,
@@ -138,8 +147,17 @@ pub(crate) struct Plan {
     pub(crate) workers: usize,
     pub(crate) sqlite: bool,
     pub(crate) webhooks: bool,
-    pub(crate) mapping: String,
-    pub(crate) phone: Way,
+    /// The remote ends of the mappings, parents first.
+    pub(crate) places: Vec<&'static Place>,
+    /// How often a feed is read, and how often a full pass is made.
+    pub(crate) rhythm: (&'static str, &'static str),
+    /// How often changes are polled for at Salesforce.
+    pub(crate) poll: &'static str,
+    /// Somebody ends sessions at Salesforce, empties the recycle bin and shortens the log of deletes.
+    pub(crate) admins: bool,
+    /// Merges among edits of records at Salesforce, in a million.
+    pub(crate) merges: u32,
+    pub(crate) way: Way,
     pub(crate) winner: &'static str,
     pub(crate) from_remote: &'static str,
     pub(crate) from_local: &'static str,
@@ -169,17 +187,6 @@ pub(crate) struct Plan {
     pub(crate) down_for: Duration,
 }
 
-pub(crate) const CATALOG: &str = "
-catalog: customers
-table: customers
-key: id
-fields: { id: int, name: text?, email: text?, phone: text?, about: text?, note: text? }
-";
-
-/// How the table of the catalog is made in SQLite.
-pub(crate) const TABLE: &str = "CREATE TABLE customers (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT, email TEXT, phone TEXT, about TEXT, note TEXT)";
-
 impl Plan {
     /// Draws a plan.
     pub(crate) fn draw(dice: &mut Dice, workers: Option<usize>, sqlite: Option<bool>) -> Self {
@@ -188,7 +195,7 @@ impl Plan {
         let sqlite = sqlite.unwrap_or(drawn_sqlite);
         let weather = Weather::draw(dice);
         let winner = dice.one_of(["manual", "local", "local", "remote", "remote"]);
-        let phone = dice.one_of([Way::Both, Way::Both, Way::In, Way::Out]);
+        let way = dice.one_of([Way::Both, Way::Both, Way::In, Way::Out]);
         let from_remote =
             dice.one_of(["manual", "manual", "ignore", "unlink", "delete", "delete", "recreate"]);
         let from_local = dice.one_of(["manual", "ignore", "unlink", "delete", "delete"]);
@@ -208,8 +215,12 @@ impl Plan {
             workers: workers.unwrap_or(drawn_workers),
             sqlite,
             webhooks,
-            mapping: String::new(),
-            phone,
+            places: vec![&STRIPE_CUSTOMERS],
+            rhythm: (feed, reconcile),
+            poll: "10s",
+            admins: false,
+            merges: 0,
+            way,
             winner,
             from_remote,
             from_local,
@@ -244,16 +255,36 @@ impl Plan {
         ]);
         let edits = u32::try_from(dice.scale(6, 100)).unwrap_or(100);
         plan.masses = dice.one_of([0, 0, 10_000, 40_000]);
-        plan.pause = plan.active / edits;
-        plan.mapping = plan.document(feed, reconcile);
+        plan.places = match dice.below(24) {
+            0..8 => vec![&STRIPE_CUSTOMERS, &STRIPE_INVOICES],
+            8..10 => vec![&SALESFORCE_ACCOUNTS],
+            10..13 => vec![&SALESFORCE_ACCOUNTS, &SALESFORCE_CONTACTS],
+            13..15 => vec![&STRIPE_CUSTOMERS, &SALESFORCE_CUSTOMERS],
+            _ => plan.places,
+        };
+        plan.poll = dice.one_of(["5s", "10s", "10s", "60s"]);
+        let salesforce = plan.services().contains(&Service::Salesforce);
+        plan.admins = salesforce && dice.below(2) == 0;
+        plan.merges = if salesforce { dice.one_of([0, 0, 20_000, 60_000]) } else { 0 };
+        if !plan.services().contains(&Service::Stripe) {
+            plan.webhooks = false;
+            plan.weather.other_account = 0;
+        }
+        // As many edits, whatever they are of.
+        plan.pause = plan.active / edits * u32::try_from(plan.places.len()).unwrap_or(1);
         plan
     }
 
     /// Without chance: for the flows whose crash points are enumerated.
-    pub(crate) fn quiet() -> Self {
+    pub(crate) fn quiet(places: Vec<&'static Place>) -> Self {
         let mut plan = Self::draw(&mut Dice::new(1), Some(1), Some(false));
         plan.webhooks = true;
-        plan.phone = Way::Both;
+        plan.places = places;
+        plan.rhythm = ("never", "never");
+        plan.poll = "5s";
+        plan.admins = false;
+        plan.merges = 0;
+        plan.way = Way::Both;
         plan.winner = "local";
         plan.from_remote = "delete";
         plan.from_local = "delete";
@@ -270,31 +301,62 @@ impl Plan {
         plan.approves = true;
         plan.safety = "";
         plan.down_for = Duration::from_secs(5);
-        plan.mapping = plan.document("never", "never");
         plan
     }
 
+    /// The kinds of records, parents first.
+    pub(crate) fn kinds(&self) -> Vec<&'static Kind> {
+        let mut kinds: Vec<&'static Kind> = Vec::new();
+        for place in &self.places {
+            if !kinds.iter().any(|kind| kind.is(place.kind)) {
+                kinds.push(place.kind);
+            }
+        }
+        kinds
+    }
+
+    /// The mappings whose records refer to those of this kind.
+    pub(crate) fn children(&self, kind: &Kind) -> impl Iterator<Item = &'static Place> {
+        let refers = move |place: &&'static Place| place.kind.parent.is_some_and(|parent| parent.is(kind));
+        self.places.iter().copied().filter(refers)
+    }
+
+    /// The services there are.
+    pub(crate) fn services(&self) -> BTreeSet<Service> {
+        self.places.iter().map(|place| place.service).collect()
+    }
+
     /// The mapping document.
-    pub(crate) fn document(&self, feed: &str, reconcile: &str) -> String {
-        let phone = match self.phone {
-            Way::Both => "$.phone",
-            Way::In => "{ remote: $.phone, direction: in }",
-            Way::Out => "{ remote: $.phone, direction: out }",
-        };
+    pub(crate) fn document(&self, place: &Place) -> String {
+        let kind = place.kind;
+        let matched =
+            if kind.is_matched { format!("match: [{}], ", kind.labels[MATCH]) } else { String::new() };
         let mut text = format!(
             "
-mapping: stripe-customers
-local: customers
-remote: stripe/customers
-identity: {{ match: [email], stamp: $.metadata.bothways }}
+mapping: {}
+local: {}
+remote: {}
+identity: {{ {matched}stamp: $.{} }}
 fields:
-  email: {{ remote: $.email, normalize: [trim, lower] }}
-  name: $.name
-  phone: {phone}
-  about: $.description
-"
+",
+            place.mapping,
+            kind.catalog,
+            place.remote(),
+            place.stamped(),
         );
+        for (field, label) in kind.labels.iter().enumerate() {
+            let mut terms = vec![format!("remote: $.{}", place.names[field])];
+            match (field, self.way) {
+                (MATCH, _) if kind.is_matched => terms.push("normalize: [trim, lower]".to_owned()),
+                (WAY, Way::In) => terms.push("direction: in".to_owned()),
+                (WAY, Way::Out) => terms.push("direction: out".to_owned()),
+                (LAST, _) if kind.stays => terms.push("required: true, immutable: true".to_owned()),
+                _ => {}
+            }
+            let _ = writeln!(text, "  {label}: {{ {} }}", terms.join(", "));
+        }
         let check = if self.blind { "blind" } else { "read" };
+        let confirm = if place.service == Service::Stripe { "confirm: irreversible, " } else { "" };
         let against = if self.update_wins { "update_wins" } else { "delete_wins" };
         let _ = writeln!(
             text,
@@ -304,19 +366,32 @@ fields:
         let _ = writeln!(text, "conflicts: {{ winner: {}, check: {check} }}", self.winner);
         let _ = writeln!(
             text,
-            "deletes: {{ from_remote: {}, from_local: {}, confirm: irreversible, against_update: {against} }}",
+            "deletes: {{ from_remote: {}, from_local: {}, {confirm}against_update: {against} }}",
             self.from_remote, self.from_local
         );
         if !self.safety.is_empty() {
             let _ = writeln!(text, "safety: {{ {} }}", self.safety);
         }
-        let _ = writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}");
+        if let Some((name, value)) = place.on_create() {
+            let _ = writeln!(text, "on_create: {{ remote: {{ $.{name}: {value} }} }}");
+        }
+        let (feed, reconcile) = self.rhythm;
+        let _ = match place.service {
+            Service::Stripe => writeln!(text, "sync: {{ feed: {feed}, reconcile: {reconcile} }}"),
+            Service::Salesforce => writeln!(text, "sync: {{ poll: {}, reconcile: {reconcile} }}", self.poll),
+        };
         text
+    }
+
+    /// Whether polls tell of every change of a record.
+    pub(crate) fn polls_tell_all(&self) -> bool {
+        let hides = [RequestFault::EmptyList, RequestFault::HiddenRecords, RequestFault::PageRepeated];
+        !self.admins && self.weather.requests.iter().all(|(fault, _)| !hides.contains(fault))
     }
 
     /// Whether the feed tells of every change of a record.
     pub(crate) fn feed_tells_all(&self) -> bool {
-        !self.mapping.contains("feed: never") && self.events_keep_to(&[])
+        self.rhythm.0 != "never" && self.events_keep_to(&[])
     }
 
     /// Whether webhooks tell of every change of a record, once all are delivered.
@@ -351,12 +426,13 @@ fields:
     /// In one line.
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{} worker(s){}, webhooks {}, winner {}, phone {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, safety {:?}, active {:?}, weather {:?}",
+            "{}, {} worker(s){}, webhooks {}, winner {}, {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, safety {:?}, active {:?}, weather {:?}",
+            self.places.iter().map(|place| place.mapping).collect::<Vec<_>>().join(", "),
             self.workers,
             if self.sqlite { " on SQLite" } else { "" },
             self.webhooks,
             self.winner,
-            self.phone,
+            self.way,
             self.from_remote,
             self.from_local,
             self.create_row,

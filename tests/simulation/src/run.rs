@@ -1,17 +1,20 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
 use crate::check::{
-    Snapshot, brakes, budget, deletes, left_by_a_stop, once, passed_over, patience, register, unsettled,
+    RELEASED, Snapshot, brakes, budget, children_first, deletes, left_by_a_stop, once, passed_over, patience,
+    register, unsettled,
 };
 use crate::counters::Counters;
 use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
 use crate::fleet::{Fleet, load};
+use crate::kinds::{Kind, Service};
 use crate::outside;
 use crate::plan::Plan;
 use crate::sim::{Sim, timestamp};
 use crate::table::{InMemory, InSqlite, Table};
 use crate::users::Users;
+use bothways_connector_sandbox::salesforce::{Config as Organization, Salesforce};
 use bothways_connector_sandbox::{Config, Stripe};
 use bothways_mapping::Mapping;
 use bothways_model::LinkId;
@@ -69,8 +72,10 @@ pub fn simulate(seed: u64, options: Options) -> Outcome {
 pub(crate) struct Run {
     pub(crate) sim: Arc<Sim>,
     pub(crate) fleet: Arc<Fleet>,
-    pub(crate) users: Arc<Users>,
-    mapping: Arc<Mapping>,
+    /// The users of each mapping, parents first.
+    pub(crate) users: Vec<Arc<Users>>,
+    /// The mappings, in the same order.
+    mappings: Vec<Arc<Mapping>>,
     endpoint: Option<String>,
     schedule: Dice,
     operator: Dice,
@@ -82,11 +87,15 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn new(seed: u64, plan: Plan, dice: &Dice, trace: bool) -> Result<Self, String> {
-        let mapping = load(&plan)?;
-        let catalog = (*mapping.catalog).clone();
+        let mappings = load(&plan)?;
+        let kinds = plan.kinds();
+        let catalog = |kind: &&Kind| {
+            mappings.iter().find(|m| m.catalog.name == kind.catalog).map(|m| (*m.catalog).clone())
+        };
+        let catalogs = kinds.iter().filter_map(catalog).collect();
         let table: Arc<dyn Table> = match plan.sqlite {
-            true => Arc::new(InSqlite::new(catalog)?),
-            false => Arc::new(InMemory::new(catalog)),
+            true => Arc::new(InSqlite::new(&kinds, catalogs)?),
+            false => Arc::new(InMemory::new(catalogs)),
         };
         let config =
             Config { seed, account: Some("acct_simulated".into()), log_limit: 0, ..Config::default() };
@@ -99,15 +108,22 @@ impl Run {
             false => None,
         };
         let (endpoint, secret) = endpoint.unzip();
-        let sim = Sim::new(plan, stripe, table, dice.fork(1), trace);
+        let org = Salesforce::new(Organization {
+            seed,
+            organization: Some("00D000000000001EAA".into()),
+            page_size: 3,
+            log_limit: 0,
+            ..Organization::default()
+        });
+        let sim = Sim::new(plan, (stripe, org), table, dice.fork(1), trace);
         sim.say(|| format!("seed {seed}: {}", sim.plan.summary()));
-        let fleet = Fleet::new(sim.clone(), mapping.clone(), secret);
-        let users = Users::new(sim.clone(), dice.fork(2));
+        let fleet = Fleet::new(sim.clone(), mappings.clone(), secret);
+        let users = Users::all(&sim, &dice.fork(2));
         Ok(Self {
             sim,
             fleet,
             users,
-            mapping,
+            mappings,
             endpoint,
             schedule: dice.fork(3),
             operator: dice.fork(4),
@@ -119,12 +135,17 @@ impl Run {
 
     /// Everything, from the first row to the last check.
     fn live(&mut self) {
-        self.users.settle_in();
+        for users in &self.users {
+            users.settle_in();
+        }
         self.start();
         let executor = self.sim.executor.clone();
-        executor.spawn(WORLD, "users of rows", self.users.clone().edit_rows());
-        executor.spawn(WORLD, "users of records", self.users.clone().edit_records());
+        for users in &self.users {
+            executor.spawn(WORLD, "users of rows", users.clone().edit_rows());
+            executor.spawn(WORLD, "users of records", users.clone().edit_records());
+        }
         executor.spawn(WORLD, "clock", outside::jump(self.sim.clone()));
+        executor.spawn(WORLD, "administrator", outside::administer(self.sim.clone()));
         let operator = outside::operate(self.fleet.clone(), self.endpoint.clone(), self.operator.clone());
         executor.spawn(WORLD, "operator", operator);
         let active = crate::executor::micros(self.sim.plan.active);
@@ -143,6 +164,7 @@ impl Run {
     pub(crate) fn calm(&mut self) {
         self.sim.be_calm();
         self.sim.stripe().clear_faults();
+        self.sim.org().clear_faults();
         self.fleet.be_calm();
         self.sim.say(|| "from here on nothing goes wrong".to_owned());
     }
@@ -177,9 +199,9 @@ impl Run {
         if !self.sim.tells_points() {
             return;
         }
-        let Some(snapshot) = self.snapshot(false) else { return };
+        let Some(snapshots) = self.snapshots(false) else { return };
         let id = |id: Option<&str>| id.unwrap_or("none").to_owned();
-        for link in &snapshot.links {
+        for link in snapshots.iter().flat_map(|snapshot| &snapshot.links) {
             let local = id(link.local_id.as_ref().map(|id| id.as_str()));
             let remote = id(link.remote_id.as_ref().map(|id| id.as_str()));
             let lease = link.lease.map(|lease| lease.token.0);
@@ -195,9 +217,10 @@ impl Run {
         }
     }
 
-    fn snapshot(&mut self, with_history: bool) -> Option<Snapshot> {
-        match Snapshot::take(&self.sim, &self.mapping, with_history) {
-            Ok(snapshot) => Some(snapshot),
+    /// Every mapping as it stands, parents first.
+    fn snapshots(&mut self, with_history: bool) -> Option<Vec<Snapshot>> {
+        match Snapshot::take_all(&self.sim, &self.mappings, with_history) {
+            Ok(snapshots) => Some(snapshots),
             Err(error) => {
                 self.violations.push(error);
                 None
@@ -209,9 +232,9 @@ impl Run {
     pub(crate) fn unsettled(&mut self) -> Vec<String> {
         // History is long and seldom says anything about this.
         for with_history in [false, true] {
-            let Some(snapshot) = self.snapshot(with_history) else { break };
-            let ledger = self.sim.ledger();
-            let found = unsettled(&snapshot, &self.sim.plan, &ledger);
+            let Some(snapshots) = self.snapshots(with_history) else { break };
+            let found: Vec<String> =
+                snapshots.iter().flat_map(|snapshot| unsettled(snapshot, &self.sim)).collect();
             if found.is_empty() || with_history {
                 return found;
             }
@@ -221,14 +244,20 @@ impl Run {
 
     /// What a feed or webhooks that tell everything have told of and nobody looked at.
     fn passed_over(&mut self) -> Vec<String> {
-        let delivered = || self.sim.plan.webhooks_tell_all() && self.sim.stripe().open_deliveries() == 0;
-        if !self.sim.plan.feed_tells_all() && !delivered() {
+        let delivered = self.sim.plan.webhooks_tell_all() && self.sim.stripe().open_deliveries() == 0;
+        let tells = |service| match service {
+            Service::Stripe => self.sim.plan.feed_tells_all() || delivered,
+            Service::Salesforce => self.sim.plan.polls_tell_all(),
+        };
+        if !self.sim.plan.services().into_iter().any(tells) {
             return Vec::new();
         }
-        let Some(snapshot) = self.snapshot(false).filter(|snapshot| snapshot.counts.pending == 0) else {
-            return Vec::new();
-        };
-        passed_over(&snapshot, &self.sim.plan, &self.sim.ledger())
+        let told: Vec<bool> = self.sim.plan.places.iter().map(|place| tells(place.service)).collect();
+        let snapshots = self.snapshots(false).unwrap_or_default();
+        let done =
+            snapshots.iter().zip(told).filter(|(snapshot, told)| *told && snapshot.counts.pending == 0);
+        let done = done.map(|(snapshot, _)| snapshot);
+        done.flat_map(|snapshot| passed_over(snapshot, &self.sim)).collect()
     }
 
     /// Waits until both sides are in step, no longer than this. False if they are not.
@@ -284,8 +313,8 @@ impl Run {
             };
             // Deliveries that failed often are tried again hours later; a pass has seen what they would tell.
             let (deliveries, late) = {
-                let stripe = self.sim.stripe();
-                (stripe.open_deliveries(), stripe.late_requests())
+                let deliveries = self.sim.stripe().open_deliveries();
+                (deliveries, self.sim.late_requests())
             };
             // Whoever is frozen has something to do yet when it wakes.
             let awake = !self.sim.executor.is_anyone_frozen();
@@ -301,11 +330,16 @@ impl Run {
             if passed > due {
                 asked += 1;
                 self.violations.extend(told.into_iter().map(|what| format!("notice: passed over, {what}")));
+                if asked == 2 {
+                    // The link itself makes due what waits for it; nobody has to pass over everything for that.
+                    let forgotten = open.iter().filter(|what| what.ends_with(RELEASED));
+                    self.violations.extend(forgotten.map(|what| format!("release: {what}")));
+                }
                 self.sim.say(|| format!("not in step: {}", open.join("; ")));
                 self.approve_withheld();
                 if asked == 1 {
-                    let impatient =
-                        self.snapshot(false).map(|snapshot| patience(&snapshot)).unwrap_or_default();
+                    let snapshots = self.snapshots(false).unwrap_or_default();
+                    let impatient: Vec<String> = snapshots.iter().flat_map(patience).collect();
                     self.violations.extend(impatient.into_iter().map(|what| format!("patience: {what}")));
                     if !outside::is_heard(&self.fleet, |running| Box::pin(outside::replay_all(running))) {
                         // Nobody was there to hear it.
@@ -325,7 +359,7 @@ impl Run {
 
     /// Has somebody approve what brakes withhold, if there is such a person. False if there is nothing to approve.
     fn approve_withheld(&mut self) -> bool {
-        if self.snapshot(false).is_none_or(|snapshot| snapshot.withheld.is_empty()) {
+        if self.snapshots(false).is_none_or(|all| all.iter().all(|snapshot| snapshot.withheld.is_empty())) {
             return false;
         }
         self.sim.count("brake_withheld");
@@ -338,34 +372,31 @@ impl Run {
 
     pub(crate) fn ask_for_a_pass(&mut self) {
         self.sim.say(|| "a full pass is asked for".to_owned());
-        outside::ask(&self.fleet, |running| {
-            Box::pin(async move {
-                let pair = running.ops.pair(None)?.id;
-                running.ops.engine().want_pass(pair).await
-            })
-        });
+        outside::ask(&self.fleet, |running| Box::pin(outside::pass_all(running)));
     }
 
     /// Has somebody take back what was last written to a row.
     pub(crate) fn ask_for_a_revert(&mut self, id: String) {
         self.sim.say(|| format!("what was written to row {id} is to be taken back"));
-        outside::ask(&self.fleet, |running| Box::pin(outside::revert_one(running, Some(id))));
+        let Some(place) = self.sim.plan.places.first().copied() else { return };
+        outside::ask(&self.fleet, |running| Box::pin(outside::revert_one(running, place, Some(id))));
     }
 
     /// A full pass over what is in step writes nothing on either side (invariant 4).
     fn pass_again(&mut self) {
         // What a brake holds back goes out when its window moves on, pass or no pass.
-        let Some(start) = self.snapshot(false).filter(|snapshot| snapshot.withheld.is_empty()) else {
-            return;
+        let free = |all: &Vec<Snapshot>| all.iter().all(|snapshot| snapshot.withheld.is_empty());
+        let Some(start) = self.snapshots(false).filter(free) else { return };
+        let groups = |all: &[Snapshot]| -> Vec<_> { all.iter().map(Snapshot::parked_groups).collect() };
+        let chosen_from = groups(&start);
+        let left: u64 = start.iter().map(left_by_a_stop).sum();
+        let before = self.written();
+        let passed = |run: &mut Self| -> Vec<_> {
+            let all = run.snapshots(false).unwrap_or_default();
+            all.into_iter().map(|snapshot| snapshot.pair.and_then(|pair| pair.passed_at)).collect()
         };
-        let groups = start.parked_groups();
-        let left = left_by_a_stop(&start);
-        let before = {
-            let ledger = self.sim.ledger();
-            (ledger.engine_writes, ledger.engine_row_writes)
-        };
-        let passed = |run: &mut Self| run.snapshot(false).and_then(|s| s.pair).and_then(|p| p.passed_at);
         let was = passed(self);
+        let all_passed = |now: Vec<_>| now.iter().zip(&was).all(|(now, was)| now != was);
         self.ask_for_a_pass();
         let start = self.sim.executor.now();
         let mut asked = start;
@@ -374,7 +405,7 @@ impl Run {
             if !self.until(now + SECOND) {
                 return;
             }
-            if passed(self) != was && self.sim.executor.now() > start + 8 * SECOND {
+            if all_passed(passed(self)) && self.sim.executor.now() > start + 8 * SECOND {
                 break;
             }
             // Whoever was asked may have been dead or asleep.
@@ -384,8 +415,8 @@ impl Run {
             }
             if self.sim.executor.now() > start + 600 * SECOND {
                 // A side that lists nothing although there are links stops it (rule 59).
-                let empty = self.sim.table.rows().is_empty() || self.sim.stripe().customer_count() == 0;
-                if !empty {
+                let snapshots = self.snapshots(false).unwrap_or_default();
+                if !snapshots.iter().any(|all| all.rows.is_empty() || all.records.is_empty()) {
                     self.violations.push("liveness: a full pass did not end within 10 minutes".to_owned());
                 }
                 return;
@@ -401,11 +432,9 @@ impl Run {
             }
             open = self.unsettled();
         }
-        let ledger = self.sim.ledger();
-        let after = (ledger.engine_writes, ledger.engine_row_writes);
-        drop(ledger);
+        let after = self.written();
         // Whether a person still has to choose is asked by passes alone, and what need not be chosen any more is done.
-        let chosen = self.snapshot(false).is_none_or(|snapshot| snapshot.parked_groups() != groups);
+        let chosen = self.snapshots(false).is_none_or(|now| groups(&now) != chosen_from);
         if after.0 - before.0 + after.1 - before.1 > left && !chosen {
             self.violations.push(format!(
                 "second pass: over what was in step it made {} remote writes and {} row writes",
@@ -416,22 +445,39 @@ impl Run {
         self.violations.extend(open.into_iter().map(|what| format!("second pass: {what}")));
     }
 
+    /// How often engines have written to records, and to rows.
+    fn written(&self) -> (u64, u64) {
+        let kinds = self.sim.plan.kinds();
+        let ledgers: Vec<_> = kinds.into_iter().map(|kind| self.sim.ledger(kind)).collect();
+        (ledgers.iter().map(|l| l.engine_writes).sum(), ledgers.iter().map(|l| l.engine_row_writes).sum())
+    }
+
     /// The checkers that look at the whole run.
     fn check_all(&mut self) {
-        let Some(snapshot) = self.snapshot(true) else { return };
-        let ledger = self.sim.ledger();
+        let Some(snapshots) = self.snapshots(true) else { return };
         let named = |checker: &str, all: Vec<String>| -> Vec<String> {
             all.into_iter().map(|violation| format!("{checker}: {violation}")).collect()
         };
-        let mut found = named("one record per row", once(&snapshot, &ledger));
-        found.extend(named("delete evidence", deletes(&snapshot, &self.sim.plan, &ledger)));
-        found.extend(named("register", register(&self.sim, &snapshot, &ledger)));
-        found.extend(named("brakes", brakes(&snapshot, &self.sim.plan)));
-        found.extend(named("write budget", budget(&self.sim, &snapshot, &ledger)));
-        drop(ledger);
+        let mut found = Vec::new();
+        for snapshot in &snapshots {
+            found.extend(named("one record per row", once(snapshot, &self.sim)));
+            found.extend(named("delete evidence", deletes(snapshot, &snapshots, &self.sim)));
+            found.extend(named("brakes", brakes(snapshot, &self.sim.plan)));
+        }
+        for children in &snapshots {
+            let refers = |parents: &&Snapshot| {
+                let same = parents.place.service == children.place.service;
+                same && children.place.kind.parent.is_some_and(|kind| kind.is(parents.place.kind))
+            };
+            let parents = snapshots.iter().filter(refers);
+            let early = parents.flat_map(|parents| children_first(parents, children, &self.sim));
+            found.extend(named("children first", early.collect()));
+        }
+        found.extend(named("register", register(&self.sim, &snapshots)));
+        found.extend(named("write budget", budget(&self.sim, &snapshots)));
         found.append(&mut self.sim.seen_wrong.lock().unwrap_or_else(PoisonError::into_inner));
         if self.sim.trace().prints() && !(found.is_empty() && self.violations.is_empty()) {
-            for link in &snapshot.links {
+            for link in snapshots.iter().flat_map(|snapshot| &snapshot.links) {
                 self.sim.say(|| format!("{link:?}"));
                 for intent in Snapshot::intents(&self.sim, link) {
                     self.sim.say(|| {
@@ -439,8 +485,11 @@ impl Run {
                     });
                 }
             }
-            for entry in snapshot.history.iter().rev() {
+            for entry in snapshots.iter().flat_map(|snapshot| snapshot.history.iter().rev()) {
                 self.sim.say(|| format!("{entry:?}"));
+            }
+            for (brake, withheld) in snapshots.iter().flat_map(|snapshot| &snapshot.withheld) {
+                self.sim.say(|| format!("{brake:?} {withheld:?}"));
             }
             for work in Snapshot::all_work(&self.sim) {
                 self.sim.say(|| format!("{work:?}"));
@@ -451,7 +500,8 @@ impl Run {
 
     /// Ends the run.
     pub(crate) fn outcome(mut self) -> Outcome {
-        for (kind, times) in self.sim.stripe().fired() {
+        let fired = [self.sim.stripe().fired(), self.sim.org().fired()];
+        for (kind, times) in fired.into_iter().flatten() {
             self.sim.trace().counters.add(kind, times);
         }
         for running in self.fleet.up() {

@@ -2,14 +2,17 @@
 
 use crate::dice::Dice;
 use crate::executor::{Executor, Pid};
-use crate::ledger::Ledger;
+use crate::kinds::{Kind, LAST, Place, Service};
+use crate::ledger::{Cut, Ledger, Who};
 use crate::plan::Plan;
 use crate::table::Table;
 use crate::trace::Trace;
 use crate::turns::Turns;
 use bothways_connector_sandbox::Stripe;
-use bothways_model::{Request, Timestamp};
+use bothways_connector_sandbox::salesforce::Salesforce;
+use bothways_model::{PairId, Request, Timestamp};
 use chrono::TimeDelta;
+use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,9 +33,13 @@ pub(crate) struct CrashOrder {
 pub(crate) struct Sim {
     pub(crate) executor: Arc<Executor>,
     pub(crate) plan: Plan,
-    pub(crate) stripe: Mutex<Stripe>,
+    stripe: Mutex<Stripe>,
+    org: Mutex<Salesforce>,
     pub(crate) table: Arc<dyn Table>,
-    pub(crate) ledger: Mutex<Ledger>,
+    /// By the catalog of the kind.
+    ledgers: BTreeMap<&'static str, Mutex<Ledger>>,
+    /// Which mapping each pair is of.
+    pairs: Mutex<BTreeMap<PairId, &'static Place>>,
     pub(crate) trace: Mutex<Trace>,
     dice: Mutex<Dice>,
     points: bool,
@@ -65,18 +72,22 @@ pub(crate) struct Sim {
 impl Sim {
     pub(crate) fn new(
         plan: Plan,
-        stripe: Stripe,
+        (stripe, org): (Stripe, Salesforce),
         table: Arc<dyn Table>,
         dice: Dice,
         print: bool,
     ) -> Arc<Self> {
         let clock_offset = AtomicI64::new(plan.weather.clock_ahead * 1_000_000);
+        let ledgers =
+            plan.kinds().into_iter().map(|kind| (kind.catalog, Mutex::new(Ledger::new(kind)))).collect();
         let sim = Arc::new(Self {
             executor: Executor::new(),
             plan,
             stripe: Mutex::new(stripe),
+            org: Mutex::new(org),
             table,
-            ledger: Mutex::default(),
+            ledgers,
+            pairs: Mutex::default(),
             trace: Mutex::new(Trace::new(print)),
             dice: Mutex::new(dice),
             points: print && std::env::var_os("BOTHWAYS_TRACE_POINTS").is_some(),
@@ -114,8 +125,87 @@ impl Sim {
         self.stripe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn org(&self) -> MutexGuard<'_, Salesforce> {
+        self.org.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Requests that are held up on their way to a service.
+    pub(crate) fn late_requests(&self) -> usize {
+        self.stripe().late_requests() + self.org().late_requests()
+    }
+
+    /// What happened to the records of a kind. Of one run; no other thread has it.
+    pub(crate) fn ledger(&self, kind: &Kind) -> MutexGuard<'_, Ledger> {
+        let ledger = self.ledgers.get(kind.catalog).unwrap_or_else(|| unreachable!("a kind of another plan"));
+        ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pair is of this mapping.
+    pub(crate) fn note_pair(&self, pair: PairId, mapping: &str) {
+        let place = self.plan.places.iter().find(|place| place.mapping == mapping);
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        pairs.extend(place.map(|place| (pair, *place)));
+    }
+
+    /// The mapping of a pair.
+    pub(crate) fn place_of(&self, pair: PairId) -> Option<&'static Place> {
+        self.pairs.lock().unwrap_or_else(PoisonError::into_inner).get(&pair).copied()
+    }
+
+    /// Enters what the rows of all kinds are by now. Whether any changed.
+    pub(crate) fn observe_rows(&self, who: Who) -> bool {
+        let mut changed = false;
+        for kind in self.plan.kinds() {
+            changed |= self.observe_rows_of(kind, who);
+        }
+        changed
+    }
+
+    /// The same for the rows of one kind.
+    pub(crate) fn observe_rows_of(&self, kind: &'static Kind, who: Who) -> bool {
+        let rows = self.table.rows(kind.catalog);
+        let mut cut: Cut = rows.iter().map(|row| (row.id.0.clone(), (kind.cells(row), None))).collect();
+        if let Some(parent) = kind.parent {
+            let parents = self.ledger(parent);
+            for (cells, _) in cut.values_mut() {
+                cells[LAST] = cells[LAST].take().map(|raw| parents.meant(&raw));
+            }
+        }
+        self.ledger(kind).observe_rows(cut, who, self.executor.now())
+    }
+
+    /// All records of a place.
+    pub(crate) fn records(&self, place: &Place) -> Vec<Json> {
+        match place.service {
+            Service::Stripe if place.resource == "customers" => self.stripe().customers(),
+            Service::Stripe => self.stripe().invoices(),
+            Service::Salesforce => self.org().records(place.resource),
+        }
+    }
+
+    /// Enters what the records of a service are by now: `who` did what changed in those of `kind`, having seen what happened up to
+    /// `seen`; what changed with them the service did. Whether any changed.
+    pub(crate) fn observe_records(&self, service: Service, kind: Option<&Kind>, who: Who, seen: u64) -> bool {
+        let mut changed = false;
+        for of in self.plan.kinds() {
+            let places = || self.plan.places.iter().filter(|place| place.kind.is(of));
+            if !places().any(|place| place.service == service) {
+                continue;
+            }
+            let mut cut = Cut::new();
+            for place in places() {
+                let records = self.records(place);
+                cut.extend(
+                    records.iter().map(|record| {
+                        (place.id(record).to_owned(), (place.cells(record), place.stamp(record)))
+                    }),
+                );
+            }
+            let theirs = kind.is_none_or(|kind| kind.is(of));
+            let (who, seen) = if theirs { (who, seen) } else { (Who::Service, u64::MAX) };
+            changed |= self.ledger(of).observe_records(cut, who, self.executor.now(), seen);
+        }
+        changed
     }
 
     /// Adds to the trace.

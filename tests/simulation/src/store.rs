@@ -1,6 +1,6 @@
 //! The store as one process sees it: every call is a point before and a point after its effect, and may fail in between.
 
-use crate::ledger::{Ledger, Who};
+use crate::ledger::Who;
 use crate::process::{Kind, Process};
 use crate::sim::Sim;
 use crate::table::Backing;
@@ -17,6 +17,7 @@ use bothways_store::{
     RowPage, Rows, Sealed, Signal, StoreError, StoreErrorKind, Take, Taken, Turn, Unit, UnitOutcome,
     Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError};
@@ -41,14 +42,14 @@ impl SimStore {
         self.call_and_note(before, after, kind, call, |_, _, _| ()).await
     }
 
-    /// `note` enters into the ledger what the call did; it gets the number of the last thing that happened before.
+    /// `note` enters into the ledgers what the call did; it gets the number of the last thing that happened before, by catalog.
     async fn call_and_note<T>(
         &self,
         before: &'static str,
         after: &'static str,
         kind: Kind,
         call: impl Future<Output = Result<T>> + Send,
-        note: impl FnOnce(&mut Ledger, u64, &T) + Send,
+        note: impl FnOnce(&Sim, &BTreeMap<&'static str, u64>, &T) + Send,
     ) -> Result<T> {
         self.process.at(before, kind).await;
         if let Some(error) = self.trouble(kind) {
@@ -63,15 +64,12 @@ impl SimStore {
             sim.table.stamp(sim.machine_time());
         }
         if kind == Kind::Commit {
-            let rows = sim.table.rows();
-            let now = sim.executor.now();
-            let mut ledger = sim.ledger();
-            let last = ledger.last();
-            let changed = ledger.observe_rows(&rows, Who::Engine(self.process.pid), now);
+            let last =
+                sim.plan.kinds().into_iter().map(|kind| (kind.catalog, sim.ledger(kind).last())).collect();
+            let changed = sim.observe_rows(Who::Engine(self.process.pid));
             if let Ok(done) = &result {
-                note(&mut ledger, last, done);
+                note(sim, &last, done);
             }
-            drop(ledger);
             if changed {
                 sim.say(|| format!("process {} writes rows", self.process.pid));
             }
@@ -96,9 +94,9 @@ impl SimStore {
     async fn commit_units(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
         let watched: Vec<Unit> = units.iter().map(|unit| watch(&self.process.sim, unit)).collect();
         let call = self.backing.store.commit(now, &watched);
-        let note = |ledger: &mut Ledger, last: u64, outcomes: &Vec<UnitOutcome>| {
+        let note = |sim: &Sim, last: &BTreeMap<&'static str, u64>, outcomes: &Vec<UnitOutcome>| {
             for (unit, outcome) in units.iter().zip(outcomes) {
-                tie(ledger, last, unit, outcome);
+                tie(sim, last, unit, outcome);
             }
         };
         let result = self.call_and_note("commit", "commit, after", Kind::Commit, call, note).await;
@@ -151,7 +149,9 @@ fn watch(sim: &Arc<Sim>, unit: &Unit) -> Unit {
             let settled = settle(row, link);
             if let (Some(row), true) = (row, settled.history.iter().any(|entry| entry.rules.contains(&65))) {
                 sim.count("operator_reverted");
-                sim.ledger().is_undone(row.id.as_str());
+                if let Some(place) = sim.place_of(link.pair) {
+                    sim.ledger(place.kind).is_undone(row.id.as_str());
+                }
             }
             settled
         }));
@@ -166,7 +166,7 @@ fn event_in(text: &str) -> Option<String> {
 }
 
 /// Enters which row a unit tied its link to, if it did: one that it claimed, or that it made.
-fn tie(ledger: &mut Ledger, last: u64, unit: &Unit, outcome: &UnitOutcome) {
+fn tie(sim: &Sim, last: &BTreeMap<&'static str, u64>, unit: &Unit, outcome: &UnitOutcome) {
     let claim = match &unit.guard {
         Guard::Claim(link) => Some(&**link),
         Guard::Token { .. } | Guard::Free => None,
@@ -178,6 +178,9 @@ fn tie(ledger: &mut Ledger, last: u64, unit: &Unit, outcome: &UnitOutcome) {
     };
     let Some(link) = after.or(claim) else { return };
     let Some(id) = &link.local_id else { return };
+    let Some(place) = sim.place_of(link.pair) else { return };
+    let last = last.get(place.kind.catalog).copied().unwrap_or(0);
+    let mut ledger = sim.ledger(place.kind);
     let made = ledger.rows.get(id.as_str()).is_some_and(|row| row.born_seq > last);
     if claim.is_some() || made {
         ledger.tie(link.id, id.as_str());

@@ -1,6 +1,6 @@
 //! The user's table, written by other programs: in memory, or a real SQLite file.
 
-use crate::plan::TABLE;
+use crate::kinds::Kind;
 use bothways_model::{Catalog, LocalId, LocalRow, Record, Timestamp, Value};
 use bothways_sql::Sql;
 use bothways_store::{MemoryStore, Rows, Store};
@@ -14,23 +14,20 @@ use std::task::Waker;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-/// The catalog.
-pub(crate) const CUSTOMERS: &str = "customers";
-
-/// The user's table as another program reaches it. Every call is one transaction of that program.
+/// The user's tables, by their catalogs, as another program reaches them. Every call is one transaction of that program.
 pub(crate) trait Table: Send + Sync {
     /// All rows, by key.
-    fn rows(&self) -> Vec<LocalRow>;
+    fn rows(&self, of: &str) -> Vec<LocalRow>;
     /// Inserts; `None` if the table refuses.
-    fn insert(&self, fields: Record, at: Timestamp) -> Option<LocalId>;
+    fn insert(&self, of: &str, fields: Record, at: Timestamp) -> Option<LocalId>;
     /// Sets fields. False if there is no such row, or it is refused.
-    fn update(&self, id: &LocalId, fields: Record, at: Timestamp) -> bool;
+    fn update(&self, of: &str, id: &LocalId, fields: Record, at: Timestamp) -> bool;
     /// Deletes. False if there is no such row.
-    fn delete(&self, id: &LocalId, at: Timestamp) -> bool;
+    fn delete(&self, of: &str, id: &LocalId, at: Timestamp) -> bool;
     /// Changes a key. False if that is refused.
-    fn rekey(&self, old: &LocalId, new: &LocalId, at: Timestamp) -> bool;
+    fn rekey(&self, of: &str, old: &LocalId, new: &LocalId, at: Timestamp) -> bool;
     /// Swaps two keys in one transaction. False if that is refused.
-    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool;
+    fn swap(&self, of: &str, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool;
     /// A store for one more process.
     fn store(&self) -> Backing;
     /// What was captured since the last call was captured now.
@@ -65,35 +62,35 @@ pub(crate) struct InMemory {
 }
 
 impl InMemory {
-    pub(crate) fn new(catalog: Catalog) -> Self {
-        Self { store: MemoryStore::new([catalog]) }
+    pub(crate) fn new(catalogs: Vec<Catalog>) -> Self {
+        Self { store: MemoryStore::new(catalogs) }
     }
 }
 
 impl Table for InMemory {
-    fn rows(&self) -> Vec<LocalRow> {
-        let page = self.store.rows(CUSTOMERS, None, None, 10_000).now_or_never();
+    fn rows(&self, of: &str) -> Vec<LocalRow> {
+        let page = self.store.rows(of, None, None, 10_000).now_or_never();
         page.and_then(Result::ok).map(|page| page.rows).unwrap_or_default()
     }
 
-    fn insert(&self, fields: Record, at: Timestamp) -> Option<LocalId> {
-        self.store.foreign().insert(CUSTOMERS, fields, at).ok()
+    fn insert(&self, of: &str, fields: Record, at: Timestamp) -> Option<LocalId> {
+        self.store.foreign().insert(of, fields, at).ok()
     }
 
-    fn update(&self, id: &LocalId, fields: Record, at: Timestamp) -> bool {
-        self.store.foreign().update(CUSTOMERS, id, fields, at).unwrap_or(false)
+    fn update(&self, of: &str, id: &LocalId, fields: Record, at: Timestamp) -> bool {
+        self.store.foreign().update(of, id, fields, at).unwrap_or(false)
     }
 
-    fn delete(&self, id: &LocalId, at: Timestamp) -> bool {
-        self.store.foreign().delete(CUSTOMERS, id, at).unwrap_or(false)
+    fn delete(&self, of: &str, id: &LocalId, at: Timestamp) -> bool {
+        self.store.foreign().delete(of, id, at).unwrap_or(false)
     }
 
-    fn rekey(&self, old: &LocalId, new: &LocalId, at: Timestamp) -> bool {
-        self.store.foreign().rekey(CUSTOMERS, old, new, at).unwrap_or(false)
+    fn rekey(&self, of: &str, old: &LocalId, new: &LocalId, at: Timestamp) -> bool {
+        self.store.foreign().rekey(of, old, new, at).unwrap_or(false)
     }
 
-    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool {
-        self.store.foreign().swap(CUSTOMERS, a, b, spare, at).is_ok()
+    fn swap(&self, of: &str, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool {
+        self.store.foreign().swap(of, a, b, spare, at).is_ok()
     }
 
     fn store(&self) -> Backing {
@@ -117,7 +114,7 @@ impl InSqlite {
     ///
     /// # Errors
     /// The database cannot be made; in words.
-    pub(crate) fn new(catalog: Catalog) -> Result<Self, String> {
+    pub(crate) fn new(kinds: &[&Kind], catalogs: Vec<Catalog>) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -133,8 +130,10 @@ impl InSqlite {
                     .create_if_missing(true)
                     .busy_timeout(std::time::Duration::from_secs(5));
                 let mut user = options.connect().await.map_err(|error| error.to_string())?;
-                sqlx::raw_sql(TABLE).execute(&mut user).await.map_err(|error| error.to_string())?;
-                let sql = Sql::open(&format!("sqlite://{}", path.display()), vec![catalog])
+                for kind in kinds {
+                    sqlx::raw_sql(kind.table).execute(&mut user).await.map_err(|error| error.to_string())?;
+                }
+                let sql = Sql::open(&format!("sqlite://{}", path.display()), catalogs)
                     .await
                     .map_err(|error| error.to_string())?;
                 sql.migrate().await.map_err(|error| error.to_string())?;
@@ -158,9 +157,10 @@ impl InSqlite {
         self.runtime.block_on(done).ok().map(|done| done.rows_affected())
     }
 
-    fn number(&self, question: &'static str) -> Option<i64> {
+    fn number(&self, question: &str) -> Option<i64> {
         let mut user = self.user.lock().unwrap_or_else(PoisonError::into_inner);
-        let asked = sqlx::query_scalar::<_, Option<i64>>(question).fetch_one(&mut *user);
+        let asked =
+            sqlx::query_scalar::<_, Option<i64>>(AssertSqlSafe(question.to_owned())).fetch_one(&mut *user);
         self.runtime.block_on(asked).ok().flatten()
     }
 }
@@ -175,43 +175,42 @@ fn literal(value: &Value) -> String {
 }
 
 impl Table for InSqlite {
-    fn rows(&self) -> Vec<LocalRow> {
-        let page = self.runtime.block_on(self.sql.rows(CUSTOMERS, None, None, 10_000));
+    fn rows(&self, of: &str) -> Vec<LocalRow> {
+        let page = self.runtime.block_on(self.sql.rows(of, None, None, 10_000));
         page.map(|page| page.rows).unwrap_or_default()
     }
 
-    fn insert(&self, fields: Record, at: Timestamp) -> Option<LocalId> {
+    fn insert(&self, of: &str, fields: Record, at: Timestamp) -> Option<LocalId> {
         let names: Vec<&str> = fields.iter().map(|(name, _)| name.as_str()).collect();
         let values: Vec<String> = fields.iter().map(|(_, value)| literal(value)).collect();
-        let statement =
-            format!("INSERT INTO customers ({}) VALUES ({})", names.join(", "), values.join(", "));
+        let statement = format!("INSERT INTO {of} ({}) VALUES ({})", names.join(", "), values.join(", "));
         self.execute(&statement, at)?;
         let named = fields.get("id").map(|value| LocalId(value.to_text()));
-        named.or_else(|| self.number("SELECT max(id) FROM customers").map(|id| LocalId(id.to_string())))
+        named.or_else(|| self.number(&format!("SELECT max(id) FROM {of}")).map(|id| LocalId(id.to_string())))
     }
 
-    fn update(&self, id: &LocalId, fields: Record, at: Timestamp) -> bool {
+    fn update(&self, of: &str, id: &LocalId, fields: Record, at: Timestamp) -> bool {
         let sets: Vec<String> =
             fields.iter().map(|(name, value)| format!("{name} = {}", literal(value))).collect();
-        let statement = format!("UPDATE customers SET {} WHERE id = {}", sets.join(", "), id.as_str());
+        let statement = format!("UPDATE {of} SET {} WHERE id = {}", sets.join(", "), id.as_str());
         self.execute(&statement, at).is_some_and(|changed| changed > 0)
     }
 
-    fn delete(&self, id: &LocalId, at: Timestamp) -> bool {
-        self.execute(&format!("DELETE FROM customers WHERE id = {}", id.as_str()), at)
+    fn delete(&self, of: &str, id: &LocalId, at: Timestamp) -> bool {
+        self.execute(&format!("DELETE FROM {of} WHERE id = {}", id.as_str()), at)
             .is_some_and(|changed| changed > 0)
     }
 
-    fn rekey(&self, old: &LocalId, new: &LocalId, at: Timestamp) -> bool {
-        let statement = format!("UPDATE customers SET id = {} WHERE id = {}", new.as_str(), old.as_str());
+    fn rekey(&self, of: &str, old: &LocalId, new: &LocalId, at: Timestamp) -> bool {
+        let statement = format!("UPDATE {of} SET id = {} WHERE id = {}", new.as_str(), old.as_str());
         self.execute(&statement, at).is_some_and(|changed| changed > 0)
     }
 
-    fn swap(&self, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool {
+    fn swap(&self, of: &str, a: &LocalId, b: &LocalId, spare: &LocalId, at: Timestamp) -> bool {
         let (a, b, spare) = (a.as_str(), b.as_str(), spare.as_str());
         let swap = format!(
-            "BEGIN IMMEDIATE; UPDATE customers SET id = {spare} WHERE id = {a}; UPDATE customers SET id = {a} WHERE id = {b};
-             UPDATE customers SET id = {b} WHERE id = {spare}; COMMIT"
+            "BEGIN IMMEDIATE; UPDATE {of} SET id = {spare} WHERE id = {a}; UPDATE {of} SET id = {a} WHERE id = {b};
+             UPDATE {of} SET id = {b} WHERE id = {spare}; COMMIT"
         );
         let done = self.execute(&swap, at);
         if done.is_none() {

@@ -1,11 +1,12 @@
 //! People and programs who edit both sides all along, whether the engines run or not.
 
 use crate::dice::Dice;
-use crate::ledger::{FIELDS, Who};
-use crate::network::inject_event_fault;
+use crate::kinds::{Kind, LAST, MATCH, NAME, Place, Service, WAY};
+use crate::ledger::Who;
 use crate::sim::Sim;
 use bothways_model::{LocalId, Record, Value};
-use serde_json::{Map, Value as Json, json};
+use bothways_store::Side;
+use serde_json::Value as Json;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,23 +15,46 @@ pub(crate) fn is_a_proud_name(number: u64) -> bool {
     number.is_multiple_of(7)
 }
 
-/// Both groups of users, and what they have thought of so far.
+/// Both groups of users of one mapping, and what they have thought of so far.
 pub(crate) struct Users {
     sim: Arc<Sim>,
+    pub(crate) place: &'static Place,
+    /// The users of what their records refer to.
+    parents: Option<Arc<Users>>,
     dice: Mutex<Dice>,
-    /// Numbers values, so that each tells where it comes from.
-    count: AtomicU64,
+    /// Numbers values of all users, so that each tells where it comes from.
+    count: Arc<AtomicU64>,
     last_remote_edit: AtomicU64,
 }
 
+/// New values for some fields. That of a reference is the id of a row or record.
+type Changes = Vec<(usize, Option<String>)>;
+
 impl Users {
-    pub(crate) fn new(sim: Arc<Sim>, dice: Dice) -> Arc<Self> {
-        Arc::new(Self {
-            sim,
-            dice: Mutex::new(dice),
-            count: AtomicU64::new(0),
-            last_remote_edit: AtomicU64::new(u64::MAX),
-        })
+    /// The users of every mapping, parents first.
+    pub(crate) fn all(sim: &Arc<Sim>, dice: &Dice) -> Vec<Arc<Self>> {
+        let count = Arc::new(AtomicU64::new(0));
+        let mut all: Vec<Arc<Self>> = Vec::new();
+        for (number, place) in (1..).zip(&sim.plan.places) {
+            let of_parents = |users: &&Arc<Users>| {
+                users.place.service == place.service
+                    && place.kind.parent.is_some_and(|parent| parent.is(users.place.kind))
+            };
+            let parents = all.iter().find(of_parents).cloned();
+            all.push(Arc::new(Self {
+                sim: sim.clone(),
+                place,
+                parents,
+                dice: Mutex::new(dice.fork(number)),
+                count: count.clone(),
+                last_remote_edit: AtomicU64::new(u64::MAX),
+            }));
+        }
+        all
+    }
+
+    fn kind(&self) -> &'static Kind {
+        self.place.kind
     }
 
     fn draw<T>(&self, draw: impl FnOnce(&mut Dice) -> T) -> T {
@@ -45,9 +69,11 @@ impl Users {
     fn fresh(&self, field: usize) -> String {
         let number = self.number();
         match field {
-            0 => format!("u{number}@example.com"),
-            1 if is_a_proud_name(number) => format!("N{number}"),
-            field => format!("{}{number}", &FIELDS[field].0[..1]),
+            MATCH => format!("u{number}@example.com"),
+            NAME if is_a_proud_name(number) => format!("N{number}"),
+            NAME => format!("n{number}"),
+            WAY => format!("p{number}"),
+            _ => format!("a{number}"),
         }
     }
 
@@ -62,7 +88,7 @@ impl Users {
     /// What is there before anything runs: rows, records, some of them the same person.
     pub(crate) fn settle_in(&self) {
         for _ in 0..self.sim.plan.before {
-            let email = self.fresh(0);
+            let email = self.fresh(MATCH);
             let (row, record) = self.draw(|dice| (dice.below(4) > 0, dice.below(4) > 0));
             if row {
                 self.insert_row(Some(email.clone()), None);
@@ -103,23 +129,24 @@ impl Users {
         let plan = &self.sim.plan;
         let (odd, deletes, what) =
             self.draw(|dice| (dice.chance(plan.oddities), dice.chance(plan.deletes), dice.below(100)));
-        let Some(id) = self.some_row() else { return self.insert_row(None, None) };
+        let Some(id) = self.some_row() else { return drop(self.insert_row(None, None)) };
         if plan.masses > 0 && self.draw(|dice| dice.chance(plan.masses)) {
             return self.edit_many_rows();
         }
         match what {
             _ if odd => self.do_something_odd(&id),
             _ if deletes => self.delete_row(&id),
-            0..20 => self.insert_row(self.known_email(15), None),
+            0..20 => drop(self.insert_row(self.known_email(15), None)),
             20..24 => {
-                let email = self.known_email(10).unwrap_or_else(|| self.fresh(0));
+                let email = self.known_email(10).unwrap_or_else(|| self.fresh(MATCH));
                 let email = self.spelt(&email);
-                self.update_row(&id, &[(0, Some(email))]);
+                self.update_row(&id, &[(MATCH, Some(email))]);
             }
             24..30 => {
                 let note = self.number();
                 let at = self.sim.machine_time();
                 self.sim.table.update(
+                    self.kind().catalog,
                     &id,
                     Record::from_iter([("note", Value::Text(format!("x{note}")))]),
                     at,
@@ -127,7 +154,7 @@ impl Users {
                 self.sim.count("unmapped_edit");
             }
             _ => {
-                let changes = self.some_changes(id.as_str());
+                let changes = self.some_changes(Side::Local, id.as_str());
                 self.update_row(&id, &changes);
             }
         }
@@ -137,25 +164,31 @@ impl Users {
         self.note_down();
         let plan = &self.sim.plan;
         let (deletes, what) = self.draw(|dice| (dice.chance(plan.deletes), dice.below(100)));
-        let Some(id) = self.some_record() else { return self.create_record(None) };
+        let Some(id) = self.some_record() else { return drop(self.create_record(None)) };
         if plan.masses > 0 && self.draw(|dice| dice.chance(plan.masses)) {
             return self.edit_many_records();
         }
+        if plan.merges > 0
+            && self.place.service == Service::Salesforce
+            && self.draw(|dice| dice.chance(plan.merges))
+        {
+            return self.merge_into(&id);
+        }
         match what {
             _ if deletes => self.delete_record(&id),
-            0..20 => self.create_record(self.known_email(15)),
+            0..20 => drop(self.create_record(self.known_email(15))),
             20..23 => {
-                let email = self.known_email(10).unwrap_or_else(|| self.fresh(0));
+                let email = self.known_email(10).unwrap_or_else(|| self.fresh(MATCH));
                 let email = self.spelt(&email);
-                self.update_record(&id, &[(0, Some(email))]);
+                self.update_record(&id, &[(MATCH, Some(email))]);
             }
             23..27 => {
                 let number = self.number();
-                self.change_record(&id, &json!({ "metadata": { "note": format!("x{number}") } }));
+                self.change_record(&id, &self.place.unmapped(&format!("x{number}")));
                 self.sim.count("unmapped_edit");
             }
             _ => {
-                let changes = self.some_changes(&id);
+                let changes = self.some_changes(Side::Remote, &id);
                 self.update_record(&id, &changes);
             }
         }
@@ -164,35 +197,56 @@ impl Users {
     /// What a script does that somebody wrote in a hurry.
     fn edit_many_rows(&self) {
         self.sim.count("rows_in_bulk");
-        let ids: Vec<LocalId> = self.sim.ledger().rows.keys().cloned().map(LocalId).collect();
+        let ids: Vec<LocalId> = self.row_ids().into_iter().map(LocalId).collect();
         let what = self.draw(|dice| dice.below(4));
         if what == 0 {
             let many = self.draw(|dice| dice.between(6, 16));
-            (0..many).for_each(|_| self.insert_row(None, None));
+            (0..many).for_each(|_| drop(self.insert_row(None, None)));
         }
         for id in ids.iter().filter(|_| self.draw(|dice| dice.below(5)) > 0) {
             match what {
                 0 => {}
-                1 => self.update_row(id, &[(1, None)]),
-                2 => self.update_row(id, &[(3, Some(self.fresh(3)))]),
+                1 => self.update_row(id, &[(NAME, None)]),
+                2 => self.update_row(id, &[(NAME, Some(self.fresh(LAST)))]),
                 _ => self.delete_row(id),
             }
         }
     }
 
+    /// Somebody sees that two records are one.
+    fn merge_into(&self, master: &str) {
+        let Some(loser) = self.some_record().filter(|loser| loser != master) else { return };
+        if self.place.merge(&self.sim, master, &loser).is_ok() {
+            self.sim.count("records_merged");
+            self.sim.say(|| format!("user merges record {loser} into {master}"));
+            self.sim.ledger(self.kind()).merged.insert(loser, master.to_owned());
+        }
+        self.records_changed();
+    }
+
     fn edit_many_records(&self) {
         self.sim.count("records_in_bulk");
-        let ids: Vec<String> = self.sim.ledger().records.keys().cloned().collect();
+        let ids = self.record_ids();
+        if self.place.service == Service::Salesforce && self.draw(|dice| dice.below(2)) == 0 {
+            let fields = self.place.fields(&[(NAME, Some(self.fresh(NAME)))]);
+            let all: Vec<&str> = ids.iter().map(String::as_str).collect();
+            if self.place.update_together(&self.sim, &all, &fields).is_ok() {
+                self.sim.count("stamps_made_equal");
+                self.sim
+                    .say(|| format!("user changes {} records of {} at once", all.len(), self.place.resource));
+            }
+            return self.records_changed();
+        }
         let what = self.draw(|dice| dice.below(4));
         if what == 0 {
             let many = self.draw(|dice| dice.between(6, 16));
-            (0..many).for_each(|_| self.create_record(None));
+            (0..many).for_each(|_| drop(self.create_record(None)));
         }
         for id in ids.iter().filter(|_| self.draw(|dice| dice.below(5)) > 0) {
             match what {
                 0 => {}
-                1 => self.update_record(id, &[(1, None)]),
-                2 => self.update_record(id, &[(3, Some(self.fresh(3)))]),
+                1 => self.update_record(id, &[(NAME, None)]),
+                2 => self.update_record(id, &[(NAME, Some(self.fresh(LAST)))]),
                 _ => self.delete_record(id),
             }
         }
@@ -204,43 +258,66 @@ impl Users {
         }
     }
 
-    fn some_row(&self) -> Option<LocalId> {
-        let ids: Vec<String> = self.sim.ledger().rows.keys().cloned().collect();
-        let index = usize::try_from(self.draw(|dice| dice.below(ids.len() as u64))).unwrap_or(0);
-        ids.into_iter().nth(index).map(LocalId)
+    fn row_ids(&self) -> Vec<String> {
+        self.sim.ledger(self.kind()).rows.keys().cloned().collect()
     }
 
-    fn some_record(&self) -> Option<String> {
-        let ids: Vec<String> = self.sim.ledger().records.keys().cloned().collect();
+    fn record_ids(&self) -> Vec<String> {
+        let ledger = self.sim.ledger(self.kind());
+        ledger.records.keys().filter(|id| self.place.owns(id)).cloned().collect()
+    }
+
+    fn one_of(&self, ids: Vec<String>) -> Option<String> {
         let index = usize::try_from(self.draw(|dice| dice.below(ids.len() as u64))).unwrap_or(0);
         ids.into_iter().nth(index)
     }
 
+    fn some_row(&self) -> Option<LocalId> {
+        self.one_of(self.row_ids()).map(LocalId)
+    }
+
+    fn some_record(&self) -> Option<String> {
+        self.one_of(self.record_ids())
+    }
+
+    /// Something to refer to: what is there, or what comes with it.
+    fn some_parent(&self, side: Side) -> Option<String> {
+        let parents = self.parents.as_ref()?;
+        let there = if side == Side::Local { parents.row_ids() } else { parents.record_ids() };
+        match (self.one_of(there), side) {
+            (Some(id), _) if self.draw(|dice| dice.below(4)) > 0 => Some(id),
+            (_, Side::Local) => parents.insert_row(None, None).map(|id| id.0),
+            (_, Side::Remote) => parents.create_record(None),
+        }
+    }
+
     /// An email that somebody has already, so many times in a hundred.
     fn known_email(&self, percent: u64) -> Option<String> {
-        if self.draw(|dice| dice.below(100)) >= percent {
+        if self.draw(|dice| dice.below(100)) >= percent || !self.kind().is_matched {
             return None;
         }
-        let ledger = self.sim.ledger();
-        let all: Vec<String> =
-            ledger.rows.values().chain(ledger.records.values()).filter_map(|t| t.cells[0].clone()).collect();
+        let ledger = self.sim.ledger(self.kind());
+        let things = ledger.rows.values().chain(ledger.records.values());
+        let all: Vec<String> = things.filter_map(|t| t.cells[MATCH].clone()).collect();
         drop(ledger);
-        let index = usize::try_from(self.draw(|dice| dice.below(all.len() as u64))).unwrap_or(0);
-        let email = all.into_iter().nth(index)?;
+        let email = self.one_of(all)?;
         self.sim.count("same_email");
         Some(email)
     }
 
     /// One or two fields: mostly new values, sometimes none, sometimes what somebody else has there.
-    fn some_changes(&self, id: &str) -> Vec<(usize, Option<String>)> {
+    fn some_changes(&self, side: Side, id: &str) -> Changes {
         let count = self.draw(|dice| if dice.below(5) == 0 { 2 } else { 1 });
         (0..count)
             .map(|_| {
-                let (field, how) = self.draw(|dice| (dice.one_of([1usize, 1, 2, 3]), dice.below(100)));
+                let (field, how) = self.draw(|dice| (dice.one_of([NAME, NAME, WAY, LAST]), dice.below(100)));
+                if self.kind().refers(field) {
+                    return self.another_parent(side, how);
+                }
                 let value = match how {
                     0..7 => None,
                     7..12 => {
-                        let ledger = self.sim.ledger();
+                        let ledger = self.sim.ledger(self.kind());
                         let things = ledger.rows.get(id).or_else(|| ledger.records.get(id));
                         // The value it has already: a touch.
                         things.and_then(|thing| thing.cells[field].clone())
@@ -252,71 +329,125 @@ impl Users {
             .collect()
     }
 
-    pub(crate) fn insert_row(&self, email: Option<String>, id: Option<&LocalId>) {
-        let email = email.unwrap_or_else(|| self.fresh(0));
+    /// What a record may refer to from now on; another field where it may not refer to anything else.
+    fn another_parent(&self, side: Side, how: u64) -> (usize, Option<String>) {
+        let moves = match side {
+            // Nobody keeps people from writing what they like into a table.
+            Side::Local => !self.kind().stays || how < 20,
+            Side::Remote => !self.kind().stays,
+        };
+        match moves.then(|| self.some_parent(side)).flatten() {
+            Some(parent) => {
+                self.sim.count("moved_to_another");
+                (LAST, Some(parent))
+            }
+            None => (NAME, Some(self.fresh(NAME))),
+        }
+    }
+
+    /// Inserts a row, with what it refers to if that is not there; its id unless it was refused.
+    pub(crate) fn insert_row(&self, email: Option<String>, id: Option<&LocalId>) -> Option<LocalId> {
+        let labels = self.kind().labels;
+        let email = email.unwrap_or_else(|| self.fresh(MATCH));
         let email = self.spelt(&email);
-        let blank = self.draw(|dice| dice.below(30) == 0);
+        let blank = self.draw(|dice| dice.below(30) == 0) && self.place.may_be_blank();
         let mut fields = Record::from_iter([
-            ("email", if blank { Value::Null } else { Value::Text(email) }),
-            ("name", Value::Text(self.fresh(1))),
+            (labels[MATCH], if blank { Value::Null } else { Value::Text(email) }),
+            (labels[NAME], Value::Text(self.fresh(NAME))),
         ]);
         if self.draw(|dice| dice.below(2)) == 0 {
-            fields.set("phone", Value::Text(self.fresh(2)));
+            fields.set(labels[WAY], Value::Text(self.fresh(WAY)));
         }
         if let Some(number) = id.and_then(|id| id.as_str().parse().ok()) {
             fields.set("id", Value::Int(number));
         }
-        let made = self.sim.table.insert(fields, self.sim.machine_time());
-        self.sim.say(|| format!("user inserts row {}", made.map_or_else(|| "in vain".to_owned(), |id| id.0)));
+        if self.kind().parent.is_some() && self.is_to_refer() {
+            let parent = self.some_parent(Side::Local)?;
+            fields.set(labels[LAST], self.value(LAST, Some(parent)));
+        }
+        let made = self.sim.table.insert(self.kind().catalog, fields, self.sim.machine_time());
+        self.sim.say(|| {
+            let shown = made.as_ref().map_or("in vain", |id| id.as_str());
+            format!("user inserts row {shown} of {}", self.kind().catalog)
+        });
         self.rows_changed();
+        made
+    }
+
+    /// Whether a new record refers to another; it must where it may not later.
+    fn is_to_refer(&self) -> bool {
+        self.kind().stays || self.draw(|dice| dice.below(5)) > 0
+    }
+
+    /// A value as the table takes it.
+    fn value(&self, field: usize, value: Option<String>) -> Value {
+        match value {
+            None => Value::Null,
+            Some(key) if self.kind().refers(field) => Value::Int(key.parse().unwrap_or_default()),
+            Some(text) => Value::Text(text),
+        }
     }
 
     pub(crate) fn update_row(&self, id: &LocalId, changes: &[(usize, Option<String>)]) {
+        let labels = self.kind().labels;
         let fields = changes
             .iter()
-            .map(|(field, value)| (FIELDS[*field].0, value.clone().map_or(Value::Null, Value::Text)))
+            .map(|(field, value)| (labels[*field], self.value(*field, value.clone())))
             .collect();
-        self.sim.table.update(id, fields, self.sim.machine_time());
-        self.sim.say(|| format!("user updates row {id}: {}", shown(changes)));
+        self.sim.table.update(self.kind().catalog, id, fields, self.sim.machine_time());
+        self.sim.say(|| format!("user updates row {id} of {}: {}", self.kind().catalog, self.shown(changes)));
         self.rows_changed();
     }
 
+    /// Deletes a row after those that refer to it, as a table does that knows its references.
     pub(crate) fn delete_row(&self, id: &LocalId) {
-        self.sim.table.delete(id, self.sim.machine_time());
-        self.sim.say(|| format!("user deletes row {id}"));
+        let at = self.sim.machine_time();
+        let mut deleted = Vec::new();
+        for child in self.sim.plan.children(self.kind()) {
+            let rows = self.sim.table.rows(child.kind.catalog).into_iter();
+            let refers = |cell: Option<String>| cell.as_deref() == Some(id.as_str());
+            for row in rows.filter(|row| refers(child.kind.cells(row)[LAST].clone())) {
+                self.sim.table.delete(child.kind.catalog, &row.id, at);
+                deleted.push(format!("{} of {}", row.id, child.kind.catalog));
+            }
+        }
+        self.sim.table.delete(self.kind().catalog, id, at);
+        deleted.push(format!("{id} of {}", self.kind().catalog));
+        self.sim.say(|| format!("user deletes row {}", deleted.join(", ")));
         self.rows_changed();
     }
 
     fn rows_changed(&self) {
-        let rows = self.sim.table.rows();
-        let at = self.sim.executor.now();
-        self.sim.ledger().observe_rows(&rows, Who::User, at);
-        self.sim.note("user edits rows", at, 0);
+        self.sim.observe_rows(Who::User);
+        self.sim.note("user edits rows", self.sim.executor.now(), 0);
     }
 
     /// Key changes, swaps, an id that becomes another row's, a row that comes back.
     fn do_something_odd(&self, id: &LocalId) {
         let sim = &self.sim;
-        let at = sim.machine_time();
+        let (at, of) = (sim.machine_time(), self.kind().catalog);
+        // The keys of what is referred to stay, or every reference would mean something else.
+        let is_parent = sim.plan.children(self.kind()).next().is_some();
         match self.draw(|dice| dice.below(5)) {
-            0 => {
+            0 if !is_parent => {
                 let new = LocalId((10_000 + self.number()).to_string());
-                if sim.table.rekey(id, &new, at) {
-                    sim.say(|| format!("user changes key {id} to {new}"));
+                if sim.table.rekey(of, id, &new, at) {
+                    sim.say(|| format!("user changes key {id} of {of} to {new}"));
                     sim.count("key_updated");
-                    sim.ledger().rekey(&[(id.0.clone(), new.0)]);
+                    sim.ledger(self.kind()).rekey(&[(id.0.clone(), new.0)]);
                 }
             }
-            1 => {
+            1 if !is_parent => {
                 let Some(other) = self.some_row().filter(|other| other != id) else { return };
                 let spare = LocalId((20_000 + self.number()).to_string());
-                if sim.table.swap(id, &other, &spare, at) {
-                    sim.say(|| format!("user swaps keys {id} and {other}"));
+                if sim.table.swap(of, id, &other, &spare, at) {
+                    sim.say(|| format!("user swaps keys {id} and {other} of {of}"));
                     sim.count("keys_swapped");
-                    sim.ledger().rekey(&[(id.0.clone(), other.0.clone()), (other.0, id.0.clone())]);
+                    sim.ledger(self.kind())
+                        .rekey(&[(id.0.clone(), other.0.clone()), (other.0, id.0.clone())]);
                 }
             }
-            2 | 3 => {
+            2 | 3 if !is_parent => {
                 // Another person under a used id.
                 self.delete_row(id);
                 sim.count("row_id_reused");
@@ -324,7 +455,8 @@ impl Users {
             }
             _ => {
                 // The same person again, by the match value, under another id.
-                let email = sim.ledger().rows.get(id.as_str()).and_then(|thing| thing.cells[0].clone());
+                let email =
+                    sim.ledger(self.kind()).rows.get(id.as_str()).and_then(|t| t.cells[MATCH].clone());
                 self.delete_row(id);
                 self.insert_row(email, None);
             }
@@ -332,75 +464,72 @@ impl Users {
         self.rows_changed();
     }
 
-    pub(crate) fn create_record(&self, email: Option<String>) {
-        let email = email.unwrap_or_else(|| self.fresh(0));
+    /// Creates a record, with what it refers to if that is not there; its id unless it was refused.
+    pub(crate) fn create_record(&self, email: Option<String>) -> Option<String> {
+        let email = email.unwrap_or_else(|| self.fresh(MATCH));
         let email = self.spelt(&email);
-        let mut fields = json!({ "email": email, "name": self.fresh(1) });
+        let mut changes = vec![(MATCH, Some(email)), (NAME, Some(self.fresh(NAME)))];
         if self.draw(|dice| dice.below(2)) == 0 {
-            fields["description"] = json!(self.fresh(3));
+            let field = if self.kind().parent.is_some() { WAY } else { LAST };
+            changes.push((field, Some(self.fresh(field))));
         }
-        if self.draw(|dice| dice.below(30)) == 0 {
-            fields["email"] = Json::Null;
+        if self.draw(|dice| dice.below(30)) == 0 && self.place.may_be_blank() {
+            changes[0].1 = None;
         }
-        let now = self.sim.true_time();
-        let mut stripe = self.sim.stripe();
-        inject_event_fault(&self.sim, &mut stripe);
-        let made = stripe.dashboard_create(&fields, now);
-        stripe.clear_faults();
-        drop(stripe);
+        if self.kind().parent.is_some() && self.is_to_refer() {
+            changes.push((LAST, Some(self.some_parent(Side::Remote)?)));
+        }
+        let made = self.place.create(&self.sim, &changes);
         self.sim.say(|| match &made {
-            Ok(made) => format!("user creates record {}", made["id"].as_str().unwrap_or_default()),
+            Ok(made) => format!("user creates record {made}: {}", self.shown(&changes)),
             Err(error) => format!("user creates a record in vain: {error}"),
         });
         self.mid_walk("created_mid_walk");
         self.records_changed();
+        made.ok()
     }
 
     pub(crate) fn update_record(&self, id: &str, changes: &[(usize, Option<String>)]) {
-        let fields: Map<String, Json> = changes
-            .iter()
-            .map(|(field, value)| {
-                (FIELDS[*field].1.to_owned(), value.clone().map_or(Json::Null, Json::String))
-            })
-            .collect();
-        self.sim.say(|| format!("user updates record {id}: {}", shown(changes)));
-        self.change_record(id, &Json::Object(fields));
+        self.sim.say(|| format!("user updates record {id}: {}", self.shown(changes)));
+        self.change_record(id, &self.place.fields(changes));
     }
 
     fn change_record(&self, id: &str, fields: &Json) {
-        let now = self.sim.true_time();
         let second = self.sim.executor.now() / 1_000_000;
         if self.last_remote_edit.swap(second, Ordering::Relaxed) == second {
             self.sim.count("equal_stamps");
         }
-        let mut stripe = self.sim.stripe();
-        inject_event_fault(&self.sim, &mut stripe);
-        let done = stripe.dashboard_update(id, fields, now);
-        stripe.clear_faults();
-        drop(stripe);
-        if let Err(error) = done {
+        if let Err(error) = self.place.update(&self.sim, id, fields) {
             self.sim.say(|| format!("in vain: {error}"));
         }
         self.records_changed();
     }
 
+    /// Deletes a record, mostly after those that refer to it.
     pub(crate) fn delete_record(&self, id: &str) {
-        let now = self.sim.true_time();
-        let mut stripe = self.sim.stripe();
-        inject_event_fault(&self.sim, &mut stripe);
-        let done = stripe.dashboard_delete(id, now);
-        stripe.clear_faults();
-        drop(stripe);
-        self.sim.say(|| format!("user deletes record {id}{}", if done.is_err() { " in vain" } else { "" }));
+        let children: Vec<&Place> = self.sim.plan.children(self.kind()).collect();
+        if !children.is_empty() && self.draw(|dice| dice.below(4)) > 0 {
+            for child in children.into_iter().filter(|child| child.service == self.place.service) {
+                for record in self.sim.records(child) {
+                    if child.cells(&record)[LAST].as_deref() == Some(id) {
+                        self.remove_record(child, child.id(&record));
+                    }
+                }
+            }
+        }
+        self.remove_record(self.place, id);
         self.mid_walk("removed_mid_walk");
         self.records_changed();
     }
 
+    fn remove_record(&self, place: &Place, id: &str) {
+        let done = place.delete(&self.sim, id);
+        self.sim.say(|| format!("user deletes record {id}{}", if done.is_err() { " in vain" } else { "" }));
+    }
+
     fn records_changed(&self) {
-        let records = self.sim.stripe().customers();
-        let at = self.sim.executor.now();
-        self.sim.ledger().observe_records(&records, Who::User, at, u64::MAX);
-        self.sim.note("user edits records", at, 0);
+        self.sim.observe_records(self.place.service, None, Who::User, u64::MAX);
+        self.sim.note("user edits records", self.sim.executor.now(), 0);
         self.sim.deliveries.notify_one();
     }
 
@@ -409,12 +538,12 @@ impl Users {
             self.sim.count(counter);
         }
     }
-}
 
-fn shown(changes: &[(usize, Option<String>)]) -> String {
-    let shown: Vec<String> = changes
-        .iter()
-        .map(|(field, value)| format!("{} = {}", FIELDS[*field].0, value.as_deref().unwrap_or("null")))
-        .collect();
-    shown.join(", ")
+    fn shown(&self, changes: &[(usize, Option<String>)]) -> String {
+        let labels = self.kind().labels;
+        let shown = changes
+            .iter()
+            .map(|(field, value)| format!("{} = {}", labels[*field], value.as_deref().unwrap_or("null")));
+        shown.collect::<Vec<_>>().join(", ")
+    }
 }

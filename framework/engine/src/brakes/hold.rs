@@ -153,6 +153,6 @@ impl Look {
         });
         let keys =
             link.map(|link| ChargeKey::Link(link.id)).into_iter().chain(row.map(ChargeKey::Row)).collect();
-        Some(Settlement { keys, keeps: self.holds.keeps.clone(), finished })
+        Some(Settlement { pair: self.pair.id, keys, keeps: self.holds.keeps.clone(), finished })
     }
 }

@@ -175,3 +175,24 @@ async fn p40_a_field_that_a_permission_hides_blanks_nothing_and_pauses_the_mappi
         "{pauses:?}"
     );
 }
+
+/// The second 404 counts from the first one, not from the look that met it: that may have waited long for its answer.
+#[tokio::test(start_paused = true)]
+async fn a_404_that_was_slow_to_come_still_has_to_repeat_after_the_delay() {
+    let world = World::new(Setup::with(BOTH)).await;
+    let (row, id) = linked(&world).await;
+    world.insert(&[("email", "bob@example.com")]);
+    world.settle().await;
+    let path = format!("/v1/customers/{id}");
+    world.stripe().clear_requests();
+    world.fault(Fault::always(Action::OtherAccount).on(Method::Get, path.clone()));
+    let slow = Duration::from_secs(20);
+    world.set_latency(slow);
+    look_at_all(&world).await;
+    world
+        .until("the delete is proven", Duration::from_secs(600), async |w| w.row(&row).await.is_none())
+        .await;
+    let asked: Vec<_> = world.stripe().requests().filter(|r| r.path == path).map(|r| r.at).collect();
+    let between = asked[1] - asked[0];
+    assert!(between >= chrono::TimeDelta::seconds(20 + 15), "{between}");
+}

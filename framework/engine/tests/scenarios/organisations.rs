@@ -331,3 +331,43 @@ async fn accounts_with_conditions_are_not_written_over_what_somebody_wrote_meanw
     let id = overtaken(&hub).await;
     assert_eq!(hub.sobject(&id)["Phone"], "ours");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_uncertain_create_is_found_by_its_stamp_though_it_was_renamed() {
+    let hub = Hub::new(accounts(&format!("conflicts: {{ winner: manual }}\n{POLLED}")));
+    let _process = hub.run().await;
+    hub.org().inject(Fault::next(Action::LostAnswer).on(Method::Patch, "/"));
+    let away =
+        [Method::Get, Method::Patch].map(|method| Fault::always(Action::Unavailable503).on(method, "/"));
+    let row = hub.insert(&[("name", "Acme")]);
+    hub.until("the record", async |hub: &Hub| {
+        let is_there = hub.org().record_count("Account") == 1;
+        if is_there {
+            away.iter().for_each(|fault| hub.org().inject(fault.clone()));
+        }
+        is_there
+    })
+    .await;
+    let id = hub.org().records("Account")[0]["Id"].as_str().unwrap().to_owned();
+    let now = hub.clock.truth();
+    hub.org().dashboard_update(&id, &json!({ "Name": "Acme Limited" }), now).unwrap();
+    hub.org().clear_faults();
+    hub.settle().await;
+    assert_eq!(hub.local(&row, "name").await.as_deref(), Some("Acme Limited"), "a user's word there");
+    assert_eq!(hub.org().record_count("Account"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_in_front_of_the_service_is_no_answer_to_an_update() {
+    let hub = Hub::new(accounts(&format!("conflicts: {{ winner: remote }}\n{POLLED}")));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    hub.org().inject(Fault::next(Action::HtmlBody).on(Method::Patch, "/"));
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    assert_eq!(hub.org().fired()["html_body"], 1);
+    assert_eq!(hub.sobject(&id)["Phone"], "2");
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"), "not what the record still held");
+}

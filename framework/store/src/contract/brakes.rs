@@ -34,7 +34,12 @@ fn delete(pair: PairId, link: &Link, most: u64, known: i64) -> Charge {
 }
 
 fn settlement(link: &Link, keeps: &[BrakeName], finished: bool) -> Option<Settlement> {
-    Some(Settlement { keys: vec![ChargeKey::Link(link.id)], keeps: keeps.to_vec(), finished })
+    Some(Settlement {
+        pair: link.pair,
+        keys: vec![ChargeKey::Link(link.id)],
+        keeps: keeps.to_vec(),
+        finished,
+    })
 }
 
 async fn four(store: &dyn Store, pair: PairId) -> Vec<(Link, Unit)> {
@@ -492,6 +497,34 @@ pub async fn what_is_withheld_of_a_row_follows_its_key(bench: &dyn Bench) {
     let mut wanted = vec![named("99", "create bob"), named(bob.as_str(), "create ada")];
     wanted.sort();
     assert_eq!(held().await, wanted);
+}
+
+/// Rows of two tables may have one key: what a look says of the one is nothing about the other.
+pub async fn a_row_of_another_pair_is_another(bench: &dyn Bench) {
+    let store = bench.store();
+    let other = store.ensure_pair(&super::kit::spec("customers", "other")).await.unwrap().id;
+    let pair = pair(store).await;
+    let id = bench.insert("customers", customer("ada", "a@x.test")).await;
+    relay(store, 5).await;
+    let create = |pair| Charge {
+        brake: name(pair, BrakeKind::Creates),
+        key: ChargeKey::Row(id.clone()),
+        what: "create it".into(),
+        limit: Limit::flat(0),
+        since: at(0),
+        ripening: None,
+    };
+    for pair in [pair, other] {
+        assert!(!store.charge(at(6), &create(pair)).await.unwrap().is_free());
+    }
+    let on = async || -> Vec<PairId> {
+        store.brakes(at(6)).await.unwrap().into_iter().map(|brake| brake.name.pair).collect()
+    };
+    let mut end = Unit::new(Guard::Free);
+    let keys = vec![ChargeKey::Row(id.clone())];
+    end.settlement = Some(Settlement { pair, keys, keeps: Vec::new(), finished: true });
+    assert!(matches!(commit(store, end).await, UnitOutcome::Done { .. }));
+    assert_eq!(on().await, [other]);
 }
 
 /// Nothing is withheld of a row that may be another one by now: who asks has to look again.

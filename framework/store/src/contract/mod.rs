@@ -62,7 +62,8 @@ macro_rules! store_contract {
                 what_was_done_before_the_window_does_not_count, an_approval_names_its_set_and_is_spent,
                 what_nobody_wants_is_forgotten, deletes_count_what_is_to_come, deletes_within_a_share_do_not_lower_it,
                 the_pass_behind_a_signal_is_known, what_a_pass_found_stays_its_own, history_names_who_approved,
-                what_is_withheld_of_a_row_follows_its_key, nothing_is_remembered_of_a_row_that_has_moved
+                what_is_withheld_of_a_row_follows_its_key, nothing_is_remembered_of_a_row_that_has_moved,
+                a_row_of_another_pair_is_another
             }
             claims {
                 inserts_an_already_leased_link, is_unique_among_live_links, ignores_closed_links,
@@ -110,7 +111,9 @@ macro_rules! store_contract {
             }
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }
-            waiting { is_due_once_the_link_is_there, is_due_at_once_if_the_link_is_there_by_now, is_not_due_for_less }
+            waiting { is_due_once_the_link_is_there, is_due_at_once_if_the_link_is_there_by_now, is_not_due_for_less,
+                parked_work_that_waits_is_parked_no_more
+            }
             keys {
                 groups_hold_both_sides, newer_observations_win, say_who_is_linked, list_unlinked_groups_in_pages,
                 are_limited, linked_drops_the_content

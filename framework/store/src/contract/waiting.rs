@@ -4,7 +4,9 @@ use super::Bench;
 use super::kit::{
     at, commit, done, linked, look_at, new_link, open, pair, remote, spec, take, take_one, unit, write,
 };
-use crate::{Awaited, Guard, LinkState, LocalBinding, Side, Store, Unit, UnitOutcome, WorkWrite};
+use crate::{
+    Awaited, Guard, LinkState, LocalBinding, ParkReason, Parked, Side, Store, Unit, UnitOutcome, WorkWrite,
+};
 use bothways_model::{LocalId, PairId};
 
 /// Signals a record of the waiting pair and has its work wait.
@@ -129,4 +131,21 @@ pub async fn is_not_due_for_less(bench: &dyn Bench) {
         }];
         commit(store, end).await;
     }
+}
+
+/// Whoever waits says so, and nothing of what it was parked for before.
+pub async fn parked_work_that_waits_is_parked_no_more(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    store.signal(at(10), &[remote(tags, "in_1")]).await.unwrap();
+    let taken = take_one(store, tags, 10).await;
+    let mut look = unit(&taken);
+    let parked =
+        Parked { reason: ParkReason::Error, message: "refused".into(), digest: "e".into(), at: at(10) };
+    look.work = vec![WorkWrite::Park { id: taken.work[0].id, generation: taken.work[0].generation, parked }];
+    assert!(matches!(commit(store, look).await, UnitOutcome::Done { .. }));
+    waiting(store, tags, on(customers, Side::Remote, "cus_7")).await;
+    let work = &store.work_of(tags, None, Some(&"in_1".into())).await.unwrap()[0];
+    assert!(work.parked.is_none(), "{work:?}");
+    assert_eq!((work.attempts, work.due), (0, Some(at(900))));
 }

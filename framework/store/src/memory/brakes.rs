@@ -10,6 +10,7 @@ use crate::{
     ChargeKey, History, Judged, Link, LinkState, Result, Settlement, Signal, Subject, Withheld, WithheldSet,
 };
 use async_trait::async_trait;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, PairId, Timestamp};
 use std::collections::BTreeSet;
 
@@ -78,7 +79,10 @@ impl State {
         let touched: Vec<BrakeName> = self
             .charges
             .iter()
-            .filter(|(_, rows)| rows.contains_key(key))
+            .filter(|(name, rows)| {
+                let same = name.pair == settlement.pair || planted::is(Bug::SettledForAllPairs);
+                same && rows.contains_key(key)
+            })
             .map(|(name, _)| name.clone())
             .collect();
         for name in touched {
@@ -336,6 +340,7 @@ impl Brakes for MemoryStore {
                 s.record_charge(now, charge, judged);
                 // No look will finish it.
                 s.settle_charges(&Settlement {
+                    pair: charge.brake.pair,
                     keys: vec![charge.key.clone()],
                     keeps: vec![charge.brake.clone()],
                     finished: true,

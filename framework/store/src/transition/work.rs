@@ -133,6 +133,9 @@ impl WorkRow {
                 self.work.look = true;
                 self.work.held = Some(held.clone());
                 self.work.awaits = Some(on.clone());
+                // What it was parked for, or failed of, is not what keeps it now.
+                self.work.parked = None;
+                (self.work.attempts, self.work.tried_since) = (0, None);
                 self.not_before = None;
                 self.work.due = Some(if newer { now.min(*due) } else { *due });
             }

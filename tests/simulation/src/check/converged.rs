@@ -1,22 +1,48 @@
 //! Convergence (invariant 1): every row, record and link is in step, or shows why not; and what it shows is true.
 
 use super::Snapshot;
-use crate::ledger::{Ledger, cells_of_record, cells_of_row};
+use crate::kinds::{LAST, MATCH};
+use crate::ledger::Ledger;
 use crate::plan::Plan;
+use crate::sim::Sim;
+use bothways_mapping::Field;
 use bothways_model::{LocalRow, Value};
 use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is said of work that waits for nothing.
+pub(crate) const RELEASED: &str = ", which has a link, or is not what it refers to";
+
 /// What is not in step and does not show why. Empty when the two sides have converged.
-pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
+pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let mut findings = Vec::new();
-    let judge = Judge { snapshot, plan, ledger };
+    let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     let counts = &snapshot.counts;
-    if counts.pending > snapshot.held_work {
-        findings.push(format!("{} work rows are pending ({} held)", counts.pending, counts.held));
+    let waiting = snapshot.waiting.iter().filter(|work| snapshot.is_wait_true(work)).count() as u64;
+    let after = snapshot.live_links().filter(|link| snapshot.is_after_children(link)).map(|link| link.id);
+    let after: BTreeSet<_> = after.collect();
+    let held = snapshot.after_children.iter().filter(|(link, _)| after.contains(link));
+    let waiting = waiting + held.map(|(_, work)| work).collect::<BTreeSet<_>>().len() as u64;
+    if waiting > 0 {
+        sim.count("waited_for_a_link");
     }
+    if counts.pending > snapshot.held_work + waiting {
+        findings.push(format!(
+            "{} work rows of {} are pending ({} held, {waiting} wait for others)",
+            counts.pending, snapshot.place.mapping, counts.held
+        ));
+    }
+    for work in snapshot.waiting.iter().filter(|work| !snapshot.is_wait_true(work)) {
+        findings.push(format!("{:?} waits for {:?}{RELEASED}", work.subject, work.awaits));
+    }
+    // What was created for one row was made part of another's record meanwhile.
+    let merged = |reason| reason == ParkReason::Duplicate && !judge.ledger.merged.is_empty();
     if counts.intents > 0
-        && !snapshot.parked.iter().any(|work| judge.reason(work) == Some(ParkReason::Uncertain))
+        && !snapshot
+            .parked
+            .iter()
+            .filter_map(|work| judge.reason(work))
+            .any(|reason| reason == ParkReason::Uncertain || merged(reason))
     {
         findings.push(format!("{} intents are open", counts.intents));
     }
@@ -51,8 +77,8 @@ pub(crate) fn unsettled(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Ve
 }
 
 /// Records that are not as their links last saw them although nothing is to be done about them: what a feed told of was passed over.
-pub(crate) fn passed_over(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
-    let judge = Judge { snapshot, plan, ledger };
+pub(crate) fn passed_over(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
+    let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
     snapshot.live_links().filter_map(|link| judge.passed_over(link)).collect()
 }
 
@@ -81,6 +107,7 @@ pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
 
 pub(super) struct Judge<'s> {
     pub(super) snapshot: &'s Snapshot,
+    sim: &'s Sim,
     plan: &'s Plan,
     ledger: &'s Ledger,
 }
@@ -117,6 +144,12 @@ impl Judge<'_> {
         self.snapshot.is_withheld(link.id, BrakeKind::Deletes)
     }
 
+    /// Whether a person is asked whether a record is gone that the service only does not find.
+    fn is_unproven(&self, link: &Link) -> bool {
+        let asked = self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Delete);
+        asked && !self.snapshot.place.shows_deleted()
+    }
+
     fn link(&self, link: &Link) -> Option<String> {
         let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(&id.0));
         let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(&id.0));
@@ -134,10 +167,15 @@ impl Judge<'_> {
             (LinkState::Linked, Some(_), Some(_)) => {
                 self.fields(link).map(|why| format!("{}: {why}", named()))
             }
+            // Its create waits.
+            (LinkState::Linked, Some(_), None) if link.remote_id.is_none() && self.waits(link) => None,
+            // Where deleted records are only not found, a person may have to say that it is gone (rule 31).
+            (LinkState::Linked, None, None) if self.is_unproven(link) => None,
             // Nothing is left to wait for; a full pass tells where no event did.
             (LinkState::Linked, None, None) => Some(format!("{}: both sides are gone", named())),
-            // Beside a delete that waits for a person.
+            // Beside a delete that waits for a person, or for other deletes that do.
             (LinkState::Linked, _, _) if parked.is_some() || self.is_held(link) => None,
+            (LinkState::Linked, ..) if self.snapshot.is_after_children(link) => None,
             (LinkState::Linked, _, _) => Some(format!("{}: a side is gone and nothing says so", named())),
             (LinkState::Detached, _, None) => None,
             (LinkState::Detached, _, Some(_)) => Some(format!("{}: its record is there", named())),
@@ -162,8 +200,30 @@ impl Judge<'_> {
         self.snapshot.mapping.fields.iter().any(|field| {
             let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
             let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-            !field.same(&local, &remote)
+            !self.same(field, &local, &remote)
         })
+    }
+
+    /// Whether two values of a field are the same: references, if what they mean belongs together.
+    fn same(&self, field: &Field, local: &Value, remote: &Value) -> bool {
+        if field.reference.is_none() || local.is_null() || remote.is_null() {
+            return field.same(local, remote);
+        }
+        self.snapshot.is_same_parent(self.sim, &local.to_text(), &remote.to_text())
+    }
+
+    /// Whether work about the link waits for what its record refers to.
+    fn waits(&self, link: &Link) -> bool {
+        let (local, remote) = (link.local_id.as_ref(), link.remote_id.as_ref());
+        self.snapshot.waits(local.map(|id| id.as_str()), remote.map(|id| id.as_str()))
+    }
+
+    /// Whether a link's reference says why it is not the same on both sides: it waits, or it may not be changed.
+    fn is_explained(&self, link: &Link, field: &Field) -> bool {
+        let waits = self.waits(link);
+        let refused = field.immutable
+            && self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Refused);
+        field.reference.is_some() && (waits || refused)
     }
 
     /// The first field of a link that is not in step and does not show why.
@@ -174,7 +234,7 @@ impl Judge<'_> {
         for field in &self.snapshot.mapping.fields {
             let local = row.fields.get(field.local_name()).cloned().unwrap_or(Value::Null);
             let remote = reading.record.get(&field.label).cloned().unwrap_or(Value::Null);
-            if field.same(&local, &remote) {
+            if self.same(field, &local, &remote) || self.is_explained(link, field) {
                 continue;
             }
             let held = self.snapshot.is_blanking_withheld(link.id, &field.label)
@@ -183,9 +243,14 @@ impl Judge<'_> {
                 continue;
             }
             let conflict = link.body.conflicts.get(&field.label);
+            // A conflict shows a reference as the row would hold it; what has no row, as the record that it is.
+            let shown = |seen: &Value| match seen {
+                Value::Json(stranger) => stranger["record"].as_str() == Some(&remote.to_text()),
+                seen => *seen == remote || (field.reference.is_some() && self.same(field, seen, &remote)),
+            };
             if conflict.is_some_and(|c| {
                 c.local.as_ref() == Some(&local)
-                    && c.remote.clone().unwrap_or(Value::Null) == remote
+                    && shown(c.remote.as_ref().unwrap_or(&Value::Null))
                     && c.choice.is_none()
             }) {
                 if self.plan.winner == "manual" {
@@ -246,24 +311,30 @@ impl Judge<'_> {
     /// Whether a person has to choose among the rows and records with this match value: more than one on a side, or one that a link
     /// answers for already.
     fn are_rivals(&self, email: &str) -> bool {
+        let (kind, place) = (self.snapshot.place.kind, self.snapshot.place);
         let same = |cell: &Option<String>| cell.as_ref().is_some_and(|e| e.trim().to_lowercase() == email);
         let rows: Vec<&String> = self
             .snapshot
             .rows
             .iter()
-            .filter(|(_, row)| same(&cells_of_row(row)[0]))
+            .filter(|(_, row)| same(&kind.cells(row)[MATCH]))
             .map(|(id, _)| id)
             .collect();
         let records = self.snapshot.records.iter();
         let records: Vec<&String> =
-            records.filter(|(_, record)| same(&cells_of_record(record)[0])).map(|(id, _)| id).collect();
+            records.filter(|(_, record)| same(&place.cells(record)[MATCH])).map(|(id, _)| id).collect();
         let linked = self.snapshot.links.iter().any(|link| {
             link.local_id.as_ref().is_some_and(|id| rows.contains(&&id.0))
                 || link.remote_id.as_ref().is_some_and(|id| records.contains(&&id.0))
         });
         // A link that lost a side waits for a person and stands for what its sides last held.
         let waiting = self.snapshot.live_links().any(|link| {
-            let base = link.body.base.get("email").into_iter().flat_map(|base| [&base.local, &base.remote]);
+            let base = link
+                .body
+                .base
+                .get(kind.labels[MATCH])
+                .into_iter()
+                .flat_map(|base| [&base.local, &base.remote]);
             self.is_half(link) && base.flatten().any(|value| same(&Some(value.to_text())))
         });
         match (rows.len(), records.len()) {
@@ -276,17 +347,18 @@ impl Judge<'_> {
     /// Rows and records without a link of which one on each side has the same match value: they are the same, whatever the mapping says
     /// about creating them.
     fn counterparts(&self) -> Vec<String> {
+        let (kind, place) = (self.snapshot.place.kind, self.snapshot.place);
         let mut groups: BTreeMap<String, [Vec<(&str, bool)>; 2]> = BTreeMap::new();
         let rows = self.snapshot.rows.iter().map(|(id, row)| {
             let linked = |link: &Link| link.local_id.as_ref().is_some_and(|local| local.0 == *id);
-            (0, id, cells_of_row(row), self.snapshot.links.iter().any(linked))
+            (0, id, kind.cells(row), self.snapshot.links.iter().any(linked))
         });
         let records = self.snapshot.records.iter().map(|(id, record)| {
             let linked = |link: &Link| link.remote_id.as_ref().is_some_and(|remote| remote.0 == *id);
-            (1, id, cells_of_record(record), self.snapshot.links.iter().any(linked))
+            (1, id, place.cells(record), self.snapshot.links.iter().any(linked))
         });
         for (side, id, cells, linked) in rows.chain(records) {
-            let email = cells[0].as_ref().map(|email| email.trim().to_lowercase()).unwrap_or_default();
+            let email = kind.matched(&cells).unwrap_or_default();
             if !email.is_empty() {
                 groups.entry(email).or_default()[side].push((id, linked));
             }
@@ -302,7 +374,7 @@ impl Judge<'_> {
     }
 
     fn group_is_parked(&self, email: Option<&String>) -> bool {
-        let Some(email) = email else { return false };
+        let Some(email) = email.filter(|_| self.snapshot.place.kind.is_matched) else { return false };
         let email = email.trim().to_lowercase();
         self.snapshot
             .parked
@@ -312,7 +384,7 @@ impl Judge<'_> {
 
     fn lone_row(&self, id: &str) -> Option<String> {
         let row = self.snapshot.rows.get(id)?;
-        let email = cells_of_row(row)[0].clone();
+        let email = self.snapshot.place.kind.cells(row)[MATCH].clone();
         let parked =
             self.snapshot.parked.iter().any(|w| matches!(&w.subject, Subject::Local(local) if local.0 == id));
         let entity = self.ledger.rows.get(id).map(|thing| thing.entity);
@@ -321,7 +393,7 @@ impl Judge<'_> {
                 && link.local_id.as_ref().is_some_and(|local| local.0 == id)
                 && entity.is_some_and(|entity| self.ledger.rows_of(link.id).contains(&entity))
         });
-        let held = self.snapshot.is_create_withheld(id);
+        let held = self.snapshot.is_create_withheld(id) || self.snapshot.waits(Some(id), None);
         if parked
             || closed
             || held
@@ -335,7 +407,7 @@ impl Judge<'_> {
 
     fn lone_record(&self, id: &str) -> Option<String> {
         let record = self.snapshot.records.get(id)?;
-        let email = cells_of_record(record)[0].clone();
+        let email = self.snapshot.place.cells(record)[MATCH].clone();
         let parked = self
             .snapshot
             .parked
@@ -344,10 +416,50 @@ impl Judge<'_> {
         let closed = self.snapshot.links.iter().any(|link| {
             !link.state.is_live() && link.remote_id.as_ref().is_some_and(|remote| remote.0 == id)
         });
-        if parked || closed || self.group_is_parked(email.as_ref()) || self.plan.create_row == "ignore" {
+        let waits = self.snapshot.waits(None, Some(id));
+        if parked
+            || closed
+            || waits
+            || self.group_is_parked(email.as_ref())
+            || self.plan.create_row == "ignore"
+        {
             return None;
         }
         Some(format!("record {id} (email {email:?}) has no link and nothing says why"))
+    }
+
+    /// Whether a record refers to something else than its other side, though it may not be changed.
+    fn has_moved(&self, subject: &Subject) -> bool {
+        let about = |link: &&Link| match subject {
+            Subject::Local(id) => link.local_id.as_ref() == Some(id),
+            Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
+            Subject::Group(_) => false,
+        };
+        let place = self.snapshot.place;
+        self.snapshot.live_links().find(about).is_some_and(|link| {
+            let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(id.as_str()));
+            let record = link.remote_id.as_ref().and_then(|id| self.snapshot.records.get(id.as_str()));
+            let cells = row.map(|row| place.kind.cells(row)[LAST].clone()).unwrap_or_default();
+            let other = record.map(|record| place.cells(record)[LAST].clone()).unwrap_or_default();
+            cells
+                .zip(other)
+                .is_some_and(|(row, record)| !self.snapshot.is_same_parent(self.sim, &row, &record))
+        })
+    }
+
+    /// Whether a row refers to one whose record is gone from the service, and the other side of that is still there.
+    fn refers_to_nothing(&self, subject: &Subject) -> bool {
+        let Subject::Local(id) = subject else { return false };
+        let row = self.snapshot.rows.get(id.as_str());
+        let Some(parent) = row.and_then(|row| self.snapshot.place.kind.cells(row)[LAST].clone()) else {
+            return false;
+        };
+        let mut links = self.snapshot.parents.iter().filter(|link| {
+            link.state.is_live() && link.local_id.as_ref().is_some_and(|id| id.as_str() == parent)
+        });
+        let Some(kind) = self.snapshot.place.kind.parent else { return false };
+        let ledger = self.sim.ledger(kind);
+        links.any(|link| link.remote_id.as_ref().is_some_and(|id| !ledger.records.contains_key(id.as_str())))
     }
 
     /// Parked work whose reason is not true.
@@ -368,13 +480,19 @@ impl Judge<'_> {
             }
             (ParkReason::Delete, _) => {
                 let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
-                (!manual && !self.plan.update_wins)
+                let unproven = !self.snapshot.place.shows_deleted();
+                (!manual && !self.plan.update_wins && !unproven)
                     .then(|| say("no policy leaves a delete to a person"))
                     .flatten()
             }
             (ParkReason::Create, Subject::Local(_)) if self.plan.create_record == "manual" => None,
             (ParkReason::Create, Subject::Remote(_)) if self.plan.create_row == "manual" => None,
             (ParkReason::Flapping, _) => None,
+            (ParkReason::Error, subject) if self.refers_to_nothing(subject) => None,
+            (ParkReason::Merged | ParkReason::Duplicate, _) if !self.ledger.merged.is_empty() => None,
+            (ParkReason::Refused, _) if self.snapshot.place.kind.stays && self.has_moved(&work.subject) => {
+                None
+            }
             _ => say("there is no such trouble"),
         }
     }

@@ -1,19 +1,28 @@
 //! No unproven delete (invariant 6): what an engine deleted was deleted on the other side before, and the policy says so.
 
 use super::Snapshot;
+use crate::kinds::{Kind, LAST, MATCH};
 use crate::ledger::{Gone, Ledger, Who};
-use crate::plan::Plan;
+use crate::sim::Sim;
 use bothways_store::{Link, Side};
+use std::collections::BTreeSet;
 
 /// A delete that was sent before may land this late, in microseconds.
 const SETTLED: u64 = 240_000_000;
 
 /// Deletes without evidence or against the policy.
-pub(crate) fn deletes(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<String> {
+pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<String> {
+    let (place, plan, ledger) = (snapshot.place, &sim.plan, &*sim.ledger(snapshot.place.kind));
+    // Once the recycle bin is emptied, nothing tells what was merged from what was deleted.
+    let merges_show = !plan.admins;
     let mut findings = Vec::new();
-    for gone in ledger.gone.iter().filter(|gone| matches!(gone.who, Who::Engine(_))) {
-        let links: Vec<&Link> = snapshot.links.iter().filter(|link| is_of(link, gone, ledger)).collect();
-        let proven = links.iter().any(|link| has_proof(link, gone, ledger));
+    let here = |gone: &&Gone| gone.side == Side::Local || place.owns(&gone.id);
+    for gone in ledger.gone.iter().filter(here).filter(|gone| matches!(gone.who, Who::Engine(_))) {
+        // A row may have gone with its record at any service that keeps it.
+        let others = all.iter().filter(|other| other.place.kind.is(place.kind) && gone.side == Side::Local);
+        let links = snapshot.links.iter().chain(others.flat_map(|other| &other.links));
+        let links: Vec<&Link> = links.filter(|link| is_of(link, gone, ledger)).collect();
+        let proven = links.iter().any(|link| has_proof(place.kind, link, gone, ledger, merges_show));
         let (side, policy) = match gone.side {
             Side::Local => ("row", plan.from_remote),
             Side::Remote => ("record", plan.from_local),
@@ -33,6 +42,50 @@ pub(crate) fn deletes(snapshot: &Snapshot, plan: &Plan, ledger: &Ledger) -> Vec<
     findings
 }
 
+/// Records that engines deleted before those which refer to them, although the rows of these had been deleted first (rule 35).
+pub(crate) fn children_first(parents: &Snapshot, children: &Snapshot, sim: &Sim) -> Vec<String> {
+    // Else a child's delete is dealt with, and its record stays.
+    if sim.plan.from_local != "delete" || sim.plan.operators {
+        return Vec::new();
+    }
+    let (above, below) = (sim.ledger(parents.place.kind), sim.ledger(children.place.kind));
+    let mut findings = Vec::new();
+    let by_engines = above.gone.iter().filter(|gone| gone.side == Side::Remote && gone.who.is_engine());
+    for gone in by_engines.filter(|gone| parents.place.owns(&gone.id)) {
+        let links = parents.links.iter().filter(|link| is_of(link, gone, &above));
+        let rows: BTreeSet<u64> = links.flat_map(|link| above.rows_of(link.id)).collect();
+        let lost =
+            above.gone.iter().filter(|row| row.side == Side::Local && rows.contains(&row.thing.entity));
+        let Some(lost) = lost.map(|row| row.at).min() else { continue };
+        let before = |row: &&Gone| row.side == Side::Local && row.who == Who::User && row.at <= lost;
+        let refers = |row: &&Gone| {
+            let parent = row.thing.cells[LAST].as_ref().and_then(|cell| cell.strip_prefix('#')?.parse().ok());
+            parent.is_some_and(|parent| rows.contains(&parent))
+        };
+        for row in below.gone.iter().filter(before).filter(refers) {
+            let of_row = |link: &&Link| below.claimed_by(link.id).any(|entity| entity == row.thing.entity);
+            let ids = children.links.iter().filter(of_row).filter_map(|link| link.remote_id.as_ref());
+            let early = ids.filter(|id| is_there(id.as_str(), gone.at, &below));
+            findings.extend(
+                early.map(|id| {
+                    format!("record {} was deleted before record {id}, which refers to it", gone.id)
+                }),
+            );
+        }
+    }
+    findings
+}
+
+/// Whether a record was there at a moment, and long before, so that everybody knew what it refers to.
+fn is_there(id: &str, at: u64, ledger: &Ledger) -> bool {
+    let gone = ledger.gone.iter().find(|gone| gone.side == Side::Remote && gone.id == id);
+    // Deleted along with it is deleted before its own turn.
+    let with = |gone: &Gone| gone.at == at && gone.who == Who::Service;
+    let stays = ledger.records.contains_key(id) || gone.is_some_and(|gone| gone.at > at || with(gone));
+    let born = ledger.changes.iter().find(|change| change.side == Side::Remote && change.id == id);
+    stays && born.is_some_and(|born| born.at + SETTLED < at)
+}
+
 fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
     match gone.side {
         Side::Local => ledger.rows_of(link.id).contains(&gone.thing.entity),
@@ -41,22 +94,34 @@ fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
 }
 
 /// Whether the other side of the link had been deleted before, and is not back.
-fn has_proof(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
+fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, merges_show: bool) -> bool {
     let rows = ledger.rows_of(link.id);
     let is_other = |other: &&Gone| match other.side {
         Side::Remote => link.remote_id.as_ref().is_some_and(|id| id.0 == other.id),
         Side::Local => rows.contains(&other.thing.entity),
     };
     let mut others = ledger.gone.iter().filter(|other| other.seq < gone.seq && other.side != gone.side);
-    others.any(|other| is_other(&other)) && !rows.iter().any(|row| is_back(*row, link, gone, ledger))
+    others.any(|other| is_other(&other) && !(merges_show && is_merged(&other.id, ledger)))
+        && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
+}
+
+/// Whether a record is part of another that is there. What was made part of one that is gone is gone with it.
+fn is_merged(id: &str, ledger: &Ledger) -> bool {
+    ledger.merged.get(id).is_some_and(|master| ledger.records.contains_key(master))
 }
 
 /// Whether a row of a link whose record was deleted was there again long before, for everybody to see.
-fn is_back(entity: u64, link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
+fn is_back(kind: &Kind, entity: u64, link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
     let Some(row) = ledger.row(entity).filter(|_| gone.side == Side::Remote) else { return false };
     let born = ledger.changes.iter().find(|change| change.entity == entity).map_or(u64::MAX, |c| c.at);
     // Whose email was changed in between is another person, for all that anybody can tell.
-    let base = link.body.base.get("email").and_then(|base| base.local.as_ref()).map(|email| email.to_text());
-    let emails = [&row.cells[0], &base].map(|email| email.as_ref().map(|email| email.trim().to_lowercase()));
-    born.saturating_add(SETTLED) < gone.at && emails[0].is_some() && emails[0] == emails[1]
+    let base = link
+        .body
+        .base
+        .get(kind.labels[MATCH])
+        .and_then(|base| base.local.as_ref())
+        .map(|email| email.to_text());
+    let emails =
+        [&row.cells[MATCH], &base].map(|email| email.as_ref().map(|email| email.trim().to_lowercase()));
+    kind.is_matched && born.saturating_add(SETTLED) < gone.at && emails[0].is_some() && emails[0] == emails[1]
 }

@@ -10,18 +10,19 @@ mod register;
 
 pub(crate) use brakes::brakes;
 pub(crate) use budget::budget;
-pub(crate) use converged::{left_by_a_stop, passed_over, unsettled};
-pub(crate) use deletes::deletes;
+pub(crate) use converged::{RELEASED, left_by_a_stop, passed_over, unsettled};
+pub(crate) use deletes::{children_first, deletes};
 pub(crate) use once::once;
 pub(crate) use patience::patience;
 pub(crate) use register::register;
 
+use crate::kinds::{LAST, Place};
 use crate::sim::Sim;
 use bothways_mapping::Mapping;
-use bothways_model::{LinkId, LocalRow, PairId};
+use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId};
 use bothways_store::{
-    BrakeKind, BrakeName, ChargeKey, HistoryFilter, HistoryRow, Intent, Link, LinkFilter, Pair, PairCounts,
-    ParkedFilter, Subject, Withheld, Work, WorkId,
+    BrakeKind, BrakeName, ChargeKey, HistoryFilter, HistoryRow, Intent, Link, LinkFilter, LinkState, Pair,
+    PairCounts, ParkedFilter, Side, Subject, Withheld, Work, WorkId,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +31,12 @@ use std::sync::Arc;
 /// What work says that a brake holds back.
 const BY_A_BRAKE: &str = "withheld by the brake";
 
-/// Both sides and everything stored, as they are at one moment.
+/// What a delete says that waits for those of the records that refer to it.
+const BY_CHILDREN: &str = "a delete waits for those of the records that refer to it";
+
+/// Both sides of a mapping and everything stored about it, as they are at one moment.
 pub(crate) struct Snapshot {
+    pub(crate) place: &'static Place,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) rows: BTreeMap<String, LocalRow>,
     pub(crate) records: BTreeMap<String, Json>,
@@ -44,6 +49,14 @@ pub(crate) struct Snapshot {
     pub(crate) withheld: Vec<(BrakeName, Withheld)>,
     /// How much work waits for that.
     pub(crate) held_work: u64,
+    /// Work that waits until what its record refers to has a link.
+    pub(crate) waiting: Vec<Work>,
+    /// The links of what its records refer to.
+    pub(crate) parents: Vec<Link>,
+    /// Deletes that wait for those of the records that refer to them, by their links.
+    pub(crate) after_children: Vec<(LinkId, WorkId)>,
+    /// Rows to which rows referred that are deleted, and whose records are not.
+    outlived: BTreeSet<String>,
 }
 
 impl Snapshot {
@@ -54,26 +67,67 @@ impl Snapshot {
         (row, record)
     }
 
-    /// Reads it. History is long and only read where it is asked for.
+    /// Reads all mappings, in the order of the plan's places. History is long and only read where it is asked for.
     ///
     /// # Errors
     /// The store fails, in words: a violation in itself.
-    pub(crate) fn take(sim: &Sim, mapping: &Arc<Mapping>, with_history: bool) -> Result<Self, String> {
+    pub(crate) fn take_all(
+        sim: &Sim,
+        mappings: &[Arc<Mapping>],
+        with_history: bool,
+    ) -> Result<Vec<Self>, String> {
+        let places = sim.plan.places.iter().zip(mappings);
+        let mut all: Vec<Self> = places
+            .map(|(place, mapping)| Self::take(sim, place, mapping, with_history))
+            .collect::<Result<_, _>>()?;
+        for index in 0..all.len() {
+            let Some(kind) = all[index].place.kind.parent else { continue };
+            let service = all[index].place.service;
+            let parent = all.iter().find(|other| other.place.kind.is(kind) && other.place.service == service);
+            all[index].parents = parent.map(|parent| parent.links.clone()).unwrap_or_default();
+            let outlived = all[index].outlived();
+            let parent =
+                all.iter_mut().find(|other| other.place.kind.is(kind) && other.place.service == service);
+            if let Some(parent) = parent {
+                parent.outlived.extend(outlived);
+            }
+        }
+        Ok(all)
+    }
+
+    fn take(
+        sim: &Sim,
+        place: &'static Place,
+        mapping: &Arc<Mapping>,
+        with_history: bool,
+    ) -> Result<Self, String> {
         let backing = sim.table.store();
         let store = backing.store.clone();
         let now = sim.machine_time();
+        let rows: BTreeMap<String, LocalRow> =
+            sim.table.rows(place.kind.catalog).into_iter().map(|row| (row.id.0.clone(), row)).collect();
+        let records = sim.records(place).into_iter();
+        let records: BTreeMap<String, Json> =
+            records.map(|record| (place.id(&record).to_owned(), record)).collect();
         let read = async {
-            let pair = store.pairs().await?.into_iter().next();
+            let pairs = store.pairs().await?;
+            let pair = pairs.into_iter().find(|pair| pair.spec.mapping == place.mapping);
             let id = pair.as_ref().map_or(PairId(0), |pair| pair.id);
-            let links = store.links(&LinkFilter::default(), None, 100_000).await?;
-            let parked = store.parked(&ParkedFilter::default(), None, 10_000).await?;
+            let links =
+                store.links(&LinkFilter { pair: Some(id), ..LinkFilter::default() }, None, 100_000).await?;
+            let parked = store
+                .parked(&ParkedFilter { pair: Some(id), ..ParkedFilter::default() }, None, 10_000)
+                .await?;
             let counts = if pair.is_some() { store.counts(id).await? } else { PairCounts::default() };
             let history = match with_history {
-                true => store.history(&HistoryFilter::default(), None, 1_000_000).await?,
+                true => {
+                    let filter = HistoryFilter { pair: Some(id), ..HistoryFilter::default() };
+                    store.history(&filter, None, 1_000_000).await?
+                }
                 false => Vec::new(),
             };
             let mut withheld = Vec::new();
-            for brake in store.brakes(now).await? {
+            for brake in store.brakes(now).await?.into_iter().filter(|brake| brake.name.pair == id) {
                 let some = store.withheld(brake.id, None, 10_000).await?;
                 let open = some.into_iter().filter(|one| one.approved_until.is_none_or(|until| until <= now));
                 withheld.extend(open.map(|one| (brake.name.clone(), one)));
@@ -89,20 +143,39 @@ impl Snapshot {
                 held_work.extend(work.iter().filter(held).map(|work| work.id));
             }
             let held_work = held_work.len() as u64;
-            Ok::<_, bothways_store::StoreError>((pair, links, parked, counts, history, withheld, held_work))
+            let mut waiting = BTreeMap::new();
+            if counts.pending > held_work && place.kind.parent.is_some() {
+                let rows = rows.keys().map(|id| (Some(LocalId(id.clone())), None));
+                let records = records.keys().map(|id| (None, Some(RemoteId(id.clone()))));
+                for (row, record) in rows.chain(records) {
+                    let work = store.work_of(id, row.as_ref(), record.as_ref()).await?;
+                    let waits =
+                        work.into_iter().filter(|work| work.awaits.is_some() && work.parked.is_none());
+                    waiting.extend(waits.map(|work| (work.id, work)));
+                }
+            }
+            let waiting: Vec<Work> = waiting.into_values().collect();
+            let mut after_children = Vec::new();
+            let lost = links.iter().filter(|link: &&Link| link.state.is_live() && counts.pending > held_work);
+            for link in
+                lost.filter(|link| link.local_id.as_ref().is_none_or(|id| !rows.contains_key(id.as_str())))
+            {
+                let work = store.work_of(id, link.local_id.as_ref(), link.remote_id.as_ref()).await?;
+                let held = work.iter().filter(|work| work.held.as_deref() == Some(BY_CHILDREN));
+                after_children.extend(held.map(|work| (link.id, work.id)));
+            }
+            let read = (pair, links, parked, counts, history, withheld, held_work, waiting, after_children);
+            Ok::<_, bothways_store::StoreError>(read)
         };
-        let (pair, links, parked, counts, history, withheld, held_work) = backing
+        let (pair, links, parked, counts, history, withheld, held_work, waiting, after_children) = backing
             .run(read)
             .ok_or_else(|| "the store waits".to_owned())?
             .map_err(|error| format!("the store cannot be read: {error}"))?;
-        let records = sim.stripe().customers();
         Ok(Self {
+            place,
             mapping: mapping.clone(),
-            rows: sim.table.rows().into_iter().map(|row| (row.id.0.clone(), row)).collect(),
-            records: records
-                .into_iter()
-                .map(|record| (record["id"].as_str().unwrap_or_default().to_owned(), record))
-                .collect(),
+            rows,
+            records,
             links,
             parked,
             counts,
@@ -110,7 +183,90 @@ impl Snapshot {
             history,
             withheld,
             held_work,
+            waiting,
+            parents: Vec::new(),
+            after_children,
+            outlived: BTreeSet::new(),
         })
+    }
+
+    /// What rows referred to that are deleted while their records are not known to be.
+    fn outlived(&self) -> Vec<String> {
+        let label = self.place.kind.labels[LAST];
+        let lost =
+            |link: &&Link| !link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
+        let base =
+            |link: &Link| link.body.base.get(label)?.local.as_ref().map(bothways_model::Value::to_text);
+        self.live_links().filter(lost).filter_map(base).collect()
+    }
+
+    /// Whether the delete of a link's row waits for those of the records that refer to it, and truly.
+    pub(crate) fn is_after_children(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().or(link.body.former_local.as_ref());
+        let outlived = row.is_some_and(|id| self.outlived.contains(id.as_str()));
+        outlived && self.after_children.iter().any(|(of, _)| *of == link.id)
+    }
+
+    /// Whether work that waits has something to wait for: what it waits for has no link that can be referred to.
+    pub(crate) fn is_wait_true(&self, work: &Work) -> bool {
+        let Some(awaited) = &work.awaits else { return false };
+        if !self.references(work).contains(&(awaited.side, awaited.id.clone())) {
+            return false;
+        }
+        let of = |id: Option<&str>| id == Some(awaited.id.as_str());
+        let is_there = |link: &Link| match awaited.side {
+            Side::Local => {
+                link.state == LinkState::Linked
+                    && link.remote_id.is_some()
+                    && of(link.local_id.as_ref().map(|id| id.as_str()))
+            }
+            Side::Remote => {
+                matches!(link.state, LinkState::Linked | LinkState::Detached)
+                    && link.local_id.is_some()
+                    && of(link.remote_id.as_ref().map(|id| id.as_str()))
+            }
+        };
+        !self.parents.iter().any(is_there)
+    }
+
+    /// What the row and the record that work is about refer to.
+    fn references(&self, work: &Work) -> Vec<(Side, String)> {
+        let (mut row, mut record) = match &work.subject {
+            Subject::Local(id) => (Some(id.clone()), None),
+            Subject::Remote(id) => (None, Some(id.clone())),
+            Subject::Group(_) => (None, None),
+        };
+        let of = |link: &&Link| {
+            (row.is_some() && link.local_id == row) || (record.is_some() && link.remote_id == record)
+        };
+        if let Some(link) = self.live_links().find(of).cloned() {
+            (row, record) = (row.or(link.local_id), record.or(link.remote_id));
+        }
+        let row = row.and_then(|id| self.place.kind.cells(self.rows.get(id.as_str())?)[LAST].clone());
+        let record = record.and_then(|id| self.place.cells(self.records.get(id.as_str())?)[LAST].clone());
+        row.map(|id| (Side::Local, id)).into_iter().chain(record.map(|id| (Side::Remote, id))).collect()
+    }
+
+    /// Whether a row's or a record's work waits for what it refers to, and truly.
+    pub(crate) fn waits(&self, local: Option<&str>, remote: Option<&str>) -> bool {
+        let about = |work: &&Work| match &work.subject {
+            Subject::Local(id) => local == Some(id.as_str()),
+            Subject::Remote(id) => remote == Some(id.as_str()),
+            Subject::Group(_) => false,
+        };
+        self.waiting.iter().filter(about).any(|work| self.is_wait_true(work))
+    }
+
+    /// Whether a row's and a record's reference mean two that belong together, or did when the one of them went.
+    pub(crate) fn is_same_parent(&self, sim: &Sim, row: &str, record: &str) -> bool {
+        let Some(kind) = self.place.kind.parent else { return false };
+        let ledger = sim.ledger(kind);
+        let Some(entity) = ledger.entity(row) else { return false };
+        let mut links = self
+            .parents
+            .iter()
+            .filter(|link| link.remote_id.as_ref().is_some_and(|id| id.as_str() == record));
+        links.any(|link| ledger.rows_of(link.id).contains(&entity))
     }
 
     /// The intents of a link.

@@ -2,10 +2,12 @@
 
 use super::Snapshot;
 use crate::ledger::Ledger;
+use crate::sim::Sim;
 use std::collections::BTreeMap;
 
 /// What there is more than once.
-pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
+pub(crate) fn once(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
+    let (place, ledger) = (snapshot.place, &*sim.ledger(snapshot.place.kind));
     let mut findings = Vec::new();
     let mut rows: BTreeMap<&str, u32> = BTreeMap::new();
     let mut records: BTreeMap<&str, u32> = BTreeMap::new();
@@ -23,9 +25,9 @@ pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
     findings.extend(twice("row", rows));
     findings.extend(twice("record", records));
     // One create of ours for each link.
-    let mut stamps: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut stamps: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (id, record) in &snapshot.records {
-        if let Some(stamp) = record["metadata"]["bothways"].as_str() {
+        if let Some(stamp) = place.stamp(record) {
             stamps.entry(stamp).or_default().push(id);
         }
     }
@@ -34,7 +36,8 @@ pub(crate) fn once(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
     }
     // One live record of ours for each row that lives.
     let mut made: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
-    for (id, thing) in ledger.records.iter().filter(|(_, thing)| thing.born_by.is_engine()) {
+    let made_here = ledger.records.iter().filter(|(id, thing)| place.owns(id) && thing.born_by.is_engine());
+    for (id, thing) in made_here {
         let Some(link) =
             thing.stamp.as_ref().and_then(|stamp| snapshot.links.iter().find(|l| l.id.to_string() == *stamp))
         else {

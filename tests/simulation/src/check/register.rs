@@ -2,19 +2,25 @@
 //! have won.
 
 use super::Snapshot;
-use crate::ledger::{Change, FIELDS, Gone, Ledger, Thing, Who};
+use crate::kinds::{Kind, MATCH, NAME, WAY};
+use crate::ledger::{Change, Gone, Ledger, Thing, Who};
 use crate::plan::{Plan, Way};
 use crate::sim::Sim;
-use bothways_store::{HistoryOp, Side};
+use bothways_store::{HistoryOp, HistoryRow, Link, Side};
 use std::collections::BTreeMap;
 
 /// Values that were lost, invented, brought back, or written in a direction the mapping forbids.
-pub(crate) fn register(sim: &Sim, snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
-    let judge = Judge::new(&sim.plan, snapshot, ledger);
-    let by_engines = ledger.changes.iter().filter(|change| change.who.is_engine());
-    let mut findings: Vec<String> = by_engines.flat_map(|change| judge.change(change)).collect();
-    let deletes = ledger.gone.iter().filter(|gone| gone.who.is_engine());
-    findings.extend(deletes.flat_map(|gone| judge.delete(gone)));
+pub(crate) fn register(sim: &Sim, snapshots: &[Snapshot]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for kind in sim.plan.kinds() {
+        let ledger = sim.ledger(kind);
+        let parents = kind.parent.map(|parent| sim.ledger(parent));
+        let judge = Judge::new(&sim.plan, kind, snapshots, &ledger, parents.as_deref());
+        let by_engines = ledger.changes.iter().filter(|change| change.who.is_engine());
+        findings.extend(by_engines.flat_map(|change| judge.change(change)));
+        let deletes = ledger.gone.iter().filter(|gone| gone.who.is_engine());
+        findings.extend(deletes.flat_map(|gone| judge.delete(gone)));
+    }
     findings
 }
 
@@ -23,32 +29,28 @@ type Node = (Side, String);
 
 struct Judge<'j> {
     plan: &'j Plan,
-    snapshot: &'j Snapshot,
+    kind: &'static Kind,
+    snapshots: Vec<&'j Snapshot>,
     ledger: &'j Ledger,
-    /// Which records were ever tied to each other, directly or not.
-    component: BTreeMap<Node, usize>,
-    /// Components of links.
-    of_link: BTreeMap<String, usize>,
+    ties: Ties,
+    /// Of what its records refer to.
+    parents: Option<(&'j Ledger, Ties)>,
     by_seq: BTreeMap<u64, &'j Change>,
 }
 
-fn alike(field: usize, a: Option<&str>, b: Option<&str>) -> bool {
-    match field {
-        0 => a.map(|a| a.trim().to_lowercase()) == b.map(|b| b.trim().to_lowercase()),
-        _ => a == b,
-    }
+/// Which records were ever tied to each other, directly or not.
+#[derive(Default)]
+struct Ties {
+    component: BTreeMap<Node, usize>,
+    /// Components of links.
+    of_link: BTreeMap<String, usize>,
 }
 
-/// Whether a value is another, as a service stores it that has its own mind about spelling.
-fn arrived(field: usize, sent: Option<&str>, stored: Option<&str>) -> bool {
-    alike(field, sent, stored) || (field == 1 && sent.map(str::to_lowercase) == stored.map(str::to_lowercase))
-}
-
-impl<'j> Judge<'j> {
-    fn new(plan: &'j Plan, snapshot: &'j Snapshot, ledger: &'j Ledger) -> Self {
+impl Ties {
+    fn new<'l>(links: impl Iterator<Item = &'l Link>, ledger: &Ledger) -> Self {
         let mut groups = Groups::default();
         let mut of_link = BTreeMap::new();
-        for link in &snapshot.links {
+        for link in links {
             let remote = link.remote_id.as_ref().map(|id| (Side::Remote, id.0.clone()));
             let rows = ledger.rows_of(link.id).into_iter().map(|row| (Side::Local, row.to_string()));
             // What was created for it, although nobody could tell it so.
@@ -69,11 +71,57 @@ impl<'j> Judge<'j> {
                 of_link.insert(link.id.to_string(), first.clone());
             }
         }
+        for (loser, master) in &ledger.merged {
+            groups.join(&(Side::Remote, loser.clone()), &(Side::Remote, master.clone()));
+        }
         let component = groups.components();
         let of_link =
             of_link.into_iter().filter_map(|(id, node)| Some((id, *component.get(&node)?))).collect();
+        Self { component, of_link }
+    }
+
+    fn of_kind(kind: &Kind, snapshots: &[Snapshot], ledger: &Ledger) -> Self {
+        let snapshots = snapshots.iter().filter(|snapshot| snapshot.place.kind.is(kind));
+        Self::new(snapshots.flat_map(|snapshot| &snapshot.links), ledger)
+    }
+}
+
+impl<'j> Judge<'j> {
+    fn new(
+        plan: &'j Plan,
+        kind: &'static Kind,
+        snapshots: &'j [Snapshot],
+        ledger: &'j Ledger,
+        parents: Option<&'j Ledger>,
+    ) -> Self {
+        let ties = Ties::of_kind(kind, snapshots, ledger);
+        let parents = parents.zip(kind.parent);
+        let parents = parents.map(|(ledger, kind)| (ledger, Ties::of_kind(kind, snapshots, ledger)));
         let by_seq = ledger.changes.iter().map(|change| (change.seq, change)).collect();
-        Self { plan, snapshot, ledger, component, of_link, by_seq }
+        let snapshots = snapshots.iter().filter(|snapshot| snapshot.place.kind.is(kind)).collect();
+        Self { plan, kind, snapshots, ledger, ties, parents, by_seq }
+    }
+
+    /// Whether two values of a field are the same: references, if what they mean belongs together.
+    fn alike(&self, field: usize, a: Option<&str>, b: Option<&str>) -> bool {
+        if field == MATCH && self.kind.is_matched {
+            return a.map(|a| a.trim().to_lowercase()) == b.map(|b| b.trim().to_lowercase());
+        }
+        if let (true, Some((_, ties)), Some(a), Some(b)) = (self.kind.refers(field), &self.parents, a, b) {
+            let node = |cell: &str| match cell.strip_prefix('#') {
+                Some(row) => (Side::Local, row.to_owned()),
+                None => (Side::Remote, cell.to_owned()),
+            };
+            let component = |cell: &str| ties.component.get(&node(cell)).copied();
+            return a == b || component(a).is_some_and(|of_a| component(b) == Some(of_a));
+        }
+        a == b
+    }
+
+    /// Whether a value is another, as a service stores it that has its own mind about spelling.
+    fn arrived(&self, field: usize, sent: Option<&str>, stored: Option<&str>) -> bool {
+        self.alike(field, sent, stored)
+            || (field == NAME && sent.map(str::to_lowercase) == stored.map(str::to_lowercase))
     }
 
     fn component_of(&self, change: &Change) -> Option<usize> {
@@ -81,7 +129,7 @@ impl<'j> Judge<'j> {
             Side::Local => (Side::Local, change.entity.to_string()),
             Side::Remote => (Side::Remote, change.id.clone()),
         };
-        self.component.get(&node).copied()
+        self.ties.component.get(&node).copied()
     }
 
     /// Changes of one field of all records tied to each other.
@@ -93,7 +141,7 @@ impl<'j> Judge<'j> {
 
     fn change(&self, change: &Change) -> Vec<String> {
         let mut findings = Vec::new();
-        let label = FIELDS[change.field].0;
+        let label = self.kind.labels[change.field];
         let side = change.side.as_str();
         let what = format!(
             "{label} of {side} {} became {:?} (was {:?}) by an engine at {:.3}",
@@ -102,8 +150,8 @@ impl<'j> Judge<'j> {
             change.before,
             change.at as f64 / 1e6
         );
-        let forbidden = match (self.plan.phone, change.side) {
-            (Way::In, Side::Remote) | (Way::Out, Side::Local) => label == "phone",
+        let forbidden = match (self.plan.way, change.side) {
+            (Way::In, Side::Remote) | (Way::Out, Side::Local) => change.field == WAY,
             _ => false,
         };
         if forbidden {
@@ -113,7 +161,9 @@ impl<'j> Judge<'j> {
         let after = change.after.as_deref();
         let origin = self
             .family(component, change.field)
-            .filter(|o| o.seq < change.seq && !o.who.is_engine() && alike(o.field, o.after.as_deref(), after))
+            .filter(|o| {
+                o.seq < change.seq && !o.who.is_engine() && self.alike(o.field, o.after.as_deref(), after)
+            })
             .max_by_key(|o| o.seq);
         if after.is_some() && origin.is_none() {
             findings.push(format!("invention: {what}, a value that nobody wrote into this record"));
@@ -124,13 +174,13 @@ impl<'j> Judge<'j> {
             findings.push(format!("blanked: {what}, and nobody emptied it"));
             return findings;
         }
-        if change.before_by.is_engine() || alike(change.field, change.before.as_deref(), after) {
+        if change.before_by.is_engine() || self.alike(change.field, change.before.as_deref(), after) {
             return findings;
         }
         let Some(lost) = self.by_seq.get(&change.before_seq) else { return findings };
         // A one-way field is the other side's, whatever its users write into it (invariant 7).
-        let is_theirs = label == "phone"
-            && matches!((self.plan.phone, change.side), (Way::In, Side::Local) | (Way::Out, Side::Remote));
+        let is_theirs = change.field == WAY
+            && matches!((self.plan.way, change.side), (Way::In, Side::Local) | (Way::Out, Side::Remote));
         if change.unseen || is_theirs {
             return findings;
         }
@@ -155,7 +205,7 @@ impl<'j> Judge<'j> {
             });
             things.chain(records).chain(gone).any(|(side, id, thing)| {
                 side != change.side
-                    && self.component.get(&(side, id)).copied() == component
+                    && self.ties.component.get(&(side, id)).copied() == component
                     && !self.was_born_with(side, thing, change.field)
             })
         };
@@ -178,10 +228,10 @@ impl<'j> Judge<'j> {
             self.family(component, field).filter(|o| o.side != change.side && o.seq < change.seq).collect();
         let written_there = there
             .iter()
-            .filter(|o| !o.who.is_engine() && alike(field, o.after.as_deref(), after))
+            .filter(|o| !o.who.is_engine() && self.alike(field, o.after.as_deref(), after))
             .max_by_key(|o| o.seq);
         let here_before = self.family(component, field).any(|o| {
-            o.entity == change.entity && o.seq < lost.seq && alike(field, o.after.as_deref(), after)
+            o.entity == change.entity && o.seq < lost.seq && self.alike(field, o.after.as_deref(), after)
         });
         if change.side == Side::Local
             && after.is_some()
@@ -193,7 +243,7 @@ impl<'j> Judge<'j> {
         let delivered = self.was_delivered(component, field, value);
         let reached = delivered
             || there.iter().any(|o| {
-                arrived(field, value, o.after.as_deref()) && written_there.is_none_or(|w| o.seq < w.seq)
+                self.arrived(field, value, o.after.as_deref()) && written_there.is_none_or(|w| o.seq < w.seq)
             });
         // Superseded by a later write of its own side (invariant 2).
         let superseded = self
@@ -207,26 +257,39 @@ impl<'j> Judge<'j> {
 
     /// Whether a value arrived in a record of this component, though it was replaced before anybody saw it.
     fn was_delivered(&self, component: Option<usize>, field: usize, value: Option<&str>) -> bool {
-        let tied = |id: &str| self.component.get(&(Side::Remote, id.to_owned())).copied() == component;
+        let tied = |id: &str| self.ties.component.get(&(Side::Remote, id.to_owned())).copied() == component;
         component.is_some() && value.is_some_and(|value| self.ledger.was_delivered(field, value, tied))
     }
 
     /// Whether history names this value as one that was there before.
     fn is_named(&self, component: Option<usize>, field: usize, value: Option<&str>) -> bool {
-        let text = |v: &Option<bothways_model::Value>| {
-            v.as_ref().map(|v| Some(v.to_text()).filter(|_| !v.is_null()))
+        let tied = |row: &HistoryRow| {
+            let link = row.entry.link.map(|link| link.to_string());
+            link.is_some_and(|link| self.ties.of_link.get(&link).copied() == component)
         };
-        self.snapshot.history.iter().any(|h| {
-            let tied =
-                h.entry.link.is_some_and(|link| self.of_link.get(&link.to_string()).copied() == component);
-            tied && h.entry.fields.get(FIELDS[field].0).is_some_and(|named| {
-                let is = |v: &Option<bothways_model::Value>| match text(v) {
-                    Some(known) => alike(field, known.as_deref(), value),
-                    None => value.is_none(),
-                };
-                is(&named.before) || (h.entry.op == HistoryOp::Conflict && is(&named.after))
-            })
+        let mut history = self.snapshots.iter().flat_map(|snapshot| &snapshot.history);
+        history.any(|row| {
+            tied(row)
+                && row.entry.fields.get(self.kind.labels[field]).is_some_and(|named| {
+                    let is =
+                        |v: &Option<bothways_model::Value>| match v.as_ref().map(|v| self.named(field, v)) {
+                            Some(known) => self.alike(field, known.as_deref(), value),
+                            None => value.is_none(),
+                        };
+                    is(&named.before) || (row.entry.op == HistoryOp::Conflict && is(&named.after))
+                })
         })
+    }
+
+    /// A value of history as the ledger says it.
+    fn named(&self, field: usize, value: &bothways_model::Value) -> Option<String> {
+        let text = Some(value.to_text()).filter(|_| !value.is_null())?;
+        match &self.parents {
+            Some((parents, _)) if self.kind.refers(field) && text.parse::<i64>().is_ok() => {
+                Some(parents.meant(&text))
+            }
+            _ => Some(text),
+        }
     }
 
     /// Values of users that went with a record an engine deleted.
@@ -236,7 +299,7 @@ impl<'j> Judge<'j> {
         }
         let mut findings = Vec::new();
         for (field, (who, seq)) in gone.thing.written.iter().enumerate() {
-            if *who != Who::User || (FIELDS[field].0 == "phone" && self.plan.phone != Way::Both) {
+            if *who != Who::User || (field == WAY && self.plan.way != Way::Both) {
                 continue;
             }
             let Some(written) = self.by_seq.get(seq) else { continue };
@@ -247,9 +310,9 @@ impl<'j> Judge<'j> {
             }
             let component = self.component_of(written);
             let delivered = self.was_delivered(component, field, written.after.as_deref());
-            let reached = self
-                .family(component, field)
-                .any(|o| o.side != gone.side && arrived(field, written.after.as_deref(), o.after.as_deref()));
+            let reached = self.family(component, field).any(|o| {
+                o.side != gone.side && self.arrived(field, written.after.as_deref(), o.after.as_deref())
+            });
             let was_null = written.after.is_none();
             if !reached && !delivered && !was_null {
                 findings.push(format!(
@@ -257,7 +320,7 @@ impl<'j> Judge<'j> {
                     gone.side.as_str(),
                     gone.id,
                     gone.at as f64 / 1e6,
-                    FIELDS[field].0,
+                    self.kind.labels[field],
                     written.after
                 ));
             }
