@@ -3,7 +3,6 @@
 //! The file is verified whole before anything is done; then each item is derived anew under its lease and carried out only if what
 //! would happen now is what the plan says. What was killed on the way is run again: items that are done are recognised.
 
-use crate::collections::at_once;
 use crate::operations::Operations;
 use crate::order::{Order, Part, Ruling};
 use crate::plan::PlanAction;
@@ -129,7 +128,7 @@ impl Operations {
         let begun = serde_json::json!({ "mapping": report.mapping, "plan": plan.id, "items": plan.items });
         self.audit(by, "apply", begun).await?;
         let mut items = PlannedItems::of(open().map_err(PlanFileError::from).map_err(refused)?);
-        let at_once = at_once(&*pair.connector, pair.connector.limits().concurrent.max(1));
+        let at_once = self.engine.at_once(&*pair.connector, pair.connector.limits().concurrent.max(1));
         let carrier = Carrier { engine: &self.engine, pair: &pair, plan: &plan };
         loop {
             let mut some = Vec::with_capacity(at_once);

@@ -78,6 +78,12 @@ impl Engine {
         }
     }
 
+    /// How many records are looked at at once where each has `calls` of its own: what goes together must be under way together.
+    pub(crate) fn at_once(&self, connector: &dyn Connector, calls: usize) -> usize {
+        let together = connector.collections().filter(|_| self.settings.together);
+        calls.max(together.map_or(0, |collections| collections.most()))
+    }
+
     async fn in_company(
         &self,
         connection: &ConnectionName,
@@ -85,7 +91,8 @@ impl Engine {
         request: &Request,
         timeout: Duration,
     ) -> Reply {
-        let collections = self.connections.get(connection).and_then(|connector| connector.collections());
+        let connector = self.connections.get(connection).filter(|_| self.settings.together);
+        let collections = connector.and_then(|connector| connector.collections());
         let Some((collections, place)) = collections.and_then(|c| c.place(request).map(|place| (c, place)))
         else {
             return Reply::GoAlone;
@@ -227,11 +234,6 @@ async fn call(
         // One request's own answer; or none, and then the same for all.
         answer => members.into_iter().for_each(|member| tell(member, Reply::Answer(answer.clone()))),
     }
-}
-
-/// How many records are looked at at once where each has `calls` of its own: what goes together must be under way together.
-pub(crate) fn at_once(connector: &dyn Connector, calls: usize) -> usize {
-    calls.max(connector.collections().map_or(0, |collections| collections.most()))
 }
 
 fn reply(part: Part) -> Reply {

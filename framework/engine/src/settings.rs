@@ -18,6 +18,8 @@ pub struct Settings {
     pub retry: RetryPolicy,
     /// Whether feeds, polls and scheduled full passes run. Off for a process that only does one pass and the work it finds.
     pub readers: bool,
+    /// Whether requests go together where the connector knows such calls (rule 45), or one by one.
+    pub together: bool,
     /// Days for which history and closed intents are kept.
     pub keep_days: u32,
 }
@@ -31,6 +33,7 @@ impl Default for Settings {
             delete_delay: Duration::from_secs(5),
             retry: RetryPolicy::default(),
             readers: true,
+            together: true,
             keep_days: 30,
         }
     }

@@ -3,7 +3,6 @@
 //! Nothing here decides. The relay turns captured changes into work; a dispatcher per connection takes due work, as much as the
 //! connection may call at once, and looks at each record in a task of its own; the sweep finds what a crash or a lost nudge left.
 
-use crate::collections::at_once;
 use crate::pairs::lease_of;
 use crate::{ConnectionState, Engine, EngineError};
 use bothways_model::planted::{self, Bug};
@@ -202,7 +201,7 @@ impl Engine {
     /// Takes due work and looks at it, never more at once than the connection may call.
     async fn dispatch(self: Arc<Self>, connection: ConnectionName) {
         let Some(connector) = self.connections.get(&connection).cloned() else { return };
-        let slots = at_once(&*connector, connector.limits().concurrent.max(1) * 2);
+        let slots = self.at_once(&*connector, connector.limits().concurrent.max(1) * 2);
         let busy = Arc::new(AtomicUsize::new(0));
         let freed = Arc::new(Notify::new());
         let mut wake = self.work_wake.subscribe();

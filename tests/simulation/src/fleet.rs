@@ -18,6 +18,7 @@ use bothways_queue::MemoryQueue;
 use futures::future::{Either, select};
 use futures::pin_mut;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -77,7 +78,7 @@ pub(crate) fn load(plan: &Plan) -> Result<Vec<Arc<Mapping>>, String> {
         loaded.findings.iter().map(|f| format!("{:?}: {}", f.code, f.message)).collect();
     let project = loaded.project.ok_or_else(|| findings.join("; "))?;
     let named = |place: &&Place| project.mapping(place.mapping).cloned().ok_or_else(|| findings.join("; "));
-    plan.places.iter().map(|place| named(place)).collect()
+    plan.places.iter().map(named).collect()
 }
 
 impl Fleet {
@@ -281,20 +282,23 @@ impl Fleet {
         let mut loaded = Vec::new();
         for (place, mapping) in self.sim.plan.places.iter().zip(&self.mappings) {
             let connection = ConnectionName::from(place.service.connection());
-            if !connectors.contains_key(&place.service) {
-                let resolved =
-                    mapping.connector.resolve(&connection, &lookup).map_err(|e| format!("{e:?}"))?;
-                let connector: Arc<dyn Connector> = match place.service {
-                    Service::Stripe => Arc::new(
-                        bothways_connector_stripe::connector(resolved).map_err(|e| format!("{e:?}"))?,
-                    ),
-                    Service::Salesforce => Arc::new(
-                        bothways_connector_salesforce::connector(resolved).map_err(|e| format!("{e:?}"))?,
-                    ),
-                };
-                connectors.insert(place.service, connector);
-            }
-            let Some(connector) = connectors.get(&place.service).cloned() else { continue };
+            let connector = match connectors.entry(place.service) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(entry) => {
+                    let said = |error| format!("{error:?}");
+                    let resolved =
+                        mapping.connector.resolve(&connection, &lookup).map_err(|e| format!("{e:?}"))?;
+                    let made: Arc<dyn Connector> = match place.service {
+                        Service::Stripe => {
+                            Arc::new(bothways_connector_stripe::connector(resolved).map_err(said)?)
+                        }
+                        Service::Salesforce => {
+                            Arc::new(bothways_connector_salesforce::connector(resolved).map_err(said)?)
+                        }
+                    };
+                    entry.insert(made).clone()
+                }
+            };
             loaded.push(Loaded { mapping: mapping.clone(), connection, connector });
         }
         let ports = Ports {

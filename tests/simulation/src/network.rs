@@ -375,9 +375,10 @@ pub(crate) fn catch_up(sim: &Arc<Sim>) {
         return;
     }
     // Whoever wrote meanwhile is overwritten: no look can have seen that.
-    let services = sim.plan.services().into_iter();
-    let changed = services
-        .fold(false, |changed, service| sim.observe_records(service, None, Who::Engine(WORLD), 0) || changed);
+    let mut changed = false;
+    for service in sim.plan.services() {
+        changed |= sim.observe_records(service, None, Who::Engine(WORLD), 0);
+    }
     sim.count(if changed { "late_request_after_takeover" } else { "late_request_without_effect" });
     sim.say(|| format!("{landed} late request(s) land{}", if changed { "" } else { ", without effect" }));
     sim.deliveries.notify_one();

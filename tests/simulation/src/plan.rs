@@ -230,6 +230,8 @@ impl Plan {
             blind: dice.below(8) == 0,
             settings: Settings {
                 relay_batch: usize::try_from(dice.one_of([1, 3, 500])).unwrap_or(500),
+                // Whose read a write goes by is told by the task that sends both.
+                together: false,
                 ..Settings::default()
             },
             weather,
