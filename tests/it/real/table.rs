@@ -126,9 +126,10 @@ impl Table {
 
     /// An invoice by its key.
     pub(crate) async fn invoice(&self, id: i64) -> Option<Invoice> {
+        type Columns = (String, String, String, Option<String>, Option<String>);
         let sql = "select email, currency, status, cast(total as text) as total, memo from invoices \
                    join customers on customers.id = customer_id where invoices.id = ?";
-        let row: Option<(String, String, String, Option<String>, Option<String>)> =
+        let row: Option<Columns> =
             sqlx::query_as(sql).bind(id).fetch_optional(&self.pool).await.expect("an invoice");
         let (email, currency, status, total, memo) = row?;
         Some(Invoice { email, currency, status, total, memo })

@@ -236,7 +236,8 @@ impl<'j> Judge<'j> {
         if change.side == Side::Local
             && after.is_some()
             && here_before
-            && written_there.is_none_or(|o| o.seq < lost.seq)
+            // A reference that the other side still holds is no older value for having been here before: there are few to choose from.
+            && written_there.is_none_or(|o| o.seq < lost.seq && !self.kind.refers(field))
         {
             return Some("an older value came back");
         }
