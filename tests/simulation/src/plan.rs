@@ -294,7 +294,7 @@ impl Plan {
         plan.create_record = "create";
         plan.update_wins = true;
         plan.blind = false;
-        plan.settings = Settings::default();
+        plan.settings = Settings { together: false, ..Settings::default() };
         plan.weather = Weather::default();
         plan.active = Duration::ZERO;
         plan.before = 0;

@@ -180,7 +180,7 @@ async fn p40_a_field_that_a_permission_hides_blanks_nothing_and_pauses_the_mappi
 #[tokio::test(start_paused = true)]
 async fn a_404_that_was_slow_to_come_still_has_to_repeat_after_the_delay() {
     let world = World::new(Setup::with(BOTH)).await;
-    let (row, id) = linked(&world).await;
+    let (row, id) = world.linked().await;
     world.insert(&[("email", "bob@example.com")]);
     world.settle().await;
     let path = format!("/v1/customers/{id}");
