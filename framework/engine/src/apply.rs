@@ -110,7 +110,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             Action::Pull if empties_unasked(scene, verdict) => settled.signals.extend(again(&link, true)),
             Action::Pull => {
                 let Some(value) = verdict.remote.clone() else { continue };
-                if flap::would_flap(&link.body.recent, field, Side::Local, &value, scene.now) {
+                if flap::would_flap(&link.body.recent, &field.label, Side::Local, &value, scene.now) {
                     continue;
                 }
                 base.remote = remote_form(field, &scene.remote, Some(&value)).cloned();

@@ -23,15 +23,15 @@ const REMEMBERED: usize = 8;
 /// Whether one more write of `value` to `side` would exceed the allowed alternations.
 pub(crate) fn would_flap(
     recent: &[RecentWrite],
-    field: &Field,
+    label: &str,
     side: Side,
     value: &Value,
     now: Timestamp,
 ) -> bool {
-    let next = RecentWrite { field: field.label.clone(), side, value: value.clone(), at: now };
+    let next = RecentWrite { field: label.to_owned(), side, value: value.clone(), at: now };
     let writes: Vec<(Side, &RecentWrite)> = recent
         .iter()
-        .filter(|w| w.field == field.label && now - w.at < WINDOW)
+        .filter(|w| w.field == label && now - w.at < WINDOW)
         .chain([&next])
         .map(|write| (write.side, write))
         .collect();
@@ -43,16 +43,24 @@ pub(crate) fn would_flap(
 fn would_flap_between(
     here: &[RecentWrite],
     elsewhere: &[RecentWrite],
-    field: &Field,
+    label: &str,
     value: &Value,
     now: Timestamp,
 ) -> bool {
-    let own = |write: &&RecentWrite| write.field == field.label && write.side == Side::Local;
-    let here = here.iter().filter(own).map(|write| (true, write));
-    let elsewhere = elsewhere.iter().filter(own).map(|write| (false, write));
-    let mut all: Vec<_> = here.chain(elsewhere).filter(|(_, write)| now - write.at < WINDOW).collect();
-    all.sort_by_key(|(_, write)| write.at);
-    let next = RecentWrite { field: field.label.clone(), side: Side::Local, value: value.clone(), at: now };
+    let of_field =
+        |write: &&RecentWrite| write.field == label && write.side == Side::Local && now - write.at < WINDOW;
+    let mut all = Vec::new();
+    for (is_here, writes) in [(false, elsewhere), (true, here)] {
+        let mut writes: Vec<&RecentWrite> = writes.iter().filter(of_field).collect();
+        writes.sort_by_key(|write| write.at);
+        let nth = |n: usize| writes[..n].iter().rev().take_while(|before| before.at == writes[n].at).count();
+        all.extend((0..writes.len()).map(|n| (writes[n].at, nth(n), is_here, writes[n])));
+    }
+    // What was written in one moment was written in turn: who insists is no slower than the clock is coarse.
+    all.sort_by_key(|(at, nth, is_here, _)| (*at, *nth, *is_here));
+    let mut all: Vec<(bool, &RecentWrite)> =
+        all.into_iter().map(|(_, _, is_here, write)| (is_here, write)).collect();
+    let next = RecentWrite { field: label.to_owned(), side: Side::Local, value: value.clone(), at: now };
     all.push((true, &next));
     alternations(&all) > ALTERNATIONS && !planted::is(Bug::FlapGuardOff)
 }
@@ -91,14 +99,14 @@ impl Look {
             // What was sent before is remembered as it was sent.
             (Action::Push, Some(value), _) if field.reference.is_some() => {
                 match seen.references.outward(&field.label, value) {
-                    Translated::Known(id) => would_flap(recent, field, Side::Remote, &id, self.now),
+                    Translated::Known(id) => would_flap(recent, &field.label, Side::Remote, &id, self.now),
                     Translated::Unlinked | Translated::NotAsked => false,
                 }
             }
-            (Action::Push, Some(value), _) => would_flap(recent, field, Side::Remote, value, self.now),
+            (Action::Push, Some(value), _) => would_flap(recent, &field.label, Side::Remote, value, self.now),
             (Action::Pull, _, Some(value)) => {
-                would_flap(recent, field, Side::Local, value, self.now)
-                    || would_flap_between(recent, elsewhere, field, value, self.now)
+                would_flap(recent, &field.label, Side::Local, value, self.now)
+                    || would_flap_between(recent, elsewhere, &field.label, value, self.now)
             }
             _ => false,
         }
@@ -167,6 +175,18 @@ mod tests {
     fn a_user_who_changes_their_mind_is_no_flap() {
         let writes: Vec<_> = ["a", "b", "a", "b", "a", "b"].map(|v| write(Side::Remote, v)).into();
         assert_eq!(count(&writes), 0);
+    }
+
+    #[test]
+    fn two_systems_that_insist_on_a_row_within_one_moment_are() {
+        let writes = |value: &str, count| vec![write(Side::Local, value); count];
+        let value = |text: &str| Value::Text(text.into());
+        let flaps = |here: &[RecentWrite], elsewhere: &[RecentWrite], text: &str| {
+            would_flap_between(here, elsewhere, "name", &value(text), Timestamp::UNIX_EPOCH)
+        };
+        assert!(!flaps(&writes("a", 2), &writes("b", 2), "a"));
+        assert!(flaps(&writes("a", 3), &writes("b", 3), "a"));
+        assert!(!flaps(&[], &writes("b", 8), "a"), "one of them is written by people");
     }
 
     #[test]
