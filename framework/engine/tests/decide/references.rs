@@ -101,6 +101,9 @@ fn references_are_decided_as_values_are_once_they_are_linked() {
                     {
                         let known = is_linked(&case.remote) && is_linked(&case.base_remote);
                         assert!(!known, "they are known to differ: {}", context());
+                        // Where both bases are known, a row that is linked with another record has moved, and so has the record.
+                        let moved = case.base_remote.is_some() && is_linked(&case.local);
+                        assert!(!moved, "both have moved: {}", context());
                     }
                     match verdict.action {
                         Action::Push => assert!(is_linked(&case.local), "{}", context()),
@@ -141,4 +144,21 @@ fn a_chosen_reference_waits_for_its_link() {
     };
     assert_eq!(chosen(true), Action::Set(Value::Int(3)));
     assert_eq!(chosen(false), Action::Wait { side: Side::Local, id: "3".into() });
+}
+
+/// Where both sides are as they were nobody asks, and what the record says is still shown as the row would say it.
+#[test]
+fn what_nobody_asked_about_is_what_it_was() {
+    let mapping = referring("manual", "both");
+    let nobody = References::default();
+    let case = |remote: &str| Case {
+        local: Some(Value::Int(1)),
+        remote: value(remote),
+        base_local: Some(Value::Int(1)),
+        base_remote: value("a"),
+    };
+    let still = referred(&mapping, &nobody, &case("a"));
+    assert_eq!((still.action, still.remote), (Action::None, Some(Value::Int(1))));
+    let moved = referred(&mapping, &nobody, &case("b"));
+    assert_eq!(moved.action, Action::Wait { side: Side::Remote, id: "b".into() });
 }
