@@ -287,7 +287,10 @@ impl Look {
                 let why = "a delete waits for those of the records that refer to it";
                 self.note_failure(why, true);
                 let mut unit = self.unit();
-                let due = self.engine.ports.clock.now() + TimeDelta::seconds(1);
+                // Soon, as long as they may be on their way; later, where a person has to decide about one of them.
+                let now = self.engine.ports.clock.now();
+                let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(now);
+                let due = now + (now - since).clamp(TimeDelta::seconds(1), TimeDelta::minutes(1));
                 unit.work = self.again_at(due, None, Some(why.into()), true);
                 Err(Box::new(unit))
             }

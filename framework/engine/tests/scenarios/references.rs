@@ -2,9 +2,10 @@
 
 use crate::harness::{Setup, World, mapping, record};
 use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::Resolution;
 use bothways_mapping::SourceFile;
 use bothways_model::{LocalId, Record, RemoteId, Value};
-use bothways_store::{LinkState, Links, Pairs, PauseScope, Rows, WorkQueue};
+use bothways_store::{DeleteChoice, LinkState, Links, Pairs, PauseScope, Rows, WorkQueue};
 use chrono::SubsecRound;
 use serde_json::{Value as Json, json};
 use std::time::Duration;
@@ -283,4 +284,34 @@ async fn first_contact_does_not_wait_for_what_is_paused() {
     let there = async |w: &World| w.store.count_rows("invoices").await.unwrap() == 1;
     world.until("its row", Duration::from_secs(1200), there).await;
     assert_eq!(world.rows().await.len(), 1);
+}
+
+/// A customer's delete waits behind that of an invoice which a person has to decide about, without asking the service every second.
+#[tokio::test(start_paused = true)]
+async fn a_delete_behind_one_that_a_person_decides_is_patient() {
+    let deletes = "deletes: { from_local: delete, confirm: irreversible }";
+    let mapping = mapping(&format!("sync: {{ feed: never, reconcile: never }}\n{deletes}"));
+    let world = World::new(Setup { mapping, ..setup() }).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    let invoice = insert_invoice(&world, ann.as_str().parse().unwrap(), "hers");
+    world.until("it is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    world.settle().await;
+    let now = world.now();
+    world.store.foreign().delete("invoices", &invoice, now).unwrap();
+    world.store.foreign().delete("customers", &ann, now).unwrap();
+    let asked = async |w: &World| w.ops.parked(Some("stripe-invoices"), None, 9).await.unwrap();
+    world.until("a person is asked", SOON, async |w: &World| asked(w).await.len() == 1).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    world.stripe().clear_requests();
+    tokio::time::sleep(Duration::from_secs(1800)).await;
+    let requests = world.stripe().requests().count();
+    assert!(requests <= 60, "{requests} requests in half an hour");
+    assert_eq!((world.customers().len(), invoices(&world).len()), (1, 1));
+    let item = asked(&world).await.remove(0);
+    world.ops.resolve(&item.id, &Resolution::Delete(DeleteChoice::Carry), None, "ada").await.unwrap();
+    world
+        .until("both are gone", Duration::from_secs(180), async |w: &World| {
+            invoices(w).is_empty() && w.customers().is_empty()
+        })
+        .await;
 }
