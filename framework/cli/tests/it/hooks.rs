@@ -1,6 +1,6 @@
 //! Where webhooks come in: at the path that the connector's document says.
 
-use crate::shop::Shop;
+use crate::shop::{DESK_MAPPING, Shop};
 use reqwest::Client;
 
 const DESK: &str = r#"connector: desk
@@ -12,20 +12,13 @@ resources:
   people: { id: $.id, list: GET /people, get: "GET /people/{id}", update: "PATCH /people/{id}", events: { changed: upsert } }
 "#;
 
-const MAPPING: &str = "mapping: desk-people
-local: customers
-remote: desk/people
-fields: { email: $.email, name: $.name }
-creates: { from_local: ignore }
-";
-
 const SECRET: &str = "of-the-desk-of-the-desk-of-the-desk";
 
 #[tokio::test]
 async fn webhooks_come_in_where_the_document_says() {
     let mut shop = Shop::with_table().await;
     shop.write("mappings/desk.yaml", DESK);
-    shop.write("mappings/desk-people.yaml", MAPPING);
+    shop.write("mappings/desk-people.yaml", DESK_MAPPING);
     shop.set("DESK_URL", Some("http://127.0.0.1:9"));
     shop.set("DESK_SECRET", Some(SECRET));
     shop.run(&["migrate"]).await.ended(0);

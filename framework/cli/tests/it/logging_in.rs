@@ -1,7 +1,7 @@
 //! `login`: a browser is sent to a service and comes back, and what that gives is kept encrypted.
 
 use crate::service::{Answer, Asked, serve};
-use crate::shop::Shop;
+use crate::shop::{DESK_MAPPING, Shop};
 use reqwest::Url;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex};
@@ -63,14 +63,6 @@ resources:
   people: { id: $.id, list: GET /people, get: "GET /people/{id}", update: "PATCH /people/{id}" }
 "#;
 
-const MAPPING: &str = "mapping: desk-people
-local: customers
-remote: desk/people
-identity: { match: [email] }
-fields: { email: $.email, name: $.name }
-creates: { from_local: ignore }
-";
-
 #[tokio::test]
 async fn a_login_is_kept_encrypted_and_renewed() {
     let desk = Arc::new(Mutex::new(Desk::default()));
@@ -78,7 +70,7 @@ async fn a_login_is_kept_encrypted_and_renewed() {
     let (address, serving) = serve(move |asked| service.lock().unwrap().answer(asked)).await;
     let mut shop = Shop::with_table().await;
     shop.write("mappings/desk.yaml", DESK);
-    shop.write("mappings/desk-people.yaml", MAPPING);
+    shop.write("mappings/desk-people.yaml", DESK_MAPPING);
     shop.set("DESK_URL", Some(&address));
     shop.set("DESK_CLIENT_ID", Some("bothways"));
     // Nobody is sent to a browser for a token that could not be kept.

@@ -1,7 +1,7 @@
 //! `record` and what `test` makes of it: no secret is kept, and a change of the documents or of the service's answers shows.
 
 use crate::service::{Answer, Asked, serve};
-use crate::shop::{MAPPING, Shop};
+use crate::shop::{DESK_MAPPING, MAPPING, Shop};
 use serde_json::{Value as Json, json};
 
 const FILE: &str = "mappings/recorded/stripe-customers.json";
@@ -105,14 +105,6 @@ events: { id: $.id, type: $.type, object: $.data, webhook: { verify: { hmac: { s
 resources:
   people: { id: $.id, list: GET /people, get: "GET /people/{id}", update: "PATCH /people/{id}", events: { changed: upsert } }
 "#;
-
-const DESK_MAPPING: &str = "mapping: desk-people
-local: customers
-remote: desk/people
-identity: { match: [email] }
-fields: { email: $.email, name: $.name }
-creates: { from_local: ignore }
-";
 
 /// Tells everything twice: the session's token, and in headers and addresses what stands in the records.
 fn desk(asked: &Asked) -> Answer {

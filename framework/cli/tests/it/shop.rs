@@ -14,6 +14,15 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+/// Customers who are the people of a service called `desk`, which each test describes for itself.
+pub(crate) const DESK_MAPPING: &str = "mapping: desk-people
+local: customers
+remote: desk/people
+identity: { match: [email] }
+fields: { email: $.email, name: $.name }
+creates: { from_local: ignore }
+";
+
 /// Longer than anything takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(90);
 
