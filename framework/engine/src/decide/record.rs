@@ -161,8 +161,9 @@ pub(super) fn decide(sight: &Sight<'_>) -> RecordAction {
                     why: format!("{word} locally; the remote record stays until a person decides"),
                 },
                 FromLocalDelete::Ignore if archived => RecordAction::Leave,
+                // Not a tombstone, which is forgotten in time: the record would come back as a row.
                 FromLocalDelete::Ignore => close(
-                    LinkState::Tombstone,
+                    LinkState::Unlinked,
                     "deleted locally; the remote record stays (from_local: ignore)",
                 ),
                 FromLocalDelete::Unlink if archived => {
@@ -188,7 +189,7 @@ fn chosen(sight: &Sight<'_>) -> Option<RecordAction> {
         }),
         (LocalSight::Gone(_), RemoteSight::Record(_)) => Some(match choice {
             DeleteChoice::Carry => RecordAction::DeleteRemote,
-            DeleteChoice::Keep | DeleteChoice::Recreate => keep(LinkState::Tombstone),
+            DeleteChoice::Keep | DeleteChoice::Recreate => keep(LinkState::Unlinked),
         }),
         _ => None,
     }

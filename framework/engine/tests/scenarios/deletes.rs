@@ -2,9 +2,9 @@
 
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
-use bothways_engine::Resolution;
+use bothways_engine::{PassOptions, Resolution};
 use bothways_model::Method;
-use bothways_store::{DeleteChoice, LinkState, ParkReason};
+use bothways_store::{Capture, DeleteChoice, LinkState, ParkReason};
 use serde_json::json;
 use std::time::Duration;
 
@@ -67,6 +67,32 @@ async fn a_manual_delete_waits_for_a_person_who_may_carry_keep_or_recreate() {
                 assert_eq!(world.customers().len(), 1);
             }
         }
+    }
+}
+
+/// What was left there on purpose is not brought back when tombstones are forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_was_kept_does_not_come_back_as_a_row_after_a_month() {
+    for policies in ["", "deletes: { from_local: ignore }\n"] {
+        let world =
+            World::new(Setup::with(&format!("{policies}sync: {{ feed: never, reconcile: never }}"))).await;
+        let (row, id) = world.linked().await;
+        world.delete(&row);
+        world.settle().await;
+        if policies.is_empty() {
+            let item = world.ops.parked(None, None, 10).await.unwrap().remove(0);
+            let keep = Resolution::Delete(DeleteChoice::Keep);
+            world.ops.resolve(&item.id, &keep, Some(&item.digest), "test").await.unwrap();
+            world.settle().await;
+        }
+        assert!(world.parked().await.is_empty());
+        world.store.prune(world.now() + chrono::TimeDelta::days(31), 30).await.unwrap();
+        world.remote_update(&id, json!({ "name": "Ann C" }));
+        world.settle().await;
+        world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+        world.settle().await;
+        assert_eq!(world.rows().await, [], "{policies}");
+        assert_eq!(world.customers().len(), 1);
     }
 }
 
