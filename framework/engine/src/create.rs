@@ -16,7 +16,7 @@ use crate::read::{self, Seen};
 use crate::references::{Asked, NoRow, refer_in, refer_out};
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
-use bothways_mapping::{Direction, Mapping};
+use bothways_mapping::{Direction, Field, Mapping};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{
     LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
@@ -422,9 +422,11 @@ impl Look {
         if claim {
             link = self.taken.link.clone().unwrap_or(link);
         }
+        let mut told = true;
         let (id, seen) = match self.send(prepared).await {
             Sent::Record(observed) => (observed.id.clone(), Some(read::remote(&self.pair, &observed))),
             Sent::Written(Some(id)) => {
+                told = false;
                 let seen = match self.get(&id).await {
                     Ok(Outcome::Record(observed)) if !observed.gone => {
                         Some(read::remote(&self.pair, &observed))
@@ -447,25 +449,36 @@ impl Look {
         if planted::is(Bug::IntentClosedBeforeBases) {
             self.close_intent_alone(number).await?;
         }
-        Ok(self.created(link, id, seen, &sent, number))
+        Ok(self.created(link, id, seen, told, &sent, number))
     }
 
-    /// The confirmation of a create.
+    /// The confirmation of a create. Unless its own answer `told` what the service stored, what differs from what was sent may be
+    /// somebody's change by now, and comes in.
     fn created(
         &self,
         mut link: Link,
         id: RemoteId,
         seen: Option<Seen>,
+        told: bool,
         sent: &[SentField],
         number: u32,
     ) -> Unit {
         let mut unit = self.unit();
         link.remote_id = Some(id.clone());
-        created_bases(&mut link, sent, seen.as_ref().map(|s| &s.fields));
+        let mut shown = seen.as_ref().map(|seen| seen.fields.clone());
+        if let Some(shown) = shown.as_mut().filter(|_| !told) {
+            for sent in sent {
+                let field = self.pair.mapping.field(&sent.field).filter(|f| f.direction.comes_in());
+                let same = |f: &Field| shown.get(&sent.field).is_none_or(|value| f.same(value, &sent.sent));
+                if field.is_some_and(|f| !same(f)) {
+                    shown.0.remove(&sent.field);
+                }
+            }
+        }
+        created_bases(&mut link, sent, shown.as_ref());
         unit.intents.push(close(link.id, number, IntentState::Confirmed, "created"));
         unit.history.push(created_history(&link, sent, "a new row"));
-        let shown = seen.as_ref().map(|seen| &seen.fields);
-        unit.history.extend(altered_history(&self.pair.mapping, &link, sent, shown));
+        unit.history.extend(altered_history(&self.pair.mapping, &link, sent, shown.as_ref()));
         let value = seen.as_ref().and_then(|s| self.pair.mapping.match_key(&s.fields));
         unit.keys.push(self.key(Side::Remote, id.as_str(), value));
         unit.keys.push(KeyWrite::Linked { pair: self.pair.id, side: Side::Remote, id: id.0 });

@@ -66,6 +66,14 @@ pub(crate) enum Sent {
     Unsent(SendError),
 }
 
+/// What is known of a record after a write.
+struct Answered {
+    record: Seen,
+    /// The write's own answer showed it. Where it was read afterwards, nobody can tell whether the service stored another value than
+    /// it was sent, or somebody changed it between the two: what differs is taken for a change, and comes in.
+    told: bool,
+}
+
 impl Look {
     /// The fields that go out, and those that cannot.
     pub(crate) fn writes_of(
@@ -150,10 +158,14 @@ impl Look {
             }
         };
         self.may_still_update(&link, &id, &seen, at, number).await?;
+        let mut told = true;
         let (observed, confirmed) = match self.send(prepared).await {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
-                Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => (observed, true),
+                Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => {
+                    told = false;
+                    (observed, true)
+                }
                 _ => (
                     Observed {
                         id: id.clone(),
@@ -176,7 +188,7 @@ impl Look {
             self.close_intent_alone(number).await?;
         }
         let after = if confirmed { read::remote(&self.pair, &observed) } else { Seen::default() };
-        Ok(self.confirm(link, seen, after, &writes, number))
+        Ok(self.confirm(link, seen, Answered { record: after, told }, &writes, number))
     }
 
     /// Commits an update's intent. `None` if brakes withhold some of its fields, but not the others.
@@ -241,10 +253,11 @@ impl Look {
         &self,
         mut link: Link,
         seen: Seen,
-        after: Seen,
+        answered: Answered,
         writes: &[FieldWrite],
         number: u32,
     ) -> (Link, Seen, Unit) {
+        let Answered { record: after, told } = answered;
         let mut unit = self.unit();
         unit.intents.push(close(link.id, number, IntentState::Confirmed, "confirmed"));
         let mut changed = BTreeMap::new();
@@ -255,6 +268,9 @@ impl Look {
         for write in writes {
             // BR is what the remote returned (rule 15); unknown where the answer did not show it.
             let returned = after.fields.get(&write.label).cloned();
+            let field = self.pair.mapping.field(&write.label);
+            let same = |value: &Value| field.is_some_and(|f| f.same(value, &write.sent));
+            let is_another = returned.as_ref().is_some_and(|value| !same(value));
             if let Some(conflict) = link.body.conflicts.remove(&write.label) {
                 let change = FieldChange { before: conflict.remote, after: Some(write.sent.clone()) };
                 resolved.insert(write.label.clone(), change);
@@ -275,15 +291,15 @@ impl Look {
                 base.remote = Some(write.before.clone().unwrap_or(Value::Null));
             } else if planted::is(Bug::EchoNotRecognised) {
                 base.remote.clone_from(&write.before);
+            } else if is_another && !told && field.is_some_and(|f| f.direction.comes_in()) {
+                base.remote = None;
             } else {
                 base.remote.clone_from(&returned);
             }
             match &returned {
                 Some(value) => {
                     view.fields.set(write.label.clone(), value.clone());
-                    let same =
-                        self.pair.mapping.field(&write.label).is_some_and(|f| f.same(value, &write.sent));
-                    if !same {
+                    if is_another && base.remote.is_some() {
                         let change =
                             FieldChange { before: Some(write.sent.clone()), after: Some(value.clone()) };
                         altered.insert(write.label.clone(), change);

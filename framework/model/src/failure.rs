@@ -11,7 +11,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorClass {
-    /// The service had trouble (408, 5xx, a lock): try again later. A write with this class is *uncertain* (rule 23).
+    /// The service had trouble (408, 5xx): try again later. A write with this class is *uncertain* (rule 23).
     Retry,
     /// Too many requests: try again later and slow down. The request was not carried out.
     Throttle,
@@ -23,7 +23,7 @@ pub enum ErrorClass {
     Missing,
     /// A record like this exists already.
     Duplicate,
-    /// The record changed meanwhile, or a precondition failed: look again.
+    /// The record changed meanwhile, or a precondition failed, or it is locked: it was not written; look again.
     Conflict,
     /// A cursor or token is too old: a full pass follows.
     Expired,

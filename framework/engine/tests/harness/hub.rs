@@ -8,7 +8,7 @@ use bothways_connector_sandbox::salesforce::Salesforce;
 use bothways_connector_sandbox::{Stripe, salesforce};
 use bothways_engine::{Clock, Engine, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault};
 use bothways_mapping::{Mapping, SourceFile};
-use bothways_model::{ConnectionName, LocalId, PairId, RemoteId, Request, Response, Secret, Value};
+use bothways_model::{ConnectionName, LocalId, Method, PairId, RemoteId, Request, Response, Secret, Value};
 use bothways_queue::MemoryQueue;
 use bothways_store::{
     Capture, Link, LinkFilter, Links, MemoryStore, Pairs, Parked, ParkedFilter, Pause, Rows, Work, WorkQueue,
@@ -65,7 +65,11 @@ struct Services {
     /// Where the process that gets there dies: what it waits for never comes.
     dies: Mutex<Option<Death>>,
     died: AtomicBool,
+    /// What somebody does at the organisation as soon as the next write there was carried out.
+    meanwhile: Mutex<Option<Meanwhile>>,
 }
+
+type Meanwhile = Box<dyn FnOnce(&mut Salesforce, bothways_model::Timestamp) + Send>;
 
 /// Where a process dies.
 #[derive(Clone, Copy, PartialEq)]
@@ -103,7 +107,16 @@ impl Http for Services {
         let now = self.clock.truth();
         let answer = match connection.as_str() {
             "stripe" => self.stripe.lock().unwrap().handle(&request, now),
-            _ => self.org.lock().unwrap().handle(&request, now),
+            _ => {
+                let mut org = self.org.lock().unwrap();
+                let answer = org.handle(&request, now);
+                if request.method == Method::Patch
+                    && let Some(meanwhile) = self.meanwhile.lock().unwrap().take()
+                {
+                    meanwhile(&mut org, now);
+                }
+                answer
+            }
         };
         tokio::time::sleep(Duration::from_millis(10)).await;
         if is_token {
@@ -140,6 +153,7 @@ impl Hub {
             granted: Mutex::new(false),
             dies: Mutex::new(None),
             died: AtomicBool::new(false),
+            meanwhile: Mutex::new(None),
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         Self { plan, store: Arc::new(store), clock, mappings: project.mappings, services, random }
@@ -204,6 +218,14 @@ impl Hub {
 
     pub fn stripe(&self) -> MutexGuard<'_, Stripe> {
         self.services.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody does this at the organisation between the next write there and whatever comes after it.
+    pub fn right_after_a_write(
+        &self,
+        meanwhile: impl FnOnce(&mut Salesforce, bothways_model::Timestamp) + Send + 'static,
+    ) {
+        *self.services.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
     }
 
     /// How often the token endpoint was asked.
