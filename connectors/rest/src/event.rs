@@ -61,6 +61,7 @@ pub(crate) fn read(
         Some(if fact.header().is_some() && from.of > 1 { format!("{id}/{}", digest(event)) } else { id })
     });
     Ok(Event {
+        has_id: id.is_some(),
         id: id.unwrap_or_else(|| digest(event)),
         kind,
         at: events.at.as_ref().and_then(|at| at.read(event)),
@@ -68,7 +69,7 @@ pub(crate) fn read(
     })
 }
 
-/// What an event without an id is recognised by: equal events are one event.
+/// What stands for the id of an event without one.
 fn digest(event: &Json) -> String {
     hex::encode(Sha256::digest(event.to_string()))
 }

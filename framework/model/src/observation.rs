@@ -45,6 +45,8 @@ pub struct EventSubject {
 pub struct Event {
     /// The service's id, or a digest of the event: what deliveries are deduplicated by.
     pub id: String,
+    /// Whether the service gave it: two events of equal content are two, so a digest tells them apart no further than that.
+    pub has_id: bool,
     /// The service's word for what happened.
     pub kind: String,
     /// When, by the service's clock.
