@@ -2,8 +2,7 @@
 //!
 //! An event is a hint. Its payload may prove that a linked record shows nothing new, which saves the look; it decides nothing else.
 
-use crate::Engine;
-use crate::quiet;
+use crate::{Engine, quiet, scope};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, Event, EventEffect, EventSubject, PairId, RemoteId};
 use bothways_store::{Delivery, Signal, Subject};
@@ -79,7 +78,11 @@ impl Engine {
             let seen = hint.subject.object.as_ref().filter(|_| hint.subject.effect == EventEffect::Upsert);
             match (link, seen) {
                 // A closed link answers for the record; late events revive nothing (rule 34).
-                (Some(link), _) if !link.state.is_live() => planted::is(Bug::TombstoneRevived),
+                (Some(link), seen) if !link.state.is_live() => {
+                    let may_be_back = link.body.left_scope.is_some()
+                        && seen.is_none_or(|seen| scope::is_back_there(&runtime.mapping, &link, seen));
+                    may_be_back || planted::is(Bug::TombstoneRevived)
+                }
                 (Some(link), Some(seen)) => !quiet::remote(&runtime, &link, seen),
                 (None, Some(seen)) => !seen.gone && runtime.mapping.remote_in_scope(&seen.body),
                 (_, None) => true,

@@ -56,6 +56,7 @@ mod references;
 mod renewal;
 mod retry;
 mod revert;
+mod scope;
 mod scratch;
 mod settings;
 mod stamp;

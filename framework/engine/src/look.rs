@@ -36,11 +36,6 @@ pub(crate) struct Look {
     pub(crate) order: Option<Arc<Order>>,
 }
 
-/// Why a link is closed whose row left the scope.
-pub(crate) const LEFT_HERE: &str = "the row left the scope (`only`)";
-/// Why a link is closed whose record left the scope.
-pub(crate) const LEFT_THERE: &str = "the remote record left the scope (`only`)";
-
 /// The unit that ends a look early. Boxed, since it travels as an error.
 pub(crate) type Ended = Box<Unit>;
 
@@ -270,7 +265,10 @@ impl Look {
             // At once, but a record that is always said to have changed is no reason to ask for ever.
             Next::LookAgain if retry::is_exhausted(policy, attempts + 1, since, self.now) => self.park(
                 ParkReason::Error,
-                format!("refused {} times for having changed meanwhile; last: {error}", attempts + 1),
+                format!(
+                    "refused {} times for having changed meanwhile, or being locked; last: {error}",
+                    attempts + 1
+                ),
                 "exhausted",
             ),
             Next::LookAgain if attempts == 0 => self.again_at(self.now, Some(error), None, true),
@@ -293,7 +291,7 @@ impl Look {
         self.taken.work.iter().flat_map(|w| &w.facts).next()
     }
 
-    fn wants_look(&self) -> bool {
+    pub(crate) fn wants_look(&self) -> bool {
         self.taken.work.is_empty() || self.taken.work.iter().any(|w| w.look || w.parked.is_some())
     }
 
@@ -303,7 +301,10 @@ impl Look {
             return self.unlinked().await;
         }
         if !link.state.is_live() {
-            return Ok(self.closed(link));
+            return match self.returns_to_scope(&link).await? {
+                true => Ok(self.reopened(link)),
+                false => Ok(self.closed(link)),
+            };
         }
         if planted::is(Bug::GoneRowForgetsItsCreate) && self.taken.row.is_none() {
             self.taken.intents.clear();
@@ -317,8 +318,7 @@ impl Look {
         let row = self.taken.row.clone().filter(|_| gone.is_none());
         if let Some(row) = &row {
             if !self.pair.mapping.local_in_scope(&row.fields) {
-                self.permit_leaving(&link, LEFT_HERE)?;
-                return Ok(self.close(link, LinkState::Unlinked, LEFT_HERE.into(), false));
+                return self.leaves_scope(link, Side::Local, false);
             }
             if link.state == LinkState::Linked
                 && let Some(why) = named::disagreement(&self.pair, &link, row)
@@ -356,11 +356,9 @@ impl Look {
             },
         };
         if let Some(body) = &seen.body
-            && !self.pair.mapping.remote_in_scope(body)
+            && !self.takes_part(body).await?
         {
-            self.permit_leaving(&link, LEFT_THERE)?;
-            let deleted = gone == Some(GoneLocal::Deleted);
-            let mut unit = self.close(link, LinkState::Unlinked, LEFT_THERE.into(), deleted);
+            let mut unit = self.leaves_scope(link, Side::Remote, gone == Some(GoneLocal::Deleted))?;
             unit.signals.extend(self.next_of_id(reused));
             return Ok(unit);
         }

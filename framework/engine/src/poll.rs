@@ -9,7 +9,7 @@
 use crate::events::look_at;
 use crate::feed::{DEEP, DEEP_EVERY, OpenPoll, PollError, PollReport, Position, millis, stuck};
 use crate::reading::ReadError;
-use crate::{Engine, EngineError, PairRuntime, quiet};
+use crate::{Engine, EngineError, PairRuntime, quiet, scope};
 use bothways_connector::{Operation, Outcome, Page, SyncToken};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Observed, RemoteId, Timestamp};
@@ -172,7 +172,8 @@ impl Poll<'_> {
         let mut signals = Vec::new();
         for (item, link) in page.items.into_iter().zip(links) {
             let wanted = match &link {
-                Some(link) => link.state.is_live() && !quiet::remote(self.pair, link, &item),
+                Some(link) if !link.state.is_live() => scope::is_back_there(&self.pair.mapping, link, &item),
+                Some(link) => !quiet::remote(self.pair, link, &item),
                 None => self.is_news(&item),
             };
             if wanted {

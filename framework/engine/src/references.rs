@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Waiting work is looked at again this often, though nothing but the link it waits for should be able to help.
+/// Waiting work is looked at again after this, though nothing but the link it waits for should be able to help.
 const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
 /// The pair of each catalog on one connection: whose links translate references to it.
@@ -257,7 +257,9 @@ impl Look {
             Side::Remote => format!("`{label}`: record {id} of `{catalog}` has no link yet"),
         };
         self.note_failure(&held, false);
-        let due = self.now + PATIENCE;
+        // Longer and longer: it may be nothing that ever gets a link.
+        let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(self.now);
+        let due = self.now + (self.now - since).clamp(PATIENCE, TimeDelta::days(1));
         let Some(parent) = self.engine.parents(&self.pair).get(&catalog).copied() else {
             return self.again_at(due, None, Some(held), true);
         };

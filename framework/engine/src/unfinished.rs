@@ -2,8 +2,9 @@
 //! stands and is tried again with what the record holds by then; if that matches something else by now, the claim is let go.
 
 use crate::create::insertion;
-use crate::look::{Ended, LEFT_THERE, Look};
+use crate::look::{Ended, Look};
 use crate::named;
+use crate::scope::LEFT_THERE;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LocalRow, Observed, RemoteId};
 use bothways_store::{Guard, Link, LinkState, Side, Unit};

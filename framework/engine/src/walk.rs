@@ -10,7 +10,7 @@ use crate::pairs::PairRuntime;
 use crate::pass::{Pass, Stage};
 use crate::reading::ReadError;
 use crate::unmet::Met;
-use crate::{Engine, EngineError, Purpose, quiet, read};
+use crate::{Engine, EngineError, Purpose, quiet, read, scope};
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, Seq, Timestamp};
@@ -120,6 +120,9 @@ impl Pass<'_> {
             }
             self.linked_met += u64::from(link.as_ref().is_some_and(|link| link.state == LinkState::Linked));
             match link {
+                Some(link) if scope::is_back_there(&self.pair.mapping, &link, item) => {
+                    effects.signals.push(look_at(self.pair.id, item.id.clone()));
+                }
                 Some(link) if !link.state.is_live() || quiet::remote(&self.pair, &link, item) => {}
                 Some(link) if planted::is(Bug::ListPageIsTheRecord) => {
                     self.engine.apply_all(&self.pair, [(Some(item), &Some(link))].into_iter()).await;
@@ -230,7 +233,8 @@ impl Pass<'_> {
             LinkState::Linked | LinkState::Waiting => local_changed(mapping, &row.fields, &link.body),
             // It is back.
             LinkState::Missing => row.deleted_at.is_none(),
-            LinkState::Detached | LinkState::Unlinked => false,
+            LinkState::Detached => false,
+            LinkState::Unlinked => scope::is_back_here(mapping, link, row),
             LinkState::Tombstone => row.deleted_at.is_none(),
         }
     }

@@ -57,6 +57,18 @@ impl Filter {
         paths
     }
 
+    /// The path of a comparison that `record` does not show, by `shows`, where that leaves open whether the filter holds; whether
+    /// something exists is always known. Function calls among the rest of a filter are not evaluated one by one: any path missing
+    /// leaves those filters open.
+    pub fn open_at(&self, record: &Json, shows: &dyn Fn(&SingularPath) -> bool) -> Option<SingularPath> {
+        if self.engine.is_some() {
+            let mut compared = Vec::new();
+            compared_paths(&self.expr, &mut compared);
+            return compared.into_iter().find(|path| !shows(path));
+        }
+        known(&self.expr, record, shows).err()
+    }
+
     /// Whether it holds for `record`.
     pub fn matches(&self, record: &Json) -> bool {
         match &self.engine {
@@ -91,6 +103,48 @@ fn holds(expr: &Expr, at: &Json) -> bool {
         Expr::Atom(FilterAtom::Filter { expr, not }) => holds(expr, at) != *not,
         Expr::Atom(FilterAtom::Test { expr, not }) => exists(expr, at) != *not,
         Expr::Atom(FilterAtom::Comparison(comparison)) => compare(comparison, at),
+    }
+}
+
+/// Whether `expr` holds, in three values: the error is the path that leaves it open.
+fn known(expr: &Expr, at: &Json, shows: &dyn Fn(&SingularPath) -> bool) -> Result<bool, SingularPath> {
+    let any = |parts: &[Expr], wanted: bool| {
+        let mut open = None;
+        for part in parts {
+            match known(part, at, shows) {
+                Ok(is) if is == wanted => return Ok(wanted),
+                Ok(_) => {}
+                Err(path) => open = open.or(Some(path)),
+            }
+        }
+        open.map_or(Ok(!wanted), Err)
+    };
+    match expr {
+        Expr::Or(parts) => any(parts, true),
+        Expr::And(parts) => any(parts, false),
+        Expr::Atom(FilterAtom::Filter { expr, not }) => Ok(known(expr, at, shows)? != *not),
+        Expr::Atom(FilterAtom::Test { expr, not }) => Ok(exists(expr, at) != *not),
+        Expr::Atom(FilterAtom::Comparison(comparison)) => {
+            let (left, right) = comparison.vals();
+            let mut paths = [comparable_paths(left), comparable_paths(right)].into_iter().flatten();
+            paths.find(|path| !shows(path)).map_or_else(|| Ok(compare(comparison, at)), Err)
+        }
+    }
+}
+
+/// The paths of comparisons and function calls, not of what is only asked for its existence.
+fn compared_paths(expr: &Expr, paths: &mut Vec<SingularPath>) {
+    match expr {
+        Expr::Or(parts) | Expr::And(parts) => parts.iter().for_each(|part| compared_paths(part, paths)),
+        Expr::Atom(FilterAtom::Filter { expr, .. }) => compared_paths(expr, paths),
+        Expr::Atom(FilterAtom::Test { expr, .. }) => {
+            if let Test::Function(function) = &**expr {
+                paths.extend(function_paths(function));
+            }
+        }
+        Expr::Atom(comparison @ FilterAtom::Comparison(_)) => {
+            expr_paths(&Expr::Atom(comparison.clone()), paths);
+        }
     }
 }
 
@@ -360,6 +414,29 @@ mod tests {
             let found: Vec<String> =
                 Filter::parse(filter).unwrap().paths().iter().map(ToString::to_string).collect();
             assert_eq!(found, paths, "{filter}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_shown_leaves_a_comparison_open_where_it_decides() {
+        let record = json!({"kind": "a", "owner": null});
+        let shows = |path: &SingularPath| path.get(&record).is_some();
+        for (filter, open) in [
+            ("@.kind == 'a'", None),
+            ("@.stage == 'x'", Some("$.stage")),
+            ("@.stage != 'x'", Some("$.stage")),
+            ("@.kind == 'b' && @.stage == 'x'", None),
+            ("@.stage == 'x' && @.kind == 'a'", Some("$.stage")),
+            ("@.kind == 'a' || @.stage == 'x'", None),
+            ("@.kind == 'b' || !(@.stage == 'x')", Some("$.stage")),
+            ("!@.hidden", None),
+            ("@.hidden", None),
+            ("length(@.kind) == 1 && !@.hidden", None),
+            ("length(@.stage) > 2", Some("$.stage")),
+            ("match(@.stage, 'x')", Some("$.stage")),
+        ] {
+            let found = Filter::parse(filter).unwrap().open_at(&record, &shows);
+            assert_eq!(found.map(|path| path.to_string()).as_deref(), open, "{filter}");
         }
     }
 

@@ -191,6 +191,9 @@ pub struct LinkBody {
     /// The local id this link had before it was closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub former_local: Option<LocalId>,
+    /// The side that left the mapping's scope, for which the link was closed: it is a link again when that side is back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_scope: Option<Side>,
     /// The record that a merged record became part of (rule 26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<RemoteId>,

@@ -8,12 +8,12 @@ use crate::decide::{
     Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight,
     decide, local_changed,
 };
-use crate::look::{LEFT_HERE, LEFT_THERE};
 use crate::named;
 use crate::quiet;
 use crate::read::{self, Seen};
 use crate::reading::ReadError;
 use crate::references::{self, Asked, Parents};
+use crate::scope::{self, LEFT_HERE, LEFT_THERE};
 use crate::unmet::Met;
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq};
@@ -146,6 +146,8 @@ impl<'p> Survey<'p> {
                         self.totals.in_step += 1;
                     } else if link.state.is_live() {
                         self.linked_differs(&link, &seen).await?;
+                    } else if scope::is_back_there(&pair.mapping, &link, item) {
+                        self.returning(&link);
                     }
                     Scratch::Linked
                 }
@@ -248,6 +250,13 @@ impl<'p> Survey<'p> {
         let changed = row.deleted_at.is_some()
             || !pair.mapping.local_in_scope(&row.fields)
             || local_changed(&pair.mapping, &row.fields, &link.body);
+        if scope::is_back_here(&pair.mapping, link, row)
+            && let Some(id) = &link.remote_id
+            && let Some(record) = Self::get(self.source, id).await?
+            && pair.mapping.remote_in_scope(&record.body)
+        {
+            self.returning(link);
+        }
         let Some(id) = link.remote_id.as_ref().filter(|_| link.state == LinkState::Linked) else {
             return Ok(());
         };
@@ -269,6 +278,13 @@ impl<'p> Survey<'p> {
             None => self.decide_linked(link, row, None).await?,
         }
         Ok(())
+    }
+
+    /// A link that was closed for the scope, and is one again.
+    fn returning(&mut self, link: &Link) {
+        if let (Some(local), Some(remote)) = (&link.local_id, &link.remote_id) {
+            self.item(items::returning(local, remote));
+        }
     }
 
     /// Rows that their links know and the walk did not meet: their deletes wait to be carried out, or nobody captured them.
@@ -326,7 +342,9 @@ impl<'p> Survey<'p> {
         let body = seen.and_then(|seen| seen.body.as_ref());
         if row.deleted_at.is_none() && !mapping.local_in_scope(&row.fields) {
             Some(LEFT_HERE)
-        } else if body.is_some_and(|body| !mapping.remote_in_scope(body)) {
+        } else if body
+            .is_some_and(|body| !mapping.remote_in_scope(body) && mapping.scope_is_open(body).is_none())
+        {
             Some(LEFT_THERE)
         } else {
             None

@@ -210,3 +210,30 @@ async fn accounts_that_refer_to_each_other_are_deleted() {
     hub.until("they are gone", async |hub: &Hub| hub.org().records("Account").len() == 1).await;
     assert!(account(&hub, "Top").is_some());
 }
+
+/// What refers to something that never gets a link is not asked for again and again.
+#[tokio::test(start_paused = true)]
+async fn what_waits_for_long_is_asked_for_less_and_less() {
+    let hub = Hub::new(Plan {
+        mappings: plan()
+            .mappings
+            .into_iter()
+            .map(|text| {
+                let accounts = text.contains("mapping: salesforce-accounts");
+                if accounts { format!("{text}\nonly: {{ remote: \"@.Name == 'Ours'\" }}\n") } else { text }
+            })
+            .collect(),
+        ..plan()
+    });
+    let _running = hub.run().await;
+    let now = hub.clock.truth();
+    let theirs =
+        hub.org().dashboard_create("Account", &json!({ "Name": "Theirs" }), now).unwrap()["Id"].clone();
+    let fields = json!({ "LastName": "Ash", "Email": "ash@example.com", "AccountId": theirs });
+    hub.org().dashboard_create("Contact", &fields, now).unwrap();
+    hub.until("the row", async |hub: &Hub| hub.store.count_rows("contacts").await.unwrap() == 1).await;
+    hub.org().clear_requests();
+    tokio::time::sleep(std::time::Duration::from_secs(86_400)).await;
+    let reads = hub.org().requests().filter(|r| r.path.contains("/sobjects")).count();
+    assert!(reads <= 10, "{reads} reads in a day");
+}

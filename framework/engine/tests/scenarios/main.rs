@@ -32,6 +32,7 @@ mod organisations;
 mod races;
 mod references;
 mod reverts;
+mod scope;
 mod shapes;
 mod shop;
 mod short_ids;

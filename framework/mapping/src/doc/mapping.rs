@@ -22,7 +22,8 @@ pub struct MappingDoc {
     pub local: Name,
     /// The remote records: `connector/resource`, or a map with more to say.
     pub remote: RemoteDoc,
-    /// Which records take part. A record that leaves the scope is unlinked, never deleted. Default: all.
+    /// Which records take part. A record that leaves the scope is unlinked, never deleted, and linked
+    /// again when it is back. Default: all.
     #[serde(default)]
     #[schemars(with = "OnlyDoc")]
     pub only: Option<OnlyDoc>,
@@ -504,7 +505,7 @@ pub enum FromRemoteDoc {
 pub enum FromLocalDoc {
     /// A person decides.
     Manual,
-    /// Nothing; the link stays as a tombstone.
+    /// Nothing; the remote record stays, without its link.
     Ignore,
     /// The remote record stays, without its link.
     Unlink,

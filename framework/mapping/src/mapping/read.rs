@@ -162,6 +162,13 @@ impl Mapping {
         self.only.remote.as_ref().is_none_or(|filter| filter.matches(body))
     }
 
+    /// What `only` asks of a record and this one does not show, where it is not in scope by what it shows: nobody knows then whether
+    /// it takes part, since absent is unknown.
+    pub fn scope_is_open(&self, body: &Json) -> Option<SingularPath> {
+        let filter = self.only.remote.as_ref().filter(|filter| !filter.matches(body))?;
+        filter.open_at(body, &|path| self.locate(path, body).is_some())
+    }
+
     /// Whether a row (keyed by local name) takes part.
     pub fn local_in_scope(&self, row: &Record) -> bool {
         self.only.local.iter().all(|(field, value)| row.get(field) == Some(value))
