@@ -19,10 +19,10 @@ use std::sync::Arc;
 
 /// A poll with more pages than this does not end.
 const PAGES: usize = 100_000;
-/// At most this many unlinked records are remembered between two polls.
+/// At most this many records are remembered between two polls.
 const REMEMBERED: usize = 1000;
 
-/// Unlinked records that the last poll signalled, with what they held: the overlap shows them again and again.
+/// Records that the last poll signalled, with what they held: the overlap shows them again and again.
 pub(crate) type Recent = BTreeMap<RemoteId, Arc<serde_json::Value>>;
 
 impl Engine {
@@ -173,8 +173,12 @@ impl Poll<'_> {
         for (item, link) in page.items.into_iter().zip(links) {
             let wanted = match &link {
                 Some(link) if !link.state.is_live() => scope::is_back_there(&self.pair.mapping, link, &item),
-                Some(link) => !quiet::remote(self.pair, link, &item),
-                None => self.is_news(&item),
+                // What shows nothing new and was signalled before waits for something else.
+                Some(link) => {
+                    !quiet::remote(self.pair, link, &item)
+                        && (self.is_news(&item) || quiet::contradicts(self.pair, link, &item))
+                }
+                None => self.is_news(&item) && (item.gone || self.pair.mapping.remote_in_scope(&item.body)),
             };
             if wanted {
                 signals.push(look_at(self.pair.id, item.id));
@@ -184,13 +188,13 @@ impl Poll<'_> {
         Ok(signals)
     }
 
-    /// Whether an unlinked record is to be looked at: in scope, and not just what the last poll showed.
+    /// Whether a record is not just what the last poll showed.
     fn is_news(&mut self, item: &Observed) -> bool {
         let news = self.recent.get(&item.id) != Some(&item.body);
         if self.now_recent.len() < REMEMBERED {
             self.now_recent.insert(item.id.clone(), item.body.clone());
         }
-        news && (item.gone || self.pair.mapping.remote_in_scope(&item.body))
+        news
     }
 
     /// Whether the token that this poll ends with is the first, and says nothing of what there was before.

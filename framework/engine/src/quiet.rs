@@ -5,7 +5,7 @@
 use crate::decide::local_changed;
 use crate::named;
 use crate::pairs::PairRuntime;
-use bothways_mapping::Mapping;
+use bothways_mapping::{Field, Mapping};
 use bothways_model::{LocalRow, Observed, Record};
 use bothways_store::{Link, LinkState};
 
@@ -15,6 +15,20 @@ pub(crate) fn remote(pair: &PairRuntime, link: &Link, observed: &Observed) -> bo
         && is_calm(&pair.mapping, link)
         && pair.mapping.remote_in_scope(&observed.body)
         && shows_bases(&pair.mapping, link, &observed.body)
+}
+
+/// Whether a record, as seen in bulk, holds something else than its link knows of it, as far as that is known.
+pub(crate) fn contradicts(pair: &PairRuntime, link: &Link, observed: &Observed) -> bool {
+    let reading = pair.mapping.read_remote(&observed.body);
+    let is_another = |field: &Field| {
+        let base = link.body.base.get(&field.label).and_then(|base| base.remote.as_ref());
+        let shown = reading.record.get(&field.label);
+        base.zip(shown).is_some_and(|(base, shown)| !field.same(shown, base))
+    };
+    observed.gone
+        || !pair.mapping.remote_in_scope(&observed.body)
+        || !reading.refusals.is_empty()
+        || pair.mapping.fields.iter().any(is_another)
 }
 
 /// Whether a row, as read in bulk, shows nothing that its link does not know.
