@@ -70,6 +70,11 @@ impl Stripe {
         self.account.events.all().map(|e| event(e.text(None))).collect()
     }
 
+    /// One event of the last 30 days.
+    pub fn event(&self, id: &str) -> Option<Value> {
+        self.account.events.get(id).map(|event| Value::Object(to_map(&event.text(None))))
+    }
+
     /// Creates a customer as a person would. `fields` are the API's parameters as JSON; null and "" unset.
     pub fn dashboard_create(&mut self, fields: &Value, now: Timestamp) -> Result<Value, Refused> {
         let params = Params::from_json(fields);

@@ -71,6 +71,7 @@ pub const KINDS: &[&str] = &[
     // Salesforce.
     "late_visible",
     "stamps_made_equal",
+    "stamps_equal_at_page_edge",
     "row_locked",
     "invalid_session401",
     "sessions_ended",

@@ -190,7 +190,8 @@ pub(crate) static STRIPE_INVOICES: Place = Place {
     names: ["metadata.po", "description", "footer", "customer"],
 };
 
-fn text(value: Option<&Value>) -> Option<String> {
+/// A value as a cell; null is none.
+pub(crate) fn text(value: Option<&Value>) -> Option<String> {
     match value {
         None | Some(Value::Null) => None,
         Some(value) => Some(value.to_text()),
@@ -226,6 +227,11 @@ impl Place {
             let value = name.split('.').try_fold(record, |at, part| at.get(part));
             value.and_then(Json::as_str).filter(|t| !t.is_empty()).map(str::to_owned)
         })
+    }
+
+    /// Whether a record shows a field, be it empty.
+    pub(crate) fn shows(&self, record: &Json, field: usize) -> bool {
+        self.names[field].split('.').try_fold(record, |at, part| at.get(part)).is_some()
     }
 
     /// The link that a record was made for.

@@ -21,6 +21,7 @@ mod process;
 mod promises;
 mod queue;
 mod run;
+mod shown;
 mod sim;
 mod store;
 mod table;

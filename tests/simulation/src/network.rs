@@ -67,6 +67,8 @@ impl Http for SimHttp {
                 sim.ledger(place.kind).seen_by(task, id, if woken { 0 } else { now.saturating_sub(LOOK) })
             }
         });
+        let later = target.is_later_page;
+        let polls = target.service == Service::Salesforce && (target.is_feed || later);
         let asker = Asker { task, seen, target };
         sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, asker, deadline, tell));
         // Sent is sent: a crash from here on does not take it back.
@@ -83,6 +85,14 @@ impl Http for SimHttp {
             sim.count("answer_after_takeover");
         }
         process.at("received", Kind::Receive).await;
+        if let Ok(page) = answer.as_ref()
+            && polls
+        {
+            let mut shown = process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if shown.note(task, page, later) {
+                sim.count("stamps_equal_at_page_edge");
+            }
+        }
         answer
     }
 }

@@ -119,6 +119,7 @@ pub(crate) async fn administer(sim: Arc<Sim>) {
         let what = match sim.draw(|dice| dice.below(4)) {
             0 => {
                 sim.org().dashboard_empty_recycle_bin(now);
+                sim.note_bin_emptied();
                 "recycle_bin_emptied"
             }
             1 => {

@@ -6,6 +6,7 @@
 use crate::dice::Dice;
 use crate::executor::{Pid, step_back};
 use crate::promises::Promises;
+use crate::shown::Shown;
 use crate::sim::Sim;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,6 +55,8 @@ pub(crate) struct Process {
     /// Told when it dies.
     pub(crate) died: Notify,
     pub(crate) promises: Mutex<Promises>,
+    /// What polls were shown.
+    pub(crate) shown: Mutex<Shown>,
 }
 
 impl Process {
@@ -70,6 +73,7 @@ impl Process {
             swapped,
             died: Notify::new(),
             promises: Mutex::default(),
+            shown: Mutex::default(),
         })
     }
 

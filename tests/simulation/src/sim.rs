@@ -61,6 +61,8 @@ pub(crate) struct Sim {
     pub(crate) stored_events: Mutex<BTreeSet<String>>,
     /// What was seen to be wrong while it happened.
     pub(crate) seen_wrong: Mutex<Vec<String>>,
+    /// When somebody emptied the recycle bin.
+    bin_emptied: Mutex<Vec<u64>>,
     /// Told when the service has something to deliver.
     pub(crate) deliveries: Notify,
     /// Processes that run.
@@ -102,6 +104,7 @@ impl Sim {
             tried: Mutex::default(),
             stored_events: Mutex::default(),
             seen_wrong: Mutex::default(),
+            bin_emptied: Mutex::default(),
             deliveries: Notify::new(),
             live: AtomicU64::new(0),
             open_walks: AtomicU64::new(0),
@@ -150,6 +153,23 @@ impl Sim {
     /// The mapping of a pair.
     pub(crate) fn place_of(&self, pair: PairId) -> Option<&'static Place> {
         self.pairs.lock().unwrap_or_else(PoisonError::into_inner).get(&pair).copied()
+    }
+
+    /// The mapping of the record with this id, and its pair.
+    pub(crate) fn pair_of(&self, id: &str) -> Option<(PairId, &'static Place)> {
+        let pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        pairs.iter().find(|(_, place)| place.owns(id)).map(|(pair, place)| (*pair, *place))
+    }
+
+    /// Whatever is in the recycle bin is gone for good.
+    pub(crate) fn note_bin_emptied(&self) {
+        self.bin_emptied.lock().unwrap_or_else(PoisonError::into_inner).push(self.executor.now());
+    }
+
+    /// Whether that happened between these moments.
+    pub(crate) fn is_bin_emptied(&self, from: u64, to: u64) -> bool {
+        let emptied = self.bin_emptied.lock().unwrap_or_else(PoisonError::into_inner);
+        emptied.iter().any(|at| (from..=to).contains(at))
     }
 
     /// Enters what the rows of all kinds are by now. Whether any changed.

@@ -2,6 +2,7 @@
 
 use crate::ledger::Who;
 use crate::process::{Kind, Process};
+use crate::shown::untold;
 use crate::sim::Sim;
 use crate::table::Backing;
 use async_trait::async_trait;
@@ -108,6 +109,38 @@ impl SimStore {
             self.process.promises.lock().unwrap_or_else(PoisonError::into_inner).note(units, done);
         }
         result
+    }
+
+    /// Says what a poll goes on from without having anybody look at it.
+    fn check_shown(&self, page: &PageCommit) {
+        let sim = &self.process.sim;
+        let poll = page.cursor.as_ref().and_then(|cursor| cursor.name.strip_prefix("poll/")?.parse().ok());
+        let Some((pair, place)) = poll.map(PairId).and_then(|pair| Some((pair, sim.place_of(pair)?))) else {
+            return;
+        };
+        let mut shown = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let shown = shown.take(sim.executor.this_task());
+        let ids: Vec<RemoteId> = shown.iter().map(|record| place.id(record).into()).collect();
+        let links = self.backing.run(self.backing.store.links_of_remote(pair, &ids));
+        let Some(links) = links.and_then(Result::ok).filter(|_| !ids.is_empty()) else { return };
+        for wrong in untold((&sim.plan, place), &shown, &links, &sim.records(place), &page.signals) {
+            sim.is_wrong(format!("cursor: a poll goes on, and {wrong}"));
+        }
+    }
+
+    /// Says which events are known from now on without having anybody look at what they tell.
+    async fn check_told(&self, deliveries: &[Delivery], new: &[bool]) {
+        let sim = &self.process.sim;
+        for (delivery, _) in deliveries.iter().zip(new).filter(|(_, new)| **new) {
+            let event = sim.stripe().event(&delivery.event).unwrap_or_default();
+            let object = std::slice::from_ref(&event["data"]["object"]);
+            let id = object[0]["id"].as_str().unwrap_or_default();
+            let Some((pair, place)) = sim.pair_of(id) else { continue };
+            let Ok(links) = self.backing.store.links_of_remote(pair, &[id.into()]).await else { continue };
+            for wrong in untold((&sim.plan, place), object, &links, &sim.records(place), &delivery.signals) {
+                sim.is_wrong(format!("webhook: event {} is stored, and {wrong}", delivery.event));
+            }
+        }
     }
 
     /// Why the database does not carry a call out.
@@ -278,6 +311,7 @@ impl Intake for SimStore {
     async fn intake(&self, now: Timestamp, deliveries: &[Delivery]) -> Result<Vec<bool>> {
         let call = async {
             let new = self.backing.store.intake(now, deliveries).await?;
+            self.check_told(deliveries, &new).await;
             let ids = deliveries.iter().map(|delivery| delivery.event.clone());
             self.process.sim.stored_events.lock().unwrap_or_else(PoisonError::into_inner).extend(ids);
             Ok(new)
@@ -293,6 +327,7 @@ impl Intake for SimStore {
         {
             self.process.sim.is_wrong(format!("cursor: it stands after event {event}, which is not stored"));
         }
+        self.check_shown(page);
         let call = self.backing.store.commit_page(now, page);
         self.call("commit_page", "commit_page, after", Kind::Write, call).await
     }

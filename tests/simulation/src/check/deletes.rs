@@ -13,8 +13,6 @@ const SETTLED: u64 = 240_000_000;
 /// Deletes without evidence or against the policy.
 pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<String> {
     let (place, plan, ledger) = (snapshot.place, &sim.plan, &*sim.ledger(snapshot.place.kind));
-    // Once the recycle bin is emptied, nothing tells what was merged from what was deleted.
-    let merges_show = !plan.admins;
     let mut findings = Vec::new();
     let here = |gone: &&Gone| gone.side == Side::Local || place.owns(&gone.id);
     for gone in ledger.gone.iter().filter(here).filter(|gone| matches!(gone.who, Who::Engine(_))) {
@@ -22,7 +20,7 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
         let others = all.iter().filter(|other| other.place.kind.is(place.kind) && gone.side == Side::Local);
         let links = snapshot.links.iter().chain(others.flat_map(|other| &other.links));
         let links: Vec<&Link> = links.filter(|link| is_of(link, gone, ledger)).collect();
-        let proven = links.iter().any(|link| has_proof(place.kind, link, gone, ledger, merges_show));
+        let proven = links.iter().any(|link| has_proof(place.kind, link, gone, ledger, sim));
         let (side, policy) = match gone.side {
             Side::Local => ("row", plan.from_remote),
             Side::Remote => ("record", plan.from_local),
@@ -94,20 +92,32 @@ fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
 }
 
 /// Whether the other side of the link had been deleted before, and is not back.
-fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, merges_show: bool) -> bool {
+fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, sim: &Sim) -> bool {
     let rows = ledger.rows_of(link.id);
     let is_other = |other: &&Gone| match other.side {
         Side::Remote => link.remote_id.as_ref().is_some_and(|id| id.0 == other.id),
         Side::Local => rows.contains(&other.thing.entity),
     };
     let mut others = ledger.gone.iter().filter(|other| other.seq < gone.seq && other.side != gone.side);
-    others.any(|other| is_other(&other) && !(merges_show && is_merged(&other.id, ledger)))
+    // Once the recycle bin is emptied, nothing tells what was merged from what was deleted.
+    let is_merged =
+        |other: &Gone| !sim.is_bin_emptied(other.at, gone.at) && is_merged(&other.id, gone.at, ledger);
+    others.any(|other| is_other(&other) && !is_merged(other))
         && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
 }
 
-/// Whether a record is part of another that is there. What was made part of one that is gone is gone with it.
-fn is_merged(id: &str, ledger: &Ledger) -> bool {
-    ledger.merged.get(id).is_some_and(|master| ledger.records.contains_key(master))
+/// Whether a record was part of another at a moment. What was made part of one that is gone is gone with it.
+fn is_merged(id: &str, at: u64, ledger: &Ledger) -> bool {
+    let mut id = id;
+    for _ in 0..ledger.merged.len() {
+        let Some(master) = ledger.merged.get(id) else { return false };
+        let gone = ledger.gone.iter().rev().find(|gone| gone.side == Side::Remote && gone.id == *master);
+        if ledger.records.contains_key(master) || gone.is_some_and(|gone| gone.at > at) {
+            return true;
+        }
+        id = master;
+    }
+    false
 }
 
 /// Whether a row of a link whose record was deleted was there again long before, for everybody to see.
