@@ -103,6 +103,15 @@ fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, merges_show
     let mut others = ledger.gone.iter().filter(|other| other.seq < gone.seq && other.side != gone.side);
     others.any(|other| is_other(&other) && !(merges_show && is_merged(&other.id, ledger)))
         && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
+        && !is_record_back(link, gone, ledger)
+}
+
+/// Whether the record of a link whose row was deleted had been back long before, for everybody to see.
+fn is_record_back(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
+    let record = link.remote_id.as_ref().and_then(|id| ledger.records.get(id.as_str()));
+    let Some(record) = record.filter(|_| gone.side == Side::Local) else { return false };
+    let back = ledger.changes.iter().find(|change| change.entity == record.entity);
+    back.is_some_and(|change| change.at.saturating_add(SETTLED) < gone.at)
 }
 
 /// Whether a record is part of another that is there. What was made part of one that is gone is gone with it.
