@@ -25,6 +25,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
+/// How often, in a million, a process dies with a call under way that writes to many records, where processes die.
+const DIES_AMONG_MANY: u32 = 100_000;
+
 /// Whoever writes to a record has read it no longer ago.
 const LOOK: u64 = 120_000_000;
 
@@ -73,7 +76,15 @@ impl Http for SimHttp {
             return Err(SendError::NotSent("connection refused".into()));
         }
         let (tell, told) = oneshot::channel();
+        // Among many is where a death leaves most to find out.
+        let among_many = call.is_of_many() && call.target.writes && !sim.is_calm();
+        let dies =
+            among_many && sim.plan.weather.kill_within > 0 && sim.draw(|dice| dice.chance(DIES_AMONG_MANY));
         sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, call, deadline, tell));
+        if dies {
+            sim.count("process_killed");
+            process.kill();
+        }
         // Sent is sent: a crash from here on does not take it back.
         process.at("sent", Kind::Send).await;
         let timeout = sim.executor.sleep(deadline);

@@ -306,7 +306,7 @@ impl Plan {
         self.settings.together = dice.below(4) > 0;
         let is_calm = self.weather.requests.is_empty();
         for fault in [RequestFault::SomeRefused, RequestFault::ResultMissing] {
-            let rate = dice.one_of([0, 0, 50_000, 200_000]);
+            let rate = dice.one_of([0, 0, 100_000, 400_000]);
             if self.settings.together && rate > 0 && !is_calm {
                 self.weather.requests.push((fault, rate));
             }
