@@ -14,7 +14,7 @@ use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, FindCapability, Observed, Record, RemoteId};
 use bothways_store::{
-    FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkWrite,
+    FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, Keep, LeaseAction, Link, LinkWrite,
     LocalBinding, ParkReason, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
@@ -190,9 +190,14 @@ impl Look {
         let mut changed = BTreeMap::new();
         let mut rules = vec![20];
         for sent in fields {
+            // A reference is sent as another value than the row holds, whoever chose it.
+            let chosen = link.body.conflicts.get(&sent.field).and_then(|conflict| conflict.choice.as_ref());
+            let typed = mapping.field(&sent.field).is_some_and(|f| match f.reference {
+                Some(_) => chosen.is_some_and(|choice| matches!(choice.keep, Keep::Value(_))),
+                None => !mapping.same(f, &sent.sent, &sent.local),
+            });
             let base = link.body.base.entry(sent.field.clone()).or_default();
             let before = sent.before.clone().or(base.remote.take());
-            let typed = mapping.field(&sent.field).is_some_and(|f| !mapping.same(f, &sent.sent, &sent.local));
             base.local = Some(sent.local.clone());
             base.remote = match shown {
                 // A value that a person typed, not the local one: the local side takes it next, as a remote change.

@@ -68,6 +68,11 @@ pub const KINDS: &[&str] = &[
     // References.
     "moved_to_another",
     "waited_for_a_link",
+    // Invoices.
+    "invoice_finalized",
+    "invoice_advanced",
+    "amount_changed",
+    "final_invoice_refused",
     // Salesforce.
     "late_visible",
     "stamps_made_equal",
@@ -80,6 +85,18 @@ pub const KINDS: &[&str] = &[
     "records_merged",
     "recycle_bin_emptied",
     "delete_log_purged",
+    "records_restored",
+    "token_renewed",
+    "token_lost",
+    "consented_anew",
+    // What goes together at Salesforce.
+    "read_together",
+    "created_together",
+    "updated_together",
+    "no_answer_for_many",
+    "died_among_many",
+    "row_refused",
+    "result_missing",
     // Brakes.
     "brake_withheld",
     "brake_approved",

@@ -12,6 +12,9 @@ use std::sync::atomic::Ordering;
 
 const SECOND: u64 = 1_000_000;
 
+/// The flow in which refresh tokens rotate.
+const RENEWAL: &str = "Salesforce, update out, its session has ended";
+
 /// A flow whose crash points are enumerated.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
@@ -203,6 +206,33 @@ pub static FLOWS: &[Flow] = &[
         act: |run| delete_record(run),
     },
     Flow {
+        name: "Salesforce, creates out together",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 0,
+        act: |run| (0..8).for_each(|_| drop(run.users[0].insert_row(None, None))),
+    },
+    Flow {
+        name: "Salesforce, updates out together",
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 8,
+        act: |run| edit_all_rows(run),
+    },
+    Flow {
+        name: RENEWAL,
+        places: &[&SALESFORCE_ACCOUNTS],
+        ways: (false, "never", "never"),
+        winner: "local",
+        linked: 1,
+        act: |run| {
+            run.sim.org().dashboard_end_sessions();
+            edit_row(run, 1, "new");
+        },
+    },
+    Flow {
         name: "revert",
         places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
@@ -252,6 +282,12 @@ fn edit_all_records(run: &Run) {
     }
 }
 
+fn edit_all_rows(run: &Run) {
+    for (number, id) in rows(run).iter().enumerate() {
+        run.users[0].update_row(id, &[(1, Some(format!("all {number} here")))]);
+    }
+}
+
 fn delete_row(run: &Run) {
     if let Some(id) = rows(run).first() {
         run.users[0].delete_row(id);
@@ -285,6 +321,7 @@ impl Flow {
         plan.webhooks = webhooks;
         plan.winner = self.winner;
         plan.rhythm = (feed, reconcile);
+        plan.rotates = self.name == RENEWAL;
         plan
     }
 

@@ -1,7 +1,7 @@
 //! What people do at a service itself.
 
+use crate::faults::{inject_event_fault, inject_lag};
 use crate::kinds::{Place, Service};
-use crate::network::{inject_event_fault, inject_lag};
 use crate::sim::Sim;
 use bothways_connector_sandbox::salesforce::Salesforce;
 use bothways_connector_sandbox::{Refused, Stripe};
@@ -78,6 +78,33 @@ impl Place {
     /// The service refuses.
     pub(crate) fn merge(&self, sim: &Sim, master: &str, loser: &str) -> Result<(), Refused> {
         sim.org().dashboard_merge(master, loser, sim.true_time())
+    }
+
+    /// What is in the recycle bin by itself, and not as a part of another record.
+    pub(crate) fn deleted(&self, sim: &Sim) -> Vec<String> {
+        let all = match self.service {
+            Service::Stripe => Vec::new(),
+            Service::Salesforce => sim.org().all_records(self.resource),
+        };
+        let lost =
+            all.iter().filter(|record| record["IsDeleted"] == true && record["MasterRecordId"].is_null());
+        lost.map(|record| self.id(record).to_owned()).collect()
+    }
+
+    /// Takes a record back out of the recycle bin.
+    ///
+    /// # Errors
+    /// The service refuses.
+    pub(crate) fn restore(&self, sim: &Sim, id: &str) -> Result<(), Refused> {
+        at_salesforce(sim, |org, now| org.dashboard_undelete(id, now))
+    }
+
+    /// Takes a step in an invoice's life.
+    ///
+    /// # Errors
+    /// The service refuses.
+    pub(crate) fn advance(&self, sim: &Sim, id: &str, step: &str) -> Result<(), Refused> {
+        at_stripe(sim, |stripe, now| stripe.dashboard_advance(id, step, now).map(drop))
     }
 
     /// Changes several records in one transaction, so that their stamps are equal.

@@ -1,5 +1,6 @@
 //! The engines: 1 to 4 workers, each a process that dies and comes back on the same store.
 
+use crate::askers::Watched;
 use crate::executor::{Pid, WORLD};
 use crate::kinds::{Place, Service};
 use crate::network::SimHttp;
@@ -11,7 +12,7 @@ use crate::sim::Sim;
 use crate::store::SimStore;
 use bothways_connector::Connector;
 use bothways_connector_sandbox::salesforce::Config as Organization;
-use bothways_engine::{Engine, Intake, Loaded, Operations, Ports, Vault};
+use bothways_engine::{ConnectionState, Engine, Intake, Loaded, Operations, Ports, Vault};
 use bothways_mapping::{Mapping, SourceFile};
 use bothways_model::{ConnectionName, Secret};
 use bothways_queue::MemoryQueue;
@@ -45,6 +46,8 @@ pub(crate) struct Fleet {
     pub(crate) mappings: Vec<Arc<Mapping>>,
     hub: MemoryQueue,
     secrets: Mutex<Vec<String>>,
+    /// The refresh token that a person was given for Salesforce, if there is one.
+    token: Mutex<Option<String>>,
     slots: Mutex<Vec<Option<Running>>>,
     pids: AtomicU64,
     /// The lock beside the database: who holds it alone may end the leases of the dead.
@@ -84,11 +87,13 @@ pub(crate) fn load(plan: &Plan) -> Result<Vec<Arc<Mapping>>, String> {
 impl Fleet {
     pub(crate) fn new(sim: Arc<Sim>, mappings: Vec<Arc<Mapping>>, secret: Option<String>) -> Arc<Self> {
         let workers = sim.plan.workers;
+        let token = sim.plan.rotates.then(|| sim.org().dashboard_consent());
         Arc::new(Self {
             sim,
             mappings,
             hub: MemoryQueue::default(),
             secrets: Mutex::new(secret.into_iter().collect()),
+            token: Mutex::new(token),
             slots: Mutex::new(vec![None; workers]),
             pids: AtomicU64::new(0),
             lock: tokio::sync::Mutex::new(()),
@@ -136,6 +141,29 @@ impl Fleet {
     /// A new secret of the webhook endpoint; processes that start from now on know it.
     pub(crate) fn add_secret(&self, secret: String) {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).push(secret);
+    }
+
+    fn token(&self) -> Option<String> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether somebody shows that Salesforce takes the refresh token no more.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        let says = |why: &str| why.contains("SALESFORCE_REFRESH_TOKEN");
+        let connection = ConnectionName::from(Service::Salesforce.connection());
+        let state = |running: &Running| running.ops.engine().connection_state(&connection);
+        let is_blocked =
+            |running: &Running| matches!(state(running), ConnectionState::Blocked(why) if says(&why));
+        let backing = self.sim.table.store();
+        let pauses = backing.run(backing.store.pauses()).and_then(Result::ok).unwrap_or_default();
+        self.up().iter().any(is_blocked) || pauses.iter().any(|pause| says(&pause.reason))
+    }
+
+    /// A person signs in again at Salesforce, and starts everything anew with the token that this brings.
+    pub(crate) fn sign_in(&self) {
+        let token = self.sim.org().dashboard_consent();
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(token);
+        self.up().iter().for_each(|running| running.process.kill());
     }
 
     /// Nothing goes wrong any more: whoever is down comes back, wrong credentials are put right, and whoever gave up since its session
@@ -244,7 +272,10 @@ impl Fleet {
     /// What a process does when it starts.
     async fn main(self: Arc<Self>, process: Arc<Process>) {
         let slot = process.slot;
-        match self.open(&process).await {
+        let token = self.token();
+        match self.open(&process, token.clone()).await {
+            // Somebody has set another one meanwhile.
+            Ok(_) if self.token() != token => process.kill(),
             Ok(running) => {
                 if running.process.swapped {
                     self.sim.count("other_account");
@@ -260,7 +291,7 @@ impl Fleet {
         }
     }
 
-    async fn open(&self, process: &Arc<Process>) -> Result<Running, String> {
+    async fn open(&self, process: &Arc<Process>, token: Option<String>) -> Result<Running, String> {
         let lock = self.lock.lock().await;
         process.alive().await;
         let (secrets, knows) = {
@@ -275,6 +306,7 @@ impl Fleet {
             "STRIPE_RATE" | "SALESFORCE_RATE" => Some("100000/s".to_owned()),
             "SALESFORCE_INSTANCE_URL" => Some(Service::Salesforce.address().to_owned()),
             "SALESFORCE_CLIENT_ID" => Some(org.client_id.clone()),
+            "SALESFORCE_REFRESH_TOKEN" => token.clone(),
             "SALESFORCE_CLIENT_SECRET" => Some(org.client_secret.clone()),
             _ => None,
         };
@@ -296,7 +328,8 @@ impl Fleet {
                             Arc::new(bothways_connector_salesforce::connector(resolved).map_err(said)?)
                         }
                     };
-                    entry.insert(made).clone()
+                    let watched = Watched { connector: made, process: process.clone() };
+                    entry.insert(Arc::new(watched)).clone()
                 }
             };
             loaded.push(Loaded { mapping: mapping.clone(), connection, connector });

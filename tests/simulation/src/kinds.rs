@@ -19,7 +19,7 @@ pub(crate) const WAY: usize = 2;
 pub(crate) const LAST: usize = 3;
 
 /// A catalog.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Kind {
     pub(crate) catalog: &'static str,
     /// Its document.
@@ -34,6 +34,8 @@ pub(crate) struct Kind {
     pub(crate) parent: Option<&'static Kind>,
     /// Whether that stays as it was at the beginning.
     pub(crate) stays: bool,
+    /// Whether [`WAY`] is an amount, which comes from the service alone and is nothing at first.
+    pub(crate) has_amount: bool,
 }
 
 /// Who keeps records.
@@ -62,7 +64,7 @@ impl Service {
 }
 
 /// Where records of a kind live: the remote end of one mapping.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Place {
     pub(crate) kind: &'static Kind,
     pub(crate) service: Service,
@@ -90,6 +92,7 @@ fields: { id: int, name: text?, email: text?, phone: text?, about: text?, note: 
     is_matched: true,
     parent: None,
     stays: false,
+    has_amount: false,
 };
 
 static INVOICES: Kind = Kind {
@@ -106,6 +109,22 @@ fields: { id: int, po: text?, memo: text?, footer: text?, customer_id: { ref: cu
     is_matched: false,
     parent: Some(&CUSTOMERS),
     stays: true,
+    has_amount: false,
+};
+
+static BILLS: Kind = Kind {
+    catalog: "bills",
+    document: "
+catalog: bills
+table: bills
+key: id
+fields: { id: int, po: text?, memo: text?, total: int?, customer_id: { ref: customers }, note: text? }
+",
+    table: "CREATE TABLE bills (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, po TEXT, memo TEXT, total INTEGER, customer_id INTEGER NOT NULL, note TEXT)",
+    labels: ["po", "memo", "total", "customer_id"],
+    has_amount: true,
+    ..INVOICES
 };
 
 static ACCOUNTS: Kind = Kind {
@@ -122,6 +141,7 @@ fields: { id: int, name: text?, website: text?, phone: text?, industry: text?, n
     is_matched: true,
     parent: None,
     stays: false,
+    has_amount: false,
 };
 
 static CONTACTS: Kind = Kind {
@@ -138,6 +158,7 @@ fields: { id: int, email: text?, first_name: text?, phone: text?, account_id: { 
     is_matched: true,
     parent: Some(&ACCOUNTS),
     stays: false,
+    has_amount: false,
 };
 
 /// Accounts in Salesforce.
@@ -190,6 +211,14 @@ pub(crate) static STRIPE_INVOICES: Place = Place {
     names: ["metadata.po", "description", "footer", "customer"],
 };
 
+/// Invoices in Stripe with what they come to, which live on: they are finalized, and then stand as they are.
+pub(crate) static STRIPE_BILLS: Place = Place {
+    kind: &BILLS,
+    mapping: "stripe-bills",
+    names: ["metadata.po", "description", "total", "customer"],
+    ..STRIPE_INVOICES
+};
+
 /// A value as a cell; null is none.
 pub(crate) fn text(value: Option<&Value>) -> Option<String> {
     match value {
@@ -223,9 +252,10 @@ impl Kind {
 impl Place {
     /// A record's mapped values. Stripe does not tell empty from null.
     pub(crate) fn cells(&self, record: &Json) -> Cells {
-        self.names.map(|name| {
-            let value = name.split('.').try_fold(record, |at, part| at.get(part));
-            value.and_then(Json::as_str).filter(|t| !t.is_empty()).map(str::to_owned)
+        self.names.map(|name| match name.split('.').try_fold(record, |at, part| at.get(part)) {
+            Some(Json::String(text)) => Some(text.clone()).filter(|text| !text.is_empty()),
+            Some(Json::Number(number)) => Some(number.to_string()),
+            _ => None,
         })
     }
 
@@ -286,6 +316,11 @@ impl Place {
             // Until somebody empties the recycle bin.
             Service::Salesforce => false,
         }
+    }
+
+    /// Whether a record may not be changed any more.
+    pub(crate) fn is_final(&self, record: &Json) -> bool {
+        self.kind.has_amount && record["status"] != "draft"
     }
 
     /// Whether a record with this id lives here.

@@ -1,7 +1,7 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
 use crate::executor::Pid;
-use crate::kinds::{Kind, MATCH, NAME, Place};
+use crate::kinds::{Kind, MATCH, NAME, Place, WAY};
 use bothways_model::LinkId;
 use bothways_store::Side;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,6 +12,29 @@ pub(crate) type Cells = [Option<String>; 4];
 
 /// One side at a moment: values and stamp by id.
 pub(crate) type Cut = BTreeMap<String, (Cells, Option<String>)>;
+
+/// The number of the last change that a writer can have seen, of each record.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    of: BTreeMap<String, u64>,
+    others: u64,
+}
+
+impl Seen {
+    /// The same of all records.
+    pub(crate) fn of_all(seq: u64) -> Self {
+        Self { of: BTreeMap::new(), others: seq }
+    }
+
+    /// Of these records as it says, and whatever happened to the others.
+    pub(crate) fn of_each(of: BTreeMap<String, u64>) -> Self {
+        Self { of, others: u64::MAX }
+    }
+
+    fn of(&self, id: &str) -> u64 {
+        self.of.get(id).copied().unwrap_or(self.others)
+    }
+}
 
 /// Who wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,6 +130,8 @@ pub(crate) struct Ledger {
     delivered: Vec<(String, usize, String)>,
     /// Records that people made part of another: they are not deleted, whatever it looks like.
     pub(crate) merged: BTreeMap<String, String>,
+    /// Records that people took back out of the recycle bin.
+    pub(crate) restored: BTreeSet<String>,
     /// Requests of engines that changed a record.
     pub(crate) engine_writes: u64,
     /// Effective commits of engines to rows.
@@ -138,6 +163,7 @@ impl Ledger {
             half_seen: BTreeSet::new(),
             delivered: Vec::new(),
             merged: BTreeMap::new(),
+            restored: BTreeSet::new(),
             engine_writes: 0,
             engine_row_writes: 0,
             edits: 0,
@@ -306,25 +332,34 @@ impl Ledger {
                     None => first.remove(&id),
                 };
             }
-            self.observe(Side::Local, first, Who::User, at, u64::MAX)
+            self.observe(Side::Local, first, Who::User, at, &Seen::of_all(u64::MAX))
         };
-        let changed = self.observe(Side::Local, now, who, at, u64::MAX);
+        let changed = self.observe(Side::Local, now, who, at, &Seen::of_all(u64::MAX));
         if changed && who.is_engine() {
             self.engine_row_writes += 1;
         }
         changed || taken_back
     }
 
-    /// The records as they are now. `seen`: the number of the last change that the writer can have known of.
-    pub(crate) fn observe_records(&mut self, now: Cut, who: Who, at: u64, seen: u64) -> bool {
+    /// The records as they are now. Several that one call wrote are as many writes.
+    pub(crate) fn observe_records(&mut self, now: Cut, who: Who, at: u64, seen: &Seen) -> bool {
+        let before = self.seq;
         let changed = self.observe(Side::Remote, now, who, at, seen);
         if changed && who.is_engine() {
-            self.engine_writes += 1;
+            self.engine_writes += self.touched_since(before);
         }
         changed
     }
 
-    fn observe(&mut self, side: Side, now: Cut, who: Who, at: u64, seen: u64) -> bool {
+    /// How many rows and records changed since that change, at least one.
+    fn touched_since(&self, before: u64) -> u64 {
+        let gone = self.gone.iter().rev().take_while(|gone| gone.seq > before).count();
+        let changes = self.changes.iter().rev().take_while(|change| change.seq > before);
+        let touched: BTreeSet<u64> = changes.map(|change| change.entity).collect();
+        (gone + touched.len()).max(1) as u64
+    }
+
+    fn observe(&mut self, side: Side, now: Cut, who: Who, at: u64, seen: &Seen) -> bool {
         let before = self.seq;
         let mut things = std::mem::take(self.things(side));
         let lost: Vec<String> = things.keys().filter(|id| !now.contains_key(*id)).cloned().collect();
@@ -336,7 +371,7 @@ impl Ledger {
         }
         for (id, (cells, stamp)) in now {
             match things.get_mut(&id) {
-                Some(thing) => self.compare(side, &id, thing, cells, who, at, seen),
+                Some(thing) => self.compare(side, &id, thing, cells, who, at, seen.of(&id)),
                 None => {
                     self.entities += 1;
                     let seq = self.next();
@@ -362,10 +397,7 @@ impl Ledger {
         let changed = self.seq != before;
         if changed && !who.is_engine() {
             // Several at once are as many edits.
-            let gone = self.gone.iter().rev().take_while(|gone| gone.seq > before).count();
-            let changes = self.changes.iter().rev().take_while(|change| change.seq > before);
-            let touched: BTreeSet<u64> = changes.map(|change| change.entity).collect();
-            self.edits += (gone + touched.len()).max(1) as u64;
+            self.edits += self.touched_since(before);
         }
         changed
     }
@@ -388,9 +420,11 @@ impl Ledger {
             let seq = self.next();
             // What an automation sets or the service makes of what it is sent, in answer to an engine, is its own doing.
             let lowered = |value: &str| field == NAME && side == Side::Remote && is_lowered(value);
+            let nothing_yet =
+                |value: &str| self.kind.has_amount && field == WAY && side == Side::Remote && value == "0";
             let who = match &after {
                 Some(value) if value.starts_with("auto") => Who::Service,
-                Some(value) if who.is_engine() && lowered(value) => Who::Service,
+                Some(value) if who.is_engine() && (lowered(value) || nothing_yet(value)) => Who::Service,
                 _ => who,
             };
             if who == Who::Service {

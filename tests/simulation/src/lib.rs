@@ -4,12 +4,14 @@
 //! [`simulate`] runs one seed. What must hold of any run is in `check`; what can go wrong is drawn in `plan`; every kind of it has a
 //! counter in [`KINDS`].
 
+mod askers;
 mod check;
 mod counters;
 mod crash;
 mod dashboard;
 mod dice;
 mod executor;
+mod faults;
 mod fleet;
 mod kinds;
 mod ledger;
@@ -25,6 +27,7 @@ mod shown;
 mod sim;
 mod store;
 mod table;
+mod tokens;
 mod trace;
 mod turns;
 mod users;

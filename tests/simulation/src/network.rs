@@ -3,24 +3,30 @@
 //! A request that has left the process is the network's: it arrives whatever becomes of the process, and a dead process's answer is
 //! dropped.
 
+use crate::askers::Asking;
 use crate::executor::{WORLD, micros};
-use crate::kinds::{NAME, Place, Service, WAY};
-use crate::ledger::Who;
-use crate::plan::{EventFault, RequestFault};
+use crate::faults::{action_of, draw_fault, inject_event_fault, inject_lag, org_actions_of};
+use crate::kinds::{Place, Service};
+use crate::ledger::{Seen, Who};
+use crate::plan::RequestFault;
 use crate::process::{Kind, Process};
 use crate::sim::{Sim, key_of};
+use crate::tokens::is_renewal;
 use async_trait::async_trait;
-use bothways_connector_sandbox::salesforce::{Action as OrgAction, Fault as OrgFault, Salesforce};
 use bothways_connector_sandbox::{Action, Answer, Fault};
 use bothways_engine::{Http, Purpose, SendError};
 use bothways_model::{ConnectionName, Method, Request, Response};
 use futures::future::{Either, select};
 use futures::pin_mut;
 use serde_json::{Value as Json, json};
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::sync::oneshot;
+
+/// How often, in a million, a process dies with a call under way that writes to many records, where processes die.
+const DIES_AMONG_MANY: u32 = 100_000;
 
 /// Whoever writes to a record has read it no longer ago.
 const LOOK: u64 = 120_000_000;
@@ -41,36 +47,46 @@ impl Http for SimHttp {
         let sim = &process.sim;
         process.at("send", Kind::Send).await;
         let now = sim.executor.now();
-        let target = Target::of(sim, connection, &request);
-        if let Some(key) = target.key_of_create(&request) {
+        let tokens = || process.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wrong) = tokens().broken_by(&request) {
+            sim.is_wrong(format!("tokens: {wrong}"));
+        }
+        let renews = is_renewal(&request);
+        let task = sim.executor.this_task();
+        let asked = process.asked.lock().unwrap_or_else(PoisonError::into_inner).members(&request, task);
+        // What was decided before a suspension may go out after it (rule 41).
+        let woken = sim.executor.thawed_at(process.pid) + LOOK > now;
+        let since = if woken { 0 } else { now.saturating_sub(LOOK) };
+        let members = asked.into_iter().map(|asking| Member::of(sim, connection, asking, since)).collect();
+        let call = Call::of(Target::of(sim, connection, &request), members);
+        for key in call.members.iter().filter_map(Member::key_of_create) {
             sim.first_tried(key, now);
         }
-        let _turn = Turn::begin(process, &request, &target);
+        let _turns: Vec<Turn<'_>> =
+            call.members.iter().filter_map(|member| Turn::begin(process, member)).collect();
         if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.weather.outage)) {
             let time = sim.draw(|dice| dice.millis(500, 120_000));
             sim.down_until.store(now + micros(time), Ordering::Relaxed);
             sim.say(|| format!("the service cannot be reached for {time:?}"));
         }
-        let fault = draw_fault(sim, &request, &target);
+        let fault = draw_fault(sim, &request, &call);
         if fault == Some(RequestFault::Refused) || sim.down_until.load(Ordering::Relaxed) > now {
             sim.count("connection_refused");
             process.at("refused", Kind::Receive).await;
             return Err(SendError::NotSent("connection refused".into()));
         }
         let (tell, told) = oneshot::channel();
-        let task = sim.executor.this_task();
-        let seen = target.record().map_or(u64::MAX, |(place, id)| match sim.plan.blind {
-            true => 0,
-            false => {
-                // What was decided before a suspension may go out after it (rule 41).
-                let woken = sim.executor.thawed_at(process.pid) + LOOK > now;
-                sim.ledger(place.kind).seen_by(task, id, if woken { 0 } else { now.saturating_sub(LOOK) })
-            }
-        });
-        let later = target.is_later_page;
-        let polls = target.service == Service::Salesforce && (target.is_feed || later);
-        let asker = Asker { task, seen, target };
-        sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, asker, deadline, tell));
+        let later = call.target.is_later_page;
+        let polls = call.target.service == Service::Salesforce && (call.target.is_feed || later);
+        // Among many is where a death leaves most to find out.
+        let among_many = call.is_of_many() && call.target.writes && !sim.is_calm();
+        let dies =
+            among_many && sim.plan.weather.kill_within > 0 && sim.draw(|dice| dice.chance(DIES_AMONG_MANY));
+        sim.executor.spawn(WORLD, "network", carry(process.clone(), request, fault, call, deadline, tell));
+        if dies {
+            sim.count("process_killed");
+            process.kill();
+        }
         // Sent is sent: a crash from here on does not take it back.
         process.at("sent", Kind::Send).await;
         let timeout = sim.executor.sleep(deadline);
@@ -83,6 +99,12 @@ impl Http for SimHttp {
         process.alive().await;
         if sim.executor.now() > now + 90_000_000 {
             sim.count("answer_after_takeover");
+        }
+        if renews && answer.as_ref().is_ok_and(|answer| tokens().note(answer)) {
+            sim.count("token_renewed");
+            if !sim.is_calm() && sim.draw(|dice| dice.chance(sim.plan.dies_with_token)) {
+                process.kill();
+            }
         }
         process.at("received", Kind::Receive).await;
         if let Ok(page) = answer.as_ref()
@@ -105,7 +127,8 @@ struct Turn<'p> {
 
 impl<'p> Turn<'p> {
     /// Says what is wrong about it beginning now. Nothing for a request that only reads.
-    fn begin(process: &'p Arc<Process>, request: &Request, target: &Target) -> Option<Self> {
+    fn begin(process: &'p Arc<Process>, member: &Member) -> Option<Self> {
+        let Member { request, target, .. } = member;
         if request.method == Method::Get {
             return None;
         }
@@ -115,7 +138,9 @@ impl<'p> Turn<'p> {
             sim.is_wrong(format!("confirmation: {wrong}"));
         }
         drop(promises);
-        let what = target.id.clone().or_else(|| target.stamp.clone())?;
+        let token =
+            || Some("the refresh token".to_owned()).filter(|_| sim.plan.rotates && is_renewal(request));
+        let what = target.id.clone().or_else(|| target.stamp.clone()).or_else(token)?;
         let wrong = sim.turns.lock().unwrap_or_else(PoisonError::into_inner).begin(&what, process);
         // Whoever was suspended, or lives by a clock that jumps, may have lost its lease (rule 41).
         let sure = sim.plan.weather.freeze == 0 && sim.plan.weather.clock_jump == 0;
@@ -135,21 +160,21 @@ impl Drop for Turn<'_> {
 
 /// What a request is about.
 #[derive(Clone, Debug)]
-struct Target {
-    service: Service,
+pub(crate) struct Target {
+    pub(crate) service: Service,
     /// The kind of records it is about, if it is about records.
-    place: Option<&'static Place>,
+    pub(crate) place: Option<&'static Place>,
     /// The record.
     id: Option<String>,
     /// The link that a create is for.
     stamp: Option<String>,
-    writes: bool,
+    pub(crate) writes: bool,
     /// Whether all records are listed.
-    is_walk: bool,
+    pub(crate) is_walk: bool,
     /// Whether events are.
-    is_feed: bool,
+    pub(crate) is_feed: bool,
     /// Whether it is a page after the first.
-    is_later_page: bool,
+    pub(crate) is_later_page: bool,
 }
 
 impl Target {
@@ -210,24 +235,74 @@ impl Target {
     fn is_create(&self) -> bool {
         self.writes && self.id.is_none()
     }
+}
+
+/// One record's request, by itself or among those of others.
+pub(crate) struct Member {
+    request: Request,
+    target: Target,
+    /// The tasks that wait for its answer: a look is one task.
+    tasks: Vec<u64>,
+    /// The number of the last change of the record that they can have seen.
+    seen: u64,
+}
+
+impl Member {
+    /// Whoever has not read the record since `since` ought to have.
+    fn of(sim: &Sim, connection: &ConnectionName, asking: Asking, since: u64) -> Self {
+        let Asking { request, tasks } = asking;
+        let target = Target::of(sim, connection, &request);
+        let seen = match (target.record(), tasks.first()) {
+            (Some(_), _) if sim.plan.blind => 0,
+            (Some((place, id)), Some(task)) => sim.ledger(place.kind).seen_by(*task, id, since),
+            _ => u64::MAX,
+        };
+        Self { request, target, tasks, seen }
+    }
 
     /// The idempotency key of a create.
-    fn key_of_create(&self, request: &Request) -> Option<String> {
-        let stamp = self.stamp.as_ref()?;
-        match self.service {
-            Service::Stripe => key_of(request).map(str::to_owned),
+    fn key_of_create(&self) -> Option<String> {
+        let stamp = self.target.stamp.as_ref()?;
+        match self.target.service {
+            Service::Stripe => key_of(&self.request).map(str::to_owned),
             // Who creates under a stamp of its own needs no key.
             Service::Salesforce => Some(stamp.clone()),
         }
     }
 }
 
-/// Who asks: a look is one task.
-struct Asker {
-    task: u64,
-    /// The number of the last change of the record that it can have seen.
-    seen: u64,
-    target: Target,
+/// One request, and the records that it is about.
+pub(crate) struct Call {
+    pub(crate) target: Target,
+    pub(crate) members: Vec<Member>,
+}
+
+impl Call {
+    fn of(mut target: Target, members: Vec<Member>) -> Self {
+        if let Some(first) = members.first() {
+            target.place = target.place.or(first.target.place);
+        }
+        target.writes = members.iter().any(|member| member.target.writes);
+        Self { target, members }
+    }
+
+    /// Whether several records go together.
+    pub(crate) fn is_of_many(&self) -> bool {
+        self.members.len() > 1
+    }
+
+    pub(crate) fn creates(&self) -> bool {
+        self.members.iter().any(|member| member.target.is_create())
+    }
+
+    /// What is counted of a call of many.
+    fn name(&self) -> &'static str {
+        match (self.target.writes, self.creates()) {
+            (_, true) => "created_together",
+            (true, _) => "updated_together",
+            _ => "read_together",
+        }
+    }
 }
 
 /// Takes one request to the service and its answer back.
@@ -235,15 +310,18 @@ async fn carry(
     process: Arc<Process>,
     request: Request,
     fault: Option<RequestFault>,
-    asker: Asker,
+    call: Call,
     deadline: Duration,
     tell: oneshot::Sender<Result<Response, SendError>>,
 ) {
     let sim = process.sim.clone();
     let (there, back) = sim.draw(|dice| (dice.millis(2, 60), dice.millis(2, 60)));
     sim.executor.sleep(there).await;
-    let answer = serve(&sim, &process, &request, fault, &asker);
+    let answer = serve(&sim, &process, &request, fault, &call);
     sim.executor.sleep(back).await;
+    if call.is_of_many() && call.target.writes && process.is_dead() {
+        sim.count("died_among_many");
+    }
     let answer = match answer {
         Answer::Response(response) => Ok(response),
         Answer::Dropped => Err(SendError::Lost("connection reset".into())),
@@ -264,11 +342,11 @@ fn serve(
     process: &Arc<Process>,
     request: &Request,
     fault: Option<RequestFault>,
-    asker: &Asker,
+    call: &Call,
 ) -> Answer {
     let now = sim.true_time();
     catch_up(sim);
-    let target = &asker.target;
+    let target = &call.target;
     let mut answer = match target.service {
         Service::Stripe => {
             let mut stripe = sim.stripe();
@@ -287,8 +365,8 @@ fn serve(
         }
         Service::Salesforce => {
             let mut org = sim.org();
-            if let Some(action) = fault.and_then(|fault| org_action_of(sim, fault, target)) {
-                org.inject(OrgFault::next(action));
+            if let Some(fault) = fault {
+                org_actions_of(sim, fault, call).into_iter().for_each(|fault| org.inject(fault));
             }
             if target.writes {
                 inject_lag(sim, &mut org);
@@ -316,14 +394,17 @@ fn serve(
             fault.map(|f| format!(" ({f:?})")).unwrap_or_default(),
         )
     });
-    match (target.place, target.record()) {
-        (Some(place), _) if target.writes => {
-            note_write(sim, process, request, asker, place, fault == Some(RequestFault::Automation));
+    if call.is_of_many() {
+        sim.count(call.name());
+        if status == 0 {
+            sim.count("no_answer_for_many");
         }
-        (_, Some((place, id))) if status == 200 => {
-            let all = fault != Some(RequestFault::HiddenField);
-            sim.ledger(place.kind).note_seen(asker.task, id, sim.executor.now(), all);
+    }
+    match target.place {
+        Some(place) if target.writes => {
+            note_write(sim, process, call, place, fault == Some(RequestFault::Automation));
         }
+        _ if status == 200 => note_read(sim, call, &answer, fault != Some(RequestFault::HiddenField)),
         _ => {}
     }
     if let Answer::Response(response) | Answer::Slow(response, _) = &mut answer {
@@ -339,33 +420,65 @@ fn serve(
     answer
 }
 
+/// Enters who has seen what is read now, though perhaps not all of it.
+fn note_read(sim: &Sim, call: &Call, answer: &Answer, all: bool) {
+    let shown: Option<Vec<Json>> = match answer {
+        Answer::Response(response) | Answer::Slow(response, _) if call.is_of_many() => {
+            serde_json::from_slice(&response.body).ok()
+        }
+        _ => None,
+    };
+    for (at, member) in call.members.iter().enumerate() {
+        let Some((place, id)) = member.target.record() else { continue };
+        // Of what is not there nothing is seen.
+        if shown.as_ref().and_then(|shown| shown.get(at)).is_some_and(Json::is_null) {
+            continue;
+        }
+        for task in &member.tasks {
+            sim.ledger(place.kind).note_seen(*task, id, sim.executor.now(), all);
+        }
+    }
+}
+
 /// Enters what came of a request that writes, and says what is wrong with it.
-fn note_write(
-    sim: &Arc<Sim>,
-    process: &Arc<Process>,
-    request: &Request,
-    asker: &Asker,
-    place: &'static Place,
-    automation: bool,
-) {
+fn note_write(sim: &Arc<Sim>, process: &Arc<Process>, call: &Call, place: &'static Place, automation: bool) {
     let at = sim.executor.now();
     let last = sim.ledger(place.kind).last();
-    sim.observe_records(place.service, Some(place.kind), Who::Engine(process.pid), asker.seen);
+    let seen = match call.members.as_slice() {
+        [only] => Seen::of_all(only.seen),
+        many => {
+            let of = many.iter().filter_map(|member| Some((member.target.id.clone()?, member.seen)));
+            Seen::of_each(of.collect())
+        }
+    };
+    sim.observe_records(place.service, Some(place.kind), Who::Engine(process.pid), &seen);
     let thawed = sim.executor.thawed_at(process.pid);
-    let asked = asker.target.key_of_create(request).map(|key| sim.first_tried(key, at));
     let mut ledger = sim.ledger(place.kind);
     ledger.note_woken(last, thawed);
-    let born = ledger.records.iter().find(|(_, thing)| thing.born_seq > last).map(|(id, _)| id.clone());
-    // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
-    // under its key was asked for when it was sent first; who was suspended in between asked before.
-    if let (Some(born), Some(asked)) = (&born, asked.filter(|asked| thawed + LOOK < *asked))
-        && let Some(other) = ledger.older_namesake(place, born, asked.saturating_sub(LOOK))
-    {
-        sim.is_wrong(format!("match: {born} was created beside {other}, which has had its email for long"));
-    }
-    // What an automation replaced at once has been there all the same.
-    if automation && let Some(id) = asker.target.id.clone().or(born) {
-        ledger.note_delivered(&id, place.sent(&request.body));
+    let born = ledger.records.iter().filter(|(_, thing)| thing.born_seq > last);
+    let mut born: BTreeMap<Option<String>, String> =
+        born.map(|(id, thing)| (thing.stamp.clone(), id.clone())).collect();
+    for member in &call.members {
+        // Who creates one record made it, whatever it shows.
+        let stamp = Some(member.target.stamp.clone()).filter(|_| call.is_of_many());
+        let born = match stamp {
+            Some(stamp) => born.remove(&stamp),
+            None => born.pop_first().map(|(_, id)| id),
+        };
+        let asked = member.key_of_create().map(|key| sim.first_tried(key, at));
+        // Who creates has asked for candidates before, and those that are linked count too (rules 27, 29). A create that is sent again
+        // under its key was asked for when it was sent first; who was suspended in between asked before.
+        if let (Some(born), Some(asked)) = (&born, asked.filter(|asked| thawed + LOOK < *asked))
+            && let Some(other) = ledger.older_namesake(place, born, asked.saturating_sub(LOOK))
+        {
+            sim.is_wrong(format!(
+                "match: {born} was created beside {other}, which has had its email for long"
+            ));
+        }
+        // What an automation replaced at once has been there all the same.
+        if automation && let Some(id) = member.target.id.clone().or(born) {
+            ledger.note_delivered(&id, place.sent(&member.request.body));
+        }
     }
     drop(ledger);
     sim.deliveries.notify_one();
@@ -387,171 +500,11 @@ pub(crate) fn catch_up(sim: &Arc<Sim>) {
     // Whoever wrote meanwhile is overwritten: no look can have seen that.
     let mut changed = false;
     for service in sim.plan.services() {
-        changed |= sim.observe_records(service, None, Who::Engine(WORLD), 0);
+        changed |= sim.observe_records(service, None, Who::Engine(WORLD), &Seen::of_all(0));
     }
     sim.count(if changed { "late_request_after_takeover" } else { "late_request_without_effect" });
     sim.say(|| format!("{landed} late request(s) land{}", if changed { "" } else { ", without effect" }));
     sim.deliveries.notify_one();
-}
-
-fn draw_fault(sim: &Sim, request: &Request, target: &Target) -> Option<RequestFault> {
-    if sim.is_calm() {
-        return None;
-    }
-    let (path, _) = path_of(request);
-    let Target { is_walk, is_feed, is_later_page: pages, writes: is_write, .. } = *target;
-    let may_change = target.place.is_some_and(|place| place.resource != "invoices");
-    sim.draw(|dice| {
-        sim.plan.weather.requests.iter().find_map(|(fault, rate)| {
-            let concerns = match fault {
-                RequestFault::StaleList => is_walk,
-                RequestFault::EmptyList => is_walk || is_feed,
-                RequestFault::PageRepeated | RequestFault::PageSkipped => (is_walk || is_feed) && pages,
-                RequestFault::Saved500
-                | RequestFault::Saved500Executed
-                | RequestFault::Duplicate
-                | RequestFault::Unfinished => is_write,
-                RequestFault::LowerCases | RequestFault::Automation => is_write && may_change,
-                // The account is asked for once; without an answer nothing begins.
-                RequestFault::Unauthorized | RequestFault::Forbidden => match target.service {
-                    Service::Stripe => path != "/v1/account",
-                    Service::Salesforce => target.place.is_some(),
-                },
-                RequestFault::LateVisible => false,
-                RequestFault::HiddenRecords => target.place.is_some(),
-                // What is held up longer than any call may take is a create that nobody can know of.
-                RequestFault::Late => is_write && !target.is_create(),
-                RequestFault::HiddenField => target.place.is_some(),
-                _ => true,
-            };
-            (concerns && dice.chance(*rate)).then_some(*fault)
-        })
-    })
-}
-
-fn action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<Action> {
-    sim.draw(|dice| match fault {
-        RequestFault::Refused | RequestFault::LateVisible | RequestFault::HiddenRecords => None,
-        RequestFault::LostRequest => Some(Action::LostRequest),
-        RequestFault::LostAnswer => Some(Action::LostAnswer),
-        RequestFault::Slow => Some(Action::SlowAnswer { millis: dice.scale(500, 200_000) }),
-        RequestFault::Late => Some(Action::LateRequest { delay_ms: Some(dice.scale(100, 200_000)) }),
-        RequestFault::Unfinished => Some(Action::Unfinished { delay_ms: Some(dice.scale(1_000, 60_000)) }),
-        RequestFault::Duplicate => Some(Action::Duplicate),
-        RequestFault::Saved500 => Some(Action::SavedError500 { executed: false }),
-        RequestFault::Saved500Executed => Some(Action::SavedError500 { executed: true }),
-        RequestFault::Error500 => Some(Action::Error500),
-        RequestFault::Unavailable => Some(Action::Unavailable503),
-        RequestFault::Unauthorized => Some(Action::Unauthorized401),
-        RequestFault::Forbidden => Some(Action::Forbidden403),
-        RequestFault::RateLimited => Some(Action::RateLimited429 { retry_after: dice.below(20) }),
-        RequestFault::LockTimeout => Some(Action::LockTimeout429),
-        RequestFault::KeyInUse => Some(Action::KeyInUse409),
-        RequestFault::Truncated => Some(Action::TruncatedBody),
-        RequestFault::Html => Some(Action::HtmlBody),
-        RequestFault::HiddenField => {
-            let names = target.place.map_or(["email"; 4], |place| place.names);
-            let name = dice.one_of(names);
-            // What else is beside it, such as our stamp, stays to be seen.
-            Some(Action::HiddenField { field: if name.contains('.') { names[WAY] } else { name }.into() })
-        }
-        RequestFault::LowerCases => Some(Action::LowerCases { field: "name".into() }),
-        RequestFault::Automation => {
-            let field = dice.one_of(["description", "phone"]);
-            Some(Action::Automation {
-                field: field.into(),
-                value: json!(format!("auto{}", dice.below(1000))),
-            })
-        }
-        RequestFault::StaleList => {
-            Some(Action::StaleList { seconds: u32::try_from(dice.scale(1, 120)).unwrap_or(1) })
-        }
-        RequestFault::EmptyList => Some(Action::EmptyList),
-        RequestFault::PageRepeated => Some(Action::PageRepeated),
-        RequestFault::PageSkipped => Some(Action::PageSkipped),
-    })
-}
-
-/// The same at Salesforce, as far as it happens there.
-fn org_action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<OrgAction> {
-    let names = target.place.map_or(["Name"; 4], |place| place.names);
-    sim.draw(|dice| {
-        Some(match fault {
-            RequestFault::LostRequest => OrgAction::LostRequest,
-            RequestFault::LostAnswer => OrgAction::LostAnswer,
-            RequestFault::Slow => OrgAction::SlowAnswer { millis: dice.scale(500, 200_000) },
-            RequestFault::Late => OrgAction::LateRequest { delay_ms: Some(dice.scale(100, 200_000)) },
-            RequestFault::Duplicate => OrgAction::Duplicate,
-            RequestFault::Error500 => OrgAction::Error500,
-            RequestFault::Unavailable => OrgAction::Unavailable503,
-            RequestFault::Unauthorized => OrgAction::InvalidSession401,
-            RequestFault::Forbidden => OrgAction::Forbidden403,
-            RequestFault::RateLimited => OrgAction::RequestLimit403,
-            RequestFault::LockTimeout => OrgAction::RowLocked,
-            RequestFault::Truncated => OrgAction::TruncatedBody,
-            RequestFault::Html => OrgAction::HtmlBody,
-            RequestFault::HiddenField => OrgAction::HiddenField { field: dice.one_of(names).into() },
-            RequestFault::HiddenRecords => OrgAction::HiddenRecords {
-                object: target.place.map_or("Account", |place| place.resource).into(),
-            },
-            RequestFault::LowerCases => OrgAction::LowerCases { field: names[NAME].into() },
-            RequestFault::Automation => OrgAction::Automation {
-                field: names[WAY].into(),
-                value: json!(format!("auto{}", dice.below(1000))),
-            },
-            RequestFault::EmptyList => OrgAction::EmptyList,
-            RequestFault::PageRepeated => OrgAction::PageRepeated,
-            RequestFault::Refused
-            | RequestFault::Unfinished
-            | RequestFault::Saved500
-            | RequestFault::Saved500Executed
-            | RequestFault::KeyInUse
-            | RequestFault::LateVisible
-            | RequestFault::StaleList
-            | RequestFault::PageSkipped => return None,
-        })
-    })
-}
-
-/// Draws whether queries see the write that comes next only later.
-pub(crate) fn inject_lag(sim: &Sim, org: &mut Salesforce) {
-    let mut rates = sim.plan.weather.requests.iter();
-    let rate = rates.find(|(fault, _)| *fault == RequestFault::LateVisible).map_or(0, |(_, rate)| *rate);
-    if !sim.is_calm() && rate > 0 && sim.draw(|dice| dice.chance(rate)) {
-        let seconds = sim.draw(|dice| u32::try_from(dice.scale(1, 100)).unwrap_or(1));
-        org.inject(OrgFault::next(OrgAction::LateVisible { seconds }));
-    }
-}
-
-/// Draws what happens to the event of the change that comes next.
-pub(crate) fn inject_event_fault(sim: &Sim, stripe: &mut bothways_connector_sandbox::Stripe) {
-    if sim.is_calm() {
-        return;
-    }
-    let drawn = sim.draw(|dice| {
-        sim.plan.weather.events.iter().find_map(|(fault, rate)| dice.chance(*rate).then_some(*fault))
-    });
-    let action = match drawn {
-        None | Some(EventFault::Unknown) => None,
-        Some(EventFault::NotGenerated) => Some(Action::EventNotGenerated),
-        Some(EventFault::Version) => Some(Action::EventVersion { version: "2022-11-15".into() }),
-        Some(EventFault::Twice) => Some(Action::DeliveryDuplicated),
-        Some(EventFault::Reordered) => Some(Action::DeliveryReordered),
-        Some(EventFault::Lost) => Some(Action::DeliveryLost),
-        Some(EventFault::Delayed) => {
-            Some(Action::DeliveryDelayed { millis: sim.draw(|dice| dice.scale(100, 100_000)) })
-        }
-    };
-    if let Some(action) = action {
-        stripe.inject(Fault::next(action));
-    }
-    if drawn == Some(EventFault::Unknown) {
-        sim.count("event_unknown");
-        let object = json!({ "id": "sub_1", "object": "subscription" });
-        if let Json::Object(object) = object {
-            stripe.dashboard_emit("customer.subscription.updated", &object, sim.true_time());
-        }
-    }
 }
 
 /// Counts walks that are between two pages, so that edits in the middle of one are known as such.
@@ -584,7 +537,7 @@ fn hide_newest_events(sim: &Sim, response: &mut Response) {
 }
 
 /// Path and query of a request.
-fn path_of(request: &Request) -> (&str, &str) {
+pub(crate) fn path_of(request: &Request) -> (&str, &str) {
     let rest = [Service::Stripe, Service::Salesforce]
         .into_iter()
         .find_map(|service| request.url.strip_prefix(service.address()))

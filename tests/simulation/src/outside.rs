@@ -136,6 +136,23 @@ pub(crate) async fn administer(sim: Arc<Sim>) {
     }
 }
 
+/// A person who signs in again at Salesforce when it is shown that this has to be.
+pub(crate) async fn sign_in(fleet: Arc<Fleet>) {
+    let sim = fleet.sim.clone();
+    loop {
+        sim.executor.sleep(Duration::from_secs(10)).await;
+        if fleet.is_locked_out() {
+            sim.count("consented_anew");
+            sim.say(|| "a person signs in again".to_owned());
+            fleet.sign_in();
+            // Whoever is up by then hears that it may go on.
+            sim.executor.sleep(Duration::from_secs(20)).await;
+            ask(&fleet, |running| Box::pin(resume_all(running)));
+            sim.executor.sleep(Duration::from_secs(10)).await;
+        }
+    }
+}
+
 /// Runs something in one of the processes. Nothing comes of it if there is none, or if it dies.
 pub(crate) fn ask<F>(fleet: &Fleet, what: F)
 where

@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use crate::kinds::{
-    Kind, LAST, MATCH, Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, SALESFORCE_CUSTOMERS,
+    Kind, LAST, MATCH, Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, SALESFORCE_CUSTOMERS, STRIPE_BILLS,
     STRIPE_CUSTOMERS, STRIPE_INVOICES, Service, WAY,
 };
 use bothways_engine::Settings;
@@ -65,6 +65,10 @@ pub(crate) enum RequestFault {
     EmptyList,
     PageRepeated,
     PageSkipped,
+    /// Of several records in one call: about half.
+    SomeRefused,
+    /// The answer about several records lacks one of them.
+    ResultMissing,
 }
 
 impl RequestFault {
@@ -157,6 +161,14 @@ pub(crate) struct Plan {
     pub(crate) admins: bool,
     /// Merges among edits of records at Salesforce, in a million.
     pub(crate) merges: u32,
+    /// Records taken back out of the recycle bin among them.
+    pub(crate) restores: u32,
+    /// Salesforce replaces the refresh token at each renewal.
+    pub(crate) rotates: bool,
+    /// Processes that die with a new refresh token in hand, in a million renewals.
+    pub(crate) dies_with_token: u32,
+    /// Steps in the life of invoices among edits of these, in a million.
+    pub(crate) steps: u32,
     pub(crate) way: Way,
     pub(crate) winner: &'static str,
     pub(crate) from_remote: &'static str,
@@ -220,6 +232,10 @@ impl Plan {
             poll: "10s",
             admins: false,
             merges: 0,
+            restores: 0,
+            rotates: false,
+            dies_with_token: 0,
+            steps: 0,
             way,
             winner,
             from_remote,
@@ -230,7 +246,6 @@ impl Plan {
             blind: dice.below(8) == 0,
             settings: Settings {
                 relay_batch: usize::try_from(dice.one_of([1, 3, 500])).unwrap_or(500),
-                // Whose read a write goes by is told by the task that sends both.
                 together: false,
                 ..Settings::default()
             },
@@ -272,9 +287,39 @@ impl Plan {
             plan.webhooks = false;
             plan.weather.other_account = 0;
         }
+        if salesforce {
+            plan.draw_together(dice);
+            plan.draw_tokens(dice);
+            plan.restores = dice.one_of([0, 30_000, 100_000]);
+        }
+        if plan.places.len() > 1 && plan.places[1].kind.is(STRIPE_INVOICES.kind) && dice.below(2) == 0 {
+            plan.places[1] = &STRIPE_BILLS;
+            plan.steps = dice.one_of([0, 30_000, 150_000]);
+        }
         // As many edits, whatever they are of.
         plan.pause = plan.active / edits * u32::try_from(plan.places.len()).unwrap_or(1);
         plan
+    }
+
+    /// Whether requests at Salesforce go together, and what then goes wrong with some of their records.
+    fn draw_together(&mut self, dice: &mut Dice) {
+        self.settings.together = dice.below(4) > 0;
+        let is_calm = self.weather.requests.is_empty();
+        for fault in [RequestFault::SomeRefused, RequestFault::ResultMissing] {
+            let rate = dice.one_of([0, 0, 100_000, 400_000]);
+            if self.settings.together && rate > 0 && !is_calm {
+                self.weather.requests.push((fault, rate));
+            }
+        }
+    }
+
+    /// Whether refresh tokens rotate, which is lost on who has no fault to fear.
+    fn draw_tokens(&mut self, dice: &mut Dice) {
+        self.rotates = dice.below(3) == 0;
+        let rate = dice.one_of([0, 100_000, 300_000]);
+        if self.rotates && self.weather.kill_within > 0 {
+            self.dies_with_token = rate;
+        }
     }
 
     /// Without chance: for the flows whose crash points are enumerated.
@@ -286,6 +331,10 @@ impl Plan {
         plan.poll = "5s";
         plan.admins = false;
         plan.merges = 0;
+        plan.restores = 0;
+        plan.rotates = false;
+        plan.dies_with_token = 0;
+        plan.steps = 0;
         plan.way = Way::Both;
         plan.winner = "local";
         plan.from_remote = "delete";
@@ -294,7 +343,7 @@ impl Plan {
         plan.create_record = "create";
         plan.update_wins = true;
         plan.blind = false;
-        plan.settings = Settings { together: false, ..Settings::default() };
+        plan.settings = Settings::default();
         plan.weather = Weather::default();
         plan.active = Duration::ZERO;
         plan.before = 0;
@@ -328,6 +377,11 @@ impl Plan {
         self.places.iter().map(|place| place.service).collect()
     }
 
+    /// Which way the field [`WAY`] of a kind travels.
+    pub(crate) fn way_of(&self, kind: &Kind) -> Way {
+        if kind.has_amount { Way::In } else { self.way }
+    }
+
     /// The mapping document.
     pub(crate) fn document(&self, place: &Place) -> String {
         let kind = place.kind;
@@ -348,7 +402,7 @@ fields:
         );
         for (field, label) in kind.labels.iter().enumerate() {
             let mut terms = vec![format!("remote: $.{}", place.names[field])];
-            match (field, self.way) {
+            match (field, self.way_of(kind)) {
                 (MATCH, _) if kind.is_matched => terms.push("normalize: [trim, lower]".to_owned()),
                 (WAY, Way::In) => terms.push("direction: in".to_owned()),
                 (WAY, Way::Out) => terms.push("direction: out".to_owned()),

@@ -73,8 +73,6 @@ const ELSEWHERE: &[(Bug, Suite)] = &[
     (Bug::SettledForAllPairs, store("test(a_row_of_another_pair)")),
     // Whatever else it hides, the full pass finds.
     (Bug::ShortenedLogTakenAsComplete, salesforce("test(a_log_of_deletes_that_was_shortened)")),
-    // Everybody signs in by credentials that are good for ever.
-    (Bug::TokenUsedBeforeStored, engine("test(p20_a_replaced_token)")),
 ];
 
 const fn engine(tests: &'static str) -> Suite {

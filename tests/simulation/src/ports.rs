@@ -1,11 +1,12 @@
 //! Clock, randomness and tasks of one simulated process.
 
+use crate::askers::SENDER;
 use crate::process::{Kind, Process};
 use async_trait::async_trait;
 use bothways_engine::{Clock, Random, Tasks};
 use bothways_model::Timestamp;
 use futures::future::BoxFuture;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use uuid::Uuid;
 
@@ -48,8 +49,18 @@ pub(crate) struct SimTasks(pub(crate) Arc<Process>);
 
 impl Tasks for SimTasks {
     fn spawn(&self, name: &'static str, future: BoxFuture<'static, ()>) {
-        if !self.0.is_dead() {
-            self.0.sim.executor.spawn_boxed(self.0.pid, name, future);
+        if self.0.is_dead() {
+            return;
         }
+        let process = self.0.clone();
+        let executor = process.sim.executor.clone();
+        if name != SENDER {
+            return executor.spawn_boxed(process.pid, name, future);
+        }
+        executor.clone().spawn(process.pid, name, async move {
+            let task = executor.this_task();
+            process.asked.lock().unwrap_or_else(PoisonError::into_inner).note_sender(task);
+            future.await;
+        });
     }
 }

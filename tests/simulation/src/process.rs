@@ -3,11 +3,13 @@
 //! Every call of a port passes such a point before and after its effect: others may run there, time may pass, the process may be
 //! frozen, or it may die. A dead process's ports never answer again and have no effect; nothing is left to `Drop`.
 
+use crate::askers::Asked;
 use crate::dice::Dice;
 use crate::executor::{Pid, step_back};
 use crate::promises::Promises;
 use crate::shown::Shown;
 use crate::sim::Sim;
+use crate::tokens::Tokens;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -57,6 +59,8 @@ pub(crate) struct Process {
     pub(crate) promises: Mutex<Promises>,
     /// What polls were shown.
     pub(crate) shown: Mutex<Shown>,
+    pub(crate) asked: Mutex<Asked>,
+    pub(crate) tokens: Mutex<Tokens>,
 }
 
 impl Process {
@@ -74,6 +78,8 @@ impl Process {
             died: Notify::new(),
             promises: Mutex::default(),
             shown: Mutex::default(),
+            asked: Mutex::default(),
+            tokens: Mutex::default(),
         })
     }
 
@@ -87,6 +93,9 @@ impl Process {
             self.sim.executor.kill(self.pid);
             self.sim.say(|| format!("process {} dies", self.pid));
             self.sim.note("dies", self.pid, 0);
+            if self.tokens.lock().unwrap_or_else(PoisonError::into_inner).is_one_unstored() {
+                self.sim.count("token_lost");
+            }
             self.died.notify_one();
         }
     }

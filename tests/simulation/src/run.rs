@@ -158,6 +158,9 @@ impl Run {
     pub(crate) fn start(&mut self) {
         self.fleet.start();
         self.sim.executor.spawn(WORLD, "deliveries", outside::deliver(self.fleet.clone()));
+        if self.sim.plan.rotates {
+            self.sim.executor.spawn(WORLD, "owner of the app", outside::sign_in(self.fleet.clone()));
+        }
     }
 
     /// Ends all faults; everybody who is down comes back.

@@ -3,7 +3,7 @@
 use crate::dice::Dice;
 use crate::executor::{Executor, Pid};
 use crate::kinds::{Kind, LAST, Place, Service};
-use crate::ledger::{Cut, Ledger, Who};
+use crate::ledger::{Cut, Ledger, Seen, Who};
 use crate::plan::Plan;
 use crate::table::Table;
 use crate::trace::Trace;
@@ -203,9 +203,15 @@ impl Sim {
         }
     }
 
-    /// Enters what the records of a service are by now: `who` did what changed in those of `kind`, having seen what happened up to
-    /// `seen`; what changed with them the service did. Whether any changed.
-    pub(crate) fn observe_records(&self, service: Service, kind: Option<&Kind>, who: Who, seen: u64) -> bool {
+    /// Enters what the records of a service are by now: `who` did what changed in those of `kind`, having seen what `seen`
+    /// says; what changed with them the service did. Whether any changed.
+    pub(crate) fn observe_records(
+        &self,
+        service: Service,
+        kind: Option<&Kind>,
+        who: Who,
+        seen: &Seen,
+    ) -> bool {
         let mut changed = false;
         for of in self.plan.kinds() {
             let places = || self.plan.places.iter().filter(|place| place.kind.is(of));
@@ -222,7 +228,8 @@ impl Sim {
                 );
             }
             let theirs = kind.is_none_or(|kind| kind.is(of));
-            let (who, seen) = if theirs { (who, seen) } else { (Who::Service, u64::MAX) };
+            let all = Seen::of_all(u64::MAX);
+            let (who, seen) = if theirs { (who, seen) } else { (Who::Service, &all) };
             changed |= self.ledger(of).observe_records(cut, who, self.executor.now(), seen);
         }
         changed

@@ -373,12 +373,32 @@ forward!(Brakes {
     Write forget_withheld(brake: &BrakeName, key: &ChargeKey) -> ();
 });
 
-forward!(Credentials {
-    Write begin_renewal(ask: &RenewalAsk) -> Turn;
-    Write end_renewal(connection: &ConnectionName, number: u64, end: &RenewalEnd) -> bool;
-    Write keep(connection: &ConnectionName, origin: &str, sealed: &Sealed) -> ();
-    Write reseal(connection: &ConnectionName, number: u64, sealed: &Sealed) -> bool;
-});
+#[async_trait]
+impl Credentials for SimStore {
+    async fn begin_renewal(&self, ask: &RenewalAsk) -> Result<Turn> {
+        let call = self.backing.store.begin_renewal(ask);
+        self.call("begin_renewal", "begin_renewal, after", Kind::Write, call).await
+    }
+
+    async fn end_renewal(&self, connection: &ConnectionName, number: u64, end: &RenewalEnd) -> Result<bool> {
+        let call = async {
+            let stands = self.backing.store.end_renewal(connection, number, end).await?;
+            self.process.tokens.lock().unwrap_or_else(PoisonError::into_inner).are_stored();
+            Ok(stands)
+        };
+        self.call("end_renewal", "end_renewal, after", Kind::Write, call).await
+    }
+
+    async fn keep(&self, connection: &ConnectionName, origin: &str, sealed: &Sealed) -> Result<()> {
+        let call = self.backing.store.keep(connection, origin, sealed);
+        self.call("keep", "keep, after", Kind::Write, call).await
+    }
+
+    async fn reseal(&self, connection: &ConnectionName, number: u64, sealed: &Sealed) -> Result<bool> {
+        let call = self.backing.store.reseal(connection, number, sealed);
+        self.call("reseal", "reseal, after", Kind::Write, call).await
+    }
+}
 
 forward!(Operator {
     Read audit(entry: &AuditEntry) -> ();

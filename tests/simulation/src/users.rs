@@ -2,7 +2,7 @@
 
 use crate::dice::Dice;
 use crate::kinds::{Kind, LAST, MATCH, NAME, Place, Service, WAY};
-use crate::ledger::Who;
+use crate::ledger::{Seen, Who};
 use crate::sim::Sim;
 use bothways_model::{LocalId, Record, Value};
 use bothways_store::Side;
@@ -72,6 +72,7 @@ impl Users {
             MATCH => format!("u{number}@example.com"),
             NAME if is_a_proud_name(number) => format!("N{number}"),
             NAME => format!("n{number}"),
+            WAY if self.kind().has_amount => (1000 + number).to_string(),
             WAY => format!("p{number}"),
             _ => format!("a{number}"),
         }
@@ -174,6 +175,12 @@ impl Users {
         {
             return self.merge_into(&id);
         }
+        if plan.restores > 0 && self.draw(|dice| dice.chance(plan.restores)) && self.restore() {
+            return;
+        }
+        if plan.steps > 0 && self.kind().has_amount && self.draw(|dice| dice.chance(plan.steps)) {
+            return self.take_a_step(&id);
+        }
         match what {
             _ if deletes => self.delete_record(&id),
             0..20 => drop(self.create_record(self.known_email(15))),
@@ -221,6 +228,32 @@ impl Users {
             self.sim.say(|| format!("user merges record {loser} into {master}"));
             self.sim.ledger(self.kind()).merged.insert(loser, master.to_owned());
         }
+        self.records_changed();
+    }
+
+    /// Somebody wants a record back. False if there is none in the recycle bin that was not made part of another.
+    fn restore(&self) -> bool {
+        let Some(id) = self.one_of(self.place.deleted(&self.sim)) else { return false };
+        if self.place.restore(&self.sim, &id).is_ok() {
+            self.sim.count("records_restored");
+            self.sim.say(|| format!("user takes record {id} back out of the recycle bin"));
+            self.sim.ledger(self.kind()).restored.insert(id);
+        }
+        self.records_changed();
+        true
+    }
+
+    /// An invoice goes on: it is finalized, then paid, voided or given up.
+    fn take_a_step(&self, id: &str) {
+        let drawn = self.draw(|dice| dice.one_of(["pay", "void", "mark_uncollectible"]));
+        let done =
+            ["finalize", drawn].into_iter().find(|step| self.place.advance(&self.sim, id, step).is_ok());
+        match done {
+            Some("finalize") => self.sim.count("invoice_finalized"),
+            Some(_) => self.sim.count("invoice_advanced"),
+            None => {}
+        }
+        self.sim.say(|| format!("user takes a step with {id}: {done:?}"));
         self.records_changed();
     }
 
@@ -356,7 +389,7 @@ impl Users {
             (labels[NAME], Value::Text(self.fresh(NAME))),
         ]);
         if self.draw(|dice| dice.below(2)) == 0 {
-            fields.set(labels[WAY], Value::Text(self.fresh(WAY)));
+            fields.set(labels[WAY], self.value(WAY, Some(self.fresh(WAY))));
         }
         if let Some(number) = id.and_then(|id| id.as_str().parse().ok()) {
             fields.set("id", Value::Int(number));
@@ -384,6 +417,9 @@ impl Users {
         match value {
             None => Value::Null,
             Some(key) if self.kind().refers(field) => Value::Int(key.parse().unwrap_or_default()),
+            Some(amount) if self.kind().has_amount && field == WAY => {
+                Value::Int(amount.parse().unwrap_or_default())
+            }
             Some(text) => Value::Text(text),
         }
     }
@@ -499,8 +535,12 @@ impl Users {
         if self.last_remote_edit.swap(second, Ordering::Relaxed) == second {
             self.sim.count("equal_stamps");
         }
-        if let Err(error) = self.place.update(&self.sim, id, fields) {
-            self.sim.say(|| format!("in vain: {error}"));
+        match self.place.update(&self.sim, id, fields) {
+            Err(error) => self.sim.say(|| format!("in vain: {error}")),
+            Ok(()) if self.kind().has_amount && fields.get("total").is_some() => {
+                self.sim.count("amount_changed");
+            }
+            Ok(()) => {}
         }
         self.records_changed();
     }
@@ -528,7 +568,7 @@ impl Users {
     }
 
     fn records_changed(&self) {
-        self.sim.observe_records(self.place.service, None, Who::User, u64::MAX);
+        self.sim.observe_records(self.place.service, None, Who::User, &Seen::of_all(u64::MAX));
         self.sim.note("user edits records", self.sim.executor.now(), 0);
         self.sim.deliveries.notify_one();
     }

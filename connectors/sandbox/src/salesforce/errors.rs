@@ -2,12 +2,13 @@
 
 use crate::executed::Executed;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// An error answer on its way out.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ApiError {
     pub(crate) status: u16,
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) message: String,
     pub(crate) fields: Vec<String>,
     /// The records that a duplicate rule found, as the error shows them.
@@ -16,7 +17,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), fields: Vec::new(), duplicates: None }
+        Self { status, code: code.into(), message: message.into(), fields: Vec::new(), duplicates: None }
     }
 
     /// 400 for a request that cannot be accepted.
@@ -75,6 +76,11 @@ impl ApiError {
         )
     }
 
+    /// What the organisation's own rules and triggers say of a row.
+    pub(crate) fn refused(code: &str) -> Self {
+        Self { code: code.to_owned().into(), ..Self::bad("", "this record is refused") }
+    }
+
     pub(crate) fn over_the_limit() -> Self {
         Self::new(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
     }
@@ -107,7 +113,7 @@ impl ApiError {
             view.insert("duplicateResut".into(), (**duplicates).clone());
         }
         view.insert("message".into(), self.message.clone().into());
-        view.insert("errorCode".into(), self.code.into());
+        view.insert("errorCode".into(), self.code.clone().into());
         if !self.fields.is_empty() || self.status == 400 {
             view.insert("fields".into(), json!(self.fields));
         }

@@ -44,6 +44,11 @@ pub enum Action {
     /// The write of a row finds it locked: 400 UNABLE_TO_LOCK_ROW, or one failed record of a collection. `event` picks the
     /// rows, such as `Contact.update`.
     RowLocked,
+    /// The write of a row is refused with this code and status 400, or as one failed record of a collection; `event` as for the lock.
+    RowRefused {
+        /// The code, such as `FIELD_CUSTOM_VALIDATION_EXCEPTION`.
+        code: String,
+    },
     /// Queries see the write of a row only later, although its stamps are of now. `event` picks the rows.
     LateVisible {
         /// Seconds.
@@ -86,7 +91,7 @@ pub enum Action {
 
 impl Action {
     /// Every kind, in the order of [`Action`], as [`Action::kind`] names it.
-    pub const KINDS: [&str; 22] = [
+    pub const KINDS: [&str; 23] = [
         "lost_request",
         "lost_answer",
         "late_request",
@@ -100,6 +105,7 @@ impl Action {
         "forbidden403",
         "request_limit403",
         "row_locked",
+        "row_refused",
         "late_visible",
         "automation",
         "lower_cases",
@@ -127,6 +133,7 @@ impl Action {
             Action::Forbidden403 => "forbidden403",
             Action::RequestLimit403 => "request_limit403",
             Action::RowLocked => "row_locked",
+            Action::RowRefused { .. } => "row_refused",
             Action::LateVisible { .. } => "late_visible",
             Action::Automation { .. } => "automation",
             Action::LowerCases { .. } => "lower_cases",
@@ -151,7 +158,7 @@ impl Mishap for Action {
 
     fn scope(&self) -> Scope {
         match self {
-            Action::RowLocked | Action::LateVisible { .. } => Scope::Event,
+            Action::RowLocked | Action::RowRefused { .. } | Action::LateVisible { .. } => Scope::Event,
             Action::Automation { .. }
             | Action::LowerCases { .. }
             | Action::ValidationRule { .. }

@@ -41,7 +41,7 @@ impl Salesforce {
     ) -> Result<Reply, ApiError> {
         let object = self.store.table(object)?.object.clone();
         let id = to_18(id).ok_or_else(|| ApiError::no_external_id(id))?;
-        let record = self.store.find(&object, &id, access).map_err(|error| match error.code {
+        let record = self.store.find(&object, &id, access).map_err(|error| match error.code.as_ref() {
             "INVALID_CROSS_REFERENCE_KEY" => ApiError::not_found(),
             _ => error,
         })?;

@@ -109,8 +109,9 @@ pub(crate) fn label(name: &str) -> String {
 mod tests {
     use super::*;
     use crate::salesforce::objects;
+    use std::borrow::Cow;
 
-    fn put(field: &str, value: Value) -> Result<Value, &'static str> {
+    fn put(field: &str, value: Value) -> Result<Value, Cow<'static, str>> {
         let objects = objects::all(&[]);
         let contact = objects.iter().find(|o| o.name == "Contact").unwrap();
         read(contact.field(field).unwrap(), &value).map_err(|error| error.code)
@@ -121,8 +122,8 @@ mod tests {
         assert_eq!(put("LastName", json!("  Lee \n")), Ok(json!("Lee")));
         assert_eq!(put("FirstName", json!("   ")), Ok(Value::Null));
         assert_eq!(put("FirstName", json!("é".repeat(40))), Ok(json!("é".repeat(40))));
-        assert_eq!(put("FirstName", json!("é".repeat(41))), Err("STRING_TOO_LONG"));
-        assert_eq!(put("FirstName", json!(["a"])), Err("JSON_PARSER_ERROR"));
+        assert_eq!(put("FirstName", json!("é".repeat(41))), Err("STRING_TOO_LONG".into()));
+        assert_eq!(put("FirstName", json!(["a"])), Err("JSON_PARSER_ERROR".into()));
     }
 
     #[test]
@@ -131,14 +132,14 @@ mod tests {
             assert_eq!(put("Email", json!(good)), Ok(json!(good)));
         }
         for bad in ["a", "a@x", "@x.io", "a@.io", "a b@x.io", "a@b@x.io"] {
-            assert_eq!(put("Email", json!(bad)), Err("INVALID_EMAIL_ADDRESS"), "{bad}");
+            assert_eq!(put("Email", json!(bad)), Err("INVALID_EMAIL_ADDRESS".into()), "{bad}");
         }
         assert_eq!(put("DoNotCall", Value::Null), Ok(json!(false)));
-        assert_eq!(put("DoNotCall", json!("yes")), Err("JSON_PARSER_ERROR"));
+        assert_eq!(put("DoNotCall", json!("yes")), Err("JSON_PARSER_ERROR".into()));
         assert_eq!(put("Birthdate", json!("1980-02-29")), Ok(json!("1980-02-29")));
-        assert_eq!(put("Birthdate", json!("1981-02-29")), Err("JSON_PARSER_ERROR"));
+        assert_eq!(put("Birthdate", json!("1981-02-29")), Err("JSON_PARSER_ERROR".into()));
         assert_eq!(put("AccountId", json!("001D000000IqhSL")), Ok(json!("001D000000IqhSLIAZ")));
-        assert_eq!(put("AccountId", json!("001")), Err("MALFORMED_ID"));
+        assert_eq!(put("AccountId", json!("001")), Err("MALFORMED_ID".into()));
     }
 
     #[test]

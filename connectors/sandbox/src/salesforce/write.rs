@@ -26,6 +26,9 @@ impl Writing<'_, '_> {
         for action in self.faults.draw_for_event(&format!("{object}.{verb}")) {
             match action {
                 Action::RowLocked if self.access.by != By::Person => return Err(ApiError::locked(id)),
+                Action::RowRefused { code } if self.access.by != By::Person => {
+                    return Err(ApiError::refused(&code));
+                }
                 Action::LateVisible { seconds } => late = Some(TimeDelta::seconds(seconds.into())),
                 _ => {}
             }

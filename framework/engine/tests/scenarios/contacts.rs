@@ -1,9 +1,9 @@
 //! Contacts of accounts at Salesforce, by the shipped documents: optional references, which are written once both records are there.
 
 use crate::harness::hub::{Hub, Plan};
-use bothways_connector_sandbox::salesforce;
+use bothways_connector_sandbox::salesforce::{self, Action, Fault};
 use bothways_engine::{KeepText, Resolution, Settings};
-use bothways_model::{LocalId, Record, RemoteId, Value};
+use bothways_model::{LocalId, Method, Record, RemoteId, Value};
 use bothways_store::{Links, PairSpec, Pairs, Rows};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
@@ -66,6 +66,37 @@ async fn account_of(hub: &Hub, last_name: &str) -> Option<i64> {
         Some(Value::Int(key)) => Some(*key),
         _ => None,
     }
+}
+
+/// What is sent is the account's id, and not what the row holds; that makes it no value of anybody else's.
+#[tokio::test(start_paused = true)]
+async fn a_contact_that_is_moved_again_while_an_answer_is_lost_goes_where_it_was_moved_last() {
+    let hub = shipped();
+    let _running = hub.run().await;
+    for (key, name) in [(1, "Acme"), (2, "Bolt"), (3, "Cask")] {
+        insert_account(&hub, key, name);
+    }
+    let row = insert_contact(&hub, Some(1), "Ash");
+    hub.settle().await;
+    let id = contact(&hub, "Ash").unwrap()["Id"].as_str().unwrap().to_owned();
+    let path = format!("/services/data/v62.0/sobjects/Contact/{id}");
+    hub.org().inject(Fault::next(Action::LostAnswer).on(Method::Patch, path.clone()));
+    // The first read is that before the write; nobody can tell what became of it for a while.
+    hub.org().inject(Fault::next(Action::Unavailable503).on(Method::Get, path).nth(2).times(2));
+    let refer = |key: i64| {
+        let fields = Record::from_iter([("account_id", Value::Int(key))]);
+        hub.store.foreign().update("contacts", &row, fields, hub.clock.truth()).unwrap()
+    };
+    assert!(refer(2));
+    hub.until("it arrived", async |hub: &Hub| {
+        contact(hub, "Ash").unwrap()["AccountId"] == account(hub, "Bolt").unwrap()["Id"]
+    })
+    .await;
+    assert!(refer(3));
+    hub.settle().await;
+    assert_eq!(account_of(&hub, "Ash").await, Some(3));
+    assert_eq!(contact(&hub, "Ash").unwrap()["AccountId"], account(&hub, "Cask").unwrap()["Id"]);
+    assert_eq!(hub.parked().await.len(), 0);
 }
 
 /// A contact does not wait for an account it can do without: the account is written when it is there.

@@ -10,6 +10,9 @@ use bothways_model::{LocalRow, Value};
 use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What is said of a write to an invoice that is finalized.
+const ONLY_DRAFTS: &str = "only while @.status == 'draft'";
+
 /// What is said of work that waits for nothing.
 pub(crate) const RELEASED: &str = ", which has a link, or is not what it refers to";
 
@@ -178,6 +181,8 @@ impl Judge<'_> {
             (LinkState::Linked, ..) if self.snapshot.is_after_children(link) => None,
             (LinkState::Linked, _, _) => Some(format!("{}: a side is gone and nothing says so", named())),
             (LinkState::Detached, _, None) => None,
+            // A person attaches it again (rule 34).
+            (LinkState::Detached, _, Some(_)) if self.is_restored(link) => None,
             (LinkState::Detached, _, Some(_)) => Some(format!("{}: its record is there", named())),
             (LinkState::Missing, ..) => Some(format!("{}: every delete was captured", named())),
             (LinkState::Waiting, ..) => Some(format!("{}: there is nothing to wait for", named())),
@@ -218,12 +223,37 @@ impl Judge<'_> {
         self.snapshot.waits(local.map(|id| id.as_str()), remote.map(|id| id.as_str()))
     }
 
+    /// Whether a link's record was taken back out of the recycle bin.
+    fn is_restored(&self, link: &Link) -> bool {
+        link.remote_id.as_ref().is_some_and(|id| self.ledger.restored.contains(id.as_str()))
+    }
+
+    /// Whether work is parked because its record may not be changed at the service any more.
+    fn is_final(&self, work: &Work) -> bool {
+        let about = |link: &&Link| match &work.subject {
+            Subject::Local(id) => {
+                link.local_id.as_ref() == Some(id) || link.body.former_local.as_ref() == Some(id)
+            }
+            Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
+            Subject::Group(_) => false,
+        };
+        let link = self.snapshot.live_links().find(about);
+        let record = link.and_then(|link| self.snapshot.records.get(link.remote_id.as_ref()?.as_str()));
+        let says = work.parked.as_ref().is_some_and(|parked| parked.message.contains(ONLY_DRAFTS));
+        says && record.is_some_and(|record| self.snapshot.place.is_final(record))
+    }
+
     /// Whether a link's reference says why it is not the same on both sides: it waits, or it may not be changed.
     fn is_explained(&self, link: &Link, field: &Field) -> bool {
         let waits = self.waits(link);
-        let refused = field.immutable
-            && self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Refused);
-        field.reference.is_some() && (waits || refused)
+        let parked = self.parked_about(link);
+        // Its link is held up, as that of any record which cannot be written.
+        if parked.is_some_and(|work| self.is_final(work)) {
+            self.sim.count("final_invoice_refused");
+            return true;
+        }
+        let refused = parked.is_some_and(|work| self.reason(work) == Some(ParkReason::Refused));
+        field.reference.is_some() && (waits || (field.immutable && refused))
     }
 
     /// The first field of a link that is not in step and does not show why.
@@ -490,6 +520,7 @@ impl Judge<'_> {
             (ParkReason::Flapping, _) => None,
             (ParkReason::Error, subject) if self.refers_to_nothing(subject) => None,
             (ParkReason::Merged | ParkReason::Duplicate, _) if !self.ledger.merged.is_empty() => None,
+            (ParkReason::Error, _) if self.is_final(work) => None,
             (ParkReason::Refused, _) if self.snapshot.place.kind.stays && self.has_moved(&work.subject) => {
                 None
             }

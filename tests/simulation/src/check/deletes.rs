@@ -104,6 +104,15 @@ fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, sim: &Sim) 
         |other: &Gone| !sim.is_bin_emptied(other.at, gone.at) && is_merged(&other.id, gone.at, ledger);
     others.any(|other| is_other(&other) && !is_merged(other))
         && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
+        && !is_record_back(link, gone, ledger)
+}
+
+/// Whether the record of a link whose row was deleted had been back long before, for everybody to see.
+fn is_record_back(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
+    let record = link.remote_id.as_ref().and_then(|id| ledger.records.get(id.as_str()));
+    let Some(record) = record.filter(|_| gone.side == Side::Local) else { return false };
+    let back = ledger.changes.iter().find(|change| change.entity == record.entity);
+    back.is_some_and(|change| change.at.saturating_add(SETTLED) < gone.at)
 }
 
 /// Whether a record was part of another at a moment. What was made part of one that is gone is gone with it.

@@ -150,7 +150,7 @@ impl<'j> Judge<'j> {
             change.before,
             change.at as f64 / 1e6
         );
-        let forbidden = match (self.plan.way, change.side) {
+        let forbidden = match (self.plan.way_of(self.kind), change.side) {
             (Way::In, Side::Remote) | (Way::Out, Side::Local) => change.field == WAY,
             _ => false,
         };
@@ -180,7 +180,10 @@ impl<'j> Judge<'j> {
         let Some(lost) = self.by_seq.get(&change.before_seq) else { return findings };
         // A one-way field is the other side's, whatever its users write into it (invariant 7).
         let is_theirs = change.field == WAY
-            && matches!((self.plan.way, change.side), (Way::In, Side::Local) | (Way::Out, Side::Remote));
+            && matches!(
+                (self.plan.way_of(self.kind), change.side),
+                (Way::In, Side::Local) | (Way::Out, Side::Remote)
+            );
         if change.unseen || is_theirs {
             return findings;
         }
@@ -300,7 +303,7 @@ impl<'j> Judge<'j> {
         }
         let mut findings = Vec::new();
         for (field, (who, seq)) in gone.thing.written.iter().enumerate() {
-            if *who != Who::User || (field == WAY && self.plan.way != Way::Both) {
+            if *who != Who::User || (field == WAY && self.plan.way_of(self.kind) != Way::Both) {
                 continue;
             }
             let Some(written) = self.by_seq.get(seq) else { continue };

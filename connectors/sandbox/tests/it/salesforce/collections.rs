@@ -125,6 +125,25 @@ fn one_locked_row_fails_alone() {
 }
 
 #[test]
+fn some_rows_are_refused_with_a_code_each() {
+    let mut c = Caller::new();
+    let ids: Vec<String> = (0..3).map(|n| c.contact(&format!("c{n}"))).collect();
+    for (nth, code) in [(1, "REQUEST_LIMIT_EXCEEDED"), (3, "UNKNOWN_EXCEPTION")] {
+        c.org.inject(
+            Fault::next(Action::RowRefused { code: code.into() }).on_event("Contact.update").nth(nth),
+        );
+    }
+    let records: Vec<Value> = ids.iter().map(|id| contact(json!({ "Id": id, "Phone": "1" }))).collect();
+    let got = c.patch("/composite/sobjects", json!({ "records": records }));
+    assert_eq!(fates(&got), ["REQUEST_LIMIT_EXCEEDED", "ok", "UNKNOWN_EXCEPTION"]);
+    assert_eq!(c.org.fired()["row_refused"], 2);
+    c.inject(Action::RowRefused { code: "FIELD_CUSTOM_VALIDATION_EXCEPTION".into() });
+    let path = format!("/sobjects/Contact/{}", ids[0]);
+    assert_eq!(c.patch(&path, json!({ "Phone": "2" })).error(), (400, "FIELD_CUSTOM_VALIDATION_EXCEPTION"));
+    assert_eq!(c.patch(&path, json!({ "Phone": "2" })).status, 204);
+}
+
+#[test]
 fn a_result_can_be_missing_though_its_record_was_written() {
     let mut c = Caller::new();
     c.inject(Action::ResultMissing);
