@@ -59,36 +59,54 @@ export function pane(page, side) {
   return page.locator(`section.pane.${side}`);
 }
 
-// The row whose e-mail is this; it stays the same row while its other fields change.
-export function row(page, side, email) {
-  const selector = `form.line:not(.add):has(input[name="field.email"][value="${email}"])`;
-  return pane(page, side).locator(selector);
+// What a row is found by: a field that stays the same while others change.
+function named(mark) {
+  return typeof mark === "string" ? ["email", mark] : Object.entries(mark)[0];
+}
+
+// The row with this e-mail, or with this value of another field: `{ memo: "Repairs" }`.
+export function row(page, side, mark) {
+  const [name, value] = named(mark);
+  return pane(page, side).locator(`form.line:not(.add):has(input[name="field.${name}"][value="${value}"])`);
 }
 
 export function field(line, name) {
-  return line.locator(`input[name="field.${name}"]`);
+  return line.locator(`[name="field.${name}"]`);
+}
+
+// Types into the fields of a form, or chooses what they show by that name.
+async function fill(form, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const control = field(form, name);
+    if (await control.evaluate((element) => element.tagName === "SELECT")) {
+      // A choice may be on its way: what was just added on another page.
+      await control.locator("option", { hasText: value }).first().waitFor({ state: "attached" });
+      await control.selectOption({ label: value });
+    } else await control.fill(value);
+  }
 }
 
 export async function add(page, side, values) {
   const form = pane(page, side).locator("form.add");
-  for (const [name, value] of Object.entries(values)) await field(form, name).fill(value);
+  await fill(form, values);
   await form.getByRole("button", { name: "Add" }).click();
 }
 
-export async function edit(page, side, email, values) {
-  const line = row(page, side, email);
-  for (const [name, value] of Object.entries(values)) await field(line, name).fill(value);
+export async function edit(page, side, mark, values) {
+  const line = row(page, side, mark);
+  await fill(line, values);
   await line.getByRole("button", { name: "Save" }).click();
 }
 
 // Waits until a row's field shows a value; the page has to follow by itself.
-export async function shows(page, side, email, name, value) {
-  const input = field(row(page, side, email), name);
-  await eventually(async () => assert.equal(await input.inputValue({ timeout: 1000 }), value));
+export async function shows(page, side, mark, name, value) {
+  const control = field(row(page, side, mark), name);
+  const shown = (element) => (element.tagName === "SELECT" ? element.selectedOptions[0].textContent : element.value);
+  await eventually(async () => assert.equal(await control.evaluate(shown, undefined, { timeout: 1000 }), value));
 }
 
-export async function inStep(page, email) {
-  await row(page, "here", email).locator(".chip.ok", { hasText: "in step" }).waitFor();
+export async function inStep(page, mark) {
+  await row(page, "here", mark).locator(".chip.ok", { hasText: "in step" }).waitFor();
 }
 
 // Tries until it holds, or says why it does not.

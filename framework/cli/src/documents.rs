@@ -3,7 +3,7 @@
 use crate::connections::built_in_documents;
 use crate::output::talk;
 use anyhow::{Context, bail};
-use bothways_diagnose::{Checked, Style, render};
+use bothways_diagnose::{Checked, FoundSchema, Style, check_schemas, render};
 use bothways_mapping::{Finding, SourceFile};
 use std::fs::File;
 use std::io::Read;
@@ -23,6 +23,15 @@ pub(crate) fn check_folders(folders: &[PathBuf]) -> anyhow::Result<Checked> {
         bail!("there is no *.yaml file in {}", folders.join(", "));
     }
     Ok(check_files(&files))
+}
+
+/// A warning for each schema beside these documents that another version wrote (Y112).
+pub(crate) fn check_editors_schemas(files: &[SourceFile]) -> Vec<Finding> {
+    check_schemas(files, &|document, named| {
+        let path = Path::new(document).parent()?.join(named);
+        let text = std::fs::read_to_string(&path).ok()?;
+        Some(FoundSchema { place: path.display().to_string(), text })
+    })
 }
 
 /// All documents of these folders, unchecked.

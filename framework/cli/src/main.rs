@@ -19,6 +19,7 @@ mod scratch;
 mod settings;
 mod signals;
 mod tokens;
+mod trouble;
 mod unknown_name;
 mod vault;
 mod verbs;

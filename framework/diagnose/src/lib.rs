@@ -4,6 +4,7 @@
 #![warn(missing_docs)]
 
 mod check;
+mod editor;
 mod json;
 mod pages;
 mod render;
@@ -11,6 +12,7 @@ mod schema;
 mod shape;
 
 pub use check::{Checked, check};
+pub use editor::{FoundSchema, StaleSchemas, check_schemas, stale_schemas};
 pub use json::{findings_to_json, summary};
 pub use pages::page;
 pub use render::{Style, render};

@@ -4,7 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use bothways_diagnose::{Style, check, page, render, summary};
+use bothways_diagnose::{FoundSchema, Style, check, check_schemas, page, render, summary};
 use bothways_mapping::{
     Code, ColumnFacts, ColumnKind, Finding, SourceFile, TableFacts, cases, check_database, laws,
 };
@@ -44,6 +44,10 @@ fn findings(name: &str) -> (Vec<Finding>, Vec<SourceFile>) {
     let mut files = vec![base(), read(name).unwrap()];
     let checked = check(&files, &builtin());
     let mut findings = checked.findings;
+    if name.starts_with("Y112") {
+        let older = |_: &str, path: &str| Some(FoundSchema { place: path.to_owned(), text: "{}".to_owned() });
+        findings.extend(check_schemas(&files[1..], &older));
+    }
     if let Some(project) = &checked.project {
         if name.starts_with("M501") {
             findings

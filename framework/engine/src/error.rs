@@ -15,7 +15,7 @@ pub enum EngineError {
     Resource(#[from] UnknownResource),
     /// The service answered with an error.
     #[error("the service answered: {0}")]
-    Service(#[from] Failure),
+    Service(Failure),
     /// The service did not answer.
     #[error(transparent)]
     Silence(#[from] crate::SendError),
@@ -28,4 +28,11 @@ pub enum EngineError {
     /// The request makes no sense now; the text says why and what to do.
     #[error("{0}")]
     Refused(String),
+}
+
+// Its words are the failure's: a cause that says them again would be printed twice.
+impl From<Failure> for EngineError {
+    fn from(failure: Failure) -> Self {
+        Self::Service(failure)
+    }
 }

@@ -90,7 +90,7 @@ pub use plan::{
     PlanTotals, ReadOnly, plan, plan_into,
 };
 pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
-pub use records::{RecordLink, Records};
+pub use records::{Obstacle, RecordLink, Records};
 pub use renewal::Renewer;
 pub use retry::RetryPolicy;
 pub use revert::{RevertField, RevertItem, RevertOutcome, RevertTarget, RevertTotals};

@@ -48,7 +48,7 @@ pub struct PairStatus {
     pub walked_at: Option<String>,
     /// When its last full pass ended.
     pub passed_at: Option<String>,
-    /// Why it is paused, if it is.
+    /// Why it is paused, if it is, and what resumes it.
     pub paused: Option<String>,
     /// Why its connection must not be used, if so.
     pub blocked: Option<String>,
@@ -149,7 +149,14 @@ impl Operations {
                 approved_by: stored.approval.as_ref().map(|a| a.by.clone()),
                 walked_at: stored.walked_at.map(|t| t.to_rfc3339()),
                 passed_at: stored.passed_at.map(|t| t.to_rfc3339()),
-                paused: paused.map(|p| format!("{} (by {})", p.reason, p.by)),
+                paused: paused.map(|p| {
+                    let resume = match &p.scope {
+                        PauseScope::Connection(name) => format!("connection {name}"),
+                        PauseScope::Pair(_) => format!("mapping {}", pair.mapping.name),
+                        PauseScope::All | PauseScope::Link(_) => "all".to_owned(),
+                    };
+                    format!("{} (by {}); `bothways resume {resume}` goes on", p.reason, p.by)
+                }),
                 blocked: self.engine.blocked(&pair.connection).await?,
                 trouble: self.engine.troubles(&pair.connection, pair.id),
                 drift: self.engine.drift(pair.id).await?,

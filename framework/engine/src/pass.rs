@@ -395,7 +395,9 @@ impl<'p> Pass<'p> {
     pub(crate) async fn check_halted(&self) -> Result<(), EngineError> {
         self.engine.check_readable(&self.pair.connection)?;
         if self.engine.is_paused(&self.pair, None) {
-            return Err(EngineError::Refused(format!("mapping `{}` is paused", self.pair.mapping.name)));
+            let name = &self.pair.mapping.name;
+            let text = format!("mapping `{name}` is paused; `bothways status` says why and what resumes it");
+            return Err(EngineError::Refused(text));
         }
         Ok(())
     }

@@ -56,7 +56,16 @@ impl Engine {
 
     /// Pauses a scope in the engine's own name and says why.
     pub(crate) async fn pause(&self, scope: PauseScope, reason: &str) {
-        tracing::error!(scope = ?scope, reason, "paused; `bothways resume` when it is seen to");
+        let what = match &scope {
+            PauseScope::All => "all".to_owned(),
+            PauseScope::Connection(name) => format!("connection {name}"),
+            PauseScope::Pair(id) => {
+                let pair = self.pairs().find(|pair| pair.id == *id);
+                pair.map_or_else(|| format!("mapping {id}"), |pair| format!("mapping {}", pair.mapping.name))
+            }
+            PauseScope::Link(link) => format!("record {link}"),
+        };
+        tracing::error!(reason, "paused; `bothways resume {what}` when it is seen to");
         let pause =
             Pause { scope, reason: reason.to_owned(), by: "engine".into(), at: self.ports.clock.now() };
         if let Err(error) = self.store.pause(&pause).await {

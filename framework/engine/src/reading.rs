@@ -7,6 +7,9 @@ use bothways_model::{ConnectionName, ErrorClass, Failure};
 use bothways_store::PauseScope;
 use std::time::Duration;
 
+/// Attempts after which whoever watches is told that there are more.
+const SILENT_ATTEMPTS: u32 = 2;
+
 /// Why a bulk read gave nothing.
 #[derive(Debug)]
 pub(crate) enum ReadError {
@@ -119,8 +122,14 @@ impl Engine {
                 return Err(error);
             }
             let wait = retry::backoff(&policy, attempts, asked, &*self.ports.random);
-            tracing::debug!(connection = %connection, attempts, "a bulk read is tried again");
             attempts += 1;
+            if attempts == SILENT_ATTEMPTS {
+                let why = match &error {
+                    ReadError::Failed(failure) => failure.class.to_string(),
+                    other => other.text(),
+                };
+                tracing::warn!(connection = %connection, why, "a read failed; it is tried again for a while");
+            }
             self.pause_for(wait).await;
         }
     }
@@ -135,7 +144,9 @@ impl Engine {
         }
         let scopes = [PauseScope::All, PauseScope::Connection(connection.clone())];
         if scopes.iter().any(|scope| self.pauses.has(scope)) {
-            return Err(ReadError::Halted(format!("connection `{connection}` is paused")));
+            return Err(ReadError::Halted(format!(
+                "connection `{connection}` is paused; `bothways status` says why, `bothways resume connection {connection}` goes on"
+            )));
         }
         Ok(())
     }

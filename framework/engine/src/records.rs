@@ -2,7 +2,7 @@
 //! carries them.
 
 use crate::{Engine, EngineError};
-use bothways_model::{Catalog, KeyMaker, LocalId, LocalRow, Record, Value};
+use bothways_model::{Catalog, KeyMaker, LocalId, LocalRow, Record, RemoteId, Value};
 use bothways_store::{Conflict, LinkState, Parked, RowPage};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
@@ -38,6 +38,15 @@ pub struct RecordLink {
     pub parked: Vec<Parked>,
     /// The link's note, for people.
     pub note: Option<String>,
+}
+
+/// What stands between a row or record and a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// A person has to decide.
+    Decision,
+    /// What it refers to is not linked yet.
+    Reference,
 }
 
 impl Records {
@@ -187,6 +196,27 @@ impl Records {
             link.in_step = link.in_step && work.is_empty();
         }
         Ok(links)
+    }
+
+    /// What stands in the way of a row's or record's link in this mapping, if anything does.
+    ///
+    /// # Errors
+    /// No such mapping; the store fails.
+    pub async fn obstacle(
+        &self,
+        mapping: &str,
+        local: Option<&LocalId>,
+        remote: Option<&RemoteId>,
+    ) -> Result<Option<Obstacle>, EngineError> {
+        let pair = self.engine.pairs().find(|pair| pair.mapping.name == mapping);
+        let pair = pair.ok_or_else(|| EngineError::NotFound(format!("mapping `{mapping}`")))?;
+        let work = self.engine.store.work_of(pair.id, local, remote).await?;
+        let found = if work.iter().any(|work| work.parked.is_some()) {
+            Some(Obstacle::Decision)
+        } else {
+            work.iter().any(|work| work.awaits.is_some()).then_some(Obstacle::Reference)
+        };
+        Ok(found)
     }
 
     /// The links of many rows at once, without parked work: for lists.

@@ -18,6 +18,11 @@ pub enum Forbidden {
     /// `http` to somewhere else than this machine.
     #[error("plain http is only allowed to this machine")]
     PlainHttp,
+    /// A document alone leads to this machine.
+    #[error(
+        "a document alone does not lead to this machine: set the variable of its base URL, which `bothways describe` names"
+    )]
+    OwnMachine,
     /// An address of a private or special network.
     #[error("the address is in a private or special network")]
     PrivateAddress,
@@ -55,6 +60,7 @@ impl Reach {
         match base.scheme() {
             "https" => {}
             "http" if from_operator && local => {}
+            "http" if local => return Err(Forbidden::OwnMachine),
             "http" => return Err(Forbidden::PlainHttp),
             _ => return Err(Forbidden::NotUrl),
         }
@@ -229,7 +235,8 @@ mod tests {
         assert_eq!(reach("https://api.stripe.com", false), Ok(Reach::Public));
         assert_eq!(reach("https://localhost", false), Ok(Reach::Public));
         assert_eq!(reach("http://api.stripe.com", false), Err(Forbidden::PlainHttp));
-        assert_eq!(reach("http://localhost:1", false), Err(Forbidden::PlainHttp));
+        assert_eq!(reach("http://localhost:1", false), Err(Forbidden::OwnMachine));
+        assert_eq!(reach("http://127.0.0.1:1", false), Err(Forbidden::OwnMachine));
         assert_eq!(reach("https://127.0.0.1", false), Err(Forbidden::PrivateAddress));
         assert_eq!(reach("https://10.0.0.1", false), Err(Forbidden::PrivateAddress));
         assert_eq!(reach("https://[::1]", false), Err(Forbidden::PrivateAddress));

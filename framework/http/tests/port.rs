@@ -340,7 +340,7 @@ async fn tokens_may_come_from_a_second_origin() {
     };
     // The document's own choice, so the whole filter applies.
     let inside = HttpPort::new([(name(), &with("http://127.0.0.1:1"))], Settings::default());
-    assert_eq!(inside.unwrap_err().reason, Forbidden::PlainHttp);
+    assert_eq!(inside.unwrap_err().reason, Forbidden::OwnMachine);
     let hasty = Limits { timeout: SECOND, ..with("https://login.invalid") };
     let port = port(&hasty);
     let error = send(&port, Request::new(Method::Post, "https://login.invalid/token")).await.unwrap_err();

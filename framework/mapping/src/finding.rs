@@ -137,6 +137,8 @@ codes! {
     Y110
     /// Not a call line.
     Y111
+    /// A schema for editors that is another version's.
+    Y112
     /// A name that names nothing.
     M101
     /// Variables and secrets.

@@ -65,7 +65,7 @@
     for (const { name, value } of fresh.attributes) {
       if (ours.has(name) || old.getAttribute(name) === value) continue;
       old.setAttribute(name, value);
-      changed ||= name === "value" || name === "class";
+      changed ||= name === "value" || name === "class" || name === "selected";
     }
     if (isControl(old) && old.tagName === "INPUT" && old.type !== "radio") old.value = fresh.value;
     if (old.tagName === "TEXTAREA") {
@@ -74,7 +74,10 @@
       old.defaultValue = fresh.defaultValue;
       return changed;
     }
-    return followChildren(old, fresh) || changed;
+    if (followChildren(old, fresh)) changed = true;
+    // Its options say what is chosen, but once somebody chose, saying is not enough.
+    if (old.tagName === "SELECT") old.selectedIndex = Math.max(0, [...old.options].findIndex((option) => option.defaultSelected));
+    return changed;
   }
 
   const keyOf = (node) => (node.nodeType === Node.ELEMENT_NODE ? node.dataset.key : undefined);

@@ -18,6 +18,6 @@ mod serve;
 mod server;
 mod settings;
 
-pub use beside::{Beside, BesideColumn, BesideError, BesideRecord};
+pub use beside::{Beside, BesideColumn, BesideError, BesideKind, BesideRecord, Editable};
 pub use server::{Metrics, Server};
 pub use settings::Settings;

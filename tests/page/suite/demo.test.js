@@ -15,7 +15,7 @@ describe("the demo's page", () => {
   afterEach(() => close(page));
 
   test("opens with both sides in step", async () => {
-    assert.equal(new URL(page.url()).pathname, "/demo");
+    assert.equal(new URL(page.url()).pathname, "/demo/stripe-customers");
     for (const email of ["ada@example.com", "alan@example.com", "katherine@example.com"]) {
       await row(page, "here", email).waitFor();
       await row(page, "there", email).waitFor();

@@ -16,7 +16,7 @@ use crate::signals::Signals;
 use anyhow::{Context as _, bail};
 use bothways_connector_sandbox::{Config, Running as SandboxRunning, Sandbox, Stripe, salesforce, serve};
 use bothways_engine::{PlanAccount, PlanItem, PlanSink};
-use bothways_mapping::{Project, SourceFile};
+use bothways_mapping::{Mapping, Project, SourceFile};
 use bothways_server::Server;
 use sandbox::BesideSandbox;
 use std::net::SocketAddr;
@@ -65,6 +65,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Ended> {
     }
     let hooks = bind("webhooks", ANYWHERE.parse()?).await?;
     let services = start_sandbox(hooks.local_addr()?).await?;
+    let shown = in_order(&project);
     let opened = open(project, &database, &services).await?;
     seed::customers(&*opened.store, services.running.sandbox()).await?;
     seed::accounts(&*opened.store, services.running.sandbox()).await?;
@@ -78,7 +79,7 @@ pub(super) async fn run(context: &Context) -> anyhow::Result<Ended> {
             opened.operations.approve(name, "demo").await?;
         }
     }
-    let beside = Arc::new(BesideSandbox::new(services.running.sandbox().clone()));
+    let beside = Arc::new(BesideSandbox::new(services.running.sandbox().clone(), &shown));
     let serving =
         bothways_server::Settings { open: true, ..bothways_server::Settings::new(main.local_addr()?) };
     serving.check().map_err(anyhow::Error::msg)?;
@@ -104,6 +105,13 @@ fn documents() -> anyhow::Result<Project> {
     let file = |(name, text): &(&str, &str)| SourceFile::new(*name, text.replace(SOONER.0, SOONER.1));
     let files: Vec<SourceFile> = DOCUMENTS.iter().map(file).collect();
     check_files(&files).project.context("the demo's own documents have errors")
+}
+
+/// The mappings in the order of the documents: what others refer to comes first.
+fn in_order(project: &Project) -> Vec<Arc<Mapping>> {
+    let mut mappings = project.mappings.clone();
+    mappings.sort_by_key(|mapping| DOCUMENTS.iter().position(|(name, _)| *name == &*mapping.source.file));
+    mappings
 }
 
 /// Where the demo's database is. A folder of its own is removed at the end.
@@ -162,7 +170,10 @@ fn banner(database: &Database, sandbox: &SandboxRunning, server: &Server, opened
     let (file, url) = (database.shown(), sandbox.url());
     let sql = |statement: &str| format!("sqlite3 -cmd '.timeout 5000' {file} \"{statement}\"");
     talk("bothways demo: your tables on one side, a sandbox Stripe and a sandbox Salesforce on the other");
-    talk(format!("open        {}    customers on both sides, both editable", server.login_url()));
+    talk(format!(
+        "open        {}    both sides of each beside each other, both editable",
+        server.login_url()
+    ));
     talk(format!(
         "database    {}",
         sql("insert into customers(name, email) values ('You', 'you@example.com')")

@@ -12,7 +12,7 @@ use crate::opened::FindingsShown;
 use crate::output::{Ended, Output, talk};
 use crate::settings::Settings;
 use anyhow::Context;
-use bothways_diagnose::{Checked, schemas};
+use bothways_diagnose::{Checked, schemas, stale_schemas};
 use bothways_engine::EngineError;
 use bothways_mapping::{Finding, Severity, SourceFile};
 use serde_json::json;
@@ -107,7 +107,8 @@ fn write(path: &Path, text: &str, force: bool) -> anyhow::Result<()> {
     }
 }
 
-/// The schemas that are missing. One that is there may be of this workspace alone (`schema --workspace`), and stays.
+/// The schemas that are missing. One that is there may be of this workspace alone (`schema --workspace`), and stays; if another version
+/// wrote it, that is said.
 fn write_schemas(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut wrote = Vec::new();
@@ -117,6 +118,11 @@ fn write_schemas(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
             std::fs::write(&path, file.text()).with_context(|| path.display().to_string())?;
             wrote.push(path);
         }
+    }
+    if let Some(stale) = stale_schemas(&|name| std::fs::read_to_string(folder.join(name)).ok()) {
+        let command = stale.command(&folder.display().to_string());
+        let names = stale.names.join(", ");
+        talk(format!("not this version's in {}: {names}; `{command}` writes them anew", folder.display()));
     }
     Ok(wrote)
 }

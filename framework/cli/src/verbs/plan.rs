@@ -10,6 +10,7 @@ use crate::ports::{TokioTasks, tokio_ports};
 use crate::private_file::PrivateFile;
 use crate::scratch::InFiles;
 use crate::settings::Settings;
+use crate::trouble::told;
 use crate::vault::renewer_over;
 use anyhow::{Context, bail};
 use bothways_engine::decide::Verdict;
@@ -26,9 +27,14 @@ use serde_json::json;
 use std::fs::File;
 use std::io::BufWriter;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The number of a pair that is not stored: no link and no work can be its.
 const NO_PAIR: PairId = PairId(-1);
+
+/// Somebody watches: after some seconds it is better to say what is wrong than to go on trying.
+const PATIENCE: RetryPolicy =
+    RetryPolicy { attempts: 5, first: Duration::from_millis(500), max: Duration::from_secs(5) };
 
 pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow::Result<Ended> {
     let (project, _) = read_project(settings)?;
@@ -48,7 +54,7 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
         let source = PlanSource {
             pair: Arc::new(PairRuntime::bind(database.pair(loaded).await?, loaded)?),
             reads: database.reads(loaded),
-            remote: ReadOnly::new(&ports, RetryPolicy::default(), renewer.clone()),
+            remote: ReadOnly::new(&ports, PATIENCE, renewer.clone()),
             scratch: scratch.keys.clone(),
             clock: ports.clock.clone(),
         };
@@ -70,7 +76,8 @@ pub(super) async fn run(settings: &Settings, args: &Plan, out: Output) -> anyhow
             }
             None => None,
         };
-        let totals = plan_into(&source, &mut printer).await?;
+        let planned = plan_into(&source, &mut printer).await;
+        let totals = planned.map_err(|error| told(error, &loaded.mapping, &*loaded.connector))?;
         printer.printed?;
         if let (Some((file, private)), Some(saver)) = (saved, printer.saver) {
             let shown = file.display();

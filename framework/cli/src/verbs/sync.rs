@@ -7,6 +7,7 @@ use crate::output::{Ended, Output, talk};
 use crate::progress::Progress;
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::trouble::told;
 use bothways_engine::{EngineError, PairRuntime, PassOptions, PassReport};
 use bothways_store::{LinkState, PairCounts, PauseScope};
 use chrono::{TimeDelta, Utc};
@@ -26,6 +27,7 @@ const COUNTED_RARELY: u32 = 20;
 /// What became of one mapping.
 struct Synced {
     mapping: String,
+    pair: Arc<PairRuntime>,
     /// It went on as it was approved before it changed (rule 62).
     held: bool,
     passed: Result<PassReport, EngineError>,
@@ -67,7 +69,7 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
                 talk(format!("{}: {why}", one.mapping));
                 waits = true;
             }
-            Err(error) => return Err(anyhow::Error::new(error).context(one.mapping)),
+            Err(error) => return Err(told(error, &one.pair.mapping, &*one.pair.connector)),
         }
     }
     Ok(Ended::waiting_if(waits))
@@ -86,7 +88,7 @@ async fn sync_all(opened: &Opened, pairs: &[Arc<PairRuntime>]) -> Result<Vec<Syn
         progress.end();
         // Its approval may have come or gone meanwhile.
         let held = opened.operations.pair(Some(&pair.mapping.name))?.held().is_some();
-        all.push(Synced { mapping: pair.mapping.name.clone(), held, passed, counts });
+        all.push(Synced { mapping: pair.mapping.name.clone(), pair: pair.clone(), held, passed, counts });
     }
     Ok(all)
 }

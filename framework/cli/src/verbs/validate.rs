@@ -1,16 +1,19 @@
 //! `validate`: everything there is to say about the documents, and with a database about how they fit it.
 
 use crate::database::Database;
-use crate::documents::{check_folders, show};
+use crate::documents::{check_editors_schemas, check_folders, show};
 use crate::opened::catalogs;
 use crate::output::{Ended, Output, talk};
 use crate::settings::Settings;
 use bothways_diagnose::{Checked, findings_to_json, summary};
-use bothways_mapping::sort;
+use bothways_mapping::{SourceFile, sort};
 use std::io::IsTerminal;
 
 pub(super) async fn run(settings: &Settings, database_named: bool, out: Output) -> anyhow::Result<Ended> {
     let mut checked = check_folders(&settings.mappings)?;
+    let documents = checked.sources.iter().map(|(name, text)| SourceFile::new(name.clone(), text.clone()));
+    checked.findings.extend(check_editors_schemas(&documents.collect::<Vec<_>>()));
+    sort(&mut checked.findings);
     let database = Database::parse(&settings.database);
     let fits = match database {
         Ok(database) if database.exists() => Some(check_database(&mut checked, &database).await?),

@@ -115,6 +115,30 @@ async fn schemas_are_printed_and_written() {
 }
 
 #[tokio::test]
+async fn schemas_of_another_version_are_told_and_nothing_is_told_of_this_ones() {
+    let shop = Shop::new().await;
+    let bound = format!("# yaml-language-server: $schema=schema/mapping.schema.json\n{MAPPING}");
+    shop.write("mappings/stripe-customers.yaml", &bound);
+    for write in [
+        ["schema", "--write", "mappings/schema"].as_slice(),
+        &["schema", "--workspace", "--write", "mappings/schema"],
+    ] {
+        shop.run(write).await.ended(0);
+        let sound = shop.run(&["validate"]).await.ended(0);
+        assert!(!sound.out.contains("Y112"), "{sound:?}");
+        let path = "mappings/schema/mapping.schema.json";
+        let text = std::fs::read_to_string(shop.path(path)).expect("written");
+        shop.write(path, &text.replace("safety", "safeness"));
+        let older = shop.run(&["validate"]).await.ended(0);
+        let step = format!("`bothways {}`", write.join(" "));
+        assert!(
+            older.out.contains("mappings/stripe-customers.yaml:1:") && older.out.contains(&step),
+            "{older:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_mappings_cases_and_laws_are_run() {
     let shop = Shop::new().await;
     let laws = shop.run(&["test"]).await.ended(0);

@@ -10,6 +10,7 @@ mod help;
 mod hooks;
 mod logging_in;
 mod making;
+mod mistakes;
 mod operate;
 mod readme;
 mod recording;

@@ -68,6 +68,10 @@ async fn every_kind_of_connector_validates() {
         .collect();
     assert_eq!(missing, ["feed", "upsert", "recover", "if_match"]);
     shop.run(&["describe", "oauth2", "orders"]).await.ended(0);
+    // An address of this machine counts only where a variable says it: the next steps say so.
+    let near = ["new", "connector", "near", "--base-url", "http://127.0.0.1:1/api"];
+    let near = shop.run(&near).await.ended(0);
+    assert!(near.err.contains("set NEAR_BASE_URL=http://127.0.0.1:1/api and NEAR_TOKEN"), "{near:?}");
     let taken = shop.run(&["new", "connector", "stripe"]).await.ended(1);
     assert!(
         taken.err.contains("was not written") && !shop.path("mappings/stripe.yaml").exists(),
@@ -95,9 +99,9 @@ async fn a_file_that_is_there_is_kept() {
     // What was wrong before is none of its business.
     shop.write("mappings/stripe-customers.yaml", &MAPPING.replace("local: customers", "local: cstomers"));
     shop.write("mappings/schema/catalog.schema.json", "{ \"narrowed\": true }");
-    let ran =
-        shop.run(&["new", "connector", "customers", "--force", "--format", "json"]).await.ended(0).json();
-    assert_eq!(ran["wrote"][0], "mappings/customers.yaml");
+    let ran = shop.run(&["new", "connector", "customers", "--force", "--format", "json"]).await.ended(0);
+    assert!(ran.err.contains("`bothways schema --write mappings/schema` writes them anew"), "{ran:?}");
+    assert_eq!(ran.json()["wrote"][0], "mappings/customers.yaml");
     let schema = std::fs::read_to_string(shop.path("mappings/schema/catalog.schema.json")).expect("there");
     assert_eq!(schema, "{ \"narrowed\": true }", "`schema --workspace` may have written it");
     assert!(shop.path("mappings/schema/mapping.schema.json").exists());

@@ -45,7 +45,7 @@ fn input(field: &CatalogField, value: Option<&Value>) -> Input {
     };
     let words = match &field.ty {
         FieldType::Enum(words) => words.clone(),
-        FieldType::Bool => vec!["true".into(), "false".into()],
+        FieldType::Bool => vec!["false".into(), "true".into()],
         _ => Vec::new(),
     };
     let (kind, placeholder) = match field.ty {

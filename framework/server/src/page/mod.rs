@@ -7,6 +7,7 @@ mod demo;
 mod entry;
 mod fields;
 mod login;
+mod panes;
 mod past;
 mod places;
 mod plan;

@@ -1,7 +1,7 @@
 //! Where a record lives elsewhere, in words and colours.
 
-use bothways_engine::RecordLink;
 use bothways_engine::stored::LinkState;
+use bothways_engine::{Obstacle, RecordLink};
 
 /// Whether a record is in step, as a small coloured label.
 #[derive(Clone, Copy)]
@@ -44,15 +44,26 @@ impl From<RecordLink> for Place {
     }
 }
 
+const ASKED: Step =
+    Step { word: "needs you", tone: "bad", hint: "Something about this record waits for a person" };
+const WAITING: Step = Step { word: "waiting", tone: "wait", hint: "Waits for the record it belongs to" };
+
+/// How a row or record stands that no link knows.
+pub(super) fn unlinked(obstacle: Option<Obstacle>) -> Step {
+    match obstacle {
+        Some(Obstacle::Decision) => ASKED,
+        Some(Obstacle::Reference) => WAITING,
+        None => Step { word: "new", tone: "wait", hint: "Not linked to the other side yet" },
+    }
+}
+
 fn step(link: &RecordLink) -> Step {
     let (word, tone, hint) = match link.state {
         _ if !link.conflicts.is_empty() => ("conflict", "bad", "Changed on both sides; a person decides"),
-        _ if !link.parked.is_empty() => {
-            ("needs you", "bad", "Something about this record waits for a person")
-        }
+        _ if !link.parked.is_empty() => return ASKED,
         LinkState::Linked if link.in_step => ("in step", "ok", "Both sides are the same"),
         LinkState::Linked => ("on its way", "wait", "A change is being carried to the other side"),
-        LinkState::Waiting => ("waiting", "wait", "Waits for the record it belongs to"),
+        LinkState::Waiting => return WAITING,
         LinkState::Detached => ("detached", "off", "The other side's record is gone; edits do not flow"),
         LinkState::Missing => ("missing", "bad", "The row is gone without a captured delete"),
         LinkState::Unlinked => ("unlinked", "off", "The link was taken apart"),

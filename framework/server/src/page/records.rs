@@ -80,7 +80,7 @@ struct NothingPage {
 
 async fn first(visit: Visit) -> Response {
     // In a demo, that of its own page.
-    let shown = visit.app.beside.as_ref().map(|beside| beside.catalog());
+    let shown = visit.app.beside.as_ref().and_then(|beside| Some(beside.kinds().first()?.catalog.clone()));
     let first = || visit.app.records.first_catalog().map(|catalog| catalog.name.clone());
     match shown.or_else(first) {
         Some(catalog) => Redirect::to(&path(&["records", &catalog])).into_response(),

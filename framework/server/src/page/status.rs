@@ -167,11 +167,16 @@ pub(super) async fn pause_mapping(visit: &Visit, mapping: &str) -> Result<(), En
     operations.pause(PauseScope::Pair(pair.id), "paused on the page", &visit.caller.name).await
 }
 
-/// Resumes a mapping.
+/// Resumes a mapping: whatever it is that pauses it.
 pub(super) async fn resume_mapping(visit: &Visit, mapping: &str) -> Result<(), EngineError> {
     let operations = &visit.app.operations;
     let pair = operations.pair(Some(mapping))?;
-    operations.resume(&PauseScope::Pair(pair.id), &visit.caller.name).await?;
+    let connection = PauseScope::Connection(pair.connection.clone());
+    for scope in [PauseScope::Pair(pair.id), connection, PauseScope::All] {
+        if operations.resume(&scope, &visit.caller.name).await? {
+            break;
+        }
+    }
     Ok(())
 }
 

@@ -28,14 +28,30 @@ pub(super) fn draft(args: &NewConnector) -> anyhow::Result<Draft> {
         "bothways validate".into(),
         format!("bothways describe {}", args.name),
     ];
-    if !secrets.is_empty() {
-        next.push(format!("set {} (in the environment or .env)", secrets.join(" and ")));
+    let mut settings: Vec<String> = secrets;
+    if is_this_machine(&args.base_url) {
+        // A document alone does not lead here (`RULES.md` S14).
+        settings.insert(0, format!("{}={}", variable(args, "base_url"), args.base_url));
+    }
+    if !settings.is_empty() {
+        next.push(format!("set {} (in the environment or .env)", settings.join(" and ")));
     }
     next.push(format!(
         "bothways new mapping NAME --local CATALOG --remote {}/{first} --sample RECORD.json",
         args.name
     ));
     Ok(Draft { name: args.name.clone(), text: lines.text(), next })
+}
+
+/// Whether an address names this machine by its name or a loopback address.
+fn is_this_machine(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return false };
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
 }
 
 fn resources(args: &NewConnector) -> Vec<String> {
