@@ -47,12 +47,14 @@ pub(crate) fn read(
             let object = events.object.as_ref().and_then(|query| query.first(event));
             let object =
                 known.zip(object).map(|(r, object)| answer::observe(r, object.clone())).transpose()?;
+            // It holds ids where a mapping wants names: it is a hint, and the record is read.
+            let by_name = known.is_some_and(|resource| !resource.lookups.is_empty());
             let id = match (&object, &events.id_of) {
                 (Some(object), _) => object.id.clone(),
                 (None, Some(query)) => answer::id(query, event)?,
                 (None, None) => return Err(malformed("an event without a record")),
             };
-            Some(EventSubject { resource, id, effect, object })
+            Some(EventSubject { resource, id, effect, object: object.filter(|_| !by_name) })
         }
     };
     let id = events.id.as_ref().and_then(|fact| {

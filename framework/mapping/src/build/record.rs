@@ -2,8 +2,8 @@
 
 use super::connector::header_name;
 use super::{Cx, sub};
-use crate::connector::{IdSpec, IfMatch, VersionAt};
-use crate::doc::{IdDoc, PlaceDoc};
+use crate::connector::{IdSpec, IfMatch, Lookup, VersionAt};
+use crate::doc::{IdDoc, LookupDoc, PlaceDoc};
 use crate::finding::Code;
 use bothways_model::{Segment, SingularPath};
 
@@ -47,6 +47,19 @@ pub(super) fn if_match(cx: &mut Cx<'_>, pointer: &str, doc: &PlaceDoc) -> Option
         }
         PlaceDoc::Long(place) => Some(IfMatch::Header(header(cx, pointer, &place.header.0))),
     }
+}
+
+/// A name for an id. It stands at a member of the record that the service does not have.
+pub(super) fn lookup(cx: &mut Cx<'_>, pointer: &str, path: &str, doc: &LookupDoc) -> Option<Lookup> {
+    let at = cx.singular_key(pointer, path)?;
+    let from = cx.singular(&sub(pointer, "from"), doc.from.as_str())?;
+    let name = cx.query(&sub(pointer, "name"), doc.name.as_str());
+    if !matches!(at.0.as_slice(), [Segment::Name(_)]) || at.overlaps(&from) {
+        cx.key_error(Code::Y109, pointer, "a name that is looked up gets a member of its own beside the id")
+            .help("for example `$.stage` for what `from: $.stage_id` holds");
+        return None;
+    }
+    Some(Lookup { path: at, from, resource: doc.resource.0.clone(), name })
 }
 
 fn header(cx: &mut Cx<'_>, pointer: &str, name: &str) -> String {

@@ -56,6 +56,10 @@ pub(super) fn resource(
     for (path, lookup) in doc.find.iter() {
         find.extend(shared.find(cx, path, lookup, uses));
     }
+    let mut lookups = Vec::new();
+    for (path, lookup) in doc.lookups.iter() {
+        lookups.extend(record::lookup(cx, &sub(&at("lookups"), path), path, lookup));
+    }
     let fields_under = doc.fields_under.as_ref().and_then(|p| cx.singular(&at("fields_under"), p.as_str()));
     let version = doc.version.as_ref().map(|place| record::version(cx, &at("version"), place));
     let update = doc.update.as_ref().map(|call| shared.update(cx, call, uses));
@@ -69,6 +73,7 @@ pub(super) fn resource(
         extra_fields: doc.extra_fields.iter().flatten().map(|f| f.0.clone()).collect(),
         sparse,
         changed_at,
+        lookups,
         list: doc.list.as_ref().map(|call| shared.list(cx, "list", call, Kind::List, uses)),
         get: doc.get.as_ref().map(|call| shared.read(cx, call, uses)),
         create: doc.create.as_ref().map(|call| shared.create(cx, "create", call, Kind::Create, uses)),

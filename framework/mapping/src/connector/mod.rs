@@ -10,6 +10,7 @@ mod escape;
 mod events;
 mod fact;
 mod login;
+mod lookup;
 mod oauth2;
 mod record;
 mod resolve;
@@ -32,6 +33,8 @@ pub use events::{
 };
 pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
+pub use lookup::Lookup;
+pub(crate) use lookup::unlisted;
 pub use oauth2::{ClientAuth, GrantKind, JwtSpec, Oauth2, Oauth2Spec};
 pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt, plain_text};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};

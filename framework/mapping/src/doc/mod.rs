@@ -38,7 +38,7 @@ pub use mapping::{
     SafetyDoc, SyncDoc, WinnerDoc, WordsDoc,
 };
 pub use ordered::Ordered;
-pub use record::{HeaderPlace, IdDoc, PlaceDoc, SendsDoc};
+pub use record::{HeaderPlace, IdDoc, LookupDoc, PlaceDoc, SendsDoc};
 pub use resource::{
     CreateDoc, CreateLong, DeleteDoc, DeleteLong, EscapeDoc, EventEffectDoc, FindDoc, ListDoc, ListLong,
     ReadDoc, ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,

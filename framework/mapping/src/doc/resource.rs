@@ -2,8 +2,8 @@
 
 use super::short::short_form;
 use super::{
-    CallText, CursorDoc, FilterText, Free, IdDoc, Name, NormalizeWord, Ordered, PagesDoc, PathText, PlaceDoc,
-    RateText, SendsDoc, SyncTokenDoc, Text, TimeAtDoc,
+    CallText, CursorDoc, FilterText, Free, IdDoc, LookupDoc, Name, NormalizeWord, Ordered, PagesDoc,
+    PathText, PlaceDoc, RateText, SendsDoc, SyncTokenDoc, Text, TimeAtDoc,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -47,6 +47,11 @@ pub struct ResourceDoc {
     #[serde(default)]
     #[schemars(with = "PlaceDoc")]
     pub version: Option<PlaceDoc>,
+    /// Names for ids, out of other lists of the service: the path at which mappings read and write the name, to where it comes from.
+    /// The record needs to hold nothing at that path. An id that the list does not show parks what needs its name, and so does a name
+    /// that no entry has, or several.
+    #[serde(default)]
+    pub lookups: Ordered<LookupDoc>,
     /// Lists all records.
     #[serde(default)]
     #[schemars(with = "ListDoc")]

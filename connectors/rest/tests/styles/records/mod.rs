@@ -3,5 +3,6 @@
 mod elements;
 mod envelopes;
 mod forms;
+mod lookups;
 mod queries;
 mod versions;
