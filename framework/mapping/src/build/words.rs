@@ -74,6 +74,7 @@ pub(super) fn class(word: doc::ClassWord) -> ErrorClass {
         doc::ClassWord::Retry => ErrorClass::Retry,
         doc::ClassWord::Throttle => ErrorClass::Throttle,
         doc::ClassWord::Auth => ErrorClass::Auth,
+        doc::ClassWord::Forbidden => ErrorClass::Forbidden,
         doc::ClassWord::Missing => ErrorClass::Missing,
         doc::ClassWord::Duplicate => ErrorClass::Duplicate,
         doc::ClassWord::Conflict => ErrorClass::Conflict,
