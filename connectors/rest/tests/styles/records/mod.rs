@@ -5,4 +5,5 @@ mod envelopes;
 mod forms;
 mod lookups;
 mod queries;
+mod sparse;
 mod versions;
