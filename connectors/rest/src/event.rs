@@ -65,7 +65,10 @@ pub(crate) fn read(
     Ok(Event {
         id: id.unwrap_or_else(|| digest(event)),
         kind,
-        at: events.at.as_ref().and_then(|at| at.read(event)),
+        at: events.at.as_ref().and_then(|at| match &at.place {
+            Fact::Body(query) => at.format.read(query.first(event)?),
+            Fact::Header(name) => at.format.read(&header(from.headers, name)?.trim().into()),
+        }),
         subject,
     })
 }

@@ -13,9 +13,7 @@ use bothways_connector::{
     Exchange, FieldWrites, Operation, Outcome, PageCursor, Params, Resource, ResourceQuery, StoredRequest,
     SyncToken, WriteKind,
 };
-use bothways_mapping::connector::{
-    Call, Delete, IfMatch, ResourceSpec, Sends, TimeFormat, Update, VersionAt,
-};
+use bothways_mapping::connector::{Call, Delete, Fact, IfMatch, ResourceSpec, Sends, TimeFormat, Update};
 use bothways_mapping::template::flat;
 use bothways_model::{Capabilities, ErrorClass, Failure, Observed, RemoteId, SingularPath, Timestamp};
 use serde_json::Value as Json;
@@ -221,7 +219,7 @@ impl RestResource {
     /// The version of the record that was read: as the record has it, where it does, so that a number stays one.
     fn version(&self, seen: Option<&Json>, version: Option<&str>) -> Result<Json, Failure> {
         let version = match &self.spec.version {
-            Some(VersionAt::Record(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
+            Some(Fact::Body(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
             _ => version.map(Json::from),
         };
         version.filter(|version| !version.is_null()).ok_or_else(|| {

@@ -1,7 +1,7 @@
 //! The `resources` part of connector documents.
 
 use super::call::{Kind, Lists, Parts, build};
-use super::events::time_at;
+use super::events::{fact, time_at};
 use super::paging::Named;
 use super::{Cx, record, sub};
 use crate::check;
@@ -61,7 +61,7 @@ pub(super) fn resource(
         lookups.extend(record::lookup(cx, &sub(&at("lookups"), path), path, lookup));
     }
     let fields_under = doc.fields_under.as_ref().and_then(|p| cx.singular(&at("fields_under"), p.as_str()));
-    let version = doc.version.as_ref().map(|place| record::version(cx, &at("version"), place));
+    let version = doc.version.as_ref().map(|place| fact(cx, &at("version"), place));
     let update = doc.update.as_ref().map(|call| shared.update(cx, call, uses));
     let spec = ResourceSpec {
         name: name.to_owned(),

@@ -1,7 +1,7 @@
 //! M310: what a resource says of its records and of its writes must fit together.
 
 use crate::build::{Cx, sub};
-use crate::connector::{BodyFormat, ConnectorSpec, ResourceSpec, Returns, Sends, VersionAt};
+use crate::connector::{BodyFormat, ConnectorSpec, Fact, ResourceSpec, Returns, Sends};
 use crate::finding::Code;
 use crate::template::Slot;
 
@@ -37,7 +37,7 @@ pub(crate) fn check(cx: &mut Cx<'_>, pointer: &str, spec: &ResourceSpec) {
         }
     }
     let conditional = spec.delete.as_ref().is_some_and(|delete| delete.if_match.is_some());
-    if conditional && !matches!(spec.version, Some(VersionAt::Record(_))) {
+    if conditional && !matches!(spec.version, Some(Fact::Body(_))) {
         cx.error(Code::M310, &sub(&at("delete"), "if_match"), "nothing in the record says its version")
             .help("add `version: $.…`: a header's is not kept for a delete");
     }

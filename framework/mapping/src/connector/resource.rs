@@ -1,6 +1,6 @@
 //! A kind of remote record and the calls it has.
 
-use super::{Call, CursorPlace, EventRule, IdSpec, IfMatch, Lookup, TimeAt, TimeFormat, Update, VersionAt};
+use super::{Call, CursorPlace, EventRule, Fact, IdSpec, IfMatch, Lookup, TimeAt, TimeFormat, Update};
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::lens::Normalizer;
@@ -21,8 +21,8 @@ pub struct ResourceSpec {
     pub item: Query,
     /// Where a record goes in a request; an index is 0, and makes a list of one.
     pub wrap: SingularPath,
-    /// A version that is another one after each change.
-    pub version: Option<VersionAt>,
+    /// A version that is another one after each change; in a header, that of the answer to a read.
+    pub version: Option<Fact>,
     /// Where fields live.
     pub fields_under: SingularPath,
     /// Names that `{fields}` always holds.

@@ -24,8 +24,8 @@ pub struct EventsDoc {
     pub kind: Option<FactDoc>,
     /// When it happened, by the service's clock. Default: when it arrived.
     #[serde(default)]
-    #[schemars(with = "TimeAtDoc")]
-    pub at: Option<TimeAtDoc>,
+    #[schemars(with = "EventTimeDoc")]
+    pub at: Option<EventTimeDoc>,
     /// Where the whole record is. Give this or `id_of`.
     #[serde(default)]
     #[schemars(with = "PathText")]
@@ -45,20 +45,38 @@ pub struct EventsDoc {
 }
 
 short_form! {
-    /// Something that an answer or a delivery says, in its body or in a header.
+    /// Something that a message says, in its body or in a header.
     FactDoc, "a JSONPath such as `$.id`, or `{ header: NAME }`", PathText, FactLong
 }
 
-/// Something that a header says.
+/// What a header says.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Fact in a header")]
+#[schemars(title = "In a header")]
 pub struct FactLong {
     /// The header's name.
     pub header: Text,
 }
 
-/// A time in a record or event.
+/// When an event happened. Give exactly one of `path` and `header`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Time of an event")]
+pub struct EventTimeDoc {
+    /// Where it is in the event.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub path: Option<PathText>,
+    /// The header of the delivery that says it.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub header: Option<Text>,
+    /// How it is written.
+    #[serde(rename = "as")]
+    pub format: TimeWord,
+}
+
+/// A time in a record.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Time")]

@@ -1,6 +1,5 @@
 //! How a connector document describes one record: its id, its version, and what an update sends.
 
-use super::short::short_form;
 use super::{Name, PathText};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
@@ -45,20 +44,6 @@ impl JsonSchema for IdDoc {
         let one = generator.subschema_for::<PathText>();
         json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 2, "maxItems": 9 }] })
     }
-}
-
-short_form! {
-    /// A place of one value: in the record, or in a header.
-    PlaceDoc, "a JSONPath such as `$.version`, or `{ header: ETag }`", PathText, HeaderPlace
-}
-
-/// A header.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(title = "In a header")]
-pub struct HeaderPlace {
-    /// The header's name.
-    pub header: super::Text,
 }
 
 /// A name in the place of an id: the record holds the id of an entry of another list, and mappings read and write the entry's name.
