@@ -405,7 +405,8 @@ pub struct SinceDoc {
     #[serde(default)]
     #[schemars(with = "SyncTokenDoc")]
     pub token: Option<SyncTokenDoc>,
-    /// The most results one search gives: after so many it is started again from the last record. Default: no limit.
+    /// The most results one search gives: after so many it is started again from the last record's time. With numbered pages or offsets it
+    /// is the size of a page: a record that changes between two pages then moves no other out of sight. Default: no limit.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1))]
     pub cap: Option<u32>,
