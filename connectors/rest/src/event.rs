@@ -32,9 +32,12 @@ pub(crate) fn read(
         Fact::Body(query) => answer::id(query, event).ok().map(|id| id.0),
         Fact::Header(name) => header(from.headers, name).map(|text| text.trim().to_owned()),
     };
-    let kind = match &events.kind {
-        Some(fact) => text(fact).ok_or_else(|| malformed("an event without a type"))?,
-        None => ONLY_TYPE.to_owned(),
+    let kind = match events.kind.as_slice() {
+        [] => ONLY_TYPE.to_owned(),
+        facts => {
+            let words = facts.iter().map(text).collect::<Option<Vec<_>>>();
+            words.ok_or_else(|| malformed("an event without a type"))?.join(".")
+        }
     };
     let rule = spec.event(&kind).find_map(|(resource, rule)| match rule {
         EventRule::Effect(effect) => Some((resource.to_owned(), effect)),

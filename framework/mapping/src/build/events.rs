@@ -9,7 +9,7 @@ use crate::connector::{
     WebhookSpec,
 };
 use crate::doc::{
-    EventTimeDoc, EventsDoc, FactDoc, FeedDoc, HmacDoc, Text, TimeAtDoc, VerifyDoc, WebhookDoc,
+    EventTimeDoc, EventsDoc, FactDoc, FeedDoc, HmacDoc, KindDoc, Text, TimeAtDoc, VerifyDoc, WebhookDoc,
 };
 use crate::finding::Code;
 use crate::path::Query;
@@ -29,7 +29,7 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
     let events = Events {
         each: doc.each.as_ref().map_or_else(Query::root, |p| cx.query("/events/each", p.as_str())),
         id: doc.id.as_ref().map(|f| fact(cx, "/events/id", f)),
-        kind: doc.kind.as_ref().map(|f| fact(cx, "/events/type", f)),
+        kind: doc.kind.as_ref().map(|kind| kinds(cx, kind)).unwrap_or_default(),
         at: doc.at.as_ref().map(|at| event_time(cx, at)),
         object: doc.object.as_ref().map(|p| cx.query("/events/object", p.as_str())),
         id_of: doc.id_of.as_ref().map(|p| cx.query("/events/id_of", p.as_str())),
@@ -37,7 +37,8 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
         feed: doc.feed.as_ref().map(|f| feed(cx, f, lists, uses)),
     };
     let at = events.at.as_ref().map(|at| &at.place);
-    for (key, fact) in [("id", events.id.as_ref()), ("type", events.kind.as_ref()), ("at", at)] {
+    let kinds = events.kind.iter().map(|kind| ("type", Some(kind)));
+    for (key, fact) in [("id", events.id.as_ref()), ("at", at)].into_iter().chain(kinds) {
         if let Some(name) = fact.and_then(Fact::header).filter(|_| doc.feed.is_some()) {
             let message = format!("events that are pulled have no header `{name}`");
             cx.error(Code::Y107, &format!("/events/{key}"), message)
@@ -57,6 +58,14 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
         }
     }
     events
+}
+
+fn kinds(cx: &mut Cx<'_>, doc: &KindDoc) -> Vec<Fact> {
+    let at = |index: usize| match doc.listed {
+        true => super::sub("/events/type", &index.to_string()),
+        false => "/events/type".to_owned(),
+    };
+    doc.facts.iter().enumerate().map(|(n, one)| fact(cx, &at(n), one)).collect()
 }
 
 fn event_time(cx: &mut Cx<'_>, doc: &EventTimeDoc) -> EventTime {

@@ -22,7 +22,7 @@ macro_rules! words {
 
 words! {
     doc::BodyDoc => BodyFormat { Json => Self::Json, Form => Self::Form }
-    doc::TimeWord => TimeFormat { Unix => Self::Unix, UnixMs => Self::UnixMs, Iso8601 => Self::Iso8601 }
+    doc::TimeWord => TimeFormat { Unix => Self::Unix, UnixMs => Self::UnixMs, Iso8601 => Self::Iso8601, Utc => Self::Utc }
     doc::EscapeDoc => Escape { Soql => Self::Soql, Sql => Self::Sql, Lucene => Self::Lucene }
     doc::SendsDoc => Sends { Changed => Self::Changed, Mapped => Self::Mapped, Whole => Self::Whole }
     doc::HashDoc => Digest { Sha256 => Self::Sha256, Sha512 => Self::Sha512 }

@@ -13,8 +13,8 @@ pub struct Events {
     pub each: Query,
     /// The event's id; none: a digest of the event.
     pub id: Option<Fact>,
-    /// What happened; none: every event is of the type `*`.
-    pub kind: Option<Fact>,
+    /// What happened: words that are joined by dots; none: every event is of the type `*`.
+    pub kind: Vec<Fact>,
     /// When.
     pub at: Option<EventTime>,
     /// The whole record.

@@ -40,7 +40,7 @@ pub use record::{IdSpec, IfMatch, Sends, Update, plain_text};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Delta, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};
-pub(crate) use time::{format_iso8601, parse_iso8601};
+pub(crate) use time::{format_iso8601, format_utc, parse_iso8601, parse_utc};
 
 /// What a connector document says.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,12 @@
 
 use super::short::short_form;
 use super::{CallText, DurationText, Ordered, PathText, Text};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
 
 /// How the service tells about changes: one decoder, two transports.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -18,10 +22,11 @@ pub struct EventsDoc {
     #[serde(default)]
     #[schemars(with = "FactDoc")]
     pub id: Option<FactDoc>,
-    /// What happened; the words that `resources.<name>.events` explains. Default: every event is of one type, `*`.
+    /// What happened; the words that `resources.<name>.events` explains. Where several places say it together, a list of them: their words
+    /// are joined by dots, `deal.change`. Default: every event is of one type, `*`.
     #[serde(default, rename = "type")]
-    #[schemars(with = "FactDoc")]
-    pub kind: Option<FactDoc>,
+    #[schemars(with = "KindDoc")]
+    pub kind: Option<KindDoc>,
     /// When it happened, by the service's clock. Default: when it arrived.
     #[serde(default)]
     #[schemars(with = "EventTimeDoc")]
@@ -56,6 +61,49 @@ short_form! {
 pub struct FactLong {
     /// The header's name.
     pub header: Text,
+}
+
+/// What says the type of an event: one fact, or several whose words make it together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KindDoc {
+    /// The facts.
+    pub facts: Vec<FactDoc>,
+    /// True if they were written as a list; pointers into the document differ.
+    pub listed: bool,
+}
+
+impl<'de> Deserialize<'de> for KindDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = KindDoc;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSONPath such as `$.type`, `{ header: NAME }`, or a list of them")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<KindDoc, E> {
+                let fact = FactDoc::deserialize(text.into_deserializer())?;
+                Ok(KindDoc { facts: vec![fact], listed: false })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KindDoc, A::Error> {
+                let fact = FactDoc::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(KindDoc { facts: vec![fact], listed: false })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<KindDoc, A::Error> {
+                Ok(KindDoc { facts: Vec::deserialize(SeqAccessDeserializer::new(seq))?, listed: true })
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+impl JsonSchema for KindDoc {
+    fn schema_name() -> Cow<'static, str> {
+        "KindDoc".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<FactDoc>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 2 }] })
+    }
 }
 
 /// When an event happened. Give exactly one of `path` and `header`.
@@ -99,6 +147,8 @@ pub enum TimeWord {
     UnixMs,
     /// Text such as `2026-11-22T10:00:00Z`.
     Iso8601,
+    /// Text without an offset that means UTC, such as `2026-11-22 10:00:00`; written with a `T`.
+    Utc,
 }
 
 /// Events pushed to us. Off while a variable used here is unset; the rest of the connection runs.

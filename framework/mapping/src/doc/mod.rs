@@ -27,7 +27,7 @@ pub use connector::{
 };
 pub use events::{
     ChallengeDoc, EncodingDoc, EventTimeDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc,
-    OrderDoc, TimeAtDoc, TimeWord, TokenDoc, VerifyDoc, WebhookDoc,
+    KindDoc, OrderDoc, TimeAtDoc, TimeWord, TokenDoc, VerifyDoc, WebhookDoc,
 };
 pub use free::Free;
 pub use lists::{CursorPageDoc, ListsDoc, NextUrlDoc, NextUrlLong, OffsetDoc, PageDoc, PagesDoc};

@@ -3,6 +3,7 @@
 //! | style | document | so do |
 //! |---|---|---|
 //! | what happened, when, and the delivery's id, in headers | `events: { id: { header }, type: { header }, at: { header }, object: $ }` | Shopify, GitHub, WooCommerce |
+//! | what happened in two places together | `events: { type: [$.meta.entity, $.meta.action] }` | Pipedrive, GitHub, Linear, Asana |
 //! | many thin events in one delivery | `events: { each: "$[*]", id_of }` | HubSpot, Microsoft Graph, Xero |
 //! | a signature over method, address, body and time | `hmac: { signs: "POST${hook_url}{body}{timestamp}", timestamp }` | HubSpot (v3), Square |
 //! | a timestamp in ISO 8601 | `hmac: { timestamp, signs: "{timestamp}{body}" }` | Zendesk: `documents/zendesk.rs` |
@@ -12,4 +13,5 @@
 mod alone;
 mod batches;
 mod challenges;
+mod composed;
 mod headers;
