@@ -94,14 +94,8 @@ fn conform() {
         change: vec![(path(&["colour"]), json!("red"))],
     });
     let can = spec(&document()).capabilities("things");
-    let nothing_else = Capabilities {
-        list: false,
-        since: false,
-        feed: false,
-        recover: false,
-        find: Vec::new(),
-        ..can.clone()
-    };
+    let nothing_else =
+        Capabilities { list: false, since: false, feed: false, recover: false, find: Vec::new(), ..can };
     assert_eq!(can, nothing_else);
     assert!(
         can.webhook && can.proves_a_create([]),

@@ -98,7 +98,7 @@ fn things(connector: &RestConnector) -> Arc<dyn Resource> {
 }
 
 fn refused(result: Result<(Outcome, Vec<String>), Failure>) -> Failure {
-    result.err().expect("nothing is sent")
+    result.expect_err("nothing is sent")
 }
 
 #[test]
