@@ -4,7 +4,7 @@
 //! it is not, and is a failure of class `malformed`.
 
 use crate::core::Core;
-use bothways_mapping::connector::{ResourceSpec, VersionAt, plain_text};
+use bothways_mapping::connector::{Fact, ResourceSpec, plain_text};
 use bothways_mapping::path::Query;
 use bothways_model::{ErrorClass, Failure, Observed, RemoteId, Response};
 use serde_json::Value as Json;
@@ -82,7 +82,7 @@ pub(crate) fn record(resource: &ResourceSpec, answer: &Response, body: Json) -> 
         item.ok_or_else(|| malformed(format!("the answer has no record at {}", resource.item.text())))?
     };
     let mut seen = observe(resource, body)?;
-    if let Some(VersionAt::Header(name)) = &resource.version {
+    if let Some(Fact::Header(name)) = &resource.version {
         seen.version = answer.header(name).filter(|version| !version.is_empty()).map(str::to_owned);
     }
     Ok(seen)
@@ -96,7 +96,7 @@ pub(crate) fn observe(resource: &ResourceSpec, body: Json) -> Result<Observed, F
         gone: resource.gone.as_ref().is_some_and(|gone| gone.matches(&body)),
         changed_at: resource.changed_at.as_ref().and_then(|at| at.read(&body)),
         version: match &resource.version {
-            Some(VersionAt::Record(query)) => query.first(&body).and_then(plain_text),
+            Some(Fact::Body(query)) => query.first(&body).and_then(plain_text),
             _ => None,
         },
         body: Arc::new(body),

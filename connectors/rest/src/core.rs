@@ -2,6 +2,7 @@
 
 use crate::credentials::Credentials;
 use crate::limits::limits;
+use crate::lookup::Tables;
 use bothways_connector::Limits;
 use bothways_mapping::connector::{ConnectorSpec, HeaderValue, ResolvedConnector};
 use bothways_model::{Failure, Mode, Request, Response, Secret};
@@ -32,6 +33,8 @@ pub(crate) struct Core {
     /// Scheme, host and port of the base URL.
     pub(crate) origin: url::Origin,
     pub(crate) credentials: Credentials,
+    /// The lists that names come from, as they were read last.
+    pub(crate) tables: Tables,
     /// Headers of every request, secret ones apart.
     plain_headers: Vec<(String, String)>,
     secret_headers: Vec<(String, Secret)>,
@@ -58,7 +61,8 @@ impl Core {
         }
         let limits = limits(&resolved, &base);
         let credentials = Credentials::new(&resolved);
-        Ok(Self { resolved, vendor, limits, origin, credentials, plain_headers, secret_headers })
+        let tables = Tables::default();
+        Ok(Self { resolved, vendor, limits, origin, credentials, tables, plain_headers, secret_headers })
     }
 
     pub(crate) fn spec(&self) -> &ConnectorSpec {

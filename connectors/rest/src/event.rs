@@ -32,9 +32,12 @@ pub(crate) fn read(
         Fact::Body(query) => answer::id(query, event).ok().map(|id| id.0),
         Fact::Header(name) => header(from.headers, name).map(|text| text.trim().to_owned()),
     };
-    let kind = match &events.kind {
-        Some(fact) => text(fact).ok_or_else(|| malformed("an event without a type"))?,
-        None => ONLY_TYPE.to_owned(),
+    let kind = match events.kind.as_slice() {
+        [] => ONLY_TYPE.to_owned(),
+        facts => {
+            let words = facts.iter().map(text).collect::<Option<Vec<_>>>();
+            words.ok_or_else(|| malformed("an event without a type"))?.join(".")
+        }
     };
     let rule = spec.event(&kind).find_map(|(resource, rule)| match rule {
         EventRule::Effect(effect) => Some((resource.to_owned(), effect)),
@@ -47,12 +50,14 @@ pub(crate) fn read(
             let object = events.object.as_ref().and_then(|query| query.first(event));
             let object =
                 known.zip(object).map(|(r, object)| answer::observe(r, object.clone())).transpose()?;
+            // It holds ids where a mapping wants names: it is a hint, and the record is read.
+            let by_name = known.is_some_and(|resource| !resource.lookups.is_empty());
             let id = match (&object, &events.id_of) {
                 (Some(object), _) => object.id.clone(),
                 (None, Some(query)) => answer::id(query, event)?,
                 (None, None) => return Err(malformed("an event without a record")),
             };
-            Some(EventSubject { resource, id, effect, object })
+            Some(EventSubject { resource, id, effect, object: object.filter(|_| !by_name) })
         }
     };
     let id = events.id.as_ref().and_then(|fact| {
@@ -64,7 +69,10 @@ pub(crate) fn read(
         has_id: id.is_some(),
         id: id.unwrap_or_else(|| digest(event)),
         kind,
-        at: events.at.as_ref().and_then(|at| at.read(event)),
+        at: events.at.as_ref().and_then(|at| match &at.place {
+            Fact::Body(query) => at.format.read(query.first(event)?),
+            Fact::Header(name) => at.format.read(&header(from.headers, name)?.trim().into()),
+        }),
         subject,
     })
 }

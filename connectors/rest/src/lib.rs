@@ -19,6 +19,7 @@ mod jwt;
 mod limits;
 mod list;
 mod login;
+mod lookup;
 mod paging;
 mod percent;
 mod place;

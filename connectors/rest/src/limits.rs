@@ -1,6 +1,6 @@
 //! What the HTTP port holds a connection to, out of its document.
 
-use bothways_connector::{CallRate, Limits, PathSegment, Unrated, UsedHeader, UsedPart};
+use bothways_connector::{CallRate, Limits, PathSegment, Throttling, UsedHeader, UsedPart};
 use bothways_mapping::connector::{
     self as spec, Auth, Call, ConnectorSpec, Errors, ResolvedConnector, Setting,
 };
@@ -26,7 +26,7 @@ pub(crate) fn limits(resolved: &ResolvedConnector, base: &Url) -> Limits {
         burst: resolved.rate.burst,
         concurrent: usize::try_from(resolved.rate.concurrent).unwrap_or(usize::MAX),
         timeout: resolved.spec.http.timeout,
-        unrated: unrated(errors),
+        throttling: throttling(errors),
         retry_header: errors.retry_header.clone(),
         calls: calls(&resolved.spec, base.path()),
         daily: resolved.rate.daily.map(u64::from),
@@ -34,13 +34,16 @@ pub(crate) fn limits(resolved: &ResolvedConnector, base: &Url) -> Limits {
     }
 }
 
-/// The codes that the document classes as something else than too many requests.
-fn unrated(errors: &Errors) -> Unrated {
-    let Some(code) = errors.code.as_ref().and_then(|query| query.singular()) else {
-        return Unrated::default();
-    };
-    let others = errors.codes.iter().filter(|(_, class)| **class != ErrorClass::Throttle);
-    Unrated { code: code.clone(), codes: others.map(|(code, _)| code.clone()).collect() }
+/// What the document says of its codes and statuses. A 429 it may class as it likes: without a code it slows the connection down.
+fn throttling(errors: &Errors) -> Throttling {
+    let is_throttle = |class: &ErrorClass| *class == ErrorClass::Throttle;
+    let code = errors.code.as_ref().and_then(|query| query.singular());
+    let codes = errors.codes.iter().filter(|_| code.is_some());
+    Throttling {
+        code: code.cloned().unwrap_or_default(),
+        codes: codes.map(|(code, class)| (code.clone(), is_throttle(class))).collect(),
+        statuses: errors.statuses.iter().filter(|(_, class)| is_throttle(class)).map(|(s, _)| *s).collect(),
+    }
 }
 
 /// The calls that have a rate of their own.

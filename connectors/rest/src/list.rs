@@ -157,6 +157,12 @@ impl Asked {
         Ok(seen)
     }
 
+    /// Whether a search that is read by one page at a time has shown less than a page: what is left of its moment is then asked by number.
+    fn is_short(&self, cap: u32, here: u64) -> bool {
+        let size = self.list.call(&self.resource).and_then(|call| call.page_size.as_ref());
+        size.is_some_and(|(_, size)| *size == cap) && here < u64::from(cap)
+    }
+
     /// Where a search may only be read so far, the next page may have to be the first one of a search that begins later.
     fn capped(&self, next: Option<Place>, items: &[Observed]) -> Result<Option<PageCursor>, Failure> {
         let Some(mut next) = next else { return Ok(None) };
@@ -167,14 +173,15 @@ impl Asked {
             if next.seen.saturating_add(here) > u64::from(cap) {
                 let last = items.last().and_then(|item| item.changed_at);
                 let began = next.since.or(self.since);
-                if last.is_none() || last <= began {
+                if last.is_some() && last > began {
+                    next = Place { since: last, ..Place::from(Step::Again) };
+                } else if !self.is_short(cap, here) {
                     // More records of one moment than one search shows: only a complete walk sees them all.
                     return Err(Failure::new(
                         ErrorClass::Expired,
                         "more records share one moment than the service shows in one search",
                     ));
                 }
-                next = Place { since: last, ..Place::from(Step::Again) };
             }
         }
         Ok(next.cursor())

@@ -4,6 +4,7 @@ use crate::answer;
 use crate::conversation::{Conversation, Reader};
 use crate::core::Core;
 use crate::list::{Asked, List};
+use crate::lookup::Names;
 use crate::paging;
 use crate::place::Place;
 use crate::request::{Draft, Slots, invalid};
@@ -12,9 +13,7 @@ use bothways_connector::{
     Exchange, FieldWrites, Operation, Outcome, PageCursor, Params, Resource, ResourceQuery, StoredRequest,
     SyncToken, WriteKind,
 };
-use bothways_mapping::connector::{
-    Call, Delete, IfMatch, ResourceSpec, Sends, TimeFormat, Update, VersionAt,
-};
+use bothways_mapping::connector::{Call, Delete, Fact, IfMatch, ResourceSpec, Sends, TimeFormat, Update};
 use bothways_mapping::template::flat;
 use bothways_model::{Capabilities, ErrorClass, Failure, Observed, RemoteId, SingularPath, Timestamp};
 use serde_json::Value as Json;
@@ -31,20 +30,25 @@ pub(crate) struct RestResource {
     written: Vec<SingularPath>,
     /// Where our stamp goes, for creating by our own key.
     stamp: Option<SingularPath>,
+    /// The names for ids that mappings use.
+    names: Names,
 }
 
 impl RestResource {
     pub(crate) fn new(core: &Arc<Core>, spec: &ResourceSpec, query: &ResourceQuery) -> Self {
         let mut capabilities = core.spec().capabilities(&spec.name);
-        // The other elements of a list go along.
-        capabilities.update_overwrites |= query.written.iter().any(|path| path.keyed_list().is_some());
+        let names = Names::new(core, spec, query);
+        // The other elements of a list go along; and what a name is the id of is read right before.
+        capabilities.update_overwrites |=
+            names.are_written() || query.written.iter().any(|path| path.keyed_list().is_some());
         Self {
             capabilities,
             fields: spec.fields(&query.paths),
             core: Arc::clone(core),
             spec: Arc::new(spec.clone()),
             params: query.params.clone(),
-            written: query.written.clone(),
+            written: query.written.iter().map(|path| spec.held_at(path).clone()).collect(),
+            names,
             stamp: query.stamp.clone(),
         }
     }
@@ -80,7 +84,7 @@ impl RestResource {
                 .and_then(|body| answer::record(&spec, &answer, body))
                 .map_or_else(Outcome::Failed, Outcome::Record)
         });
-        Ok(Conversation::start(&self.core, request, false, reader))
+        Ok(self.names.read(Conversation::start(&self.core, request, false, reader), self.names.are_written()))
     }
 
     fn list(
@@ -108,7 +112,8 @@ impl RestResource {
             since: since.map(|(at, _)| at),
             token: false,
         };
-        Ok(Conversation::start(&self.core, request, false, asked.reader()))
+        let exchange = Conversation::start(&self.core, request, false, asked.reader());
+        Ok(self.names.read(exchange, page.is_none()))
     }
 
     /// One page of what changed since a token.
@@ -147,7 +152,8 @@ impl RestResource {
             since: None,
             token: token.is_some(),
         };
-        Ok(Conversation::start(&self.core, request, false, asked.reader()))
+        let exchange = Conversation::start(&self.core, request, false, asked.reader());
+        Ok(self.names.read(exchange, page.is_none()))
     }
 
     fn find(&self, path: &SingularPath, value: &str) -> Result<Box<dyn Exchange>, Failure> {
@@ -189,7 +195,9 @@ impl RestResource {
             Sends::Changed => {}
             Sends::Mapped => body.complete(&self.written, seen.ok_or_else(unread)?),
             Sends::Whole => {
-                body.base = Some(seen.filter(|seen| seen.is_object()).ok_or_else(unread)?.clone())
+                let mut whole = seen.filter(|seen| seen.is_object()).ok_or_else(unread)?.clone();
+                self.names.take_out(&mut whole);
+                body.base = Some(whole);
             }
         }
         body.keep_elements(seen.unwrap_or(&Json::Null), &self.spec.sparse)?;
@@ -211,7 +219,7 @@ impl RestResource {
     /// The version of the record that was read: as the record has it, where it does, so that a number stays one.
     fn version(&self, seen: Option<&Json>, version: Option<&str>) -> Result<Json, Failure> {
         let version = match &self.spec.version {
-            Some(VersionAt::Record(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
+            Some(Fact::Body(query)) => seen.and_then(|seen| query.first(seen)).cloned(),
             _ => version.map(Json::from),
         };
         version.filter(|version| !version.is_null()).ok_or_else(|| {
@@ -255,7 +263,7 @@ impl RestResource {
         }
         draft.idempotent(key);
         let reader = write::reader(&self.core, &self.spec, kind);
-        Ok(Conversation::start(&self.core, draft.finish(), true, reader))
+        Ok(self.names.written(Conversation::start(&self.core, draft.finish(), true, reader)))
     }
 }
 
@@ -344,8 +352,9 @@ impl Resource for RestResource {
                 self.list(List::Since, &self.slots(), Some((since, send)), page.as_ref())
             }
             Operation::Delta { token, page } => self.delta(token, page.as_ref()),
-            Operation::Create { fields, key } => self.create(fields, &key),
+            Operation::Create { fields, key } => self.create(self.names.ids(fields)?, &key),
             Operation::Update { id, fields, key, seen, version } => {
+                let fields = self.names.ids(fields)?;
                 self.update(&id, fields, &key, seen.as_deref(), version.as_deref())
             }
             Operation::Delete { id, key, seen } => self.delete(&id, &key, seen.as_deref()),
@@ -354,7 +363,7 @@ impl Resource for RestResource {
 
     fn resume(&self, stored: StoredRequest) -> Box<dyn Exchange> {
         let reader = write::reader(&self.core, &self.spec, stored.kind);
-        Conversation::start(&self.core, stored.request, true, reader)
+        self.names.written(Conversation::start(&self.core, stored.request, true, reader))
     }
 
     fn observe(&self, body: Json) -> Result<Observed, Failure> {

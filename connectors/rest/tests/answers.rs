@@ -19,7 +19,7 @@ http:
   errors:
     message: $.errors[0].text
     code: $.errors[0].number
-    codes: {{ "17": duplicate, "18": missing }}
+    codes: {{ "17": duplicate, "18": missing, "19": forbidden }}
     statuses: {{ "422": conflict, "403": auth }}
 account: {{ call: GET /whoami, id: $.shop.id }}
 lists: {{ items: $.items, pages: {pages} }}
@@ -107,6 +107,7 @@ fn errors_are_classed_by_code_then_status() {
     let error = |number: i32| json!({"errors": [{"text": "no!", "number": number}]});
     for (status, body, class) in [
         (400, error(17), ErrorClass::Duplicate),
+        (400, error(19), ErrorClass::Forbidden),
         (422, error(1), ErrorClass::Conflict),
         (403, error(1), ErrorClass::Auth),
         (409, error(1), ErrorClass::Conflict),

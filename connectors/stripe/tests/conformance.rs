@@ -137,8 +137,8 @@ fn the_account_and_its_mode() {
 #[test]
 fn a_lock_slows_nothing_down() {
     let limits = connector("").limits().clone();
-    assert_eq!(limits.unrated.code, path(&["error", "code"]));
-    assert!(limits.unrated.codes.iter().any(|code| code == "lock_timeout"), "{:?}", limits.unrated);
+    assert_eq!(limits.throttling.code, path(&["error", "code"]));
+    assert_eq!(limits.throttling.codes.get("lock_timeout"), Some(&false), "{:?}", limits.throttling);
     assert_eq!((limits.origin.as_str(), limits.origin_from_operator), (BASE, true));
 }
 

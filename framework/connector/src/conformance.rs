@@ -49,6 +49,7 @@ pub fn check(bench: Bench<'_>) {
     let of_many_kinds = !resource.params.is_empty();
     let bound = connector.resource(&resource).unwrap_or_else(|e| panic!("the resource cannot be had: {e}"));
 
+    reads::before(&*bound, &mut driver);
     let mut made = writes::create(&*bound, &mut driver, records, record);
     reads::all(&*bound, &mut driver, &made, now, of_many_kinds);
     let token = deltas::first(&*bound, &mut driver, &made);

@@ -23,7 +23,7 @@ pub use collections::{Collections, Part, Place};
 pub use date::{answer_date, retry_after, retry_after_in};
 pub use exchange::{Call, EventPage, Exchange, Outcome, Page, PageCursor, Step, SyncToken};
 pub use feed::{Feed, FeedQuery};
-pub use limits::{CallRate, Limits, PathSegment, Unrated, Usage, UsedHeader, UsedPart};
+pub use limits::{CallRate, Limits, PathSegment, Throttling, Usage, UsedHeader, UsedPart};
 pub use operation::{FieldWrites, Operation, StoredRequest, WriteKind};
 pub use resource::{Resource, ResourceQuery};
 pub use tokens::{Grant, Login, Renewal, Tokens};

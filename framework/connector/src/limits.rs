@@ -2,6 +2,8 @@
 
 use crate::{retry_after, retry_after_in};
 use bothways_model::{Method, Response, SingularPath};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The budget and borders of one connection, enforced by the HTTP port.
@@ -23,8 +25,8 @@ pub struct Limits {
     pub concurrent: usize,
     /// The deadline of one call.
     pub timeout: Duration,
-    /// Refusals (429) that are not about the rate, such as a lock on one record: they slow nothing down.
-    pub unrated: Unrated,
+    /// Which refusals are about the rate: they slow the whole connection down.
+    pub throttling: Throttling,
     /// The header that says how long to wait after too many requests, in lower case; none: `retry-after`.
     pub retry_header: Option<String>,
     /// Calls that may be made less often than others, those with the fewest holes first.
@@ -46,13 +48,39 @@ impl Limits {
     }
 }
 
-/// How to tell a 429 that is not about the rate.
+/// Which refusals say that there were too many requests. A 429 does, unless its code says otherwise: it may be about a lock on one record.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Unrated {
+pub struct Throttling {
     /// Where the service's code is in an error's JSON body.
     pub code: SingularPath,
-    /// The codes; none if every 429 is about the rate.
-    pub codes: Vec<String>,
+    /// Codes, and whether each says so. They count first.
+    pub codes: BTreeMap<String, bool>,
+    /// Other statuses that say so.
+    pub statuses: Vec<u16>,
+}
+
+impl Throttling {
+    /// Whether this answer says so.
+    pub fn is_said_by(&self, answer: &Response) -> bool {
+        if answer.is_success() {
+            return false;
+        }
+        let by_status = || answer.status == 429 || self.statuses.contains(&answer.status);
+        self.by_code(answer).unwrap_or_else(by_status)
+    }
+
+    fn by_code(&self, answer: &Response) -> Option<bool> {
+        if self.codes.is_empty() {
+            return None;
+        }
+        let body: Json = serde_json::from_slice(&answer.body).ok()?;
+        let code = match self.code.get(&body)? {
+            Json::String(code) => code.clone(),
+            Json::Number(code) => code.to_string(),
+            _ => return None,
+        };
+        self.codes.get(&code).copied()
+    }
 }
 
 /// How often a call may be made.

@@ -196,28 +196,13 @@ impl Connection {
     /// Lets a refusal slow the whole connection down, whichever call met it.
     fn note(&self, answer: &Response) {
         self.budget.note(Instant::now(), answer);
-        let throttled = answer.status == 429 && !self.is_unrated(answer);
+        let throttled = self.limits.throttling.is_said_by(answer);
         let asked = self.limits.retry_after(answer, throttled);
         if throttled || (answer.status == 503 && asked.is_some()) {
             self.pace.refused(Instant::now(), asked);
         } else {
             self.pace.accepted();
         }
-    }
-
-    /// Whether a 429 is about something else than the rate.
-    fn is_unrated(&self, answer: &Response) -> bool {
-        let unrated = &self.limits.unrated;
-        if unrated.codes.is_empty() {
-            return false;
-        }
-        let body: Option<serde_json::Value> = serde_json::from_slice(&answer.body).ok();
-        let code = match body.as_ref().and_then(|b| unrated.code.get(b)) {
-            Some(serde_json::Value::String(code)) => code.clone(),
-            Some(serde_json::Value::Number(code)) => code.to_string(),
-            _ => return false,
-        };
-        unrated.codes.contains(&code)
     }
 
     fn too_large(&self) -> SendError {

@@ -2,7 +2,7 @@
 
 mod server;
 
-use bothways_connector::{CallRate, Limits, PathSegment, Unrated, UsedHeader, UsedPart};
+use bothways_connector::{CallRate, Limits, PathSegment, Throttling, UsedHeader, UsedPart};
 use bothways_engine::{Http, Purpose, SendError};
 use bothways_http::{Forbidden, HttpPort, Settings};
 use bothways_model::{ConnectionName, Method, Request, Response, Secret, Segment, SingularPath};
@@ -28,7 +28,7 @@ fn limits(origin: impl Into<String>) -> Limits {
         burst: 100_000,
         concurrent: 64,
         timeout: SECOND * 10,
-        unrated: Unrated::default(),
+        throttling: Throttling::default(),
         retry_header: None,
         calls: Vec::new(),
         daily: None,
@@ -276,13 +276,36 @@ async fn a_lock_on_one_record_slows_nothing_down() {
     })
     .await;
     let code = SingularPath(["error", "code"].map(|name| Segment::Name(name.into())).to_vec());
-    let unrated = Unrated { code, codes: vec!["locked".into(), "4291".into()] };
-    let port = port(&Limits { unrated, ..limits(origin(server.address)) });
+    let codes = ["locked", "4291"].map(|code| (code.to_owned(), false)).into();
+    let throttling = Throttling { code, codes, statuses: Vec::new() };
+    let port = port(&Limits { throttling, ..limits(origin(server.address)) });
     for _ in 0..3 {
         assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 429);
     }
     let paused = send(&port, get(server.address, "/")).await;
     assert_eq!(paused, Err(SendError::NotSent("the service asked for a pause".into())));
+}
+
+#[tokio::test]
+async fn a_refusal_for_the_rate_pauses_the_connection_whatever_its_status() {
+    let paused = Err(SendError::NotSent("the service asked for a pause".into()));
+    for (status, body) in [("403 Forbidden", r#"{"code":3001}"#), ("509 Exceeded", "<html>")] {
+        let server = Server::start(move |number, _| match number {
+            0 => answer("403 Forbidden", "retry-after: 60\r\n", br#"{"code":"not yours"}"#),
+            1 => answer(status, "retry-after: 60\r\n", body.as_bytes()),
+            _ => answer("200 OK", "", b"{}"),
+        })
+        .await;
+        let codes = [("3001".to_owned(), true)].into();
+        let code = SingularPath(vec![Segment::Name("code".into())]);
+        let throttling = Throttling { code, codes, statuses: vec![509] };
+        let port = port(&Limits { throttling, ..limits(origin(server.address)) });
+        for _ in 0..2 {
+            assert!(send(&port, get(server.address, "/")).await.unwrap().status > 400);
+        }
+        assert_eq!(send(&port, get(server.address, "/")).await, paused, "{status}");
+        assert_eq!(server.count(), 2);
+    }
 }
 
 #[tokio::test]

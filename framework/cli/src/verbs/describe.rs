@@ -10,7 +10,7 @@ use crate::settings::Settings;
 use crate::unknown_name::unknown_name;
 use abilities::{Ability, abilities};
 use anyhow::bail;
-use bothways_mapping::connector::{ResourceSpec, Var};
+use bothways_mapping::connector::{Lookup, ResourceSpec, Var};
 use bothways_mapping::{ConnectorSpec, Project};
 use serde_json::{Value as Json, json};
 
@@ -69,8 +69,13 @@ fn resource(connector: &ConnectorSpec, resource: &ResourceSpec) -> Json {
     json!({
         "resource": format!("{}/{}", connector.name, resource.name),
         "params": resource.params,
+        "lookups": resource.lookups.iter().map(looked_up).collect::<Vec<_>>(),
         "abilities": abilities(&can).into_iter().map(one).collect::<Vec<_>>(),
     })
+}
+
+fn looked_up(lookup: &Lookup) -> Json {
+    json!({ "path": lookup.path.to_string(), "from": lookup.from.to_string(), "resource": lookup.resource, "name": lookup.name.text() })
 }
 
 fn print(connector: &ConnectorSpec, resources: &[&ResourceSpec], out: Output) -> anyhow::Result<()> {
@@ -96,6 +101,12 @@ fn print(connector: &ConnectorSpec, resources: &[&ResourceSpec], out: Output) ->
             [ability.name.to_owned(), ability.there.unwrap_or_else(|| "no".into()), ability.means.to_owned()]
         });
         out.table(["can", "", "so a mapping"], rows.collect())?;
+        for Lookup { path, from, resource, name } in &resource.lookups {
+            out.line(&format!(
+                "{path} is the name ({}) that the list `{resource}` has for {from}",
+                name.text()
+            ))?;
+        }
     }
     Ok(())
 }

@@ -19,6 +19,29 @@ async fn every_ability_is_told_with_what_follows() {
     insta::assert_snapshot!("a_bare_list", told);
 }
 
+const NAMES: &str = "
+connector: pipe
+http: { base_url: https://pipe.example }
+lists: { items: $.data }
+resources:
+  stages: { id: $.id, list: GET /stages }
+  deals:
+    id: $.id
+    get: GET /deals/{id}
+    lookups: { $.stage: { from: $.stage_id, resource: stages, name: $.label } }
+";
+
+#[tokio::test]
+async fn names_for_ids_are_told() {
+    let shop = Shop::new().await;
+    shop.write("mappings/pipe.yaml", NAMES);
+    let told = shop.run(&["describe", "pipe", "deals"]).await.ended(0).out;
+    let line = "$.stage is the name ($.label) that the list `stages` has for $.stage_id";
+    assert!(told.lines().any(|said| said == line), "{told}");
+    let told = shop.run(&["describe", "pipe", "deals", "--format", "json"]).await.ended(0).json();
+    assert_eq!(told["resources"][0]["lookups"][0]["resource"], "stages");
+}
+
 #[tokio::test]
 async fn it_is_the_same_as_json_and_needs_no_documents() {
     let shop = Shop::new().await;

@@ -10,6 +10,13 @@ use std::collections::BTreeMap;
 /// A page cursor that no service ever gave.
 const FOREIGN: &str = "not a cursor";
 
+/// Nothing is created before something was read (rule 27): what a connector needs to know of the service for its writes, it learns there.
+pub(super) fn before(resource: &dyn Resource, driver: &mut Driver<'_>) {
+    if resource.capabilities().list {
+        page(resource, driver, Operation::List { page: None });
+    }
+}
+
 pub(super) fn all(
     resource: &dyn Resource,
     driver: &mut Driver<'_>,

@@ -3,7 +3,8 @@
 use super::driver::{Driver, first_call, stored};
 use super::{Made, get, observe};
 use crate::{FieldWrites, Operation, Outcome, Resource, StoredRequest, WriteKind};
-use bothways_model::{ErrorClass, Observed, RemoteId};
+use bothways_model::{ErrorClass, Observed, RemoteId, Segment, SingularPath};
+use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
 /// Creates the records, checks that each holds what was written, and that a create can be sent again.
@@ -111,7 +112,11 @@ pub(super) fn update(resource: &dyn Resource, driver: &mut Driver<'_>, made: &[M
     holds(resource, driver, &record.id, &kept);
     let after = observe(resource, driver, &record.id);
     for name in before.body.as_object().into_iter().flat_map(|members| members.keys()) {
-        assert!(after.body.get(name).is_some(), "an update of other fields lost `{name}`");
+        let cleared = |(path, value): &(SingularPath, Json)| {
+            value.is_null() && matches!(path.0.as_slice(), [Segment::Name(field)] if field == name)
+        };
+        let there = after.body.get(name).is_some() || change.iter().any(cleared);
+        assert!(there, "an update of other fields lost `{name}`");
     }
     if conditional {
         assert!(
@@ -170,11 +175,33 @@ fn written_id(outcome: Outcome) -> RemoteId {
     }
 }
 
-/// Whether the record holds these values. A field that was set to null may be absent.
+/// Whether the record holds these values. A field that was set to null may be absent below a sparse path only: anywhere else absent is
+/// unknown (rule 17), and nobody would ever see that it was cleared.
 fn holds(resource: &dyn Resource, driver: &mut Driver<'_>, id: &RemoteId, fields: &FieldWrites) {
     let body = get(resource, driver, id);
     for (path, value) in fields {
         let found = path.get(&body).filter(|found| !found.is_null());
         assert_eq!(found, Some(value).filter(|v| !v.is_null()), "{path} did not come back as it was written");
+        let is_sparse =
+            resource.sparse().iter().any(|s| path != s && path.starts_with(s) && s.get(&body).is_some());
+        assert!(
+            found.is_some() || is_sparse || is_null(path, &body),
+            "{path} was cleared and is absent, and not `sparse`"
+        );
     }
+}
+
+/// Whether there is a null at this path, or on the way to it. An element that a list does not have is one as well.
+fn is_null(path: &SingularPath, body: &Json) -> bool {
+    let mut way = SingularPath::default();
+    for segment in &path.0 {
+        match (segment, way.get(body)) {
+            (_, Some(Json::Null)) => return true,
+            (Segment::Element { .. }, Some(Json::Array(items))) if segment.position(items).is_none() => {
+                return true;
+            }
+            _ => way.0.push(segment.clone()),
+        }
+    }
+    way.get(body).is_some_and(Json::is_null)
 }

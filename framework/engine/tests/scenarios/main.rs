@@ -25,6 +25,7 @@ mod documents;
 mod echoes;
 mod held;
 mod hub;
+mod looked_up;
 mod merges;
 mod named;
 mod operators;

@@ -5,9 +5,12 @@ use super::connector::{header_name, text};
 use super::{Cx, call};
 use crate::check::vars::{Uses, Where};
 use crate::connector::{
-    Digest, Encoding, Events, Fact, Feed, FeedOrder, SignatureFormat, TimeAt, VerifySpec, WebhookSpec,
+    Digest, Encoding, EventTime, Events, Fact, Feed, FeedOrder, SignatureFormat, TimeAt, VerifySpec,
+    WebhookSpec,
 };
-use crate::doc::{EventsDoc, FactDoc, FeedDoc, HmacDoc, TimeAtDoc, VerifyDoc, WebhookDoc};
+use crate::doc::{
+    EventTimeDoc, EventsDoc, FactDoc, FeedDoc, HmacDoc, KindDoc, Text, TimeAtDoc, VerifyDoc, WebhookDoc,
+};
 use crate::finding::Code;
 use crate::path::Query;
 use crate::template::{Slot, Template};
@@ -26,15 +29,17 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
     let events = Events {
         each: doc.each.as_ref().map_or_else(Query::root, |p| cx.query("/events/each", p.as_str())),
         id: doc.id.as_ref().map(|f| fact(cx, "/events/id", f)),
-        kind: doc.kind.as_ref().map(|f| fact(cx, "/events/type", f)),
-        at: doc.at.as_ref().map(|at| time_at(cx, "/events/at", at)),
+        kind: doc.kind.as_ref().map(|kind| kinds(cx, kind)).unwrap_or_default(),
+        at: doc.at.as_ref().map(|at| event_time(cx, at)),
         object: doc.object.as_ref().map(|p| cx.query("/events/object", p.as_str())),
         id_of: doc.id_of.as_ref().map(|p| cx.query("/events/id_of", p.as_str())),
         webhook: doc.webhook.as_ref().map(|w| webhook(cx, w, uses)),
         feed: doc.feed.as_ref().map(|f| feed(cx, f, lists, uses)),
     };
-    for (key, fact) in [("id", &events.id), ("type", &events.kind)] {
-        if let Some(name) = fact.as_ref().and_then(Fact::header).filter(|_| doc.feed.is_some()) {
+    let at = events.at.as_ref().map(|at| &at.place);
+    let kinds = events.kind.iter().map(|kind| ("type", Some(kind)));
+    for (key, fact) in [("id", events.id.as_ref()), ("at", at)].into_iter().chain(kinds) {
+        if let Some(name) = fact.and_then(Fact::header).filter(|_| doc.feed.is_some()) {
             let message = format!("events that are pulled have no header `{name}`");
             cx.error(Code::Y107, &format!("/events/{key}"), message)
                 .help("give a path that delivered and pulled events both have, or take `feed` away");
@@ -55,15 +60,40 @@ pub(super) fn events(cx: &mut Cx<'_>, doc: &EventsDoc, lists: &Lists, uses: &mut
     events
 }
 
+fn kinds(cx: &mut Cx<'_>, doc: &KindDoc) -> Vec<Fact> {
+    let at = |index: usize| match doc.listed {
+        true => super::sub("/events/type", &index.to_string()),
+        false => "/events/type".to_owned(),
+    };
+    doc.facts.iter().enumerate().map(|(n, one)| fact(cx, &at(n), one)).collect()
+}
+
+fn event_time(cx: &mut Cx<'_>, doc: &EventTimeDoc) -> EventTime {
+    let pointer = "/events/at";
+    let place = match (&doc.path, &doc.header) {
+        (None, Some(header)) => Fact::Header(in_header(cx, pointer, header)),
+        (Some(path), None) => Fact::Body(cx.query(&super::sub(pointer, "path"), path.as_str())),
+        _ => {
+            cx.error(Code::Y107, pointer, "exactly one of `path` and `header` says when an event happened")
+                .help("for example `at: { path: $.created, as: unix }`");
+            Fact::Body(Query::root())
+        }
+    };
+    EventTime { place, format: doc.format.into() }
+}
+
 /// Where something is said.
 pub(super) fn fact(cx: &mut Cx<'_>, pointer: &str, doc: &FactDoc) -> Fact {
     match doc {
         FactDoc::Short(path) => Fact::Body(cx.query(pointer, path.as_str())),
-        FactDoc::Long(long) => {
-            header_name(cx, &super::sub(pointer, "header"), &long.header.0, false);
-            Fact::Header(long.header.0.to_ascii_lowercase())
-        }
+        FactDoc::Long(long) => Fact::Header(in_header(cx, pointer, &long.header)),
     }
+}
+
+/// The name under `header` of `pointer`, in lower case.
+pub(super) fn in_header(cx: &mut Cx<'_>, pointer: &str, name: &Text) -> String {
+    header_name(cx, &super::sub(pointer, "header"), &name.0, false);
+    name.0.to_ascii_lowercase()
 }
 
 pub(super) fn time_at(cx: &mut Cx<'_>, pointer: &str, doc: &TimeAtDoc) -> TimeAt {

@@ -394,6 +394,7 @@ fn codec(
         CodecDoc::Unix => Codec::Unix,
         CodecDoc::UnixMs => Codec::UnixMs,
         CodecDoc::Iso8601 => Codec::Iso8601,
+        CodecDoc::Utc => Codec::Utc,
         CodecDoc::Date => Codec::Date,
         CodecDoc::Json => Codec::Json,
         CodecDoc::Base64 => Codec::Base64,

@@ -1,9 +1,9 @@
 //! How one record is shown and taken: id, envelope, version.
 
-use super::connector::header_name;
+use super::events::in_header;
 use super::{Cx, sub};
-use crate::connector::{IdSpec, IfMatch, VersionAt};
-use crate::doc::{IdDoc, PlaceDoc};
+use crate::connector::{IdSpec, IfMatch, Lookup};
+use crate::doc::{FactDoc, IdDoc, LookupDoc};
 use crate::finding::Code;
 use bothways_model::{Segment, SingularPath};
 
@@ -28,16 +28,9 @@ pub(super) fn wrap(cx: &mut Cx<'_>, pointer: &str, text: &str) -> SingularPath {
     path
 }
 
-pub(super) fn version(cx: &mut Cx<'_>, pointer: &str, doc: &PlaceDoc) -> VersionAt {
+pub(super) fn if_match(cx: &mut Cx<'_>, pointer: &str, doc: &FactDoc) -> Option<IfMatch> {
     match doc {
-        PlaceDoc::Short(path) => VersionAt::Record(cx.query(pointer, path.as_str())),
-        PlaceDoc::Long(place) => VersionAt::Header(header(cx, pointer, &place.header.0)),
-    }
-}
-
-pub(super) fn if_match(cx: &mut Cx<'_>, pointer: &str, doc: &PlaceDoc) -> Option<IfMatch> {
-    match doc {
-        PlaceDoc::Short(path) => {
+        FactDoc::Short(path) => {
             let path = cx.singular(pointer, path.as_str())?;
             if path.0.is_empty() {
                 cx.error(Code::Y109, pointer, "the version is one place in the record, not the record")
@@ -45,11 +38,19 @@ pub(super) fn if_match(cx: &mut Cx<'_>, pointer: &str, doc: &PlaceDoc) -> Option
             }
             Some(IfMatch::Record(path))
         }
-        PlaceDoc::Long(place) => Some(IfMatch::Header(header(cx, pointer, &place.header.0))),
+        FactDoc::Long(long) => Some(IfMatch::Header(in_header(cx, pointer, &long.header))),
     }
 }
 
-fn header(cx: &mut Cx<'_>, pointer: &str, name: &str) -> String {
-    header_name(cx, &sub(pointer, "header"), name, false);
-    name.to_ascii_lowercase()
+/// A name for an id. It stands at a member of the record that the service does not have.
+pub(super) fn lookup(cx: &mut Cx<'_>, pointer: &str, path: &str, doc: &LookupDoc) -> Option<Lookup> {
+    let at = cx.singular_key(pointer, path)?;
+    let from = cx.singular(&sub(pointer, "from"), doc.from.as_str())?;
+    let name = cx.query(&sub(pointer, "name"), doc.name.as_str());
+    if !matches!(at.0.as_slice(), [Segment::Name(_)]) || at.overlaps(&from) {
+        cx.key_error(Code::Y109, pointer, "a name that is looked up gets a member of its own beside the id")
+            .help("for example `$.stage` for what `from: $.stage_id` holds");
+        return None;
+    }
+    Some(Lookup { path: at, from, resource: doc.resource.0.clone(), name })
 }

@@ -1,7 +1,7 @@
 //! The `resources` part of connector documents.
 
 use super::call::{Kind, Lists, Parts, build};
-use super::events::time_at;
+use super::events::{fact, time_at};
 use super::paging::Named;
 use super::{Cx, record, sub};
 use crate::check;
@@ -15,7 +15,7 @@ use crate::doc::{
     UpdateDoc,
 };
 use crate::filter::Filter;
-use crate::finding::Code;
+use crate::finding::{Code, Severity};
 use crate::lens::Normalizer;
 use crate::path::Query;
 use crate::template::ID_PARTS;
@@ -56,8 +56,12 @@ pub(super) fn resource(
     for (path, lookup) in doc.find.iter() {
         find.extend(shared.find(cx, path, lookup, uses));
     }
+    let mut lookups = Vec::new();
+    for (path, lookup) in doc.lookups.iter() {
+        lookups.extend(record::lookup(cx, &sub(&at("lookups"), path), path, lookup));
+    }
     let fields_under = doc.fields_under.as_ref().and_then(|p| cx.singular(&at("fields_under"), p.as_str()));
-    let version = doc.version.as_ref().map(|place| record::version(cx, &at("version"), place));
+    let version = doc.version.as_ref().map(|place| fact(cx, &at("version"), place));
     let update = doc.update.as_ref().map(|call| shared.update(cx, call, uses));
     let spec = ResourceSpec {
         name: name.to_owned(),
@@ -69,6 +73,7 @@ pub(super) fn resource(
         extra_fields: doc.extra_fields.iter().flatten().map(|f| f.0.clone()).collect(),
         sparse,
         changed_at,
+        lookups,
         list: doc.list.as_ref().map(|call| shared.list(cx, "list", call, Kind::List, uses)),
         get: doc.get.as_ref().map(|call| shared.read(cx, call, uses)),
         create: doc.create.as_ref().map(|call| shared.create(cx, "create", call, Kind::Create, uses)),
@@ -278,6 +283,7 @@ impl Shared<'_> {
         }
         let doc_cursor = doc.cursor.as_ref()?;
         let call = build(cx, since_parts(doc, &at), Kind::Since, self.params, self.lists, uses);
+        by_number(cx, &at, &call, doc.cap);
         let cursor = sub(&at, "cursor");
         let format = TimeFormat::from(doc_cursor.format);
         Some(Since {
@@ -330,6 +336,20 @@ impl Shared<'_> {
             build(cx, Parts::line(start, &at), Kind::Start, self.params, self.lists, uses)
         });
         Some(Delta { call, send, value: cx.query(&sub(&at, "value"), token.value.as_str()), start })
+    }
+}
+
+/// Pages by number of a list that is in the order of its changes: what changes goes to its end, and all behind it move up by one.
+fn by_number(cx: &mut Cx<'_>, at: &str, call: &Call, cap: Option<u32>) {
+    let numbered = matches!(call.pages, Pages::Page { .. } | Pages::Offset { .. });
+    let size = call.page_size.as_ref().map(|(_, size)| *size);
+    let begins_again = cap.is_some_and(|cap| size.is_none_or(|size| cap <= size));
+    if numbered && !begins_again {
+        let said = if cap.is_some() { sub(at, "cap") } else { at.to_owned() };
+        let message = "a record that changes between two pages moves another one onto the page that was read, where nobody sees it before the next full pass";
+        cx.report(Code::M310, Severity::Warning, &said, message).help(
+            "let the service list the oldest change first, and add `cap` with the size of a page: the next page then begins at the last record's time",
+        );
     }
 }
 

@@ -22,7 +22,7 @@ macro_rules! words {
 
 words! {
     doc::BodyDoc => BodyFormat { Json => Self::Json, Form => Self::Form }
-    doc::TimeWord => TimeFormat { Unix => Self::Unix, UnixMs => Self::UnixMs, Iso8601 => Self::Iso8601 }
+    doc::TimeWord => TimeFormat { Unix => Self::Unix, UnixMs => Self::UnixMs, Iso8601 => Self::Iso8601, Utc => Self::Utc }
     doc::EscapeDoc => Escape { Soql => Self::Soql, Sql => Self::Sql, Lucene => Self::Lucene }
     doc::SendsDoc => Sends { Changed => Self::Changed, Mapped => Self::Mapped, Whole => Self::Whole }
     doc::HashDoc => Digest { Sha256 => Self::Sha256, Sha512 => Self::Sha512 }
@@ -74,6 +74,7 @@ pub(super) fn class(word: doc::ClassWord) -> ErrorClass {
         doc::ClassWord::Retry => ErrorClass::Retry,
         doc::ClassWord::Throttle => ErrorClass::Throttle,
         doc::ClassWord::Auth => ErrorClass::Auth,
+        doc::ClassWord::Forbidden => ErrorClass::Forbidden,
         doc::ClassWord::Missing => ErrorClass::Missing,
         doc::ClassWord::Duplicate => ErrorClass::Duplicate,
         doc::ClassWord::Conflict => ErrorClass::Conflict,

@@ -139,6 +139,13 @@ fn arrivals(cx: &mut Cx<'_>, mapping: &Mapping, can: &Capabilities) {
         };
         cx.report(Code::M302, Severity::Warning, pointer, message).help(help);
     }
+    let asks = (can.feed && mapping.sync.feed.is_some()) || (can.since && mapping.sync.poll.is_some());
+    if comes && !asks && mapping.sync.reconcile.is_none() {
+        let message = "remote changes are seen by deliveries only, and one that is lost is never made up for";
+        cx.report(Code::M302, Severity::Warning, said(cx, "/sync"), message).help(
+            "a record is looked at again when its row changes or the next event about it comes; where the service has one, give the connector `list`, `since` or `events.feed`",
+        );
+    }
     if let (Some(feed), Some(retention)) = (mapping.sync.feed, can.feed_retention_ms)
         && feed.as_millis() > u128::from(retention)
     {

@@ -93,6 +93,8 @@ pub(crate) fn check(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
         if field.lens.part().is_some_and(|part| part.is_last) {
             continue;
         }
+        // A name that is looked up is written as its id.
+        let path = mapping.resource().map_or(path, |resource| resource.held_at(path));
         overlap(cx, &pointer, false, path, &written);
         written.push((path, format!("`{}`", field.label)));
     }

@@ -1,6 +1,6 @@
 //! How a service tells about changes.
 
-use super::{Call, ConnectorSpec, Fact, TimeAt};
+use super::{Call, ConnectorSpec, Fact, TimeFormat};
 use crate::path::Query;
 use crate::template::{Part, Slot, Template};
 use bothways_model::EventEffect;
@@ -13,10 +13,10 @@ pub struct Events {
     pub each: Query,
     /// The event's id; none: a digest of the event.
     pub id: Option<Fact>,
-    /// What happened; none: every event is of the type `*`.
-    pub kind: Option<Fact>,
+    /// What happened: words that are joined by dots; none: every event is of the type `*`.
+    pub kind: Vec<Fact>,
     /// When.
-    pub at: Option<TimeAt>,
+    pub at: Option<EventTime>,
     /// The whole record.
     pub object: Option<Query>,
     /// The record's id, for events without the record.
@@ -25,6 +25,15 @@ pub struct Events {
     pub webhook: Option<WebhookSpec>,
     /// Pulled.
     pub feed: Option<Feed>,
+}
+
+/// When an event happened.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EventTime {
+    /// Where that is said.
+    pub place: Fact,
+    /// How it is written.
+    pub format: TimeFormat,
 }
 
 /// What an event type means for one resource.

@@ -1,4 +1,4 @@
-//! Something that an answer or a delivery says, in its body or in a header.
+//! Something that a message says, in its body or in a header.
 
 use crate::path::Query;
 
@@ -7,7 +7,7 @@ use crate::path::Query;
 pub enum Fact {
     /// In the body.
     Body(Query),
-    /// In the header of this name.
+    /// In the header of this name, in lower case.
     Header(String),
 }
 

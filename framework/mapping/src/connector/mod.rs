@@ -10,6 +10,7 @@ mod escape;
 mod events;
 mod fact;
 mod login;
+mod lookup;
 mod oauth2;
 mod record;
 mod resolve;
@@ -27,17 +28,19 @@ pub use call::{Call, CursorPlace, Pages, Returns};
 pub use errors::Errors;
 pub use escape::Escape;
 pub use events::{
-    Digest, Encoding, EventRule, Events, Feed, FeedOrder, SignatureFormat, SignatureHeader, VerifySpec,
-    WebhookSpec,
+    Digest, Encoding, EventRule, EventTime, Events, Feed, FeedOrder, SignatureFormat, SignatureHeader,
+    VerifySpec, WebhookSpec,
 };
 pub use fact::Fact;
 pub use login::{Login, LoginBody, LoginSpec};
+pub use lookup::Lookup;
+pub(crate) use lookup::unlisted;
 pub use oauth2::{ClientAuth, GrantKind, JwtSpec, Oauth2, Oauth2Spec};
-pub use record::{IdSpec, IfMatch, Sends, Update, VersionAt, plain_text};
+pub use record::{IdSpec, IfMatch, Sends, Update, plain_text};
 pub use resolve::{Auth, HeaderValue, ResolvedConnector, VarProblem, Verify, Webhook};
 pub use resource::{Delete, Delta, Find, Recover, ResourceSpec, Since};
 pub use time::{TimeAt, TimeFormat};
-pub(crate) use time::{format_iso8601, parse_iso8601};
+pub(crate) use time::{format_iso8601, format_utc, parse_iso8601, parse_utc};
 
 /// What a connector document says.
 #[derive(Clone, Debug, PartialEq)]

@@ -60,15 +60,6 @@ pub fn plain_text(node: &Json) -> Option<String> {
     }
 }
 
-/// Where a version is read from.
-#[derive(Clone, Debug, PartialEq)]
-pub enum VersionAt {
-    /// The record.
-    Record(Query),
-    /// This header of the answer to a read, in lower case.
-    Header(String),
-}
-
 /// Where the version goes in a conditional write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum IfMatch {

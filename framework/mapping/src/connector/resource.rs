@@ -1,6 +1,6 @@
 //! A kind of remote record and the calls it has.
 
-use super::{Call, CursorPlace, EventRule, IdSpec, IfMatch, TimeAt, TimeFormat, Update, VersionAt};
+use super::{Call, CursorPlace, EventRule, Fact, IdSpec, IfMatch, Lookup, TimeAt, TimeFormat, Update};
 use crate::filter::Filter;
 use crate::finding::Source;
 use crate::lens::Normalizer;
@@ -21,8 +21,8 @@ pub struct ResourceSpec {
     pub item: Query,
     /// Where a record goes in a request; an index is 0, and makes a list of one.
     pub wrap: SingularPath,
-    /// A version that is another one after each change.
-    pub version: Option<VersionAt>,
+    /// A version that is another one after each change; in a header, that of the answer to a read.
+    pub version: Option<Fact>,
     /// Where fields live.
     pub fields_under: SingularPath,
     /// Names that `{fields}` always holds.
@@ -31,6 +31,8 @@ pub struct ResourceSpec {
     pub sparse: Vec<SingularPath>,
     /// When a record was last modified, by the service's clock.
     pub changed_at: Option<TimeAt>,
+    /// Names for ids, in document order.
+    pub lookups: Vec<Lookup>,
     /// Lists all records.
     pub list: Option<Call>,
     /// Reads one.
@@ -60,11 +62,13 @@ pub struct ResourceSpec {
 }
 
 impl ResourceSpec {
-    /// What `{fields}` lists for a mapping that reads `paths`: the names below `fields_under`, each once, `extra_fields` first.
+    /// What `{fields}` lists for a mapping that reads `paths`: the names below `fields_under`, each once, `extra_fields` first. For a name
+    /// that is looked up it is the id.
     pub fn fields<'a>(&self, paths: impl IntoIterator<Item = &'a SingularPath>) -> Vec<String> {
         let depth = self.fields_under.0.len();
         let mut names = self.extra_fields.clone();
         for path in paths {
+            let path = self.held_at(path);
             if !path.starts_with(&self.fields_under) {
                 continue;
             }
@@ -75,6 +79,11 @@ impl ResourceSpec {
             }
         }
         names
+    }
+
+    /// Where the service holds what a mapping reads or writes at `path`: for a name that is looked up, where its id is.
+    pub fn held_at<'a>(&'a self, path: &'a SingularPath) -> &'a SingularPath {
+        self.lookups.iter().find(|lookup| lookup.path == *path).map_or(path, |lookup| &lookup.from)
     }
 
     /// All its calls.

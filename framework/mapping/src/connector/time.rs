@@ -2,7 +2,7 @@
 
 use crate::path::Query;
 use bothways_model::Timestamp;
-use chrono::{DateTime, SecondsFormat, TimeZone, Utc};
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, TimeZone, Utc};
 use serde_json::Value as Json;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ pub enum TimeFormat {
     UnixMs,
     /// ISO 8601 text; any offset is read, UTC is written.
     Iso8601,
+    /// The same without an offset, which means UTC.
+    Utc,
 }
 
 impl TimeFormat {
@@ -25,6 +27,7 @@ impl TimeFormat {
             TimeFormat::Unix => Utc.timestamp_opt(number()?, 0).single(),
             TimeFormat::UnixMs => Utc.timestamp_millis_opt(number()?).single(),
             TimeFormat::Iso8601 => parse_iso8601(json.as_str()?),
+            TimeFormat::Utc => parse_utc(json.as_str()?),
         }
     }
 
@@ -34,6 +37,7 @@ impl TimeFormat {
             TimeFormat::Unix => Json::from(time.timestamp()),
             TimeFormat::UnixMs => Json::from(time.timestamp_millis()),
             TimeFormat::Iso8601 => Json::String(format_iso8601(time)),
+            TimeFormat::Utc => Json::String(format_utc(time)),
         }
     }
 
@@ -41,7 +45,7 @@ impl TimeFormat {
     pub fn resolution(self) -> Duration {
         match self {
             TimeFormat::Unix => Duration::from_secs(1),
-            TimeFormat::UnixMs | TimeFormat::Iso8601 => Duration::from_millis(1),
+            TimeFormat::UnixMs | TimeFormat::Iso8601 | TimeFormat::Utc => Duration::from_millis(1),
         }
     }
 }
@@ -78,6 +82,19 @@ pub(crate) fn format_iso8601(time: &Timestamp) -> String {
     time.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
+/// Reads ISO 8601 without an offset as UTC. One that has an offset after all is a moment as well.
+pub(crate) fn parse_utc(text: &str) -> Option<Timestamp> {
+    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text.trim(), format).ok());
+    naive.map(|t| t.and_utc()).or_else(|| parse_iso8601(text))
+}
+
+/// Writes UTC without saying so.
+pub(crate) fn format_utc(time: &Timestamp) -> String {
+    format_iso8601(time).trim_end_matches('Z').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,6 +112,16 @@ mod tests {
             assert_eq!(TimeFormat::Iso8601.read(&json!(text)), Some(noon), "{text}");
         }
         assert_eq!(TimeFormat::Iso8601.read(&json!("2026-11-22T12:00:00")), None);
+        for text in [
+            "2026-11-22 12:00:00",
+            "2026-11-22T12:00",
+            " 2026-11-22T12:00:00.000 ",
+            "2026-11-22T13:00:00+01:00",
+        ] {
+            assert_eq!(TimeFormat::Utc.read(&json!(text)), Some(noon), "{text}");
+        }
+        assert_eq!(TimeFormat::Utc.read(&json!("2026-11-22")), None);
+        assert_eq!(TimeFormat::Utc.write(&noon), json!("2026-11-22T12:00:00"));
         assert_eq!(TimeFormat::Unix.read(&json!(noon.timestamp())), Some(noon));
         assert_eq!(TimeFormat::UnixMs.read(&json!(noon.timestamp_millis().to_string())), Some(noon));
         assert_eq!(TimeFormat::Unix.read(&json!(i64::MAX)), None);

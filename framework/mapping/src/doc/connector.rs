@@ -89,7 +89,7 @@ pub struct HttpDoc {
     #[serde(default)]
     #[schemars(with = "IdempotencyDoc")]
     pub idempotency: Option<IdempotencyDoc>,
-    /// How fast the connection may call. `Retry-After` and 429 always slow it down. Default: `10/s`, 4 at once.
+    /// How fast the connection may call. `Retry-After`, 429 and what `errors` classes as `throttle` slow it down. Default: `10/s`, 4 at once.
     #[serde(default)]
     #[schemars(with = "RateDoc")]
     pub rate: Option<RateDoc>,
@@ -367,6 +367,8 @@ pub enum ClassWord {
     Throttle,
     /// The credentials were refused: the connection pauses.
     Auth,
+    /// The credentials may not do this: the mapping pauses.
+    Forbidden,
     /// The record is not there.
     Missing,
     /// A record like this exists already: the change parks.

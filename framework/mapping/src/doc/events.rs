@@ -2,8 +2,12 @@
 
 use super::short::short_form;
 use super::{CallText, DurationText, Ordered, PathText, Text};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
+use std::fmt;
 
 /// How the service tells about changes: one decoder, two transports.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -18,14 +22,15 @@ pub struct EventsDoc {
     #[serde(default)]
     #[schemars(with = "FactDoc")]
     pub id: Option<FactDoc>,
-    /// What happened; the words that `resources.<name>.events` explains. Default: every event is of one type, `*`.
+    /// What happened; the words that `resources.<name>.events` explains. Where several places say it together, a list of them: their words
+    /// are joined by dots, `deal.change`. Default: every event is of one type, `*`.
     #[serde(default, rename = "type")]
-    #[schemars(with = "FactDoc")]
-    pub kind: Option<FactDoc>,
+    #[schemars(with = "KindDoc")]
+    pub kind: Option<KindDoc>,
     /// When it happened, by the service's clock. Default: when it arrived.
     #[serde(default)]
-    #[schemars(with = "TimeAtDoc")]
-    pub at: Option<TimeAtDoc>,
+    #[schemars(with = "EventTimeDoc")]
+    pub at: Option<EventTimeDoc>,
     /// Where the whole record is. Give this or `id_of`.
     #[serde(default)]
     #[schemars(with = "PathText")]
@@ -45,20 +50,81 @@ pub struct EventsDoc {
 }
 
 short_form! {
-    /// Something that an answer or a delivery says, in its body or in a header.
+    /// Something that a message says, in its body or in a header.
     FactDoc, "a JSONPath such as `$.id`, or `{ header: NAME }`", PathText, FactLong
 }
 
-/// Something that a header says.
+/// What a header says.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "Fact in a header")]
+#[schemars(title = "In a header")]
 pub struct FactLong {
     /// The header's name.
     pub header: Text,
 }
 
-/// A time in a record or event.
+/// What says the type of an event: one fact, or several whose words make it together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KindDoc {
+    /// The facts.
+    pub facts: Vec<FactDoc>,
+    /// True if they were written as a list; pointers into the document differ.
+    pub listed: bool,
+}
+
+impl<'de> Deserialize<'de> for KindDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = KindDoc;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSONPath such as `$.type`, `{ header: NAME }`, or a list of them")
+            }
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<KindDoc, E> {
+                let fact = FactDoc::deserialize(text.into_deserializer())?;
+                Ok(KindDoc { facts: vec![fact], listed: false })
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KindDoc, A::Error> {
+                let fact = FactDoc::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(KindDoc { facts: vec![fact], listed: false })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<KindDoc, A::Error> {
+                Ok(KindDoc { facts: Vec::deserialize(SeqAccessDeserializer::new(seq))?, listed: true })
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+impl JsonSchema for KindDoc {
+    fn schema_name() -> Cow<'static, str> {
+        "KindDoc".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let one = generator.subschema_for::<FactDoc>();
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 2 }] })
+    }
+}
+
+/// When an event happened. Give exactly one of `path` and `header`.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Time of an event")]
+pub struct EventTimeDoc {
+    /// Where it is in the event.
+    #[serde(default)]
+    #[schemars(with = "PathText")]
+    pub path: Option<PathText>,
+    /// The header of the delivery that says it.
+    #[serde(default)]
+    #[schemars(with = "Text")]
+    pub header: Option<Text>,
+    /// How it is written.
+    #[serde(rename = "as")]
+    pub format: TimeWord,
+}
+
+/// A time in a record.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Time")]
@@ -81,6 +147,8 @@ pub enum TimeWord {
     UnixMs,
     /// Text such as `2026-11-22T10:00:00Z`.
     Iso8601,
+    /// Text without an offset that means UTC, such as `2026-11-22 10:00:00`; written with a `T`.
+    Utc,
 }
 
 /// Events pushed to us. Off while a variable used here is unset; the rest of the connection runs.

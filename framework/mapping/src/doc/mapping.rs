@@ -200,6 +200,8 @@ pub enum CodecDoc {
     UnixMs,
     /// A timestamp as text; any offset is read, UTC is written.
     Iso8601,
+    /// A timestamp as text without an offset that means UTC, such as `2026-11-22 10:00:00`; written with a `T`.
+    Utc,
     /// A date as `YYYY-MM-DD`.
     Date,
     /// A decimal as a whole number of minor units: by a fixed scale (`minor: 2`), or by the ISO 4217 currency in another

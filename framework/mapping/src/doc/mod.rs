@@ -26,8 +26,8 @@ pub use connector::{
     IdempotencyDoc, LoginDoc, NamedValueDoc, Oauth2Doc, RateDoc, RetryDoc, UsedDoc, VarDoc,
 };
 pub use events::{
-    ChallengeDoc, EncodingDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc, OrderDoc, TimeAtDoc,
-    TimeWord, TokenDoc, VerifyDoc, WebhookDoc,
+    ChallengeDoc, EncodingDoc, EventTimeDoc, EventsDoc, FactDoc, FactLong, FeedDoc, HashDoc, HmacDoc,
+    KindDoc, OrderDoc, TimeAtDoc, TimeWord, TokenDoc, VerifyDoc, WebhookDoc,
 };
 pub use free::Free;
 pub use lists::{CursorPageDoc, ListsDoc, NextUrlDoc, NextUrlLong, OffsetDoc, PageDoc, PagesDoc};
@@ -38,7 +38,7 @@ pub use mapping::{
     SafetyDoc, SyncDoc, WinnerDoc, WordsDoc,
 };
 pub use ordered::Ordered;
-pub use record::{HeaderPlace, IdDoc, PlaceDoc, SendsDoc};
+pub use record::{IdDoc, LookupDoc, SendsDoc};
 pub use resource::{
     CreateDoc, CreateLong, DeleteDoc, DeleteLong, EscapeDoc, EventEffectDoc, FindDoc, ListDoc, ListLong,
     ReadDoc, ReadLong, ResourceDoc, ReturnsDoc, SinceDoc, UpdateDoc, UpdateLong,

@@ -1,7 +1,6 @@
 //! How a connector document describes one record: its id, its version, and what an update sends.
 
-use super::PathText;
-use super::short::short_form;
+use super::{Name, PathText};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde::de::value::SeqAccessDeserializer;
@@ -47,18 +46,18 @@ impl JsonSchema for IdDoc {
     }
 }
 
-short_form! {
-    /// A place of one value: in the record, or in a header.
-    PlaceDoc, "a JSONPath such as `$.version`, or `{ header: ETag }`", PathText, HeaderPlace
-}
-
-/// A header.
+/// A name in the place of an id: the record holds the id of an entry of another list, and mappings read and write the entry's name.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(title = "In a header")]
-pub struct HeaderPlace {
-    /// The header's name.
-    pub header: super::Text,
+#[schemars(title = "Lookup of a name")]
+pub struct LookupDoc {
+    /// Where the record holds the entry's id.
+    pub from: PathText,
+    /// The resource of this connector whose `list` shows the entries, with their ids at its `id`. It is read whole, again and again:
+    /// good for stages and owners, not for customers.
+    pub resource: Name,
+    /// Where an entry has its name.
+    pub name: PathText,
 }
 
 /// What an update sends.

@@ -2,8 +2,8 @@
 
 use super::short::short_form;
 use super::{
-    CallText, CursorDoc, FilterText, Free, IdDoc, Name, NormalizeWord, Ordered, PagesDoc, PathText, PlaceDoc,
-    RateText, SendsDoc, SyncTokenDoc, Text, TimeAtDoc,
+    CallText, CursorDoc, FactDoc, FilterText, Free, IdDoc, LookupDoc, Name, NormalizeWord, Ordered, PagesDoc,
+    PathText, RateText, SendsDoc, SyncTokenDoc, Text, TimeAtDoc,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -45,8 +45,13 @@ pub struct ResourceDoc {
     pub changed_at: Option<TimeAtDoc>,
     /// A version that is another one after each change: a place in the record, or `{ header: ETag }` of the answer to `get`. Default: none.
     #[serde(default)]
-    #[schemars(with = "PlaceDoc")]
-    pub version: Option<PlaceDoc>,
+    #[schemars(with = "FactDoc")]
+    pub version: Option<FactDoc>,
+    /// Names for ids, out of other lists of the service: the path at which mappings read and write the name, to where it comes from.
+    /// The record needs to hold nothing at that path. An id that the list does not show parks what needs its name, and so does a name
+    /// that no entry has, or several.
+    #[serde(default)]
+    pub lookups: Ordered<LookupDoc>,
     /// Lists all records.
     #[serde(default)]
     #[schemars(with = "ListDoc")]
@@ -241,8 +246,8 @@ pub struct UpdateLong {
     /// Where the record's `version`, as it was read, goes along, so that the service refuses the write (409 or 412) once the record has
     /// changed: a place in the record that is sent, or `{ header: If-Match }`. Default: nowhere.
     #[serde(default)]
-    #[schemars(with = "PlaceDoc")]
-    pub if_match: Option<PlaceDoc>,
+    #[schemars(with = "FactDoc")]
+    pub if_match: Option<FactDoc>,
     /// The call is made only if this holds for the record as last seen; else the change parks with that reason.
     #[serde(default)]
     #[schemars(with = "FilterText")]
@@ -277,8 +282,8 @@ pub struct DeleteLong {
     pub rate: Option<RateText>,
     /// Where the record's `version`, as it was read, goes along, as in `update`. Default: nowhere.
     #[serde(default)]
-    #[schemars(with = "PlaceDoc")]
-    pub if_match: Option<PlaceDoc>,
+    #[schemars(with = "FactDoc")]
+    pub if_match: Option<FactDoc>,
     /// True if the service cannot undo it: a mapping that deletes must then say `confirm: irreversible`. Default: false.
     #[serde(default)]
     #[schemars(with = "bool")]
@@ -400,7 +405,8 @@ pub struct SinceDoc {
     #[serde(default)]
     #[schemars(with = "SyncTokenDoc")]
     pub token: Option<SyncTokenDoc>,
-    /// The most results one search gives: after so many it is started again from the last record. Default: no limit.
+    /// The most results one search gives: after so many it is started again from the last record's time. With numbered pages or offsets it
+    /// is the size of a page: a record that changes between two pages then moves no other out of sight. Default: no limit.
     #[serde(default)]
     #[schemars(with = "u32", range(min = 1))]
     pub cap: Option<u32>,

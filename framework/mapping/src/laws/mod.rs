@@ -165,6 +165,7 @@ fn other_forms(field: &Field, wire: &Json) -> Vec<Json> {
             let east = east.map(|t| t.format("%Y-%m-%d %H:%M:%S%.f%z").to_string());
             east.map(Json::String).into_iter().collect()
         }
+        Codec::Utc => vec![Json::String(text.replace('T', " "))],
         Codec::Json => {
             let parsed: Option<Json> = serde_json::from_str(text).ok();
             parsed

@@ -3,9 +3,10 @@
 use super::kind::ChainError;
 use super::texts::{
     base64_in, base64_out, date_in, iso8601_in, iso8601_out, json_in, refuse_form, split_in, split_out,
-    string_in, string_out,
+    string_in, string_out, utc_in,
 };
 use super::{Kind, Minor, Part, Refusal, RefusalKind};
+use crate::connector::format_utc;
 use bothways_model::{FieldType, Record, Value};
 use chrono::{TimeZone, Utc};
 use serde_json::Value as Json;
@@ -23,6 +24,8 @@ pub enum Codec {
     UnixMs,
     /// Timestamp as ISO 8601.
     Iso8601,
+    /// A timestamp as text without an offset, which means UTC.
+    Utc,
     /// Date as `YYYY-MM-DD`.
     Date,
     /// Decimal as minor units.
@@ -65,6 +68,7 @@ impl Codec {
             Codec::Unix => "unix",
             Codec::UnixMs => "unix_ms",
             Codec::Iso8601 => "iso8601",
+            Codec::Utc => "utc",
             Codec::Date => "date",
             Codec::Minor(_) => "minor",
             Codec::Values(_) => "values",
@@ -90,8 +94,8 @@ impl Codec {
             (Codec::Number, Kind::Decimal) => Ok(Kind::Number),
             (Codec::Number, _) => Err(takes("a decimal", "an int travels as a number without a codec")),
             (Codec::Unix | Codec::UnixMs, Kind::Timestamp) => Ok(Kind::Int),
-            (Codec::Iso8601, Kind::Timestamp) => Ok(Kind::Text),
-            (Codec::Unix | Codec::UnixMs | Codec::Iso8601, _) => {
+            (Codec::Iso8601 | Codec::Utc, Kind::Timestamp) => Ok(Kind::Text),
+            (Codec::Unix | Codec::UnixMs | Codec::Iso8601 | Codec::Utc, _) => {
                 Err(takes("a timestamp", "make the catalog field a `timestamp`"))
             }
             (Codec::Date, Kind::Date) => Ok(Kind::Text),
@@ -148,6 +152,7 @@ impl Codec {
                 Value::Int(t.timestamp_millis())
             }
             (Codec::Iso8601, Value::Timestamp(t)) => iso8601_out(&t),
+            (Codec::Utc, Value::Timestamp(t)) => Value::Text(format_utc(&t)),
             (Codec::Date, Value::Date(d)) => Value::Text(d.to_string()),
             (Codec::Minor(minor), Value::Decimal(d)) => minor.out(&d, row)?,
             (Codec::Values(words), value) => {
@@ -184,6 +189,7 @@ impl Codec {
                 Value::Timestamp(Utc.timestamp_millis_opt(n).single().ok_or_else(not_a_time)?)
             }
             (Codec::Iso8601, Value::Text(text)) => iso8601_in(&text)?,
+            (Codec::Utc, Value::Text(text)) => utc_in(&text)?,
             (Codec::Date, Value::Text(text)) => date_in(&text)?,
             (Codec::Minor(minor), Value::Int(units)) => minor.inward(units, record)?,
             (Codec::Values(words), value) => {

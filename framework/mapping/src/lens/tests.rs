@@ -116,6 +116,16 @@ proptest! {
     }
 
     #[test]
+    fn utc_is_exact_and_says_no_offset(time in any_time()) {
+        let lens = lens(FieldType::Timestamp, vec![Codec::Utc]);
+        exact(&lens, &Value::Timestamp(time))?;
+        let text = lens.out(&Value::Timestamp(time), &Record::new()).unwrap();
+        prop_assert!(!text.as_str().unwrap().ends_with('Z'));
+        let spaced = json!(text.as_str().unwrap().replace('T', " "));
+        prop_assert_eq!(lens.inward(Some(&spaced), &Json::Null).unwrap(), Some(Value::Timestamp(time)));
+    }
+
+    #[test]
     fn date_is_exact(days in -700_000_i64..2_000_000) {
         let day = NaiveDate::default() + chrono::Duration::days(days);
         exact(&lens(FieldType::Date, vec![Codec::Date]), &Value::Date(day))?;
@@ -248,6 +258,7 @@ fn every_lens() -> Vec<(FieldType, Vec<Codec>)> {
         (FieldType::Timestamp, vec![Codec::Unix]),
         (FieldType::Timestamp, vec![Codec::UnixMs]),
         (FieldType::Timestamp, vec![Codec::Iso8601]),
+        (FieldType::Timestamp, vec![Codec::Utc]),
         (FieldType::Date, vec![Codec::Date]),
         (decimal(), vec![Codec::Minor(Minor::Scale(2))]),
         (FieldType::Text, vec![Codec::Values(vec![word("a", json!("A")), word("b", json!(2))])]),

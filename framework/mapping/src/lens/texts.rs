@@ -1,7 +1,7 @@
 //! Codecs whose outer side is text.
 
 use super::{Kind, Refusal, RefusalKind};
-use crate::connector::{format_iso8601, parse_iso8601};
+use crate::connector::{format_iso8601, parse_iso8601, parse_utc};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -42,6 +42,10 @@ pub(super) fn iso8601_in(text: &str) -> Result<Value, Refusal> {
     parse_iso8601(text)
         .map(Value::Timestamp)
         .ok_or_else(|| refuse_form("not an ISO 8601 time with an offset"))
+}
+
+pub(super) fn utc_in(text: &str) -> Result<Value, Refusal> {
+    parse_utc(text).map(Value::Timestamp).ok_or_else(|| refuse_form("not an ISO 8601 time"))
 }
 
 pub(super) fn iso8601_out(time: &bothways_model::Timestamp) -> Value {

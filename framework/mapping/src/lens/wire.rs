@@ -2,6 +2,7 @@
 
 use super::numbers::{json_to_decimal, json_to_int};
 use super::{Kind, Refusal, RefusalKind};
+use crate::connector::unlisted;
 use bothways_model::Value;
 use serde_json::Value as Json;
 
@@ -28,6 +29,9 @@ impl Kind {
 
     /// Reads a node as a value of this kind.
     pub(super) fn read(&self, json: &Json) -> Result<Value, Refusal> {
+        if let Some(why) = unlisted(json) {
+            return Err(Refusal::new(RefusalKind::Word, why));
+        }
         match (self, json) {
             (Kind::Json, json) => Ok(Value::Json(json.clone())),
             (_, Json::Null) => Ok(Value::Null),

@@ -1,4 +1,5 @@
-//! Fields whose two sides have different shapes: two names and one, a set, a shared table, one element of a list, one value in two places.
+//! Fields whose two sides have different shapes: two names and one, a set, a shared table, one element of a list, one value in two places,
+//! a name that a list does not show.
 
 use bothways_mapping::{Mapping, RefusalKind, SourceFile, laws, load};
 use bothways_model::{Record, Value};
@@ -137,4 +138,44 @@ fn a_list_that_is_shown_without_the_element_says_that_there_is_none() {
     let both =
         read(json!({"phones": [{"type": "mobile", "number": "1"}, {"type": "mobile", "number": "3"}]}));
     assert_eq!(both.get("numbers"), Some(&texts(&["1", "3"])), "a list takes all of them");
+}
+
+#[test]
+fn a_name_that_is_not_known_is_refused_whatever_the_field_is() {
+    const STAGES: &str = "
+connector: pipe
+http: { base_url: https://pipe.example }
+lists: { items: $.data }
+resources:
+  stages: { id: $.id, list: GET /stages }
+  deals:
+    id: $.id
+    list: GET /deals
+    get: GET /deals/{id}
+    lookups: { $.stage: { from: $.stage_id, resource: stages, name: $.label } }
+---
+catalog: deals
+table: deals
+key: id
+fields: { id: int, stage: text?, raw: json? }
+---
+mapping: deals
+local: deals
+remote: pipe/deals
+fields:
+  stage: { remote: $.stage, direction: in, default: none }
+  raw: { remote: $.stage, direction: in }
+creates: { from_local: ignore }
+";
+    let loaded = load(&[SourceFile::new("deals.yaml", STAGES)], &[]);
+    let project = loaded.project.unwrap_or_else(|| panic!("{:#?}", loaded.findings));
+    let mapping = project.mapping("deals").unwrap();
+    let shown = mapping.resource().unwrap().lookups[0].unlisted();
+    let reading = mapping.read_remote(&json!({"id": 1, "stage_id": 7, "stage": shown}));
+    assert!(reading.record.0.is_empty(), "{:?}", reading.record);
+    assert_eq!(reading.refusals.len(), 2);
+    for (_, refusal) in &reading.refusals {
+        assert_eq!(refusal.kind, RefusalKind::Word);
+        assert!(refusal.detail.contains("`stages`") && refusal.detail.contains("$.stage_id"), "{refusal}");
+    }
 }

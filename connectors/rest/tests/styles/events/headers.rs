@@ -1,6 +1,6 @@
-//! Deliveries whose body is the record itself; what happened, and the delivery's id, stand in headers.
+//! Deliveries whose body is the record itself; what happened, when, and the delivery's id, stand in headers.
 //!
-//! Shopify (`X-Shopify-Topic`, `X-Shopify-Webhook-Id`), GitHub (`X-GitHub-Event`, `X-GitHub-Delivery`), WooCommerce (`X-WC-Webhook-Topic`)
+//! Shopify (`X-Shopify-Topic`, `X-Shopify-Triggered-At`, `X-Shopify-Webhook-Id`), GitHub (`X-GitHub-Event`, `X-GitHub-Delivery`), WooCommerce (`X-WC-Webhook-Topic`)
 //! and GitLab (`X-Gitlab-Event`) are so.
 
 use crate::support::connect;
@@ -22,6 +22,7 @@ events:
   each: {each}
   id: {{ header: X-Shop-Delivery }}
   type: {{ header: X-Shop-Topic }}
+  at: {{ header: X-Shop-Triggered-At, as: iso8601 }}
   object: $
   webhook: {{ verify: {{ hmac: {{ secret: "${{hook}}", header: X-Shop-Hmac, encoding: base64 }} }} }}
 resources:
@@ -54,7 +55,7 @@ fn name_the_event() {
         told(&shop, &[("x-shop-topic", "things/update"), ("x-shop-delivery", " d-1 ")], &json!({"id": 7}))
             .expect("it can be read");
     let [event] = events.as_slice() else { panic!("one event: {events:?}") };
-    assert_eq!((event.id.as_str(), event.kind.as_str()), ("d-1", "things/update"));
+    assert_eq!((event.id.as_str(), event.kind.as_str(), event.at), ("d-1", "things/update", None));
     let subject = event.subject.as_ref().expect("it is about a thing");
     assert_eq!((subject.id.as_str(), subject.effect), ("7", EventEffect::Upsert));
 
@@ -77,4 +78,14 @@ fn of_a_batch_share_them() {
     assert_eq!(ids, ["1", "2"]);
     assert_ne!(events[0].id, events[1].id, "one header cannot tell the events of a batch apart");
     assert_eq!(events, told(&shop, &headers, &batch).expect("it can be read"), "a repetition is recognised");
+}
+
+#[test]
+fn tell_when_it_happened() {
+    let at = |text: &str| {
+        let headers = [("x-shop-topic", "things/update"), ("x-shop-triggered-at", text)];
+        told(&connector("$"), &headers, &json!({"id": 7})).expect("it can be read")[0].at
+    };
+    assert_eq!(at(" 2026-11-18T22:26:40.5+02:00 ").map(|at| at.timestamp_millis()), Some(1_795_033_600_500));
+    assert_eq!(at("lately"), None, "what cannot be read tells nothing");
 }

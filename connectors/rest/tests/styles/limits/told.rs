@@ -4,7 +4,7 @@
 //! Mailgun's older APIs are so.
 
 use crate::support::{answered, connect, resource};
-use bothways_connector::{Operation, Outcome};
+use bothways_connector::{Connector, Operation, Outcome};
 use bothways_model::{ErrorClass, Failure, Response};
 use serde_json::json;
 
@@ -47,6 +47,19 @@ fn by_a_header_of_the_services_own() {
         "the usual header is heeded where there is no other"
     );
     assert_eq!(asked_to_wait(&[]), None);
+}
+
+#[test]
+fn what_the_document_calls_too_many_slows_the_connection_down() {
+    let coded =
+        DOCUMENT.replace("statuses:", "code: $.code, codes: { 3001: throttle, locked: retry }, statuses:");
+    let connector = connect(&coded, &[]);
+    let slows = |status: u16, body| connector.limits().throttling.is_said_by(&Response::json(status, &body));
+    assert!(
+        slows(403, json!({})) && slows(429, json!({"code": "other"})) && slows(400, json!({"code": 3001}))
+    );
+    assert!(!slows(429, json!({"code": "locked"})), "a lock on one record is not about the rate");
+    assert!(!slows(400, json!({})) && !slows(200, json!({"code": 3001})));
 }
 
 #[test]

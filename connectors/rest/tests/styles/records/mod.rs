@@ -3,5 +3,7 @@
 mod elements;
 mod envelopes;
 mod forms;
+mod lookups;
 mod queries;
+mod sparse;
 mod versions;

@@ -83,7 +83,11 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         one(
             "webhook",
             yes(*webhook),
-            "is told within seconds, once the webhook's secret is set",
+            if *list || *since || *feed {
+                "is told within seconds, once the webhook's secret is set; what is not delivered is met as said above"
+            } else {
+                "is told within seconds, once the webhook's secret is set; what is not delivered is not made up for: nothing else shows what changed (M302)"
+            },
             "is told nothing: a change is seen at the next poll, feed or full pass",
         ),
         one(
