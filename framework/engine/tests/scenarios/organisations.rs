@@ -123,6 +123,33 @@ async fn a_token_lost_in_a_crash_pauses_the_connection_and_says_what_to_do() {
     assert!(is_ready(&fourth).await, "another token starts anew");
 }
 
+/// Sessions that end while an engine starts are an outage, which is over by itself; that it lasts is shown.
+#[tokio::test(start_paused = true)]
+async fn sessions_that_end_again_and_again_at_the_start_block_nothing() {
+    let mut hub = consented();
+    hub.org().inject(Fault::always(Action::InvalidSession401));
+    let process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme")]);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(process.engine.connection_state(&salesforce()), ConnectionState::Unknown);
+    let status = process.ops.status().await.unwrap();
+    let shown = status.iter().flat_map(|pair| &pair.trouble).any(|why| why.contains("INVALID_SESSION_ID"));
+    assert!(shown, "{status:#?}");
+    let asked = hub.token_requests();
+    assert!((20..=60).contains(&asked), "with patience, and for ever: {asked} tokens in ten minutes");
+    hub.org().clear_faults();
+    hub.until("the record", async |hub: &Hub| hub.org().record_count("Account") == 1).await;
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &row).await.as_str().len(), 18);
+    let status = process.ops.status().await.unwrap();
+    assert!(status.iter().all(|pair| pair.trouble.is_empty()), "{status:#?}");
+    // Credentials that are refused are another matter.
+    hub.plan.org.client_secret = "another".into();
+    let other = hub.process().await;
+    hub.org().dashboard_end_sessions();
+    assert!(matches!(other.engine.check_account(&salesforce()).await, Ok(ConnectionState::Blocked(_))));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_is_not_about_the_token_gives_up_no_token() {
     let mut hub = consented();
