@@ -324,7 +324,7 @@ impl Look {
                         unit.work = self.done();
                         Ok(unit)
                     }
-                    Err(no) => Ok(self.no_row(no)),
+                    Err(no) => Ok(self.no_row(no).await),
                 }
             }
         }
@@ -352,7 +352,7 @@ impl Look {
         self.permit(|| items::create_remote(&mapping, &row.id, &row.fields, &references))?;
         let referred = match refer_out(&mapping, &row.fields, &references) {
             Ok(referred) => referred,
-            Err((label, key)) => return Ok(self.waiting(&label, Side::Local, &key)),
+            Err((label, key)) => return Ok(self.waiting(&label, Side::Local, &key).await),
         };
         let mut body = match mapping.new_remote(&referred) {
             Ok(body) => body,
@@ -439,10 +439,11 @@ impl Look {
                         link,
                         number,
                         Sent::Uncertain("created, but the answer names no record".into(), None),
+                        &sent,
                     )
                     .await);
             }
-            other => return Err(self.unsent(link, number, other).await),
+            other => return Err(self.unsent(link, number, other, &sent).await),
         };
         if planted::is(Bug::IntentClosedBeforeBases) {
             self.close_intent_alone(number).await?;
