@@ -2,9 +2,9 @@
 
 use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault};
-use bothways_engine::{ConnectionState, Settings};
-use bothways_model::{ConnectionName, Method, RemoteId, Value};
-use bothways_store::{LinkState, ParkReason, PauseScope};
+use bothways_engine::{ConnectionState, Resolution, Settings};
+use bothways_model::{ConnectionName, LocalId, Method, RemoteId, Value};
+use bothways_store::{DeleteChoice, LinkState, ParkReason, PauseScope};
 use serde_json::json;
 use std::time::Duration;
 
@@ -250,6 +250,72 @@ async fn a_merged_record_takes_its_link_along() {
     hub.settle().await;
     assert_eq!(hub.sobject(&master)["Phone"], "2");
     assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
+}
+
+const DELETES: &str =
+    "deletes: { from_remote: delete, from_local: delete }\nsync: { poll: 30s, reconcile: never }";
+
+/// An account that is gone from the recycle bin too before anybody looked, deleted or merged.
+async fn vanished(act: impl Fn(&Hub, &str, chrono::DateTime<chrono::Utc>)) -> (Hub, LocalId) {
+    let hub = Hub::new(accounts(DELETES));
+    let process = hub.run().await;
+    hub.insert(&[("name", "Kept")]);
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    process.kill();
+    let now = hub.clock.truth();
+    act(&hub, id.as_str(), now);
+    hub.org().dashboard_empty_recycle_bin(now);
+    (hub, row)
+}
+
+/// Merged, and purged before anybody saw into what: nothing tells it from a delete, and its row is not lost for that.
+#[tokio::test(start_paused = true)]
+async fn a_record_merged_and_purged_is_left_to_a_person() {
+    let (hub, row) = vanished(|hub, id, now| {
+        let master = hub.org().dashboard_create("Account", &json!({ "Name": "Acme Limited" }), now).unwrap();
+        hub.org().dashboard_merge(master["Id"].as_str().unwrap(), id, now).unwrap();
+    })
+    .await;
+    let process = hub.run().await;
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    let parked = hub.parked().await;
+    let [(_, parked)] = parked.as_slice() else { panic!("{parked:#?}") };
+    assert_eq!(parked.reason, ParkReason::Delete);
+    assert!(parked.message.contains("`bothways link` it to that one"), "{}", parked.message);
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"), "the row stays");
+
+    // What was merged goes on with the record that it is part of.
+    let link = hub.links().await.into_iter().find(|link| link.local_id.as_ref() == Some(&row)).unwrap();
+    process.ops.unlink(link.id, "ada").await.unwrap();
+    let records = hub.org().records("Account");
+    let master = records.iter().find(|record| record["Name"] == "Acme Limited").unwrap();
+    let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
+    let second = hub.links().await.into_iter().find(|link| link.remote_id.as_ref() == Some(&master));
+    if let Some(second) = second {
+        // It is a row of its own by now.
+        process.ops.unlink(second.id, "ada").await.unwrap();
+    }
+    process.ops.link(None, &row, &master, "ada").await.unwrap();
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &row).await, master);
+}
+
+/// Deleted, and purged before anybody looked: it looks the same, and is one answer away from being carried out.
+#[tokio::test(start_paused = true)]
+async fn a_record_deleted_and_purged_is_deleted_once_a_person_says_so() {
+    let (hub, row) = vanished(|hub, id, now| hub.org().dashboard_delete(id, now).unwrap()).await;
+    let process = hub.run().await;
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    assert_eq!((hub.parked().await.len(), hub.row_count().await), (1, 2));
+    let item = process.ops.parked(None, None, 9).await.unwrap().remove(0);
+    let carry = Resolution::Delete(DeleteChoice::Carry);
+    process.ops.resolve(&item.id, &carry, None, "ada").await.unwrap();
+    hub.settle().await;
+    assert_eq!((hub.parked().await.len(), hub.row_count().await), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
