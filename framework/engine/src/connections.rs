@@ -158,6 +158,7 @@ impl Engine {
             .connections
             .get(name)
             .ok_or_else(|| EngineError::NotFound(format!("connection `{name}`")))?;
+        self.recall_calls(name).await?;
         let timeout = connector.limits().timeout;
         let ended = match connector.account() {
             Some(exchange) => self.run_by_itself(name, Purpose::Live, exchange, timeout).await,

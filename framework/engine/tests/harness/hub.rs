@@ -6,9 +6,13 @@ use async_trait::async_trait;
 use bothways_connector::Connector;
 use bothways_connector_sandbox::salesforce::Salesforce;
 use bothways_connector_sandbox::{Stripe, salesforce};
-use bothways_engine::{Clock, Engine, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault};
+use bothways_engine::{
+    Clock, Engine, HourOfCalls, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault,
+};
 use bothways_mapping::{Mapping, SourceFile};
-use bothways_model::{ConnectionName, LocalId, PairId, RemoteId, Request, Response, Secret, Value};
+use bothways_model::{
+    ConnectionName, LocalId, PairId, RemoteId, Request, Response, Secret, Timestamp, Value,
+};
 use bothways_queue::MemoryQueue;
 use bothways_store::{
     Capture, Link, LinkFilter, Links, MemoryStore, Pairs, Parked, ParkedFilter, Pause, Rows, Work, WorkQueue,
@@ -65,6 +69,10 @@ struct Services {
     /// Where the process that gets there dies: what it waits for never comes.
     dies: Mutex<Option<Death>>,
     died: AtomicBool,
+    /// What the port says of the day's calls.
+    spent: Mutex<Vec<HourOfCalls>>,
+    /// What each process told it of the calls before.
+    recalled: Mutex<Vec<Vec<HourOfCalls>>>,
 }
 
 /// Where a process dies.
@@ -113,6 +121,15 @@ impl Http for Services {
         }
         arrives(answer, deadline).await
     }
+
+    fn calls_of_day(&self, connection: &ConnectionName, _: Timestamp) -> Vec<HourOfCalls> {
+        let salesforce = connection.as_str() == "salesforce";
+        if salesforce { self.spent.lock().unwrap().clone() } else { Vec::new() }
+    }
+
+    fn recall(&self, _: &ConnectionName, _: Timestamp, calls: &[HourOfCalls]) {
+        self.recalled.lock().unwrap().push(calls.to_vec());
+    }
 }
 
 impl Hub {
@@ -140,6 +157,8 @@ impl Hub {
             granted: Mutex::new(false),
             dies: Mutex::new(None),
             died: AtomicBool::new(false),
+            spent: Mutex::default(),
+            recalled: Mutex::default(),
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         Self { plan, store: Arc::new(store), clock, mappings: project.mappings, services, random }
@@ -204,6 +223,16 @@ impl Hub {
 
     pub fn stripe(&self) -> MutexGuard<'_, Stripe> {
         self.services.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on the port says this of the day's calls.
+    pub fn spend(&self, calls: &[HourOfCalls]) {
+        *self.services.spent.lock().unwrap() = calls.to_vec();
+    }
+
+    /// What each process told the port of the calls before it.
+    pub fn recalled(&self) -> Vec<Vec<HourOfCalls>> {
+        self.services.recalled.lock().unwrap().clone()
     }
 
     /// How often the token endpoint was asked.

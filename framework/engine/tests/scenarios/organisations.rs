@@ -2,7 +2,7 @@
 
 use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault};
-use bothways_engine::{ConnectionState, Resolution, Settings};
+use bothways_engine::{ConnectionState, HourOfCalls, Resolution, Settings};
 use bothways_model::{ConnectionName, LocalId, Method, RemoteId, Value};
 use bothways_store::{DeleteChoice, LinkState, ParkReason, PauseScope};
 use serde_json::json;
@@ -148,6 +148,33 @@ async fn sessions_that_end_again_and_again_at_the_start_block_nothing() {
     let other = hub.process().await;
     hub.org().dashboard_end_sessions();
     assert!(matches!(other.engine.check_account(&salesforce()).await, Ok(ConnectionState::Blocked(_))));
+}
+
+/// A day does not begin anew with a process.
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_of_the_day_is_known_after_a_restart() {
+    let hub = Hub::new(accounts(POLLED));
+    let first = hub.run().await;
+    hub.until("it began", async |hub: &Hub| hub.recalled().len() == 1).await;
+    assert!(hub.recalled()[0].is_empty());
+    let hour = |calls| HourOfCalls { began: hub.clock.truth(), calls };
+    let spent = [hour(7), hour(5)];
+    hub.spend(&spent);
+    // The sweep keeps it.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    first.kill();
+    let second = hub.run().await;
+    hub.until("the next one began", async |hub: &Hub| hub.recalled().len() == 2).await;
+    assert_eq!(hub.recalled()[1], spent);
+    // What came since is kept when it is stopped.
+    let more = [spent[0], hour(6)];
+    hub.spend(&more);
+    second.engine.stop();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    second.kill();
+    hub.run().await;
+    hub.until("the third one began", async |hub: &Hub| hub.recalled().len() == 3).await;
+    assert_eq!(hub.recalled()[2], more);
 }
 
 #[tokio::test(start_paused = true)]
