@@ -191,15 +191,26 @@ impl Look {
         if is_proven && (self.pair.resource.absence_is_a_delete() || self.taken.row.is_none()) {
             return Ok(());
         }
-        let mut unit = self.unit();
-        if is_proven {
-            unit.work = self.park(ParkReason::Delete, DELETED_OR_MERGED, "absence-deleted-or-merged");
-        } else if now < since + delay * PATIENCE {
-            let why = "the record is not found, but no other known record can be read either".to_owned();
-            unit.work = self.again_at(now + delay * 4, Some(why), None, true);
+        let (digest, ask, why) = if is_proven {
+            // What shows deletes may lag behind them.
+            (
+                "absence-deleted-or-merged",
+                DELETED_OR_MERGED,
+                "the record is not found, and not shown as deleted either",
+            )
         } else {
-            unit.work = self.park(ParkReason::Delete, UNPROVEN, "absence-unproven");
-        }
+            (
+                "absence-unproven",
+                UNPROVEN,
+                "the record is not found, but no other known record can be read either",
+            )
+        };
+        let mut unit = self.unit();
+        unit.work = if now < since + delay * PATIENCE {
+            self.again_at(now + delay * 4, Some(why.to_owned()), None, true)
+        } else {
+            self.park(ParkReason::Delete, ask, digest)
+        };
         Err(Box::new(unit))
     }
 
