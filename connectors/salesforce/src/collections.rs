@@ -3,9 +3,10 @@
 //!
 //! Updates by id, upserts by external id and reads of the same fields go together, of one object: the platform splits a call into chunks
 //! where the object changes, and takes ten of them. The body of a record's own request is its item, byte for byte. What has a condition
-//! (`If-Match`) goes alone: a call has one for all of its records.
+//! (`If-Match`) goes alone: a call has one for all of its records. Lookups by a value are one query (`finds`).
 
-use crate::{ids, names};
+use crate::finds::Find;
+use crate::{finds, ids, names};
 use bothways_connector::{Collections, Part, Place};
 use bothways_model::{Method, RemoteId, Request, Response};
 use serde::Deserialize;
@@ -107,6 +108,9 @@ impl Collections for Together {
     }
 
     fn place(&self, request: &Request) -> Option<Place> {
+        if let Some(find) = finds::read(&self.base_url, request) {
+            return Some(find.place());
+        }
         let (call, record) = match self.read(request)? {
             Act::Get { object, id, query } => (format!("{object}?{query}"), id),
             Act::Update { object, id } => (object.to_owned(), id),
@@ -117,6 +121,9 @@ impl Collections for Together {
 
     fn gather(&self, requests: &[&Request]) -> Option<Request> {
         let last = *requests.last()?;
+        if let Some(finds) = self.finds(requests) {
+            return Some(Request { url: finds::gather(&self.base_url, &finds)?, ..last.clone() });
+        }
         let at = format!("{}/composite/sobjects", self.base_url);
         let (url, body) = match self.read(last)? {
             Act::Get { object, query, .. } => {
@@ -148,6 +155,9 @@ impl Collections for Together {
             // One of them may have spoilt it for all: one value of the wrong kind does.
             _ => return requests.iter().map(|_| Part::Alone).collect(),
         }
+        if let Some(finds) = self.finds(requests) {
+            return finds::part(&finds, answer);
+        }
         let items: Vec<&RawValue> = serde_json::from_slice(&answer.body).unwrap_or_default();
         if items.len() != requests.len() {
             // Which results are missing cannot be told, and so not whose the others are.
@@ -159,6 +169,11 @@ impl Collections for Together {
 }
 
 impl Together {
+    /// These requests, if they are lookups.
+    fn finds<'r>(&self, requests: &[&'r Request]) -> Option<Vec<Find<'r>>> {
+        requests.iter().map(|request| finds::read(&self.base_url, request)).collect()
+    }
+
     /// The body that reads these records.
     fn ids(&self, requests: &[&Request], fields: &[String]) -> Option<String> {
         let id = |request: &&Request| match self.read(request)? {

@@ -2,7 +2,7 @@
 //!
 //! That is: names are checked before they stand in a query; ids of 15 characters are those of 18; a record that is not there has perhaps
 //! been deleted or merged, which a query of the recycle bin tells; deletes that the bin no longer shows are in a log with rules of its
-//! own; some errors mean more than their code; many records fit into one call; and the organisation says whether it is for tests.
+//! own; some errors mean more than their code; many records, and many lookups, fit into one call; and the organisation says whether it is for tests.
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 #![warn(missing_docs)]
@@ -10,6 +10,7 @@
 mod collections;
 mod deletes;
 mod errors;
+mod finds;
 mod ids;
 mod names;
 mod organization;

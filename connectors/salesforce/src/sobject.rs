@@ -61,6 +61,11 @@ impl Resource for SObject {
         self.inner.capabilities()
     }
 
+    /// The recycle bin tells a delete from a merge, for as long as it keeps the record: usually 15 days.
+    fn absence_is_a_delete(&self) -> bool {
+        !is_merged(&self.object) || planted::is(Bug::MergedTakenForDeleted)
+    }
+
     fn normal_id(&self, given: RemoteId) -> RemoteId {
         ids::normal(&given)
     }
@@ -154,6 +159,11 @@ impl Exchange for Looking {
     }
 }
 
+/// Whether people merge records of an object.
+fn is_merged(object: &str) -> bool {
+    MERGED.iter().any(|merged| merged.eq_ignore_ascii_case(object))
+}
+
 /// The record that this one was merged into.
 fn master(seen: &Observed) -> Option<RemoteId> {
     let id =
@@ -176,8 +186,7 @@ impl Looking {
 
     /// Asks for the record wherever it is. Object and id are checked, so that they are nothing but what they look like.
     fn bin(&self) -> Box<dyn Exchange> {
-        let is_merged = MERGED.iter().any(|object| object.eq_ignore_ascii_case(&self.object));
-        let merged = if is_merged { ", MasterRecordId" } else { "" };
+        let merged = if is_merged(&self.object) { ", MasterRecordId" } else { "" };
         let query = format!(
             "SELECT Id, IsDeleted, SystemModstamp{merged} FROM {} WHERE Id = '{}'",
             self.object,

@@ -15,7 +15,7 @@ pub trait Collections: Send + Sync {
     fn place(&self, request: &Request) -> Option<Place>;
 
     /// One request that does what all of these do, which are of one [`Place::call`] and each about another record. It carries the
-    /// credentials of the last one. `None` if they cannot be put into one.
+    /// credentials of the last one. `None` if they cannot be put into one, perhaps since they are too many: each half of them is tried next.
     fn gather(&self, requests: &[&Request]) -> Option<Request>;
 
     /// The answer to [`Collections::gather`], taken apart: one part for each of its requests, in their order.
@@ -27,7 +27,7 @@ pub trait Collections: Send + Sync {
 pub struct Place {
     /// The call: requests of the same one go together.
     pub call: String,
-    /// The record that the request is about. A call holds each record once.
+    /// The record that the request is about, or the value that it looks for. A call holds each once.
     pub record: String,
 }
 

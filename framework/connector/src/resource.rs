@@ -45,6 +45,12 @@ pub trait Resource: Send + Sync {
     /// Class `malformed` if it has no id.
     fn observe(&self, body: serde_json::Value) -> Result<Observed, Failure>;
 
+    /// Whether a record that stays not found while others are found has been deleted (rule 31). Not where people merge records, and the
+    /// service forgets after a while which became part of which: then a person has to say what became of it.
+    fn absence_is_a_delete(&self) -> bool {
+        true
+    }
+
     /// The id under which the service answers with a record, for one that a person gave. Some services have several for one record.
     fn normal_id(&self, given: RemoteId) -> RemoteId {
         given

@@ -31,18 +31,37 @@ pub(crate) fn prepare(mut exchange: Box<dyn Exchange>) -> Result<Prepared, Outco
     }
 }
 
+/// Why an exchange has no end of its own.
+pub(crate) enum Unended {
+    /// A request got no answer. For a write, whether it was carried out is then unknown unless the error says otherwise.
+    Silent(SendError),
+    /// It needs a token, and whoever gives tokens refuses one.
+    NoToken(Failure),
+}
+
 impl Engine {
     /// Runs an exchange to its end.
     ///
     /// # Errors
-    /// A request got no answer. For a write, whether it was carried out is then unknown unless the error says otherwise.
+    /// A request got no answer, as for [`Unended::Silent`].
     pub(crate) async fn run(
+        &self,
+        connection: &ConnectionName,
+        purpose: Purpose,
+        exchange: Box<dyn Exchange>,
+        timeout: Duration,
+    ) -> Result<Outcome, SendError> {
+        outcome(self.run_by_itself(connection, purpose, exchange, timeout).await)
+    }
+
+    /// The same for whoever has to tell what the service itself answered from the refusal of a token.
+    pub(crate) async fn run_by_itself(
         &self,
         connection: &ConnectionName,
         purpose: Purpose,
         mut exchange: Box<dyn Exchange>,
         timeout: Duration,
-    ) -> Result<Outcome, SendError> {
+    ) -> Result<Outcome, Unended> {
         let first = exchange.next(None);
         self.go_on(connection, purpose, exchange, first, timeout).await
     }
@@ -59,7 +78,7 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Outcome, SendError> {
         let Prepared { exchange, call } = prepared;
-        self.go_on(connection, purpose, exchange, Step::Call(call), timeout).await
+        outcome(self.go_on(connection, purpose, exchange, Step::Call(call), timeout).await)
     }
 
     /// Sends one request by a call of its own.
@@ -93,19 +112,22 @@ impl Engine {
         mut exchange: Box<dyn Exchange>,
         mut step: Step,
         timeout: Duration,
-    ) -> Result<Outcome, SendError> {
+    ) -> Result<Outcome, Unended> {
         for _ in 0..MOST_STEPS {
             let answer = match step {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Renew(renewal) => {
                     match self.renewer.renew(connection, &renewal, timeout).await {
                         Ok(()) => {}
-                        Err(NotRenewed::Later(error)) => return Err(error),
-                        Err(NotRenewed::Refused(failure)) => return Ok(Outcome::Failed(failure)),
+                        Err(NotRenewed::Later(error)) => return Err(Unended::Silent(error)),
+                        Err(NotRenewed::Refused(failure)) => return Err(Unended::NoToken(failure)),
                     }
                     None
                 }
-                Step::Call(call) => Some(self.send(connection, purpose, call.request, timeout).await?),
+                Step::Call(call) => {
+                    let answer = self.send(connection, purpose, call.request, timeout).await;
+                    Some(answer.map_err(Unended::Silent)?)
+                }
             };
             step = exchange.next(answer);
         }
@@ -113,6 +135,14 @@ impl Engine {
             Step::Done(outcome) => Ok(outcome),
             _ => Ok(unending()),
         }
+    }
+}
+
+fn outcome(ended: Result<Outcome, Unended>) -> Result<Outcome, SendError> {
+    match ended {
+        Err(Unended::NoToken(failure)) => Ok(Outcome::Failed(failure)),
+        Err(Unended::Silent(error)) => Err(error),
+        Ok(outcome) => Ok(outcome),
     }
 }
 

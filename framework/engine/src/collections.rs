@@ -204,28 +204,52 @@ impl Sending {
     }
 }
 
-/// Sends requests as one call, and tells each what became of it.
+/// Sends requests as one call, and tells each what became of it. What does not fit into one goes in halves, one after the other.
 async fn call(
     engine: Arc<Engine>,
     kind: Kind,
     collections: Arc<dyn bothways_connector::Collections>,
     members: Vec<Member>,
 ) {
+    let alone = members.len() == 1;
+    let mut groups = vec![members];
+    while let Some(mut members) = groups.pop() {
+        let requests: Vec<&Request> = members.iter().map(|member| &member.request).collect();
+        let request = match requests.as_slice() {
+            [only] => alone.then(|| (*only).clone()),
+            several => collections.gather(several),
+        };
+        match request {
+            Some(request) => send(&engine, &kind, &*collections, members, request).await,
+            None if members.len() > 1 => {
+                let rest = members.split_off(members.len() / 2);
+                groups.extend([rest, members]);
+            }
+            None => members.into_iter().for_each(|member| tell(member, Reply::GoAlone)),
+        }
+    }
+}
+
+/// Sends `request`, which does what all of these ask for.
+async fn send(
+    engine: &Engine,
+    kind: &Kind,
+    collections: &dyn bothways_connector::Collections,
+    members: Vec<Member>,
+    request: Request,
+) {
     let now = engine.ports.clock.now();
     let left = members.iter().map(|member| member.timeout.saturating_sub(passed(member.since, now))).min();
-    let Some(left) = left else { return };
-    let requests: Vec<&Request> = members.iter().map(|member| &member.request).collect();
-    let request = match requests.as_slice() {
-        [only] => Some((*only).clone()),
-        several => collections.gather(several),
+    let left = left.unwrap_or_default();
+    let answer = if left.is_zero() {
+        Err(SendError::NotSent("the calls before it took too long".into()))
+    } else {
+        engine.send_alone(&kind.connection, kind.purpose, request, left).await
     };
-    let Some(request) = request else {
-        members.into_iter().for_each(|member| tell(member, Reply::GoAlone));
-        return;
-    };
-    match engine.send_alone(&kind.connection, kind.purpose, request, left).await {
+    match answer {
         Ok(answer) if members.len() > 1 => {
             tracing::debug!(connection = %kind.connection, records = members.len(), "one call for several records");
+            let requests: Vec<&Request> = members.iter().map(|member| &member.request).collect();
             let mut parts = collections.part(&requests, &answer).into_iter();
             for member in members {
                 tell(member, reply(parts.next().unwrap_or(Part::Silence)));

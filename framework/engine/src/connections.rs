@@ -1,11 +1,12 @@
 //! Connections: whose account the credentials mean, and whether it is safe to use them (rule 28).
 
+use crate::calls::Unended;
 use crate::circuit::{Admission, Circuit};
 use crate::pairs::{Loaded, PairRuntime};
 use crate::{Engine, EngineError, Purpose, SendError};
 use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Response, Timestamp};
+use bothways_model::{AccountId, ConnectionName, ErrorClass, Failure, Mode, Response, Timestamp};
 use bothways_store::{Cursor, PageCommit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -147,27 +148,39 @@ impl Engine {
     /// Asks whose account a connection's credentials mean and compares it with its pairs' (rule 28). Until this has succeeded once
     /// no record is read or written through the connection.
     ///
+    /// Credentials that are refused block the connection until a person has set others. A token that was given and is then not taken is
+    /// none of that: its session has ended, or the service is not ready for it.
+    ///
     /// # Errors
-    /// The service did not answer, or the store failed: ask again later.
+    /// The service did not answer, does not take the token it gave, or the store failed: ask again later.
     pub async fn check_account(&self, name: &ConnectionName) -> Result<ConnectionState, EngineError> {
         let connector = self
             .connections
             .get(name)
             .ok_or_else(|| EngineError::NotFound(format!("connection `{name}`")))?;
+        self.recall_calls(name).await?;
         let timeout = connector.limits().timeout;
-        let outcome = match connector.account() {
-            Some(exchange) => self.run(name, Purpose::Live, exchange, timeout).await?,
-            None => Outcome::Account { id: None, mode: Mode::Unknown },
+        let ended = match connector.account() {
+            Some(exchange) => self.run_by_itself(name, Purpose::Live, exchange, timeout).await,
+            None => Ok(Outcome::Account { id: None, mode: Mode::Unknown }),
         };
-        let state = match outcome {
-            Outcome::Account { id, mode } => self.compare_account(name, id, mode).await?,
-            Outcome::Failed(failure) if failure.class == ErrorClass::Auth => {
-                ConnectionState::Blocked(format!(
-                    "connection `{name}`: the service refuses the credentials ({failure}); set the right ones and start again"
-                ))
+        let refused = |failure: Failure| {
+            ConnectionState::Blocked(format!(
+                "connection `{name}`: the service refuses the credentials ({failure}); set the right ones and start again"
+            ))
+        };
+        let state = match ended {
+            Ok(Outcome::Account { id, mode }) => self.compare_account(name, id, mode).await?,
+            Ok(Outcome::Failed(failure)) => {
+                let final_word = failure.class == ErrorClass::Auth && connector.tokens().is_none();
+                if !final_word {
+                    return Err(failure.into());
+                }
+                refused(failure)
             }
-            Outcome::Failed(failure) => return Err(failure.into()),
-            _ => ConnectionState::Ready { account: None, mode: Mode::Unknown },
+            Ok(_) => ConnectionState::Ready { account: None, mode: Mode::Unknown },
+            Err(Unended::NoToken(failure)) => refused(failure),
+            Err(Unended::Silent(error)) => return Err(error.into()),
         };
         self.connections.set(name, state.clone());
         Ok(state)
@@ -196,7 +209,12 @@ impl Engine {
         &self,
         name: &ConnectionName,
     ) -> Result<ConnectionState, EngineError> {
-        let state = self.check_account(name).await?;
+        let checked = self.check_account(name).await;
+        let trouble = checked.as_ref().err();
+        let trouble =
+            trouble.map(|error| format!("whose account it is cannot be asked; trying again: {error}"));
+        self.set_trouble(&format!("account/{name}"), trouble);
+        let state = checked?;
         let cursor = blocked_name(name);
         match &state {
             ConnectionState::Blocked(why) => {

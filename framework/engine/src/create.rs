@@ -22,9 +22,9 @@ use bothways_model::{
     LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
 };
 use bothways_store::{
-    FieldChange, Group, Guard, History, HistoryOp, IntentState, Key, KeyWrite, Lease, LeaseAction, Link,
-    LinkBody, LinkState, LinkWrite, LocalBinding, ParkReason, RowWrite, SentField, Settled, Side, Signal,
-    Subject, Unit,
+    FieldChange, Group, GroupMember, Guard, History, HistoryOp, IntentState, Key, KeyWrite, Lease,
+    LeaseAction, Link, LinkBody, LinkState, LinkWrite, LocalBinding, ParkReason, RowWrite, SentField,
+    Settled, Side, Signal, Subject, Unit,
 };
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
@@ -170,6 +170,9 @@ impl Look {
         if let Some(value) = mapping.match_key(&mapping.read_local(&row.fields)) {
             let put = self.key(Side::Local, row.id.as_str(), Some(value.clone()));
             let group = self.group(put, &value).await?;
+            if is_linked(&group.local, row.id.as_str()) {
+                return Ok(self.linked_meanwhile());
+            }
             let locals = group.local.iter().filter(|m| m.key.id != row.id.0).count();
             match (locals, group.remote.as_slice()) {
                 (0, []) => {}
@@ -212,6 +215,14 @@ impl Look {
                 self.send_create(link, row, true).await
             }
         }
+    }
+
+    /// It had no link when it was taken, and has one now: the next look is at that.
+    fn linked_meanwhile(&self) -> Unit {
+        self.note_failure("it moved in this moment", true);
+        let mut unit = self.unit();
+        unit.work = self.again_soon();
+        unit
     }
 
     pub(crate) async fn put_key(&self, put: KeyWrite) -> Result<(), Ended> {
@@ -284,6 +295,9 @@ impl Look {
         let put = self.key(Side::Remote, observed.id.as_str(), value.clone());
         if let Some(value) = value {
             let group = self.group(put, &value).await?;
+            if is_linked(&group.remote, observed.id.as_str()) {
+                return Ok(self.linked_meanwhile());
+            }
             let others = group.remote.iter().filter(|m| m.key.id != observed.id.0).count();
             match (others, group.local.as_slice()) {
                 (0, []) => {}
@@ -324,7 +338,7 @@ impl Look {
                         unit.work = self.done();
                         Ok(unit)
                     }
-                    Err(no) => Ok(self.no_row(no)),
+                    Err(no) => Ok(self.no_row(no).await),
                 }
             }
         }
@@ -352,7 +366,7 @@ impl Look {
         self.permit(|| items::create_remote(&mapping, &row.id, &row.fields, &references))?;
         let referred = match refer_out(&mapping, &row.fields, &references) {
             Ok(referred) => referred,
-            Err((label, key)) => return Ok(self.waiting(&label, Side::Local, &key)),
+            Err((label, key)) => return Ok(self.waiting(&label, Side::Local, &key).await),
         };
         let mut body = match mapping.new_remote(&referred) {
             Ok(body) => body,
@@ -441,10 +455,11 @@ impl Look {
                         link,
                         number,
                         Sent::Uncertain("created, but the answer names no record".into(), None),
+                        &sent,
                     )
                     .await);
             }
-            other => return Err(self.unsent(link, number, other).await),
+            other => return Err(self.unsent(link, number, other, &sent).await),
         };
         if planted::is(Bug::IntentClosedBeforeBases) {
             self.close_intent_alone(number).await?;
@@ -559,6 +574,11 @@ fn engine_key(mapping: &Mapping, id: LinkId) -> Value {
         bothways_model::FieldType::Uuid => Value::Uuid(id.0),
         _ => Value::Text(id.to_string()),
     }
+}
+
+/// Whether somebody has linked a row or record of a group.
+fn is_linked(members: &[GroupMember], id: &str) -> bool {
+    members.iter().any(|member| member.linked && member.key.id == id)
 }
 
 /// A body as (path, value) leaves, in order.

@@ -114,7 +114,7 @@ impl Look {
             Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
                 Ok(self.deleted_remotely(link, &seen.fields, gone, number))
             }
-            other => Err(self.unsent(link, number, other).await),
+            other => Err(self.unsent(link, number, other, &[]).await),
         }
     }
 

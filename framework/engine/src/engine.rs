@@ -7,6 +7,7 @@ use crate::pairs::{Loaded, PairRuntime, PairSet};
 use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::scratch::{InMemory, Scratches};
+use crate::spent::Spent;
 use crate::{EngineError, Ports, Renewer, Settings, Vault};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
@@ -39,6 +40,7 @@ pub struct Engine {
     pub(crate) commits: Commits,
     pub(crate) collections: Collections,
     pub(crate) pauses: Pauses,
+    pub(crate) spent: Spent,
     pub(crate) readers: Readers,
     /// Dispatchers that wait for work.
     pub(crate) idle: AtomicUsize,
@@ -96,6 +98,7 @@ impl Engine {
             troubles: Mutex::default(),
             brakes_known: Mutex::default(),
             pauses: Pauses::default(),
+            spent: Spent::default(),
             readers,
             idle: AtomicUsize::new(0),
             relay_wake: Notify::new(),

@@ -27,6 +27,11 @@ const WITNESS_PAGES: usize = 20;
 const UNPROVEN: &str = "the record is not found (404), but no other known record can be read either, so nothing proves that it was \
      deleted. If the credentials mean another account, set the right ones; if it is gone, decide about the row";
 
+/// What a person is told who has to decide whether a record was deleted or became part of another.
+const DELETED_OR_MERGED: &str = "the record is not found, and the service does not keep it any more as deleted: it was deleted, or made part of \
+     another record and then removed for good, which nothing tells apart now. If it was deleted, decide about the row (carry the delete out, \
+     keep the row or recreate the record); if it is part of another record, `bothways unlink` the row and `bothways link` it to that one";
+
 impl Look {
     /// Reads the remote record. `None` if it is proven to be gone.
     pub(crate) async fn see(&self, link: &Link, id: &RemoteId) -> Result<Option<Seen>, Ended> {
@@ -181,16 +186,31 @@ impl Look {
             unit.work = self.again_at(since + delay, None, None, true);
             return Err(Box::new(unit));
         }
-        if self.another_is_readable(link, since).await? {
+        let is_proven = self.another_is_readable(link, since).await?;
+        // Without a row there is nothing to lose by a merge taken for a delete.
+        if is_proven && (self.pair.resource.absence_is_a_delete() || self.taken.row.is_none()) {
             return Ok(());
         }
-        let mut unit = self.unit();
-        if now < since + delay * PATIENCE {
-            let why = "the record is not found, but no other known record can be read either".to_owned();
-            unit.work = self.again_at(now + delay * 4, Some(why), None, true);
+        let (digest, ask, why) = if is_proven {
+            // What shows deletes may lag behind them.
+            (
+                "absence-deleted-or-merged",
+                DELETED_OR_MERGED,
+                "the record is not found, and not shown as deleted either",
+            )
         } else {
-            unit.work = self.park(ParkReason::Delete, UNPROVEN, "absence-unproven");
-        }
+            (
+                "absence-unproven",
+                UNPROVEN,
+                "the record is not found, but no other known record can be read either",
+            )
+        };
+        let mut unit = self.unit();
+        unit.work = if now < since + delay * PATIENCE {
+            self.again_at(now + delay * 4, Some(why.to_owned()), None, true)
+        } else {
+            self.park(ParkReason::Delete, ask, digest)
+        };
         Err(Box::new(unit))
     }
 

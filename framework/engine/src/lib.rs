@@ -59,6 +59,7 @@ mod revert;
 mod scope;
 mod scratch;
 mod settings;
+mod spent;
 mod stamp;
 mod terms;
 mod uncertain;
@@ -89,7 +90,7 @@ pub use plan::{
     Installed, NotInstalled, PlanAccount, PlanAction, PlanItem, PlanReads, PlanSaver, PlanSink, PlanSource,
     PlanTotals, ReadOnly, plan, plan_into,
 };
-pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
+pub use ports::{Clock, HourOfCalls, Http, Ports, Purpose, Random, SendError, Tasks};
 pub use records::{Obstacle, RecordLink, Records};
 pub use renewal::Renewer;
 pub use retry::RetryPolicy;

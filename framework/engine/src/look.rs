@@ -547,7 +547,7 @@ impl Look {
         } else if self.holds.any() {
             self.held_work()
         } else if let Some((label, side, id)) = decision.waits().next() {
-            self.wait_for(label, side, id)
+            self.wait_for(label, side, id).await
         } else {
             self.done()
         };

@@ -5,6 +5,7 @@
 use async_trait::async_trait;
 use bothways_model::{ConnectionName, Request, Response, Timestamp};
 use futures::future::BoxFuture;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -67,6 +68,15 @@ pub enum SendError {
     Forbidden(String),
 }
 
+/// How many calls went out in one hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourOfCalls {
+    /// When the hour began.
+    pub began: Timestamp,
+    /// How many.
+    pub calls: u64,
+}
+
 /// The one HTTP port. It holds calls to the connection's budget, deadline, size limits and address rules, and never retries.
 #[async_trait]
 pub trait Http: Send + Sync {
@@ -80,6 +90,14 @@ pub trait Http: Send + Sync {
         request: Request,
         deadline: Duration,
     ) -> Result<Response, SendError>;
+
+    /// The calls of a connection that count towards its daily budget at `now`, oldest first; none where it has no such budget.
+    fn calls_of_day(&self, _connection: &ConnectionName, _now: Timestamp) -> Vec<HourOfCalls> {
+        Vec::new()
+    }
+
+    /// Counts calls that processes before this one made, too.
+    fn recall(&self, _connection: &ConnectionName, _now: Timestamp, _calls: &[HourOfCalls]) {}
 }
 
 /// All ports together.

@@ -44,6 +44,18 @@ pub(crate) struct FieldWrite {
     set: bool,
 }
 
+impl FieldWrite {
+    fn sent(&self) -> SentField {
+        SentField {
+            field: self.label.clone(),
+            sent: self.sent.clone(),
+            local: self.local.clone(),
+            before: self.before.clone(),
+            rule: Some(self.rule),
+        }
+    }
+}
+
 /// The idempotency key of a link's intent (rule 22).
 pub(crate) fn key_of(pair: PairId, link: LinkId, number: u32) -> String {
     let digest = Sha256::digest(format!("{pair}/{link}/{number}").as_bytes());
@@ -177,7 +189,10 @@ impl Look {
                     false,
                 ),
             },
-            other => return Err(self.unsent(link, number, other).await),
+            other => {
+                let fields: Vec<SentField> = writes.iter().map(FieldWrite::sent).collect();
+                return Err(self.unsent(link, number, other, &fields).await);
+            }
         };
         if observed.gone || observed.id != id {
             let mut unit = *self.failed(&read::unexpected("an update")).await;
@@ -215,14 +230,7 @@ impl Look {
             version: seen.version.clone(),
         };
         let prepared = self.prepare_write(operation).await?;
-        let sent = |w: &FieldWrite| SentField {
-            field: w.label.clone(),
-            sent: w.sent.clone(),
-            local: w.local.clone(),
-            before: w.before.clone(),
-            rule: Some(w.rule),
-        };
-        let sent_fields = writes.iter().map(sent).collect();
+        let sent_fields = writes.iter().map(FieldWrite::sent).collect();
         let intent = self.intent(link, WriteKind::Update, Some(id.clone()), &prepared, sent_fields, key);
         let mut open = self.unit();
         let mut kept = link.clone();
@@ -485,8 +493,17 @@ impl Look {
         }
     }
 
-    /// The unit after a write that was not confirmed.
-    pub(crate) async fn unsent(&self, mut link: Link, number: u32, sent: Sent) -> Ended {
+    /// The unit after a write of these fields that was not confirmed.
+    pub(crate) async fn unsent(
+        &self,
+        mut link: Link,
+        number: u32,
+        sent: Sent,
+        fields: &[SentField],
+    ) -> Ended {
+        if let Some(waits) = self.refers_to_gone((link.id, number), &sent, fields).await {
+            return waits;
+        }
         match sent {
             Sent::Refused(failure) => {
                 let mut unit = self.failed(&failure).await;

@@ -5,14 +5,19 @@
 
 use crate::Engine;
 use crate::decide::{References, Translated};
+use crate::events::look_at;
 use crate::look::{Ended, Look};
 use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
+use crate::push::{Sent, close};
 use crate::read::Seen;
+use bothways_connector::{Operation, Outcome};
 use bothways_mapping::Mapping;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Value};
-use bothways_store::{Awaited, Link, LinkBody, LinkState, ParkReason, Side, StoreError, Unit, WorkWrite};
+use bothways_model::{ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Value};
+use bothways_store::{
+    Awaited, IntentState, Link, LinkBody, LinkState, ParkReason, SentField, Side, StoreError, Unit, WorkWrite,
+};
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -153,7 +158,8 @@ pub(crate) async fn ask(
 
 /// A record can be referred to while it is known to be there.
 fn record_of(link: Link) -> Option<RemoteId> {
-    (link.state == LinkState::Linked).then_some(link.remote_id).flatten()
+    let is_found = link.state == LinkState::Linked && link.body.missing_since.is_none();
+    is_found.then_some(link.remote_id).flatten()
 }
 
 /// A row can be referred to as long as it is there, also after its record is gone.
@@ -249,18 +255,19 @@ impl Look {
     }
 
     /// Waits until what the field `label` refers to has a link. Not an attempt.
-    pub(crate) fn wait_for(&self, label: &str, side: Side, id: &str) -> Vec<WorkWrite> {
-        let catalog =
-            self.pair.mapping.field(label).and_then(|field| field.reference.clone()).unwrap_or_default();
-        let held = match side {
-            Side::Local => format!("`{label}`: row {id} of `{catalog}` has no link yet"),
-            Side::Remote => format!("`{label}`: record {id} of `{catalog}` has no link yet"),
+    pub(crate) async fn wait_for(&self, label: &str, side: Side, id: &str) -> Vec<WorkWrite> {
+        let catalog = self.catalog_of(label);
+        let parent = self.engine.parents(&self.pair).get(&catalog).copied();
+        let held = match (side, parent) {
+            (Side::Local, Some(parent)) => self.lacks_record(label, &catalog, parent, id).await,
+            (Side::Local, None) => format!("`{label}`: row {id} of `{catalog}` has no link yet"),
+            (Side::Remote, _) => format!("`{label}`: record {id} of `{catalog}` has no link yet"),
         };
         self.note_failure(&held, false);
         // Longer and longer: it may be nothing that ever gets a link.
         let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(self.now);
         let due = self.now + (self.now - since).clamp(PATIENCE, TimeDelta::days(1));
-        let Some(parent) = self.engine.parents(&self.pair).get(&catalog).copied() else {
+        let Some(parent) = parent else {
             return self.again_at(due, None, Some(held), true);
         };
         let id = if planted::is(Bug::WaitsForNothing) { "nothing" } else { id };
@@ -269,11 +276,84 @@ impl Look {
         self.taken.work.iter().map(|work| wait(work.id)).collect()
     }
 
+    fn catalog_of(&self, label: &str) -> String {
+        self.pair.mapping.field(label).and_then(|field| field.reference.clone()).unwrap_or_default()
+    }
+
+    /// What a row of another catalog lacks, so that nothing there can refer to it, in words for people.
+    async fn lacks_record(&self, label: &str, catalog: &str, parent: PairId, id: &str) -> String {
+        let row = LocalId(id.to_owned());
+        let link = self.engine.store.links_of_local(parent, std::slice::from_ref(&row)).await;
+        let link = link.ok().and_then(|links| links.into_iter().flatten().next());
+        match link {
+            Some(link) if link.state == LinkState::Detached => format!(
+                "`{label}`: the record of row {id} of `{catalog}` is gone there; recreate it, link the row to another, or let this one \
+                 refer to another row"
+            ),
+            Some(link) if link.state == LinkState::Linked && link.body.missing_since.is_some() => {
+                format!("`{label}`: the record of row {id} of `{catalog}` is not found there any more")
+            }
+            _ => format!("`{label}`: row {id} of `{catalog}` has no link yet"),
+        }
+    }
+
     /// A unit that only waits.
-    pub(crate) fn waiting(&self, label: &str, side: Side, id: &str) -> Unit {
+    pub(crate) async fn waiting(&self, label: &str, side: Side, id: &str) -> Unit {
         let mut unit = self.unit();
-        unit.work = self.wait_for(label, side, id);
+        unit.work = self.wait_for(label, side, id).await;
         unit
+    }
+
+    /// The unit after a write that the service refused, if something that it refers to is not there any more though its link says so: that
+    /// link is looked at, and the write waits for what comes of it. It was never this record's fault, and is no attempt. `None` if all that
+    /// it refers to is there, or cannot be asked for: then the refusal is about something else.
+    pub(crate) async fn refers_to_gone(
+        &self,
+        (link, number): (LinkId, u32),
+        answer: &Sent,
+        fields: &[SentField],
+    ) -> Option<Ended> {
+        let refused = match answer {
+            Sent::Refused(failure) if matches!(failure.class, ErrorClass::Invalid | ErrorClass::Missing) => {
+                failure.to_string()
+            }
+            Sent::Missing => "the record is not there, or what it refers to".to_owned(),
+            _ => return None,
+        };
+        let parents = self.engine.parents(&self.pair);
+        for field in fields.iter().filter(|field| !field.sent.is_null()) {
+            let catalog = self.catalog_of(&field.field);
+            let parent = parents.get(&catalog).and_then(|id| self.engine.pairs.get(id));
+            let id = RemoteId(field.sent.to_text());
+            let Some(parent) = parent else { continue };
+            if !self.is_gone(&parent, &id).await {
+                continue;
+            }
+            let (label, row) = (&field.field, field.local.to_text());
+            let held =
+                format!("`{label}`: the record of row {row} of `{catalog}` is not found there any more");
+            self.note_failure(&held, true);
+            let mut unit = self.unit();
+            unit.intents.push(close(link, number, IntentState::Refused, &refused));
+            unit.signals.push(look_at(parent.id, id));
+            // Soon, since its link is looked at now; later, where that is paused or waits for a person.
+            let now = self.engine.ports.clock.now();
+            let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(now);
+            let due = now + (now - since).clamp(TimeDelta::seconds(1), PATIENCE);
+            unit.work = self.again_at(due, None, Some(held), true);
+            return Some(Box::new(unit));
+        }
+        None
+    }
+
+    /// Whether a record of another pair is not there, or part of another by now. What cannot be told is none of that.
+    async fn is_gone(&self, pair: &PairRuntime, id: &RemoteId) -> bool {
+        let Ok(exchange) = pair.resource.start(Operation::Get { id: id.clone() }) else { return false };
+        match self.engine.run(&pair.connection, self.purpose(), exchange, pair.timeout()).await {
+            Ok(Outcome::Record(observed)) => observed.gone || observed.id != *id,
+            Ok(Outcome::Missing) => true,
+            _ => false,
+        }
     }
 
     /// A delete waits until those of the records that refer to this one are carried out: the service may refuse it before, or delete
@@ -368,10 +448,10 @@ impl Look {
     }
 
     /// A record that cannot become a row: it waits for what it refers to, or a person has to correct something.
-    pub(crate) fn no_row(&self, no: NoRow) -> Unit {
+    pub(crate) async fn no_row(&self, no: NoRow) -> Unit {
         let mut unit = self.unit();
         unit.work = match no {
-            NoRow::Waits(label, id) => self.wait_for(&label, Side::Remote, &id),
+            NoRow::Waits(label, id) => self.wait_for(&label, Side::Remote, &id).await,
             NoRow::Refused(why) => self.park(ParkReason::Refused, why, "create-local-refused"),
         };
         unit

@@ -351,6 +351,9 @@ impl Look {
     }
 
     async fn after_replay(&mut self, link: Link, intent: &Intent, sent: Sent) -> Result<Link, Ended> {
+        if let Some(waits) = self.refers_to_gone((link.id, intent.number), &sent, &intent.fields).await {
+            return Err(waits);
+        }
         match sent {
             // A failure that the service saved under the key, of an update or delete that was just seen not to have happened: the key
             // can only repeat it, so a new intent may follow.

@@ -58,7 +58,7 @@ impl Look {
                 unit.work = self.done();
                 Ok(unit)
             }
-            Err(no) => Ok(self.no_row(no)),
+            Err(no) => Ok(self.no_row(no).await),
         }
     }
     /// Makes the record of a row whose link never had one, from the row as it is now. That nothing matches the row was found out

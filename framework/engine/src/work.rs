@@ -136,11 +136,15 @@ impl Engine {
             }
             self.pause_for(self.settings.sweep).await;
         }
+        if let Err(error) = self.keep_calls().await {
+            tracing::warn!(error = %error, "the last calls could not be counted for the day");
+        }
     }
 
     async fn sweep(&self, now: Timestamp, pruned_at: &mut Option<Timestamp>) -> Result<(), EngineError> {
         self.refresh_pauses().await?;
         self.refresh_pairs().await?;
+        self.keep_calls().await?;
         if planted::is(Bug::NudgeTrusted) {
             return Ok(());
         }

@@ -1,14 +1,16 @@
 //! How many calls a connection may make in a day (rule 47).
 //!
-//! Two counts, and both must have room: our own of the last 24 hours, by this process, and what the service last said, whoever called. What
+//! Two counts, and both must have room: our own of the last 24 hours, also by processes before this one, whose calls the engine keeps and
+//! tells again; and what the service last said, whoever called. What
 //! it said is believed for a quarter of an hour beyond our calls since: then one call asks anew, so a day that has begun is noticed.
 //!
 //! Our own calls are counted by the hour, and an hour is forgotten a day after it ended: of some calls the count knows up to an hour
 //! too long, of none too briefly.
 
 use bothways_connector::{Limits, Usage, UsedHeader};
-use bothways_engine::Purpose;
-use bothways_model::Response;
+use bothways_engine::{HourOfCalls, Purpose};
+use bothways_model::{Response, Timestamp};
+use chrono::TimeDelta;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -32,6 +34,8 @@ pub(crate) struct Budget {
 
 #[derive(Debug, Default)]
 struct State {
+    /// The hours of processes before this one: until when their calls count, and how many they were.
+    earlier: Vec<(Instant, u64)>,
     /// When an hour began, and the calls in it; the newest last.
     hours: VecDeque<(Instant, u64)>,
     told: Option<Told>,
@@ -57,7 +61,9 @@ impl Budget {
         }
         let percent = share(purpose);
         let state = self.lock();
-        let own = state.hours.iter().filter(|(began, _)| now - *began < COUNTS).map(|(_, calls)| calls).sum();
+        let own = state.hours.iter().filter(|(began, _)| now - *began < COUNTS).map(|(_, calls)| calls);
+        let earlier = state.earlier.iter().filter(|(until, _)| now < *until).map(|(_, calls)| calls);
+        let own = own.chain(earlier).fold(0, |sum: u64, calls| sum.saturating_add(*calls));
         let told = state.told.filter(|told| now - told.at < BELIEVED);
         self.daily.is_none_or(|daily| below(own, daily, percent))
             && told.is_none_or(|told| below(told.used, told.limit, percent))
@@ -79,6 +85,29 @@ impl Budget {
         if let Some(told) = &mut state.told {
             told.used = told.used.saturating_add(1);
         }
+    }
+
+    /// The calls that count at `now`, which is `clock` on the clock, oldest first.
+    pub(crate) fn calls(&self, now: Instant, clock: Timestamp) -> Vec<HourOfCalls> {
+        if self.daily.is_none() {
+            return Vec::new();
+        }
+        let state = self.lock();
+        let before = |ago: Duration| clock - TimeDelta::from_std(ago).unwrap_or_default();
+        let earlier = state.earlier.iter().filter(|(until, _)| now < *until);
+        let earlier = earlier.map(|(until, calls)| (before(COUNTS.saturating_sub(*until - now)), *calls));
+        let own = state.hours.iter().filter(|(began, _)| now - *began < COUNTS);
+        let own = own.map(|(began, calls)| (before(now - *began), *calls));
+        earlier.chain(own).map(|(began, calls)| HourOfCalls { began, calls }).collect()
+    }
+
+    /// Counts the calls of processes before this one as well. What a clock that was set back dates into the future counts from now.
+    pub(crate) fn recall(&self, now: Instant, clock: Timestamp, calls: &[HourOfCalls]) {
+        let earlier = calls.iter().filter_map(|hour| {
+            let left = COUNTS.checked_sub((clock - hour.began).to_std().unwrap_or_default())?;
+            Some((now + left, hour.calls))
+        });
+        self.lock().earlier.extend(earlier);
     }
 
     /// Takes note of what an answer says.
@@ -177,6 +206,39 @@ mod tests {
         let now = Instant::now();
         budget.note(now, &Response::json(200, &json!({})).with_header("x-used", "90"));
         assert_eq!(room(&budget, now), [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_restart_forgets_no_call_of_the_day() {
+        let (before, after) = (budget(Some(100), None), budget(Some(100), None));
+        let (now, clock) = (Instant::now(), Timestamp::UNIX_EPOCH + TimeDelta::days(20_000));
+        (0..60).for_each(|_| before.count(now));
+        (0..30).for_each(|_| before.count(now + HOUR * 5));
+        let kept = before.calls(now + HOUR * 6, clock + TimeDelta::hours(6));
+        assert_eq!(kept.iter().map(|hour| hour.calls).collect::<Vec<_>>(), [60, 30]);
+
+        // Two hours later, in a process whose clock of its own began at another time.
+        let begun = now + HOUR;
+        after.recall(begun, clock + TimeDelta::hours(8), &kept);
+        assert_eq!(room(&after, begun), [true, false, false, false], "90 of 100");
+        (0..5).for_each(|_| after.count(begun));
+        assert_eq!(room(&after, begun), [false; 4]);
+        let again = after.calls(begun, clock + TimeDelta::hours(8));
+        assert_eq!(
+            again,
+            [&kept[..], &[HourOfCalls { began: clock + TimeDelta::hours(8), calls: 5 }]].concat()
+        );
+        assert_eq!(
+            room(&after, begun + HOUR * 16),
+            [false; 4],
+            "the first are 24 hours old, and of an hour's calls"
+        );
+        assert_eq!(room(&after, begun + HOUR * 17), [true; 4], "they are of the day before");
+        let later = after.calls(begun + HOUR * 17, clock + TimeDelta::hours(25));
+        assert_eq!(later.iter().map(|hour| hour.calls).collect::<Vec<_>>(), [30, 5]);
+        let unlimited = budget(None, None);
+        unlimited.count(begun);
+        assert!(unlimited.calls(begun, clock).is_empty());
     }
 
     #[test]

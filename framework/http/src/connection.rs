@@ -6,8 +6,8 @@ use crate::pace::Pace;
 use crate::resolve::CheckedResolver;
 use crate::{Settings, failure};
 use bothways_connector::{CallRate, Limits};
-use bothways_engine::{Purpose, SendError};
-use bothways_model::{Method, Request, Response};
+use bothways_engine::{HourOfCalls, Purpose, SendError};
+use bothways_model::{Method, Request, Response, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -96,6 +96,14 @@ impl Connection {
             Ok(answer) => answer,
             Err(_) => Err(SendError::Lost("the deadline passed".into())),
         }
+    }
+
+    pub(crate) fn calls_of_day(&self, now: Timestamp) -> Vec<HourOfCalls> {
+        self.budget.calls(Instant::now(), now)
+    }
+
+    pub(crate) fn recall(&self, now: Timestamp, calls: &[HourOfCalls]) {
+        self.budget.recall(Instant::now(), now, calls);
     }
 
     /// Waits for the turn of a call that may be made less often than others, before it takes a slot from them.

@@ -17,8 +17,8 @@ pub use recorder::{RECORDED_TOKEN, Recorded, Recorder, Scrubber};
 
 use async_trait::async_trait;
 use bothways_connector::Limits;
-use bothways_engine::{Http, Purpose, SendError};
-use bothways_model::{ConnectionName, Request, Response};
+use bothways_engine::{HourOfCalls, Http, Purpose, SendError};
+use bothways_model::{ConnectionName, Request, Response, Timestamp};
 use connection::Connection;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -89,5 +89,15 @@ impl Http for HttpPort {
             tracing::debug!(%connection, %error, "call without an answer");
         }
         answer
+    }
+
+    fn calls_of_day(&self, connection: &ConnectionName, now: Timestamp) -> Vec<HourOfCalls> {
+        self.connections.get(connection).map(|open| open.calls_of_day(now)).unwrap_or_default()
+    }
+
+    fn recall(&self, connection: &ConnectionName, now: Timestamp, calls: &[HourOfCalls]) {
+        if let Some(open) = self.connections.get(connection) {
+            open.recall(now, calls);
+        }
     }
 }

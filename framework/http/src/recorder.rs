@@ -1,8 +1,8 @@
 //! Recording: a port in front of the port that keeps what went through it, and takes the secrets out before anything is stored.
 
 use async_trait::async_trait;
-use bothways_engine::{Http, Purpose, SendError};
-use bothways_model::{ConnectionName, Request, Response, Secret};
+use bothways_engine::{HourOfCalls, Http, Purpose, SendError};
+use bothways_model::{ConnectionName, Request, Response, Secret, Timestamp};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,6 +76,14 @@ impl Http for Recorder {
         let recorded = Recorded { request: sent, response: response.clone() };
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).push(recorded);
         Ok(response)
+    }
+
+    fn calls_of_day(&self, connection: &ConnectionName, now: Timestamp) -> Vec<HourOfCalls> {
+        self.inner.calls_of_day(connection, now)
+    }
+
+    fn recall(&self, connection: &ConnectionName, now: Timestamp, calls: &[HourOfCalls]) {
+        self.inner.recall(connection, now, calls);
     }
 }
 

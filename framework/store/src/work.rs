@@ -47,12 +47,16 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// What a link brings that is bound on both sides: whoever waits for its row, and whoever waits for its record.
-    pub fn of(link: &Link) -> Option<[Awaited; 2]> {
-        let (local, remote) = (link.local_id.as_ref()?, link.remote_id.as_ref()?);
+    /// What a link brings that is bound on both sides: whoever waits for its record's row; and whoever waits for its row's record, unless
+    /// that was not found when it was last looked for.
+    pub fn of(link: &Link) -> Vec<Awaited> {
+        let (Some(local), Some(remote), LinkState::Linked) = (&link.local_id, &link.remote_id, link.state)
+        else {
+            return Vec::new();
+        };
         let on = |side, id: &str| Awaited { pair: link.pair, side, id: id.to_owned() };
-        (link.state == LinkState::Linked)
-            .then(|| [on(Side::Local, local.as_str()), on(Side::Remote, remote.as_str())])
+        let found = link.body.missing_since.is_none().then(|| on(Side::Local, local.as_str()));
+        found.into_iter().chain([on(Side::Remote, remote.as_str())]).collect()
     }
 
     /// As one text: what a store finds it by.

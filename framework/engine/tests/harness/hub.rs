@@ -6,9 +6,13 @@ use async_trait::async_trait;
 use bothways_connector::Connector;
 use bothways_connector_sandbox::salesforce::Salesforce;
 use bothways_connector_sandbox::{Stripe, salesforce};
-use bothways_engine::{Clock, Engine, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault};
+use bothways_engine::{
+    Clock, Engine, HourOfCalls, Http, Loaded, Operations, Ports, Purpose, SendError, Settings, Vault,
+};
 use bothways_mapping::{Mapping, SourceFile};
-use bothways_model::{ConnectionName, LocalId, Method, PairId, RemoteId, Request, Response, Secret, Value};
+use bothways_model::{
+    ConnectionName, LocalId, Method, PairId, RemoteId, Request, Response, Secret, Timestamp, Value,
+};
 use bothways_queue::MemoryQueue;
 use bothways_store::{
     Capture, Link, LinkFilter, Links, MemoryStore, Pairs, Parked, ParkedFilter, Pause, Rows, Work, WorkQueue,
@@ -67,6 +71,10 @@ struct Services {
     died: AtomicBool,
     /// What somebody does at the organisation as soon as the next write there was carried out.
     meanwhile: Mutex<Option<Meanwhile>>,
+    /// What the port says of the day's calls.
+    spent: Mutex<Vec<HourOfCalls>>,
+    /// What each process told it of the calls before.
+    recalled: Mutex<Vec<Vec<HourOfCalls>>>,
 }
 
 type Meanwhile = Box<dyn FnOnce(&mut Salesforce, bothways_model::Timestamp) + Send>;
@@ -126,6 +134,15 @@ impl Http for Services {
         }
         arrives(answer, deadline).await
     }
+
+    fn calls_of_day(&self, connection: &ConnectionName, _: Timestamp) -> Vec<HourOfCalls> {
+        let salesforce = connection.as_str() == "salesforce";
+        if salesforce { self.spent.lock().unwrap().clone() } else { Vec::new() }
+    }
+
+    fn recall(&self, _: &ConnectionName, _: Timestamp, calls: &[HourOfCalls]) {
+        self.recalled.lock().unwrap().push(calls.to_vec());
+    }
 }
 
 impl Hub {
@@ -154,6 +171,8 @@ impl Hub {
             dies: Mutex::new(None),
             died: AtomicBool::new(false),
             meanwhile: Mutex::new(None),
+            spent: Mutex::default(),
+            recalled: Mutex::default(),
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         Self { plan, store: Arc::new(store), clock, mappings: project.mappings, services, random }
@@ -226,6 +245,16 @@ impl Hub {
         meanwhile: impl FnOnce(&mut Salesforce, bothways_model::Timestamp) + Send + 'static,
     ) {
         *self.services.meanwhile.lock().unwrap() = Some(Box::new(meanwhile));
+    }
+
+    /// From now on the port says this of the day's calls.
+    pub fn spend(&self, calls: &[HourOfCalls]) {
+        *self.services.spent.lock().unwrap() = calls.to_vec();
+    }
+
+    /// What each process told the port of the calls before it.
+    pub fn recalled(&self) -> Vec<Vec<HourOfCalls>> {
+        self.services.recalled.lock().unwrap().clone()
     }
 
     /// How often the token endpoint was asked.

@@ -2,9 +2,11 @@
 
 use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault, Salesforce};
-use bothways_engine::{ConnectionState, Settings};
-use bothways_model::{ConnectionName, Method, RemoteId, Value};
-use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator, ParkReason, PauseScope, Side};
+use bothways_engine::{ConnectionState, HourOfCalls, Resolution, Settings};
+use bothways_model::{ConnectionName, LocalId, Method, RemoteId, Value};
+use bothways_store::{
+    DeleteChoice, HistoryFilter, HistoryOp, LinkState, Operator, ParkReason, PauseScope, Side,
+};
 use serde_json::json;
 use std::time::Duration;
 
@@ -123,6 +125,60 @@ async fn a_token_lost_in_a_crash_pauses_the_connection_and_says_what_to_do() {
     assert!(is_ready(&fourth).await, "another token starts anew");
 }
 
+/// Sessions that end while an engine starts are an outage, which is over by itself; that it lasts is shown.
+#[tokio::test(start_paused = true)]
+async fn sessions_that_end_again_and_again_at_the_start_block_nothing() {
+    let mut hub = consented();
+    hub.org().inject(Fault::always(Action::InvalidSession401));
+    let process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme")]);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(process.engine.connection_state(&salesforce()), ConnectionState::Unknown);
+    let status = process.ops.status().await.unwrap();
+    let shown = status.iter().flat_map(|pair| &pair.trouble).any(|why| why.contains("INVALID_SESSION_ID"));
+    assert!(shown, "{status:#?}");
+    let asked = hub.token_requests();
+    assert!((20..=60).contains(&asked), "with patience, and for ever: {asked} tokens in ten minutes");
+    hub.org().clear_faults();
+    hub.until("the record", async |hub: &Hub| hub.org().record_count("Account") == 1).await;
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &row).await.as_str().len(), 18);
+    let status = process.ops.status().await.unwrap();
+    assert!(status.iter().all(|pair| pair.trouble.is_empty()), "{status:#?}");
+    // Credentials that are refused are another matter.
+    hub.plan.org.client_secret = "another".into();
+    let other = hub.process().await;
+    hub.org().dashboard_end_sessions();
+    assert!(matches!(other.engine.check_account(&salesforce()).await, Ok(ConnectionState::Blocked(_))));
+}
+
+/// A day does not begin anew with a process.
+#[tokio::test(start_paused = true)]
+async fn what_was_spent_of_the_day_is_known_after_a_restart() {
+    let hub = Hub::new(accounts(POLLED));
+    let first = hub.run().await;
+    hub.until("it began", async |hub: &Hub| hub.recalled().len() == 1).await;
+    assert!(hub.recalled()[0].is_empty());
+    let hour = |calls| HourOfCalls { began: hub.clock.truth(), calls };
+    let spent = [hour(7), hour(5)];
+    hub.spend(&spent);
+    // The sweep keeps it.
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    first.kill();
+    let second = hub.run().await;
+    hub.until("the next one began", async |hub: &Hub| hub.recalled().len() == 2).await;
+    assert_eq!(hub.recalled()[1], spent);
+    // What came since is kept when it is stopped.
+    let more = [spent[0], hour(6)];
+    hub.spend(&more);
+    second.engine.stop();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    second.kill();
+    hub.run().await;
+    hub.until("the third one began", async |hub: &Hub| hub.recalled().len() == 3).await;
+    assert_eq!(hub.recalled()[2], more);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_refusal_that_is_not_about_the_token_gives_up_no_token() {
     let mut hub = consented();
@@ -223,6 +279,72 @@ async fn a_merged_record_takes_its_link_along() {
     hub.settle().await;
     assert_eq!(hub.sobject(&master)["Phone"], "2");
     assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
+}
+
+const DELETES: &str =
+    "deletes: { from_remote: delete, from_local: delete }\nsync: { poll: 30s, reconcile: never }";
+
+/// An account that is gone from the recycle bin too before anybody looked, deleted or merged.
+async fn vanished(act: impl Fn(&Hub, &str, chrono::DateTime<chrono::Utc>)) -> (Hub, LocalId) {
+    let hub = Hub::new(accounts(DELETES));
+    let process = hub.run().await;
+    hub.insert(&[("name", "Kept")]);
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    process.kill();
+    let now = hub.clock.truth();
+    act(&hub, id.as_str(), now);
+    hub.org().dashboard_empty_recycle_bin(now);
+    (hub, row)
+}
+
+/// Merged, and purged before anybody saw into what: nothing tells it from a delete, and its row is not lost for that.
+#[tokio::test(start_paused = true)]
+async fn a_record_merged_and_purged_is_left_to_a_person() {
+    let (hub, row) = vanished(|hub, id, now| {
+        let master = hub.org().dashboard_create("Account", &json!({ "Name": "Acme Limited" }), now).unwrap();
+        hub.org().dashboard_merge(master["Id"].as_str().unwrap(), id, now).unwrap();
+    })
+    .await;
+    let process = hub.run().await;
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    let parked = hub.parked().await;
+    let [(_, parked)] = parked.as_slice() else { panic!("{parked:#?}") };
+    assert_eq!(parked.reason, ParkReason::Delete);
+    assert!(parked.message.contains("`bothways link` it to that one"), "{}", parked.message);
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"), "the row stays");
+
+    // What was merged goes on with the record that it is part of.
+    let link = hub.links().await.into_iter().find(|link| link.local_id.as_ref() == Some(&row)).unwrap();
+    process.ops.unlink(link.id, "ada").await.unwrap();
+    let records = hub.org().records("Account");
+    let master = records.iter().find(|record| record["Name"] == "Acme Limited").unwrap();
+    let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
+    let second = hub.links().await.into_iter().find(|link| link.remote_id.as_ref() == Some(&master));
+    if let Some(second) = second {
+        // It is a row of its own by now.
+        process.ops.unlink(second.id, "ada").await.unwrap();
+    }
+    process.ops.link(None, &row, &master, "ada").await.unwrap();
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &row).await, master);
+}
+
+/// Deleted, and purged before anybody looked: it looks the same, and is one answer away from being carried out.
+#[tokio::test(start_paused = true)]
+async fn a_record_deleted_and_purged_is_deleted_once_a_person_says_so() {
+    let (hub, row) = vanished(|hub, id, now| hub.org().dashboard_delete(id, now).unwrap()).await;
+    let process = hub.run().await;
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    assert_eq!((hub.parked().await.len(), hub.row_count().await), (1, 2));
+    let item = process.ops.parked(None, None, 9).await.unwrap().remove(0);
+    let carry = Resolution::Delete(DeleteChoice::Carry);
+    process.ops.resolve(&item.id, &carry, None, "ada").await.unwrap();
+    hub.settle().await;
+    assert_eq!((hub.parked().await.len(), hub.row_count().await), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -315,3 +315,63 @@ async fn a_delete_behind_one_that_a_person_decides_is_patient() {
         })
         .await;
 }
+
+/// Customers of a service that tells nobody of a delete, and one of them gone: its link still lives.
+async fn with_a_customer_that_is_gone(policy: &str) -> (World, LocalId, RemoteId) {
+    let deletes = format!("deletes: {{ from_remote: {policy} }}\nsync: {{ feed: never, reconcile: never }}");
+    let world = World::new(Setup { mapping: mapping(&deletes), ..setup() }).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    world.settle().await;
+    let customer = world.link_of(&ann).await.remote_id.unwrap();
+    world.fault(Fault::next(Action::EventNotGenerated).on_event("customer.deleted"));
+    let now = world.now();
+    world.stripe().dashboard_delete(customer.as_str(), now).unwrap();
+    (world, ann, customer)
+}
+
+async fn work_of_invoice(world: &World, invoice: &LocalId) -> bothways_store::Work {
+    let mut work = world.store.work_of(world.pair_of("invoices"), Some(invoice), None).await.unwrap();
+    assert_eq!(work.len(), 1, "{work:?}");
+    work.remove(0)
+}
+
+/// An invoice for a customer that is gone from the service: that is what a person is shown, and nothing is held against the invoice.
+/// Once the row is linked with another customer there, the invoice follows by itself.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_of_a_customer_that_is_gone_waits_for_what_becomes_of_that() {
+    let (world, ann, _) = with_a_customer_that_is_gone("manual").await;
+    let invoice = insert_invoice(&world, ann.as_str().parse().unwrap(), "hers");
+    let detached = async |w: &World| w.link_of(&ann).await.state == LinkState::Detached;
+    world.until("the customer is looked at", SOON, detached).await;
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let work = work_of_invoice(&world, &invoice).await;
+    assert_eq!((work.attempts, work.parked.is_some()), (0, false), "{work:?}");
+    let held = work.held.unwrap();
+    assert!(held.contains(&format!("the record of row {ann} of `customers` is gone there")), "{held}");
+    world.stripe().clear_requests();
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    assert_eq!(world.stripe().requests().count(), 0, "what is known is not asked again");
+
+    let bea = world.remote_create(json!({ "name": "Ann", "email": "ann@x.io" }));
+    let link = world.link_of(&ann).await;
+    world.ops.unlink(link.id, "ada").await.unwrap();
+    world.ops.link(Some("stripe-customers"), &ann, &bea, "ada").await.unwrap();
+    world.until("it follows", SOON, async |w: &World| invoices(w).len() == 1).await;
+    assert_eq!(invoices(&world)[0]["customer"], bea.as_str());
+    world.settle().await;
+    let parked = world.ops.parked(Some("stripe-invoices"), None, 9).await.unwrap();
+    assert!(parked.is_empty(), "{parked:?}");
+}
+
+/// Where records that are gone are made anew, the invoice goes to the new one.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_of_a_customer_that_is_gone_goes_to_the_one_made_anew() {
+    let (world, ann, customer) = with_a_customer_that_is_gone("recreate").await;
+    insert_invoice(&world, ann.as_str().parse().unwrap(), "hers");
+    world.until("it is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    let anew = world.link_of(&ann).await.remote_id.unwrap();
+    assert_ne!(anew, customer);
+    assert_eq!(invoices(&world)[0]["customer"], anew.as_str());
+    world.settle().await;
+    assert!(world.parked().await.is_empty());
+}

@@ -285,8 +285,8 @@ pub struct RateDoc {
     #[serde(default)]
     #[schemars(with = "CountText")]
     pub burst: Option<CountText>,
-    /// So many calls in any 24 hours, as this process counts them: at 80 % reading in bulk waits, at 90 % what the service told of, and
-    /// the last 5 % are left alone. Default: no such limit.
+    /// So many calls in any 24 hours, as the engine counts them, restarts or not: at 80 % reading in bulk waits, at 90 % what the service
+    /// told of, and the last 5 % are left alone. Default: no such limit.
     #[serde(default)]
     #[schemars(with = "CountText")]
     pub daily: Option<CountText>,

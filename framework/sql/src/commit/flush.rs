@@ -30,14 +30,15 @@ impl AwaitedHere {
             to.put(&sql, [nanos(now).into(), list(&self.brought)]);
         }
         if !self.waiting.is_empty() {
-            let there = |side: &str| {
+            let there = |side: &str, found: &str| {
                 format!(
                     "SELECT j.value ->> 0 FROM json_each(?2) AS j CROSS JOIN bothways_links AS l ON l.live = 1 AND \
                      l.pair = j.value ->> 1 AND l.{side}_id = j.value ->> 3 WHERE j.value ->> 2 = '{side}' AND \
-                     l.state = 'linked' AND l.local_id IS NOT NULL AND l.remote_id IS NOT NULL"
+                     l.state = 'linked' AND l.local_id IS NOT NULL AND l.remote_id IS NOT NULL{found}"
                 )
             };
-            let sql = format!("{due} id IN ({} UNION ALL {})", there("local"), there("remote"));
+            let row = there("local", " AND l.body ->> 'missing_since' IS NULL");
+            let sql = format!("{due} id IN ({row} UNION ALL {})", there("remote", ""));
             to.put(&sql, [nanos(now).into(), list(&self.waiting)]);
         }
     }
@@ -66,12 +67,9 @@ impl Batch<'_> {
         let mut here = AwaitedHere::default();
         for id in &self.dirty {
             let Some(after) = self.links.get(id) else { continue };
-            let before = self.stored.get(id).and_then(|link| Awaited::of(&link.link));
-            let Some(brought) = Awaited::of(&after.link).filter(|brought| before.as_ref() != Some(brought))
-            else {
-                continue;
-            };
-            here.brought.extend(brought.iter().map(Awaited::text));
+            let before = self.stored.get(id).map(|link| Awaited::of(&link.link)).unwrap_or_default();
+            let brought = Awaited::of(&after.link).into_iter().filter(|brought| !before.contains(brought));
+            here.brought.extend(brought.map(|brought| brought.text()));
         }
         for step in &self.work {
             if let WorkStep::Write(WorkWrite::Wait { id, on, .. }) = step {

@@ -133,6 +133,32 @@ pub async fn is_not_due_for_less(bench: &dyn Bench) {
     }
 }
 
+/// A record that was not found when it was last looked for is none; once it is found again, whoever waits is told. Its row was there all
+/// along.
+pub async fn is_not_due_for_a_record_that_is_missed(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    let mut link = linked(store, customers, 1, Some(&"7".into()), Some("cus_7")).await;
+    for (missing_since, second) in [(Some(at(20)), 20), (None, 40)] {
+        let taken = look_at(store, &link, second).await;
+        link.body.missing_since = missing_since;
+        let mut look = unit(&taken);
+        look.work = taken
+            .work
+            .iter()
+            .map(|w| WorkWrite::Done { id: w.id, generation: w.generation, facts: vec![] })
+            .collect();
+        look.confirm = Some(write(&link, LocalBinding::Keep));
+        done(commit(store, look).await);
+        if missing_since.is_some() {
+            waiting(store, tags, on(customers, Side::Local, "7")).await;
+            assert!(take(store, tags, 30).await.is_empty());
+        }
+    }
+    let taken = take_one(store, tags, 41).await;
+    assert_eq!((taken.work[0].awaits.clone(), taken.work[0].held.clone()), (None, None));
+}
+
 /// Whoever waits says so, and nothing of what it was parked for before.
 pub async fn parked_work_that_waits_is_parked_no_more(bench: &dyn Bench) {
     let store = bench.store();

@@ -137,10 +137,11 @@ impl State {
     }
 
     fn apply(&mut self, now: Timestamp, effects: Effects<'_>) -> Result<UnitOutcome> {
-        let mut brought = None;
+        let mut brought = Vec::new();
         if let Some(link) = effects.link {
-            let before = self.links.get(&link.id).and_then(Awaited::of);
-            brought = Awaited::of(&link).filter(|brought| before.as_ref() != Some(brought));
+            let before = self.links.get(&link.id).map(Awaited::of).unwrap_or_default();
+            brought = Awaited::of(&link);
+            brought.retain(|brought| !before.contains(brought));
             self.put_link(link);
         }
         effects.intents.iter().for_each(|write| self.write_intent(write));
@@ -157,7 +158,7 @@ impl State {
                 }
             }
         }
-        self.release(now, brought.iter().flatten());
+        self.release(now, brought.iter());
         let waits = effects.work.iter().filter_map(|write| match write {
             WorkWrite::Wait { on, .. } if self.is_there(on) => Some(on),
             _ => None,
@@ -185,7 +186,7 @@ impl State {
     }
 
     fn is_there(&self, on: &Awaited) -> bool {
-        self.links.values().filter_map(Awaited::of).any(|brought| brought.contains(on))
+        self.links.values().any(|link| Awaited::of(link).contains(on))
     }
 
     fn is_paused(&self, scope: &PauseScope) -> bool {

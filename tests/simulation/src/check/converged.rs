@@ -150,7 +150,12 @@ impl Judge<'_> {
     /// Whether a person is asked whether a record is gone that the service only does not find.
     fn is_unproven(&self, link: &Link) -> bool {
         let asked = self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Delete);
-        asked && !self.snapshot.place.shows_deleted()
+        asked && self.is_hard_to_prove()
+    }
+
+    /// Whether the service only does not find what is gone, or may have been made to forget it.
+    fn is_hard_to_prove(&self) -> bool {
+        !self.snapshot.place.shows_deleted() || self.plan.admins
     }
 
     fn link(&self, link: &Link) -> Option<String> {
@@ -510,7 +515,7 @@ impl Judge<'_> {
             }
             (ParkReason::Delete, _) => {
                 let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
-                let unproven = !self.snapshot.place.shows_deleted();
+                let unproven = self.is_hard_to_prove();
                 (!manual && !self.plan.update_wins && !unproven)
                     .then(|| say("no policy leaves a delete to a person"))
                     .flatten()

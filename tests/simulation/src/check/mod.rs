@@ -218,6 +218,7 @@ impl Snapshot {
             Side::Local => {
                 link.state == LinkState::Linked
                     && link.remote_id.is_some()
+                    && link.body.missing_since.is_none()
                     && of(link.local_id.as_ref().map(|id| id.as_str()))
             }
             Side::Remote => {

@@ -157,11 +157,24 @@ impl<'a> Seeing<'a, '_> {
             Condition::Or(all) => all.iter().any(|one| self.holds(one, record)),
             Condition::Not(one) => !self.holds(one, record),
             Condition::Compare { field, operator, value } => self.compares(field, *operator, value, record),
-            Condition::In { field, negated, values } => {
-                let is_in = values.iter().any(|v| self.compares(field, Operator::Equal, v, record));
-                is_in != *negated
-            }
+            Condition::In { field, negated, values } => self.is_in(field, values, record) != *negated,
         }
+    }
+
+    /// Whether a record holds one of many values. The usual ones are texts, most of which differ at once.
+    fn is_in(&self, name: &Name, values: &[Literal], record: &Record) -> bool {
+        let Ok(field) = self.field(name) else { return false };
+        let value = match field.kind {
+            Kind::Text(_) | Kind::LongText(_) | Kind::Email => record.text(&field.name),
+            _ => None,
+        };
+        values.iter().any(|literal| match (value, literal) {
+            (Some(value), Literal::Text(text)) => {
+                let text = text.chars().filter(|c| *c != ESCAPE).flat_map(char::to_lowercase);
+                value.chars().flat_map(char::to_lowercase).eq(text)
+            }
+            _ => self.compares(name, Operator::Equal, literal, record),
+        })
     }
 
     fn compares(&self, name: &Name, operator: Operator, literal: &Literal, record: &Record) -> bool {
