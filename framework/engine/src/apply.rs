@@ -26,6 +26,8 @@ pub(crate) struct Scene {
     pub mapping: Arc<Mapping>,
     /// The remote record's mapped fields.
     pub remote: Record,
+    /// Labels of those that cannot be read, with the reason.
+    pub refused: Vec<(String, String)>,
     /// What the links say of its references.
     pub references: Arc<References>,
     /// Signal the link where a reference waits: nothing else will wait for it.
@@ -81,7 +83,11 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
     let decision = decide(&Sight {
         mapping: &scene.mapping,
         local: LocalSight::Row(row),
-        remote: RemoteSight::Record(RemoteRecord { fields: &scene.remote, changed_at: scene.changed_at }),
+        remote: RemoteSight::Record(RemoteRecord {
+            fields: &scene.remote,
+            refused: &scene.refused,
+            changed_at: scene.changed_at,
+        }),
         references: &scene.references,
         body: &link.body,
         state: link.state,

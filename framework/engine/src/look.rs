@@ -6,8 +6,8 @@
 use crate::apply::{Scene, settle};
 use crate::brakes::{Holds, blanks};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, References, RemoteRecord, RemoteSight, Sight, decide,
-    local_changed, local_value,
+    Action, Decision, GoneLocal, LocalSight, References, RemoteSight, Sight, decide, local_changed,
+    local_value,
 };
 use crate::order::Order;
 use crate::pairs::PairRuntime;
@@ -475,12 +475,7 @@ impl Look {
     /// The decision on the two sides.
     pub(crate) fn decision(&self, link: &Link, local: LocalSight<'_>, seen: Option<&Seen>) -> Decision {
         let nothing = References::default();
-        let remote = match seen {
-            Some(seen) => {
-                RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
-            }
-            None => RemoteSight::Gone,
-        };
+        let remote = seen.map_or(RemoteSight::Gone, Seen::sight);
         decide(&Sight {
             mapping: &self.pair.mapping,
             local,
@@ -502,8 +497,7 @@ impl Look {
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
         self.permit_decision(&link, &decision)?;
         let flapping = self.flapping(&link, &decision, &seen).await?;
-        let (writes, mut refused) = self.writes_of(&decision, &row, &seen, &flapping);
-        refused.extend(seen.refusals.iter().cloned());
+        let (writes, refused) = self.writes_of(&decision, &row, &seen, &flapping);
         let digest = decision.digest();
         let (link_id, pushes) = (link.id, !writes.is_empty());
         let (link, seen, mut unit) =
@@ -561,6 +555,7 @@ impl Look {
         Scene {
             mapping: self.pair.mapping.clone(),
             remote: seen.fields.clone(),
+            refused: seen.refusals.clone(),
             references: seen.references.clone(),
             tell_waits: false,
             changed_at: seen.changed_at,

@@ -149,6 +149,7 @@ impl Engine {
         unit.settle = Some(settle(Scene {
             mapping: pair.mapping.clone(),
             remote: seen.fields,
+            refused: seen.refusals,
             references: seen.references,
             tell_waits: true,
             changed_at: seen.changed_at,

@@ -306,9 +306,13 @@ impl Look {
         let moved = after.fields.iter().any(|(label, value)| {
             !writes.iter().any(|w| w.label == *label) && view.fields.get(label).is_some_and(|v| v != value)
         });
-        if moved || after.fields.0.is_empty() {
+        // What cannot be read since is told of by the next look.
+        let unread = after.refusals.iter().filter(|one| !view.refusals.contains(one)).cloned();
+        let unread: Vec<_> = unread.collect();
+        if moved || !unread.is_empty() || after.fields.0.is_empty() {
             unit.signals.extend(crate::apply::again(&link, true));
         }
+        view.refusals.extend(unread);
         let why = writes.first().map(|w| w.why.clone()).unwrap_or_default();
         unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, rules, why, None));
         if !altered.is_empty() {

@@ -104,7 +104,10 @@ impl Look {
             // What the write was decided on; where neither is known, nothing may be there.
             match f.before.as_ref().or(base) {
                 Some(known) => holds(&f.field, known),
-                None => seen.fields.get(&f.field).is_none(),
+                None => {
+                    seen.fields.get(&f.field).is_none()
+                        && !seen.refusals.iter().any(|(label, _)| *label == f.field)
+                }
             }
         });
         // Bytes that hold more than what changed may be older than the rest of the record, unless the service compares versions.

@@ -46,7 +46,7 @@ pub struct Sight<'a> {
 /// Decides what happens to one link.
 pub fn decide(sight: &Sight<'_>) -> Decision {
     let verdicts = match (sight.local.row(), sight.remote.record()) {
-        (Some(row), Some(remote)) => fields(sight, &row.fields, remote.fields, remote.changed_at),
+        (Some(row), Some(remote)) => fields(sight, &row.fields, &remote),
         _ => Vec::new(),
     };
     let record = record::decide(sight);
@@ -91,8 +91,8 @@ pub fn remote_changed(mapping: &Mapping, record: &Record, body: &LinkBody) -> bo
     })
 }
 
-fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<Timestamp>) -> Vec<Verdict> {
-    let mapping = sight.mapping;
+fn fields(sight: &Sight<'_>, row: &Record, shown: &RemoteRecord<'_>) -> Vec<Verdict> {
+    let (mapping, remote) = (sight.mapping, shown.fields);
     let nothing = FieldBase::default();
     let base_of = |field: &Field| sight.body.base.get(&field.label).unwrap_or(&nothing);
     let references: Vec<Option<Here>> = mapping
@@ -143,7 +143,10 @@ fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<T
                 }
                 (_, state) => *state,
             };
-            let verdict = verdict(sight, field, four, state, changed_at);
+            if let Some((_, why)) = shown.refused.iter().find(|(label, _)| *label == field.label) {
+                return unreadable(field, four, why);
+            }
+            let verdict = verdict(sight, field, four, state, shown.changed_at);
             match here {
                 Some(here) => referring(sight, here, verdict),
                 None => verdict,
@@ -189,6 +192,24 @@ fn referring(sight: &Sight<'_>, here: &Here, mut verdict: Verdict) -> Verdict {
     verdict
 }
 
+/// What cannot be read is not known, so nothing is written over it (rule 17).
+fn unreadable(field: &Field, four: &Four<'_>, why: &str) -> Verdict {
+    let why = format!("what the remote side holds cannot be read: {why}");
+    told(field, four, Action::Refuse, 17, why)
+}
+
+fn told(field: &Field, four: &Four<'_>, action: Action, rule: u16, why: String) -> Verdict {
+    Verdict {
+        label: field.label.clone(),
+        action,
+        local: four.local.cloned(),
+        remote: four.remote.cloned(),
+        base: FieldBase { local: four.base_local.cloned(), remote: four.base_remote.cloned() },
+        rule,
+        why,
+    }
+}
+
 fn verdict(
     sight: &Sight<'_>,
     field: &Field,
@@ -211,15 +232,7 @@ fn verdict(
         rule = number;
         why = reason;
     }
-    Verdict {
-        label: field.label.clone(),
-        action,
-        local: four.local.cloned(),
-        remote: four.remote.cloned(),
-        base: FieldBase { local: four.base_local.cloned(), remote: four.base_remote.cloned() },
-        rule,
-        why,
-    }
+    told(field, four, action, rule, why)
 }
 
 /// A person's choice for a field in conflict, if both values are still those it was made for (rule 11).

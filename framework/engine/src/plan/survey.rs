@@ -5,8 +5,8 @@ use crate::EngineError;
 use crate::adopt::ambiguous_entry;
 use crate::contact::{Judged, Kept, judge};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight,
-    decide, local_changed,
+    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide,
+    local_changed,
 };
 use crate::look::{LEFT_HERE, LEFT_THERE};
 use crate::named;
@@ -340,12 +340,7 @@ impl<'p> Survey<'p> {
         body: &LinkBody,
         state: LinkState,
     ) -> Decision {
-        let remote = match seen {
-            Some(seen) => {
-                RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
-            }
-            None => RemoteSight::Gone,
-        };
+        let remote = seen.map_or(RemoteSight::Gone, Seen::sight);
         let references = &*self.references;
         let now = self.source.clock.now();
         decide(&Sight { mapping: &self.source.pair.mapping, local, remote, references, body, state, now })

@@ -38,4 +38,5 @@ mod short_ids;
 mod signals;
 mod soak;
 mod sync_tokens;
+mod unread;
 mod versions;
