@@ -497,11 +497,11 @@ impl Look {
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
         self.permit_decision(&link, &decision)?;
         let flapping = self.flapping(&link, &decision, &seen).await?;
-        let (writes, refused) = self.writes_of(&decision, &row, &seen, &flapping);
+        let (mut writes, refused) = self.writes_of(&decision, &row, &seen, &flapping);
         let digest = decision.digest();
         let (link_id, pushes) = (link.id, !writes.is_empty());
         let (link, seen, mut unit) =
-            if pushes { self.push(link, seen, writes).await? } else { (link, seen, self.unit()) };
+            if pushes { self.push(link, seen, &mut writes).await? } else { (link, seen, self.unit()) };
         let link_quiet = decision.is_quiet() && unit.confirm.is_none() && link.state == LinkState::Linked;
         let nothing_new = link_quiet
             && decision.verdicts.iter().all(|v| v.action == Action::None)

@@ -7,6 +7,7 @@ mod policies;
 mod properties;
 mod records;
 mod references;
+mod units;
 
 use bothways_engine::decide::{
     Action, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
@@ -58,7 +59,7 @@ fn values() -> [Option<Value>; 4] {
     [None, Some(Value::Null), Some(Value::Text("a".into())), Some(Value::Text("b".into()))]
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Case {
     local: Option<Value>,
     remote: Option<Value>,

@@ -38,5 +38,6 @@ mod short_ids;
 mod signals;
 mod soak;
 mod sync_tokens;
+mod units;
 mod unread;
 mod versions;
