@@ -44,7 +44,7 @@ pub(crate) struct Scene {
     pub abort_without_row: bool,
     /// Also abort unless the row still holds these values.
     pub expect: Option<Record>,
-    /// Labels of fields that a brake withholds: they stay as they are, in both directions.
+    /// Labels of fields that stay as they are, in both directions: withheld by a brake, refused, or of a merge unit with such a one.
     pub held: BTreeSet<String>,
     /// Labels of the fields that may be emptied, if that was asked of the brakes; any other has to be asked first.
     pub may_empty: Option<BTreeSet<String>>,
@@ -130,6 +130,12 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             _ => {}
         }
     }
+    // What stayed for a field of its merge unit to come in first can go out now.
+    let units: BTreeSet<usize> =
+        history.keys().filter_map(|label| Some(scene.mapping.field(label)?.unit)).collect();
+    let freed = |verdict: &Verdict| {
+        scene.mapping.field(&verdict.label).is_some_and(|field| units.contains(&field.unit))
+    };
     record_pulls(scene, &history, &mut link);
     keep_conflicts(scene, &decision, &mut link, &mut settled.history);
     crate::named::write(&scene.mapping, &link, row, &mut update);
@@ -150,10 +156,12 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
     if scene.tell_waits && decision.waits().next().is_some() {
         settled.signals.extend(again(&link, true));
     }
-    if decision.pushes().any(|v| !scene.held.contains(&v.label)) {
+    if decision.pushes().any(|v| !scene.held.contains(&v.label) || freed(v)) {
         settled.signals.extend(again(&link, true));
-    } else if decision.waits().next().is_some() {
-        // Not in step before what is referred to is linked.
+    }
+    let open = decision.pushes().chain(decision.refusals()).next();
+    if open.is_some() || decision.waits().next().is_some() {
+        // Not in step before that went out, or what is referred to is linked.
     } else if decision.is_quiet() || decision.pulls().next().is_some() {
         link.in_step_at = Some(scene.now);
     }

@@ -11,6 +11,7 @@ use crate::decide::{
 };
 use crate::order::Order;
 use crate::pairs::PairRuntime;
+use crate::push::FieldWrite;
 use crate::read::Seen;
 use crate::retry::{self, Next};
 use crate::{Engine, Purpose, SendError, named};
@@ -525,6 +526,7 @@ impl Look {
             unit.charges.extend(pulls.take(1).filter_map(|_| braked.update(link_id)));
             scene.held.clone_from(held);
             scene.held.extend(flapping.iter().cloned());
+            scene.held.extend(self.stayed(&decision, &writes, &refused));
             scene.may_empty = Some(emptied);
             // What was confirmed stands, whatever becomes of the row.
             scene.only_on = self.only_on(&row, !pushes);
@@ -548,6 +550,25 @@ impl Look {
             self.done()
         };
         Ok(unit)
+    }
+
+    /// Labels of what was to go out and did not: to look again at once would end the same.
+    fn stayed(
+        &self,
+        decision: &Decision,
+        sent: &[FieldWrite],
+        refused: &[(String, String)],
+    ) -> BTreeSet<String> {
+        let refuses = |label: &str| refused.iter().any(|(other, _)| other == label);
+        let labels = decision.pushes().map(|v| &v.label);
+        labels
+            .filter(|label| !sent.iter().any(|write| write.label == **label))
+            // What a reference stands for is asked by the next look.
+            .filter(|label| {
+                refuses(label) || self.pair.mapping.field(label).is_some_and(|f| f.reference.is_none())
+            })
+            .cloned()
+            .collect()
     }
 
     /// What the row part needs for a linked record.
