@@ -136,7 +136,10 @@ fn fields(sight: &Sight<'_>, row: &Record, shown: &RemoteRecord<'_>) -> Vec<Verd
         .zip(&states)
         .zip(&references)
         .map(|((field, (four, state)), here)| {
-            let state = units.get(&field.unit).map_or(*state, |unit| unit.state(field, *state));
+            let state = match here {
+                Some(here) if *state == FieldState::Hidden && here.is_unknown_here() => FieldState::Unseen,
+                _ => units.get(&field.unit).map_or(*state, |unit| unit.state(field, *state)),
+            };
             if let Some((_, why)) = shown.refused.iter().find(|(label, _)| *label == field.label) {
                 return unreadable(field, four, why);
             }
@@ -349,7 +352,14 @@ fn by_policy(
                 because("the local side never had a value, and this one may not travel here"),
             )
         }
-        (FieldState::Unseen, _) => (Action::Unseen, 17, because("not in the answer: absent is unknown")),
+        (FieldState::Unseen, _) | (FieldState::Hidden, Direction::In) => {
+            (Action::Unseen, 17, because("not in the answer: absent is unknown"))
+        }
+        (FieldState::Hidden, _) => (
+            Action::Refuse,
+            17,
+            because("it was changed here, and the answer does not show what that would replace"),
+        ),
         (FieldState::InStep, _) => (Action::None, 10, because("neither side changed")),
         (FieldState::Agree, _) => (Action::Agree, 10, because("both sides hold the same value")),
         (FieldState::LateEcho, Direction::In) => (Action::Pull, 7, because("this field is one-way in")),

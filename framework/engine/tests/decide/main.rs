@@ -190,8 +190,12 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             assert_eq!(first_contact, !known, "{context}");
             assert!(!known || (local_changed && remote_changed), "{context}");
         }
-        Action::Set(_) | Action::Refuse | Action::Wait { .. } => {
-            panic!("nobody chose, nothing is forbidden, nothing is referred to: {context}")
+        Action::Refuse => {
+            let had = case.base_remote.as_ref().or(case.base_local.as_ref()).is_some_and(|v| !v.is_null());
+            assert!(local_changed && remote.is_none() && had && direction != "in", "{context}");
+        }
+        Action::Set(_) | Action::Wait { .. } => {
+            panic!("nobody chose, nothing is referred to: {context}")
         }
         Action::None | Action::Agree | Action::Accept | Action::Unseen => {}
     }
@@ -227,6 +231,10 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             }
             _ => {}
         }
+    }
+    if local_changed && remote.is_none() && base_remote.as_ref().is_some_and(|v| !v.is_null()) {
+        let expected = if direction == "in" { Action::Unseen } else { Action::Refuse };
+        assert_eq!(action, expected, "an edit over what is not shown is told: {context}");
     }
     if remote.is_none() && local == null && base_remote == null {
         assert!(matches!(action, Action::None | Action::Agree), "empty on both sides: {context}");

@@ -212,10 +212,12 @@ fn two_records_in_every_case() {
                     }
                     let merges = *action == RecordAction::Merge;
                     assert_eq!(decision.verdicts.len(), if merges { 2 } else { 0 }, "{context}");
-                    // Changed alike is agreed, what is not shown cannot be written over, what cannot be read is told.
+                    // Changed alike is agreed; what is not shown or cannot be read is not written over, and that is told.
                     let moves = matches!(
                         (local, remote),
-                        (Local::Changed, Remote::Same) | (Local::Same, Remote::Changed) | (_, Remote::Unread)
+                        (Local::Changed, Remote::Same | Remote::Partly)
+                            | (Local::Same, Remote::Changed)
+                            | (_, Remote::Unread)
                     );
                     assert_eq!(decision.is_quiet(), merges && !moves, "{context}");
                     count += 1;

@@ -98,6 +98,15 @@ fn references_are_decided_as_values_are_once_they_are_linked() {
                             assert!(!is_linked(&case.remote), "{}", context());
                             assert_eq!(case.remote, Some(Value::Text(id.clone())), "{}", context());
                         }
+                        // Which row the record referred to nobody knows, so not either whether the row moved since.
+                        action
+                            if case.remote.is_none()
+                                && !case.unread
+                                && case.base_local.is_none()
+                                && !is_linked(&case.base_remote) =>
+                        {
+                            assert_eq!(*action, Action::Unseen, "{}", context());
+                        }
                         action => assert_eq!(*action, expected, "{}", context()),
                     }
                     if matches!((&verdict.action, &expected), (Action::Wait { .. }, Action::Conflict { .. }))

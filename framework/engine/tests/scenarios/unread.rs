@@ -1,8 +1,9 @@
-//! What the service holds cannot be read: a word that no table knows, a number that is too long. Nobody knows what is there, so nothing
-//! is written over it, and a person is told (rule 17).
+//! What the service holds cannot be read, a word that no table knows say, or is not shown. Nobody knows what is there, so nothing is
+//! written over it, and a person is told (rule 17).
 
 use crate::harness::service::ServiceWorld;
 use crate::shop::{Scene, Shop, connector};
+use bothways_engine::Records;
 use bothways_model::Method;
 use bothways_store::{HistoryFilter, HistoryOp, Operator, ParkReason};
 use serde_json::json;
@@ -82,4 +83,23 @@ async fn what_a_write_became_is_told_too() {
     let parked = scene.world.parked().await;
     assert!(parked[0].parked.as_ref().unwrap().message.contains("tier"), "{parked:#?}");
     assert_eq!(writes(&scene.shop()), 1);
+}
+
+/// An edit of a field that this one answer leaves out waits, and says so, until the field is shown again (rule 17).
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_what_is_not_shown_is_held() {
+    let row = [("email", "ann@example.com"), ("phone", "1")];
+    let scene = Scene::new("PATCH /items/{id}", CATALOG, MAPPING, &row).await;
+    let hidden = scene.shop().items[0].1.as_object_mut().unwrap().remove("phone").unwrap();
+    scene.update(&[("phone", "2"), ("tier", "gold")]).await;
+    assert_eq!((scene.item("tier"), scene.item("phone")), ("gold".into(), String::new()), "the rest flows");
+    let parked = scene.world.parked().await;
+    assert!(parked[0].parked.as_ref().unwrap().message.contains("phone"), "{parked:#?}");
+    let records = Records::new(scene.world.engine.clone());
+    let shown = records.links("customers", &scene.row).await.unwrap().remove(0);
+    assert!(!shown.in_step, "{shown:#?}");
+    scene.shop().items[0].1["phone"] = hidden;
+    scene.update(&[("tier", "silver")]).await;
+    assert_eq!((scene.item("tier"), scene.item("phone")), ("silver".into(), "2".into()));
+    assert!(scene.world.parked().await.is_empty());
 }
