@@ -62,13 +62,7 @@ impl Engine {
         let mut look = Look { engine: self.clone(), pair, taken, now, holds: Holds::default(), order };
         let unit = match look.taken.link.clone() {
             // A pause takes effect before the next remote call (rule 64).
-            link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => {
-                look.note_failure("paused", false);
-                let mut unit = look.unit();
-                unit.work =
-                    look.again_at(now + chrono::TimeDelta::seconds(5), None, Some("paused".into()), false);
-                Ok(unit)
-            }
+            link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => Err(look.paused(false)),
             _ if look.taken.row_error.is_some() => {
                 let why = look.taken.row_error.clone().unwrap_or_default();
                 let mut unit = look.unit();

@@ -425,13 +425,7 @@ impl Look {
                 Ok(None)
             }
             Ok(UnitOutcome::Withheld { charges }) => Ok(Some(charges)),
-            Ok(UnitOutcome::Paused) => {
-                self.note_failure("paused", false);
-                let mut unit = self.unit();
-                unit.work =
-                    self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
-                Err(Box::new(unit))
-            }
+            Ok(UnitOutcome::Paused) => Err(self.paused(true)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 drop(self.stale("it moved in this moment".into()));
                 // The lease goes with it, so that the next look need not wait for its end.

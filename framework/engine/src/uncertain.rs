@@ -63,6 +63,7 @@ impl Look {
                 self.taken.link = Some((*link).clone());
                 Ok(*link)
             }
+            Ok(UnitOutcome::Paused) => Err(self.paused(true)),
             Ok(_) => Err(Box::new(self.unit())),
             Err(error) => {
                 tracing::error!(pair = %self.pair.id, error = %error, "a resolved intent could not be committed");
@@ -322,6 +323,7 @@ impl Look {
             return Err(Box::new(unit));
         };
         let mut unit = self.unit();
+        unit.unless_paused = self.engine.pausing(&self.pair, link.id);
         unit.intents.push(IntentWrite::Sent {
             link: link.id,
             number: intent.number,
