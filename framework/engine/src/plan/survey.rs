@@ -131,7 +131,7 @@ impl<'p> Survey<'p> {
     async fn take_remote(&mut self, items: Vec<Observed>, all: &mut Met) -> Result<(), EngineError> {
         let pair = self.source.pair.clone();
         let ids: Vec<RemoteId> = items.iter().map(|item| item.id.clone()).collect();
-        let links = self.source.reads.links_of_remote(pair.id, &ids).await?;
+        let links = pair.forgetting(self.source.reads.links_of_remote(pair.id, &ids).await?);
         let mut keys = Vec::new();
         let mut met = BTreeSet::new();
         for (item, link) in items.iter().zip(links).filter(|(item, _)| met.insert(item.id.clone())) {
@@ -220,7 +220,7 @@ impl<'p> Survey<'p> {
     async fn take_rows(&mut self, rows: Vec<LocalRow>) -> Result<(), EngineError> {
         let pair = self.source.pair.clone();
         let ids: Vec<LocalId> = rows.iter().map(|row| row.id.clone()).collect();
-        let links = self.source.reads.links_of_local(pair.id, &ids).await?;
+        let links = pair.forgetting(self.source.reads.links_of_local(pair.id, &ids).await?);
         self.count_linked(&links);
         let mut keys = Vec::new();
         for (row, link) in rows.into_iter().zip(links) {
