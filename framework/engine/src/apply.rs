@@ -36,8 +36,8 @@ pub(crate) struct Scene {
     pub changed_at: Option<Timestamp>,
     /// The time of the look.
     pub now: Timestamp,
-    /// When the local change was signalled, for `newest`.
-    pub signalled: Timestamp,
+    /// When the row was last changed, for `newest`; `None` if nobody was told of that.
+    pub changed_here: Option<Timestamp>,
     /// The pass it belongs to, for history.
     pub pass: Option<String>,
     /// Refuse to do anything if the row is not there: the claim re-checks (rule 27).
@@ -181,7 +181,8 @@ fn pull(verdict: &Verdict, local: Option<&String>, value: Value, update: &mut Re
     }
 }
 
-/// Remembers since when each local value differs from its base (rule 12).
+/// Remembers when the row was last changed, of each local value that differs from its base (rule 12). Where that is not known it is a
+/// tie.
 fn note_local_changes(scene: &Scene, row: &LocalRow, link: &mut Link) {
     for field in &scene.mapping.fields {
         let base = link.body.base.get(&field.label).and_then(|b| b.local.as_ref());
@@ -189,10 +190,9 @@ fn note_local_changes(scene: &Scene, row: &LocalRow, link: &mut Link) {
             (Some(value), Some(base)) => !scene.mapping.same(field, value, base),
             _ => false,
         };
-        if changed {
-            link.body.local_changed.entry(field.label.clone()).or_insert(scene.signalled);
-        } else {
-            link.body.local_changed.remove(&field.label);
+        let known = link.body.local_changed.remove(&field.label);
+        if let Some(at) = known.max(scene.changed_here).filter(|_| changed) {
+            link.body.local_changed.insert(field.label.clone(), at);
         }
     }
 }

@@ -290,7 +290,7 @@ impl Pass<'_> {
                     tell_waits: true,
                     changed_at: kept.changed_at,
                     now,
-                    signalled: now,
+                    changed_here: None,
                     pass,
                     abort_without_row: true,
                     expect: None,

@@ -575,7 +575,7 @@ impl Look {
             tell_waits: false,
             changed_at: seen.changed_at,
             now: self.now,
-            signalled: self.taken.work.iter().map(|w| w.since).min().unwrap_or(self.now),
+            changed_here: self.taken.work.iter().filter_map(|w| w.changed).max(),
             pass: None,
             abort_without_row: false,
             expect: None,

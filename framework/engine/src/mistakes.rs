@@ -154,7 +154,7 @@ impl Engine {
             tell_waits: true,
             changed_at: seen.changed_at,
             now,
-            signalled: now,
+            changed_here: None,
             pass: None,
             abort_without_row: false,
             expect: None,

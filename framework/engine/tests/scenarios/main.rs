@@ -27,6 +27,7 @@ mod held;
 mod hub;
 mod merges;
 mod named;
+mod newest;
 mod operators;
 mod organisations;
 mod races;
