@@ -26,6 +26,8 @@ pub(crate) struct Scene {
     pub mapping: Arc<Mapping>,
     /// The remote record's mapped fields.
     pub remote: Record,
+    /// Labels of those that cannot be read, with the reason.
+    pub refused: Vec<(String, String)>,
     /// What the links say of its references.
     pub references: Arc<References>,
     /// Signal the link where a reference waits: nothing else will wait for it.
@@ -34,15 +36,15 @@ pub(crate) struct Scene {
     pub changed_at: Option<Timestamp>,
     /// The time of the look.
     pub now: Timestamp,
-    /// When the local change was signalled, for `newest`.
-    pub signalled: Timestamp,
+    /// When the row was last changed, for `newest`; `None` if nobody was told of that.
+    pub changed_here: Option<Timestamp>,
     /// The pass it belongs to, for history.
     pub pass: Option<String>,
     /// Refuse to do anything if the row is not there: the claim re-checks (rule 27).
     pub abort_without_row: bool,
     /// Also abort unless the row still holds these values.
     pub expect: Option<Record>,
-    /// Labels of fields that a brake withholds: they stay as they are, in both directions.
+    /// Labels of fields that stay as they are, in both directions: withheld by a brake, refused, or of a merge unit with such a one.
     pub held: BTreeSet<String>,
     /// Labels of the fields that may be emptied, if that was asked of the brakes; any other has to be asked first.
     pub may_empty: Option<BTreeSet<String>>,
@@ -81,7 +83,11 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
     let decision = decide(&Sight {
         mapping: &scene.mapping,
         local: LocalSight::Row(row),
-        remote: RemoteSight::Record(RemoteRecord { fields: &scene.remote, changed_at: scene.changed_at }),
+        remote: RemoteSight::Record(RemoteRecord {
+            fields: &scene.remote,
+            refused: &scene.refused,
+            changed_at: scene.changed_at,
+        }),
         references: &scene.references,
         body: &link.body,
         state: link.state,
@@ -124,6 +130,12 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             _ => {}
         }
     }
+    // What stayed for a field of its merge unit to come in first can go out now.
+    let units: BTreeSet<usize> =
+        history.keys().filter_map(|label| Some(scene.mapping.field(label)?.unit)).collect();
+    let freed = |verdict: &Verdict| {
+        scene.mapping.field(&verdict.label).is_some_and(|field| units.contains(&field.unit))
+    };
     record_pulls(scene, &history, &mut link);
     keep_conflicts(scene, &decision, &mut link, &mut settled.history);
     crate::named::write(&scene.mapping, &link, row, &mut update);
@@ -144,10 +156,12 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
     if scene.tell_waits && decision.waits().next().is_some() {
         settled.signals.extend(again(&link, true));
     }
-    if decision.pushes().any(|v| !scene.held.contains(&v.label)) {
+    if decision.pushes().any(|v| !scene.held.contains(&v.label) || freed(v)) {
         settled.signals.extend(again(&link, true));
-    } else if decision.waits().next().is_some() {
-        // Not in step before what is referred to is linked.
+    }
+    let open = decision.pushes().chain(decision.refusals()).next();
+    if open.is_some() || decision.waits().next().is_some() {
+        // Not in step before that went out, or what is referred to is linked.
     } else if decision.is_quiet() || decision.pulls().next().is_some() {
         link.in_step_at = Some(scene.now);
     }
@@ -167,7 +181,8 @@ fn pull(verdict: &Verdict, local: Option<&String>, value: Value, update: &mut Re
     }
 }
 
-/// Remembers since when each local value differs from its base (rule 12).
+/// Remembers when the row was last changed, of each local value that differs from its base (rule 12). Where that is not known it is a
+/// tie.
 fn note_local_changes(scene: &Scene, row: &LocalRow, link: &mut Link) {
     for field in &scene.mapping.fields {
         let base = link.body.base.get(&field.label).and_then(|b| b.local.as_ref());
@@ -175,10 +190,9 @@ fn note_local_changes(scene: &Scene, row: &LocalRow, link: &mut Link) {
             (Some(value), Some(base)) => !scene.mapping.same(field, value, base),
             _ => false,
         };
-        if changed {
-            link.body.local_changed.entry(field.label.clone()).or_insert(scene.signalled);
-        } else {
-            link.body.local_changed.remove(&field.label);
+        let known = link.body.local_changed.remove(&field.label);
+        if let Some(at) = known.max(scene.changed_here).filter(|_| changed) {
+            link.body.local_changed.insert(field.label.clone(), at);
         }
     }
 }

@@ -109,6 +109,7 @@ impl Operations {
         let is_new = before.as_ref() != Some(&pair.digest);
         // The same again approves nothing new: it must not cover what a later full pass finds (rule 58).
         if is_new {
+            self.engine.forget(pair, &pair.moved()).await?;
             let approval = Approval {
                 digest: pair.digest.clone(),
                 by: by.to_owned(),

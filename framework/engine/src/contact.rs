@@ -7,7 +7,7 @@ use crate::EngineError;
 use crate::adopt::{adoption, ambiguous_entry};
 use crate::apply::Scene;
 use crate::create::insertion;
-use crate::decide::{LocalSight, References, RemoteSight, Sight, decide};
+use crate::decide::{LocalSight, References, Sight, decide};
 use crate::events::look_at;
 use crate::pass::{Pass, Stage};
 use crate::read::Seen;
@@ -285,11 +285,12 @@ impl Pass<'_> {
                 let scene = Scene {
                     mapping: mapping.clone(),
                     remote: kept.fields,
+                    refused: kept.refusals,
                     references: references.clone(),
                     tell_waits: true,
                     changed_at: kept.changed_at,
                     now,
-                    signalled: now,
+                    changed_here: None,
                     pass,
                     abort_without_row: true,
                     expect: None,
@@ -366,10 +367,11 @@ impl Pass<'_> {
         };
         let asked = Asked { local: Some(&row.fields), remote: Some(&kept.fields), body: None };
         let references = self.engine.references(&self.pair, &[asked]).await?;
+        let seen = kept.into_seen();
         let decision = decide(&Sight {
             mapping: &self.pair.mapping,
             local: LocalSight::Row(&row),
-            remote: RemoteSight::fields(&kept.fields),
+            remote: seen.sight(),
             references: &references,
             body: &LinkBody::default(),
             state: LinkState::Linked,

@@ -1,6 +1,6 @@
 //! Explains one record: both sides, bases, intents, what would be decided now, by which rule and which line (rule 66).
 
-use crate::decide::{self, LocalSight, RecordAction, RemoteRecord, RemoteSight, Sight, Verdict, local_value};
+use crate::decide::{self, LocalSight, RecordAction, Sight, Verdict, local_value};
 use crate::operations::Operations;
 use crate::references::Asked;
 use crate::{EngineError, PairRuntime, Purpose, read};
@@ -224,7 +224,7 @@ fn decide_now(
     let decision = decide::decide(&Sight {
         mapping,
         local: LocalSight::Row(row),
-        remote: RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at }),
+        remote: seen.sight(),
         references: &seen.references,
         body: link.map_or(&nothing, |l| &l.body),
         state: link.map_or(bothways_store::LinkState::Linked, |l| l.state),

@@ -29,6 +29,7 @@ mod evidence;
 mod explain;
 mod feed;
 mod flap;
+mod forget;
 mod freshen;
 mod gone;
 mod intake;

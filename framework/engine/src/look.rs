@@ -6,11 +6,12 @@
 use crate::apply::{Scene, settle};
 use crate::brakes::{Holds, blanks};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, References, RemoteRecord, RemoteSight, Sight, decide,
-    local_changed, local_value,
+    Action, Decision, GoneLocal, LocalSight, References, RemoteSight, Sight, decide, local_changed,
+    local_value,
 };
 use crate::order::Order;
 use crate::pairs::PairRuntime;
+use crate::push::FieldWrite;
 use crate::read::Seen;
 use crate::retry::{self, Next};
 use crate::{Engine, Purpose, SendError, named};
@@ -56,13 +57,7 @@ impl Engine {
         let mut look = Look { engine: self.clone(), pair, taken, now, holds: Holds::default(), order };
         let unit = match look.taken.link.clone() {
             // A pause takes effect before the next remote call (rule 64).
-            link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => {
-                look.note_failure("paused", false);
-                let mut unit = look.unit();
-                unit.work =
-                    look.again_at(now + chrono::TimeDelta::seconds(5), None, Some("paused".into()), false);
-                Ok(unit)
-            }
+            link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => Err(look.paused(false)),
             _ if look.taken.row_error.is_some() => {
                 let why = look.taken.row_error.clone().unwrap_or_default();
                 let mut unit = look.unit();
@@ -473,12 +468,7 @@ impl Look {
     /// The decision on the two sides.
     pub(crate) fn decision(&self, link: &Link, local: LocalSight<'_>, seen: Option<&Seen>) -> Decision {
         let nothing = References::default();
-        let remote = match seen {
-            Some(seen) => {
-                RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
-            }
-            None => RemoteSight::Gone,
-        };
+        let remote = seen.map_or(RemoteSight::Gone, Seen::sight);
         decide(&Sight {
             mapping: &self.pair.mapping,
             local,
@@ -500,12 +490,11 @@ impl Look {
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
         self.permit_decision(&link, &decision)?;
         let flapping = self.flapping(&link, &decision, &seen).await?;
-        let (writes, mut refused) = self.writes_of(&decision, &row, &seen, &flapping);
-        refused.extend(seen.refusals.iter().cloned());
+        let (mut writes, refused) = self.writes_of(&decision, &row, &seen, &flapping);
         let digest = decision.digest();
         let (link_id, pushes) = (link.id, !writes.is_empty());
         let (link, seen, mut unit) =
-            if pushes { self.push(link, seen, writes).await? } else { (link, seen, self.unit()) };
+            if pushes { self.push(link, seen, &mut writes).await? } else { (link, seen, self.unit()) };
         let link_quiet = decision.is_quiet() && unit.confirm.is_none() && link.state == LinkState::Linked;
         let nothing_new = link_quiet
             && decision.verdicts.iter().all(|v| v.action == Action::None)
@@ -529,6 +518,7 @@ impl Look {
             unit.charges.extend(pulls.take(1).filter_map(|_| braked.update(link_id)));
             scene.held.clone_from(held);
             scene.held.extend(flapping.iter().cloned());
+            scene.held.extend(self.stayed(&decision, &writes, &refused));
             scene.may_empty = Some(emptied);
             // What was confirmed stands, whatever becomes of the row.
             scene.only_on = self.only_on(&row, !pushes);
@@ -554,16 +544,36 @@ impl Look {
         Ok(unit)
     }
 
+    /// Labels of what was to go out and did not: to look again at once would end the same.
+    fn stayed(
+        &self,
+        decision: &Decision,
+        sent: &[FieldWrite],
+        refused: &[(String, String)],
+    ) -> BTreeSet<String> {
+        let refuses = |label: &str| refused.iter().any(|(other, _)| other == label);
+        let labels = decision.pushes().map(|v| &v.label);
+        labels
+            .filter(|label| !sent.iter().any(|write| write.label == **label))
+            // What a reference stands for is asked by the next look.
+            .filter(|label| {
+                refuses(label) || self.pair.mapping.field(label).is_some_and(|f| f.reference.is_none())
+            })
+            .cloned()
+            .collect()
+    }
+
     /// What the row part needs for a linked record.
     pub(crate) fn scene(&self, seen: &Seen) -> Scene {
         Scene {
             mapping: self.pair.mapping.clone(),
             remote: seen.fields.clone(),
+            refused: seen.refusals.clone(),
             references: seen.references.clone(),
             tell_waits: false,
             changed_at: seen.changed_at,
             now: self.now,
-            signalled: self.taken.work.iter().map(|w| w.since).min().unwrap_or(self.now),
+            changed_here: self.taken.work.iter().filter_map(|w| w.changed).max(),
             pass: None,
             abort_without_row: false,
             expect: None,

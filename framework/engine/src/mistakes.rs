@@ -149,11 +149,12 @@ impl Engine {
         unit.settle = Some(settle(Scene {
             mapping: pair.mapping.clone(),
             remote: seen.fields,
+            refused: seen.refusals,
             references: seen.references,
             tell_waits: true,
             changed_at: seen.changed_at,
             now,
-            signalled: now,
+            changed_here: None,
             pass: None,
             abort_without_row: false,
             expect: None,

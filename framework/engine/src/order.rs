@@ -4,7 +4,7 @@
 //! with what the plan says; if it is anything else, the look ends without an effect and the item is stale.
 
 use crate::apply::OnlyOn;
-use crate::decide::{Action, Decision, LocalSight, RemoteRecord, RemoteSight, Sight, Verdict, decide};
+use crate::decide::{Action, Decision, LocalSight, Sight, Verdict, decide};
 use crate::look::{Ended, Look};
 use crate::plan::file::{PlanKey, PlannedItem};
 use crate::plan::{PlanAction, PlanItem, items};
@@ -150,10 +150,7 @@ impl Look {
             let decision = decide(&Sight {
                 mapping: &self.pair.mapping,
                 local: LocalSight::Row(row),
-                remote: RemoteSight::Record(RemoteRecord {
-                    fields: &seen.fields,
-                    changed_at: seen.changed_at,
-                }),
+                remote: seen.sight(),
                 references: &seen.references,
                 body: &LinkBody::default(),
                 state: LinkState::Linked,

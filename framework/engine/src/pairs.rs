@@ -136,6 +136,14 @@ impl PairRuntime {
         *self.stored.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
     }
 
+    /// Labels that the mapping, as it is written, has elsewhere than what was approved, or not at all.
+    pub(crate) fn moved(&self) -> Vec<String> {
+        let stored = self.stored();
+        let was =
+            stored.approval.as_ref().and_then(|approval| Terms::deserialize(approval.terms.as_ref()?).ok());
+        was.map(|was| was.moved(&self.terms)).unwrap_or_default()
+    }
+
     /// Whether its plan is approved: until then it only observes (rule 61).
     pub fn is_approved(&self) -> bool {
         self.stored().approval.is_some()

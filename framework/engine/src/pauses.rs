@@ -1,9 +1,11 @@
 //! Pauses: what may not run now, by a person's or the engine's own order (rule 64).
 
+use crate::look::{Ended, Look};
 use crate::{Engine, EngineError, PairRuntime};
 use bothways_model::LinkId;
 use bothways_model::planted::{self, Bug};
 use bothways_store::{Pause, PauseScope};
+use chrono::TimeDelta;
 use std::collections::BTreeSet;
 use std::sync::{PoisonError, RwLock};
 
@@ -74,5 +76,15 @@ impl Engine {
         if let Err(error) = self.refresh_pauses().await {
             tracing::error!(error = %error, "the pauses could not be read");
         }
+    }
+}
+
+impl Look {
+    /// Ends a look that a pause keeps from its next call. `look`: the remote side has to be looked at then.
+    pub(crate) fn paused(&self, look: bool) -> Ended {
+        self.note_failure("paused", false);
+        let mut unit = self.unit();
+        unit.work = self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), look);
+        Box::new(unit)
     }
 }

@@ -20,14 +20,16 @@ use bothways_store::{
 };
 use chrono::TimeDelta;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long after an uncertain write its value may still be our own late echo (rule 24).
 const LATE: TimeDelta = TimeDelta::hours(24);
 
 /// One field that goes out.
 pub(crate) struct FieldWrite {
-    label: String,
+    pub(crate) label: String,
+    /// Its merge unit.
+    unit: usize,
     path: bothways_model::SingularPath,
     wire: serde_json::Value,
     /// The value sent, as the lens reads it back.
@@ -87,7 +89,7 @@ struct Answered {
 }
 
 impl Look {
-    /// The fields that go out, and those that cannot.
+    /// The fields that go out, and those that cannot. A merge unit goes out as a whole or not at all (rule 10).
     pub(crate) fn writes_of(
         &self,
         decision: &Decision,
@@ -98,17 +100,17 @@ impl Look {
         let mut writes = Vec::new();
         let mut refused: Vec<(String, String)> =
             decision.refusals().map(|v| (v.label.clone(), v.why.clone())).collect();
-        for verdict in decision.pushes().filter(|v| !flapping.contains(&v.label)) {
+        let unit_of = |label: &str| self.pair.mapping.field(label).map(|field| field.unit);
+        let open = decision.verdicts.iter().filter(|v| v.is_open() || flapping.contains(&v.label));
+        let mut kept: BTreeSet<usize> = open.filter_map(|v| unit_of(&v.label)).collect();
+        for verdict in decision.pushes() {
             let Some(field) = self.pair.mapping.field(&verdict.label) else { continue };
             let Some(path) = field.write.clone() else { continue };
-            if field.lens.part().is_some() && self.half_is_undecided(decision, field) {
+            if kept.contains(&field.unit) {
                 continue;
             }
-            let mut source = row.fields.clone();
             let set = matches!(verdict.action, Action::Set(_));
-            if let Action::Set(value) = &verdict.action {
-                source.set(field.local_name(), value.clone());
-            }
+            let mut source = self.with_chosen(decision, row, field.unit);
             if field.reference.is_some() {
                 let value = source.get(field.local_name()).cloned().unwrap_or(Value::Null);
                 match seen.references.outward(&field.label, &value) {
@@ -120,6 +122,7 @@ impl Look {
             match self.pair.mapping.image(field, &source) {
                 Ok(wire) => writes.push(FieldWrite {
                     label: verdict.label.clone(),
+                    unit: field.unit,
                     path,
                     sent: sent_value(field, &source, verdict.local.as_ref()),
                     local: verdict.local.clone().unwrap_or(Value::Null),
@@ -130,40 +133,47 @@ impl Look {
                     empties: blanks(verdict).is_some(),
                     set,
                 }),
-                Err(refusal) => refused.push((verdict.label.clone(), refusal.to_string())),
+                Err(refusal) => {
+                    refused.push((verdict.label.clone(), refusal.to_string()));
+                    kept.insert(field.unit);
+                }
             }
         }
+        writes.retain(|write| !kept.contains(&write.unit));
         (writes, refused)
     }
 
-    /// Whether the other half of one remote text waits for a person, or comes in: it would be written along.
-    fn half_is_undecided(&self, decision: &Decision, field: &Field) -> bool {
-        let half = |v: &&crate::decide::Verdict| {
-            v.label != field.label
-                && self.pair.mapping.field(&v.label).is_some_and(|other| {
-                    other.unit == field.unit && other.write == field.write && other.lens.part().is_some()
-                })
-        };
-        let coming = |v: &crate::decide::Verdict| {
-            matches!(v.action, Action::Conflict { .. } | Action::Pull | Action::Refuse)
-        };
-        decision.verdicts.iter().filter(half).any(coming)
+    /// The row with what a person chose for the fields of a merge unit: each may depend on the others.
+    fn with_chosen(&self, decision: &Decision, row: &LocalRow, unit: usize) -> Record {
+        let mut source = row.fields.clone();
+        for field in self.pair.mapping.unit(unit) {
+            let of_field = decision.verdicts.iter().find(|v| v.label == field.label);
+            if let Some(Action::Set(value)) = of_field.map(|v| &v.action) {
+                source.set(field.local_name(), value.clone());
+            }
+        }
+        source
     }
 
-    /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with.
+    /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with. What brakes
+    /// withhold of `writes` is taken out of them.
     pub(crate) async fn push(
         &mut self,
         link: Link,
         seen: Seen,
-        mut writes: Vec<FieldWrite>,
+        writes: &mut Vec<FieldWrite>,
     ) -> Result<(Link, Seen, Unit), Ended> {
         let Some(id) = link.remote_id.clone() else { return Ok((link, seen, self.unit())) };
         let at = self.engine.ports.clock.now();
         let number = self.taken.next_intent;
         let prepared = loop {
-            match self.open_update(&link, &id, &seen, &writes).await? {
+            match self.open_update(&link, &id, &seen, writes).await? {
                 Some(prepared) => break prepared,
-                None => writes.retain(|write| !self.holds.fields().contains(&write.label)),
+                None => {
+                    let held = writes.iter().filter(|write| self.holds.fields().contains(&write.label));
+                    let kept: BTreeSet<usize> = held.map(|write| write.unit).collect();
+                    writes.retain(|write| !kept.contains(&write.unit));
+                }
             }
             if writes.is_empty() {
                 return Ok((link, seen, self.unit()));
@@ -203,7 +213,7 @@ impl Look {
             self.close_intent_alone(number).await?;
         }
         let after = if confirmed { read::remote(&self.pair, &observed) } else { Seen::default() };
-        Ok(self.confirm(link, seen, Answered { record: after, told }, &writes, number))
+        Ok(self.confirm(link, seen, Answered { record: after, told }, writes, number))
     }
 
     /// Commits an update's intent. `None` if brakes withhold some of its fields, but not the others.
@@ -330,9 +340,13 @@ impl Look {
         let moved = after.fields.iter().any(|(label, value)| {
             !writes.iter().any(|w| w.label == *label) && view.fields.get(label).is_some_and(|v| v != value)
         });
-        if moved || after.fields.0.is_empty() {
+        // What cannot be read since is told of by the next look.
+        let unread = after.refusals.iter().filter(|one| !view.refusals.contains(one)).cloned();
+        let unread: Vec<_> = unread.collect();
+        if moved || !unread.is_empty() || after.fields.0.is_empty() {
             unit.signals.extend(crate::apply::again(&link, true));
         }
+        view.refusals.extend(unread);
         let why = writes.first().map(|w| w.why.clone()).unwrap_or_default();
         unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, rules, why, None));
         if !altered.is_empty() {
@@ -435,13 +449,7 @@ impl Look {
                 Ok(None)
             }
             Ok(UnitOutcome::Withheld { charges }) => Ok(Some(charges)),
-            Ok(UnitOutcome::Paused) => {
-                self.note_failure("paused", false);
-                let mut unit = self.unit();
-                unit.work =
-                    self.again_at(self.now + TimeDelta::seconds(5), None, Some("paused".into()), true);
-                Err(Box::new(unit))
-            }
+            Ok(UnitOutcome::Paused) => Err(self.paused(true)),
             Ok(UnitOutcome::ClaimLost | UnitOutcome::Aborted) => {
                 drop(self.stale("it moved in this moment".into()));
                 // The lease goes with it, so that the next look need not wait for its end.

@@ -1,6 +1,6 @@
 //! What a remote record shows a mapping.
 
-use crate::decide::References;
+use crate::decide::{References, RemoteRecord, RemoteSight};
 use crate::pairs::PairRuntime;
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Failure, Observed, Record, Timestamp};
@@ -21,6 +21,14 @@ pub(crate) struct Seen {
     pub version: Option<String>,
     /// The whole record; `None` if the bases stand in for a read.
     pub body: Option<Arc<serde_json::Value>>,
+}
+
+impl Seen {
+    /// What a decision is made on.
+    pub(crate) fn sight(&self) -> RemoteSight<'_> {
+        let Self { fields, refusals: refused, changed_at, .. } = self;
+        RemoteSight::Record(RemoteRecord { fields, refused, changed_at: *changed_at })
+    }
 }
 
 /// Reads a record.

@@ -4,7 +4,9 @@
 //! comparison and the edit are one transaction on the locked row, and the edit is captured like anybody's.
 
 use crate::apply::{again, entry};
+use crate::decide::Translated;
 use crate::operations::Operations;
+use crate::references::Asked;
 use crate::{EngineError, PairRuntime};
 use bothways_mapping::mapping::FromLocalDelete;
 use bothways_mapping::{Direction, Field, Mapping};
@@ -311,8 +313,9 @@ impl Revert<'_> {
         let Some(link) = row.entry.link else {
             return Ok(Judged::whole(RevertOutcome::Refused, "it belongs to no link"));
         };
+        let entry = self.as_the_row_says(&pair, &row.entry).await?;
         if self.dry_run {
-            return self.look(&pair, link, &row.entry, pending).await;
+            return self.look(&pair, link, &entry, pending).await;
         }
         for _ in 0..50 {
             let engine = &self.operations.engine;
@@ -328,7 +331,7 @@ impl Revert<'_> {
             // The signals that were folded in with the lease are due again with this one.
             unit.signals.extend(taken.link.iter().flat_map(|link| again(link, true)));
             let judged: Arc<Mutex<Judged>> = Arc::default();
-            let (noted, mapping, undone) = (judged.clone(), pair.clone(), row.entry.clone());
+            let (noted, mapping, undone) = (judged.clone(), pair.clone(), entry.clone());
             let cause = format!("reverted by {}", self.by);
             let readable = taken.row_error.is_none();
             unit.settle = Some(Arc::new(move |row, link| {
@@ -358,6 +361,32 @@ impl Revert<'_> {
             }
         }
         Ok(Judged::whole(RevertOutcome::Refused, "the record is being worked on; try again in a moment"))
+    }
+
+    /// A write to the other side names the records that were referred to there: here they are the keys of their rows.
+    async fn as_the_row_says(&self, pair: &PairRuntime, entry: &History) -> Result<History, EngineError> {
+        let mut entry = entry.clone();
+        if entry.side == Side::Local {
+            return Ok(entry);
+        }
+        let fields = &entry.fields;
+        let [before, after] = [|c: &FieldChange| c.before.clone(), |c: &FieldChange| c.after.clone()].map(
+            |of: fn(&FieldChange) -> Option<Value>| -> Record {
+                fields.iter().filter_map(|(label, change)| Some((label.clone(), of(change)?))).collect()
+            },
+        );
+        let asked = [&before, &after].map(|remote| Asked { remote: Some(remote), ..Asked::default() });
+        let references = self.operations.engine.references(pair, &asked).await?;
+        for (label, change) in &mut entry.fields {
+            let refers = pair.mapping.field(label).is_some_and(|field| field.reference.is_some());
+            for value in [&mut change.before, &mut change.after].into_iter().filter(|_| refers) {
+                *value = value.take().and_then(|id| match references.inward(label, &id) {
+                    Translated::Known(key) => Some(key),
+                    Translated::Unlinked | Translated::NotAsked => None,
+                });
+            }
+        }
+        Ok(entry)
     }
 
     async fn look(

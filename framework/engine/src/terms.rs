@@ -124,6 +124,14 @@ impl Terms {
         all
     }
 
+    /// Labels that are at another path or column in `now`, or gone.
+    pub(crate) fn moved(&self, now: &Terms) -> Vec<String> {
+        let moved = |(label, was): &(&String, &FieldTerms)| {
+            now.fields.get(*label).is_none_or(|is| was.is_another(&is.local, &is.read, is.write.as_ref()))
+        };
+        self.fields.iter().filter(moved).map(|(label, _)| label.clone()).collect()
+    }
+
     /// The mapping as it was approved, as far as `loaded` lets it be had, and what is held of it.
     pub(crate) fn hold(&self, loaded: &Mapping) -> (Mapping, Option<HeldChange>) {
         let now = Terms::of(loaded);
@@ -189,11 +197,16 @@ impl FieldTerms {
         format!("{} and {at}, direction {}{immutable}", self.local.join(", "), self.direction)
     }
 
+    /// Whether a field of the same name is another one, by its columns and paths.
+    fn is_another(&self, local: &[String], read: &str, write: Option<&String>) -> bool {
+        let elsewhere = matches!((&self.write, write), (Some(was), Some(is)) if was != is);
+        self.local != local || self.read != read || elsewhere
+    }
+
     /// The field as it was approved; `None` if it is another one under the same name.
     fn restore(&self, mut field: Field) -> Result<Option<Field>, String> {
         let write = field.write.as_ref().map(SingularPath::to_string);
-        let elsewhere = matches!((&self.write, &write), (Some(was), Some(is)) if was != is);
-        if self.local != field.local || self.read != field.read.text() || elsewhere {
+        if self.is_another(&field.local, field.read.text(), write.as_ref()) {
             return Ok(None);
         }
         field.direction =

@@ -63,6 +63,7 @@ impl Look {
                 self.taken.link = Some((*link).clone());
                 Ok(*link)
             }
+            Ok(UnitOutcome::Paused) => Err(self.paused(true)),
             Ok(_) => Err(Box::new(self.unit())),
             Err(error) => {
                 tracing::error!(pair = %self.pair.id, error = %error, "a resolved intent could not be committed");
@@ -104,7 +105,10 @@ impl Look {
             // What the write was decided on; where neither is known, nothing may be there.
             match f.before.as_ref().or(base) {
                 Some(known) => holds(&f.field, known),
-                None => seen.fields.get(&f.field).is_none(),
+                None => {
+                    seen.fields.get(&f.field).is_none()
+                        && !seen.refusals.iter().any(|(label, _)| *label == f.field)
+                }
             }
         });
         // Bytes that hold more than what changed may be older than the rest of the record, unless the service compares versions.
@@ -324,6 +328,7 @@ impl Look {
             return Err(Box::new(unit));
         };
         let mut unit = self.unit();
+        unit.unless_paused = self.engine.pausing(&self.pair, link.id);
         unit.intents.push(IntentWrite::Sent {
             link: link.id,
             number: intent.number,

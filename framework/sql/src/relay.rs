@@ -272,6 +272,7 @@ async fn carry(
             let subject = Subject::Local(change.key.clone());
             let signal = Signal { pair: pair.id, subject, look: false, not_before: None };
             work.signal(&signal, fact, Seq(generation), now);
+            work.change(pair.id, &signal.subject, now, |row| row.changed(change.at));
             generation += 1;
         }
     }

@@ -198,7 +198,7 @@ impl WorkBook {
         }
         let rows = self.slots.iter().filter(|s| s.dirty && !s.gone).map(|s| work_args(&s.row)).collect();
         let head = format!("INSERT INTO bothways_work ({WORK}) VALUES");
-        writes.bulk(&Bulk { head: &head, width: 19, tail: WORK_UPSERT }, rows).await.map_err(ours)
+        writes.bulk(&Bulk { head: &head, width: 20, tail: WORK_UPSERT }, rows).await.map_err(ours)
     }
 
     /// Writes what has changed, at once.

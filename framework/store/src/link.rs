@@ -179,7 +179,7 @@ pub struct LinkBody {
     /// Recent engine writes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<RecentWrite>,
-    /// When the local row's last user change since its base was seen, by field label (rule 12).
+    /// When the local row was last changed by a user since its base, as the log has it, by field label (rule 12).
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub local_changed: BTreeMap<String, Timestamp>,
     /// A bare 404 seen at this time; it must repeat to be a proof (rule 31).

@@ -193,6 +193,8 @@ pub struct Work {
     pub due: Option<Timestamp>,
     /// When it was first signalled.
     pub since: Timestamp,
+    /// When the row was last changed, by the log; `None` if nobody was told of a change.
+    pub changed: Option<Timestamp>,
     /// Facts not yet dealt with, oldest first.
     pub facts: Vec<Fact>,
     /// Failed attempts (rule 42).

@@ -127,7 +127,7 @@ impl Look {
         let charges = charged().filter(free).map(|(charge, _)| charge.clone()).collect();
         let work = self.held_work();
         if let Some(mut scene) = self.holds.scene.clone().filter(|_| fields_only) {
-            scene.held.clone_from(&self.holds.fields);
+            scene.held.extend(self.holds.fields.iter().cloned());
             return Unit { charges, settle: Some(settle(scene)), work, ..unit };
         }
         if unit.intents.is_empty() {

@@ -39,6 +39,8 @@ pub enum FieldState {
     LateEcho,
     /// A side does not show the field, and nothing can be concluded.
     Unseen,
+    /// The local side changed, and the remote side does not show the value that this would replace.
+    Hidden,
 }
 
 /// Classifies a field. `same` compares two values after the field's `normalize`; `late` are values of uncertain writes whose
@@ -71,7 +73,8 @@ pub fn classify<'a>(
             (true, false) if local.is_null() => FieldState::Agree,
             (true, false) => FieldState::LocalOnly,
             (false, false) => FieldState::InStep,
-            (_, true) => FieldState::Unseen,
+            (true, true) => FieldState::Hidden,
+            (false, true) => FieldState::Unseen,
         };
     };
     match (local_changed, !same(remote, base_remote)) {

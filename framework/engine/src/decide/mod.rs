@@ -46,7 +46,7 @@ pub struct Sight<'a> {
 /// Decides what happens to one link.
 pub fn decide(sight: &Sight<'_>) -> Decision {
     let verdicts = match (sight.local.row(), sight.remote.record()) {
-        (Some(row), Some(remote)) => fields(sight, &row.fields, remote.fields, remote.changed_at),
+        (Some(row), Some(remote)) => fields(sight, &row.fields, &remote),
         _ => Vec::new(),
     };
     let record = record::decide(sight);
@@ -91,8 +91,8 @@ pub fn remote_changed(mapping: &Mapping, record: &Record, body: &LinkBody) -> bo
     })
 }
 
-fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<Timestamp>) -> Vec<Verdict> {
-    let mapping = sight.mapping;
+fn fields(sight: &Sight<'_>, row: &Record, shown: &RemoteRecord<'_>) -> Vec<Verdict> {
+    let (mapping, remote) = (sight.mapping, shown.fields);
     let nothing = FieldBase::default();
     let base_of = |field: &Field| sight.body.base.get(&field.label).unwrap_or(&nothing);
     let references: Vec<Option<Here>> = mapping
@@ -129,42 +129,92 @@ fn fields(sight: &Sight<'_>, row: &Record, remote: &Record, changed_at: Option<T
             (four, if hidden { FieldState::Unseen } else { state })
         })
         .collect();
-    let units = unit_conflicts(mapping, &states);
-    mapping
+    let units = units(mapping, &states);
+    let mut verdicts: Vec<Verdict> = mapping
         .fields
         .iter()
         .zip(&states)
         .zip(&references)
         .map(|((field, (four, state)), here)| {
-            let state = match (units.get(&field.unit) == Some(&true), state) {
-                // Both sides touched the unit: the policy speaks once for all its changed fields.
-                (true, FieldState::LocalOnly | FieldState::RemoteOnly) => {
-                    FieldState::Both { first_contact: false }
-                }
-                (_, state) => *state,
+            let state = match here {
+                Some(here) if *state == FieldState::Hidden && here.is_unknown_here() => FieldState::Unseen,
+                _ => units.get(&field.unit).map_or(*state, |unit| unit.state(field, *state)),
             };
-            let verdict = verdict(sight, field, four, state, changed_at);
+            if let Some((_, why)) = shown.refused.iter().find(|(label, _)| *label == field.label) {
+                return unreadable(field, four, why);
+            }
+            let verdict = verdict(sight, field, four, state, shown.changed_at);
             match here {
                 Some(here) => referring(sight, here, verdict),
                 None => verdict,
             }
         })
-        .collect()
+        .collect();
+    send_along(mapping, &mut verdicts);
+    verdicts
 }
 
-/// For each merge unit: whether one of its fields changed here and another there (rule 10).
-fn unit_conflicts(mapping: &Mapping, states: &[(Four<'_>, FieldState)]) -> BTreeMap<usize, bool> {
-    let mut sides: BTreeMap<usize, (bool, bool)> = BTreeMap::new();
-    for (field, (_, state)) in mapping.fields.iter().zip(states) {
-        let entry = sides.entry(field.unit).or_default();
+/// What becomes of the fields of a merge unit together (rule 10).
+#[derive(Clone, Copy, Default)]
+struct Touched {
+    local: bool,
+    remote: bool,
+    /// One of them was never known to be alike.
+    first_contact: bool,
+}
+
+impl Touched {
+    /// Both sides touched the unit: the policy speaks once for all its changed fields.
+    fn state(self, field: &Field, state: FieldState) -> FieldState {
+        let both = FieldState::Both { first_contact: self.first_contact };
+        let asks = matches!(field.winner, Winner::Manual | Winner::Newest);
         match state {
-            FieldState::LocalOnly => entry.0 = true,
-            FieldState::RemoteOnly => entry.1 = true,
-            FieldState::Both { .. } => *entry = (true, true),
+            _ if !(self.local && self.remote) => state,
+            FieldState::LocalOnly | FieldState::RemoteOnly | FieldState::Both { .. } => both,
+            // What one side lacks is not filled beside a field that a person decides about.
+            FieldState::FillLocal | FieldState::FillRemote if asks && field.direction == Direction::Both => {
+                both
+            }
+            _ => state,
+        }
+    }
+}
+
+fn units(mapping: &Mapping, states: &[(Four<'_>, FieldState)]) -> BTreeMap<usize, Touched> {
+    let mut units: BTreeMap<usize, Touched> = BTreeMap::new();
+    for (field, (_, state)) in mapping.fields.iter().zip(states) {
+        let unit = units.entry(field.unit).or_default();
+        match state {
+            FieldState::LocalOnly => unit.local = true,
+            FieldState::RemoteOnly => unit.remote = true,
+            FieldState::Both { first_contact } => {
+                (unit.local, unit.remote) = (true, true);
+                unit.first_contact |= first_contact;
+            }
+            FieldState::FillLocal | FieldState::FillRemote => unit.first_contact = true,
             _ => {}
         }
     }
-    sides.into_iter().map(|(unit, (local, remote))| (unit, local && remote)).collect()
+    units
+}
+
+/// What an amount is there depends on its currency: where that goes out, the amount goes with it, changed or not (rule 10).
+fn send_along(mapping: &Mapping, verdicts: &mut [Verdict]) {
+    for at in 0..verdicts.len() {
+        let Some(field) = mapping.field(&verdicts[at].label) else { continue };
+        let Some(tied) = field.lens.tied_to().and_then(|label| verdicts.iter().find(|v| v.label == label))
+        else {
+            continue;
+        };
+        let (goes, why) =
+            (tied.goes_out(), format!("what it is there depends on `{}`, which goes out", tied.label));
+        let verdict = &mut verdicts[at];
+        let there = matches!(verdict.action, Action::None | Action::Agree)
+            && verdict.local.as_ref().is_some_and(|value| !value.is_null());
+        if goes && there && field.direction.goes_out() && !field.immutable {
+            *verdict = Verdict { action: Action::Push, rule: 10, why, ..verdict.clone() };
+        }
+    }
 }
 
 /// A reference travels only once what it refers to has a link, and whether two that have none are the same nobody knows (rule 35).
@@ -189,6 +239,24 @@ fn referring(sight: &Sight<'_>, here: &Here, mut verdict: Verdict) -> Verdict {
     verdict
 }
 
+/// What cannot be read is not known, so nothing is written over it (rule 17).
+fn unreadable(field: &Field, four: &Four<'_>, why: &str) -> Verdict {
+    let why = format!("what the remote side holds cannot be read: {why}");
+    told(field, four, Action::Refuse, 17, why)
+}
+
+fn told(field: &Field, four: &Four<'_>, action: Action, rule: u16, why: String) -> Verdict {
+    Verdict {
+        label: field.label.clone(),
+        action,
+        local: four.local.cloned(),
+        remote: four.remote.cloned(),
+        base: FieldBase { local: four.base_local.cloned(), remote: four.base_remote.cloned() },
+        rule,
+        why,
+    }
+}
+
 fn verdict(
     sight: &Sight<'_>,
     field: &Field,
@@ -211,15 +279,7 @@ fn verdict(
         rule = number;
         why = reason;
     }
-    Verdict {
-        label: field.label.clone(),
-        action,
-        local: four.local.cloned(),
-        remote: four.remote.cloned(),
-        base: FieldBase { local: four.base_local.cloned(), remote: four.base_remote.cloned() },
-        rule,
-        why,
-    }
+    told(field, four, action, rule, why)
 }
 
 /// A person's choice for a field in conflict, if both values are still those it was made for (rule 11).
@@ -292,7 +352,14 @@ fn by_policy(
                 because("the local side never had a value, and this one may not travel here"),
             )
         }
-        (FieldState::Unseen, _) => (Action::Unseen, 17, because("not in the answer: absent is unknown")),
+        (FieldState::Unseen, _) | (FieldState::Hidden, Direction::In) => {
+            (Action::Unseen, 17, because("not in the answer: absent is unknown"))
+        }
+        (FieldState::Hidden, _) => (
+            Action::Refuse,
+            17,
+            because("it was changed here, and the answer does not show what that would replace"),
+        ),
         (FieldState::InStep, _) => (Action::None, 10, because("neither side changed")),
         (FieldState::Agree, _) => (Action::Agree, 10, because("both sides hold the same value")),
         (FieldState::LateEcho, Direction::In) => (Action::Pull, 7, because("this field is one-way in")),
@@ -342,7 +409,9 @@ fn by_policy(
 
 /// The later of the two changes, if that can be told (rule 12).
 fn newest(sight: &Sight<'_>, field: &Field, changed_at: Option<Timestamp>) -> (Action, u16, String) {
-    let local = sight.body.local_changed.get(&field.label).copied();
+    // One time for the whole unit, so that one side has all of it.
+    let unit = sight.mapping.unit(field.unit);
+    let local = unit.filter_map(|field| sight.body.local_changed.get(&field.label)).max().copied();
     let own = sight.body.recent.iter().map(|w| w.at).max();
     let tie = |why: &str| (Action::Pull, 12, format!("winner: newest, a tie ({why}): remote wins"));
     let changed_at = if planted::is(Bug::NewestByArrival) { Some(sight.now) } else { changed_at };

@@ -42,6 +42,8 @@ impl<'a> LocalSight<'a> {
 pub struct RemoteRecord<'a> {
     /// Its mapped fields, by label.
     pub fields: &'a Record,
+    /// Labels of fields that hold what cannot be read, with the reason: something is there, and nobody knows what.
+    pub refused: &'a [(String, String)],
     /// When it was last modified, where it says so.
     pub changed_at: Option<Timestamp>,
 }
@@ -56,9 +58,9 @@ pub enum RemoteSight<'a> {
 }
 
 impl<'a> RemoteSight<'a> {
-    /// A record without a modification time.
+    /// A record that can be read, without a modification time.
     pub fn fields(fields: &'a Record) -> Self {
-        RemoteSight::Record(RemoteRecord { fields, changed_at: None })
+        RemoteSight::Record(RemoteRecord { fields, refused: &[], changed_at: None })
     }
 
     /// The live record.
@@ -148,7 +150,7 @@ pub(super) fn decide(sight: &Sight<'_>) -> RecordAction {
             let word = if archived { "archived" } else { "deleted" };
             if update_wins
                 && deletes.from_local == FromLocalDelete::Delete
-                && remote_changed(mapping, remote.fields, sight.body)
+                && (!remote.refused.is_empty() || remote_changed(mapping, remote.fields, sight.body))
             {
                 let why = format!(
                     "{word} locally while the remote record was changed; the remote record stays (rule 33)"

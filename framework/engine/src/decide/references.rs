@@ -121,6 +121,11 @@ impl Here {
         [&self.remote, &self.base_remote].into_iter().flatten().any(|shown| matches!(shown, Value::Json(_)))
     }
 
+    /// Whether what the row held when it was last known is known as that stranger alone: nobody can tell whether it changed.
+    pub(super) fn is_unknown_here(&self) -> bool {
+        self.base_local.is_none() && self.is_strange()
+    }
+
     /// The stranger, where only its row would tell whether the record changed: what it held is known as the row's key alone.
     pub(super) fn unsure(&self) -> Option<&str> {
         let alone = self.base_remote.is_none() && self.base_local.as_ref().is_some_and(|key| !key.is_null());

@@ -59,6 +59,23 @@ pub struct Verdict {
     pub why: String,
 }
 
+impl Verdict {
+    /// Whether the local value goes out.
+    pub fn goes_out(&self) -> bool {
+        matches!(self.action, Action::Push | Action::Set(_))
+    }
+
+    /// Whether the two sides of the field are not to be one yet: then nothing of its merge unit goes out (rule 10).
+    pub fn is_open(&self) -> bool {
+        let has = |value: &Option<Value>| value.as_ref().is_some_and(|value| !value.is_null());
+        match self.action {
+            Action::Conflict { .. } | Action::Pull | Action::Refuse | Action::Wait { .. } => true,
+            Action::Unseen => has(&self.local) || has(&self.base.local) || has(&self.base.remote),
+            Action::None | Action::Agree | Action::Accept | Action::Push | Action::Set(_) => false,
+        }
+    }
+}
+
 /// The decision about one link.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
@@ -71,7 +88,7 @@ pub struct Decision {
 impl Decision {
     /// Fields whose local value goes out.
     pub fn pushes(&self) -> impl Iterator<Item = &Verdict> {
-        self.verdicts.iter().filter(|v| matches!(v.action, Action::Push | Action::Set(_)))
+        self.verdicts.iter().filter(|v| v.goes_out())
     }
 
     /// Fields whose remote value comes in.

@@ -5,8 +5,8 @@ use crate::EngineError;
 use crate::adopt::ambiguous_entry;
 use crate::contact::{Judged, Kept, judge};
 use crate::decide::{
-    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight,
-    decide, local_changed,
+    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide,
+    local_changed,
 };
 use crate::named;
 use crate::quiet;
@@ -131,7 +131,7 @@ impl<'p> Survey<'p> {
     async fn take_remote(&mut self, items: Vec<Observed>, all: &mut Met) -> Result<(), EngineError> {
         let pair = self.source.pair.clone();
         let ids: Vec<RemoteId> = items.iter().map(|item| item.id.clone()).collect();
-        let links = self.source.reads.links_of_remote(pair.id, &ids).await?;
+        let links = pair.forgetting(self.source.reads.links_of_remote(pair.id, &ids).await?);
         let mut keys = Vec::new();
         let mut met = BTreeSet::new();
         for (item, link) in items.iter().zip(links).filter(|(item, _)| met.insert(item.id.clone())) {
@@ -222,7 +222,7 @@ impl<'p> Survey<'p> {
     async fn take_rows(&mut self, rows: Vec<LocalRow>) -> Result<(), EngineError> {
         let pair = self.source.pair.clone();
         let ids: Vec<LocalId> = rows.iter().map(|row| row.id.clone()).collect();
-        let links = self.source.reads.links_of_local(pair.id, &ids).await?;
+        let links = pair.forgetting(self.source.reads.links_of_local(pair.id, &ids).await?);
         self.count_linked(&links);
         let mut keys = Vec::new();
         for (row, link) in rows.into_iter().zip(links) {
@@ -358,12 +358,7 @@ impl<'p> Survey<'p> {
         body: &LinkBody,
         state: LinkState,
     ) -> Decision {
-        let remote = match seen {
-            Some(seen) => {
-                RemoteSight::Record(RemoteRecord { fields: &seen.fields, changed_at: seen.changed_at })
-            }
-            None => RemoteSight::Gone,
-        };
+        let remote = seen.map_or(RemoteSight::Gone, Seen::sight);
         let references = &*self.references;
         let now = self.source.clock.now();
         decide(&Sight { mapping: &self.source.pair.mapping, local, remote, references, body, state, now })

@@ -1,4 +1,4 @@
-//! The decision, exhaustively: one field over {absent, null, a, b}^4 x winners x directions x link states, and two fields to prove
+//! The decision, exhaustively: one field over {absent, null, a, b}^4, what cannot be read among what the record shows, x winners x directions x link states, and two fields to prove
 //! that they do not touch each other. What is checked are properties that hold for every case, stated without the code's own words.
 // The number of cases is printed, since it is published.
 #![allow(clippy::print_stdout)]
@@ -7,9 +7,10 @@ mod policies;
 mod properties;
 mod records;
 mod references;
+mod units;
 
 use bothways_engine::decide::{
-    Action, LocalSight, RecordAction, References, RemoteSight, Sight, Verdict, decide,
+    Action, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
 };
 use bothways_mapping::{Mapping, SourceFile, load};
 use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
@@ -58,23 +59,34 @@ fn values() -> [Option<Value>; 4] {
     [None, Some(Value::Null), Some(Value::Text("a".into())), Some(Value::Text("b".into()))]
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Case {
     local: Option<Value>,
     remote: Option<Value>,
+    /// The record holds what cannot be read: then `remote` is absent.
+    unread: bool,
     base_local: Option<Value>,
     base_remote: Option<Value>,
+}
+
+impl Case {
+    /// What a reading of the record refuses of the field.
+    fn refused(&self, label: &str) -> Option<(String, String)> {
+        self.unread.then(|| (label.to_owned(), "not one of a, b".to_owned()))
+    }
 }
 
 fn cases() -> Vec<Case> {
     let mut all = Vec::new();
     for local in values() {
-        for remote in values() {
+        let shown = values().map(|value| (value, false)).into_iter().chain([(None, true)]);
+        for (remote, unread) in shown {
             for base_local in values() {
                 for base_remote in values() {
                     all.push(Case {
                         local: local.clone(),
                         remote: remote.clone(),
+                        unread,
                         base_local: base_local.clone(),
                         base_remote: base_remote.clone(),
                     });
@@ -90,6 +102,7 @@ fn verdicts(mapping: &Mapping, state: LinkState, fields: [(&str, &Case); 2]) -> 
     let mut row = LocalRow { id: LocalId::from("1"), fields: Record::new(), deleted_at: None };
     let mut remote = Record::new();
     let mut body = LinkBody::default();
+    let refused: Vec<_> = fields.iter().filter_map(|(label, case)| case.refused(label)).collect();
     for (label, case) in fields {
         if let Some(value) = &case.local {
             row.fields.set(label, value.clone());
@@ -103,7 +116,7 @@ fn verdicts(mapping: &Mapping, state: LinkState, fields: [(&str, &Case); 2]) -> 
     let decision = decide(&Sight {
         mapping,
         local: LocalSight::Row(&row),
-        remote: RemoteSight::fields(&remote),
+        remote: RemoteSight::Record(RemoteRecord { fields: &remote, refused: &refused, changed_at: None }),
         references: &References::default(),
         body: &body,
         state,
@@ -115,7 +128,7 @@ fn verdicts(mapping: &Mapping, state: LinkState, fields: [(&str, &Case); 2]) -> 
 
 fn quiet() -> Case {
     let a = Some(Value::Text("a".into()));
-    Case { local: a.clone(), remote: a.clone(), base_local: a.clone(), base_remote: a }
+    Case { local: a.clone(), remote: a.clone(), unread: false, base_local: a.clone(), base_remote: a }
 }
 
 fn of(mapping: &Mapping, state: LinkState, case: &Case) -> Action {
@@ -149,6 +162,10 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
     let action = of(mapping, LinkState::Linked, case);
     let context = format!("{winner} {direction} {case:?} -> {action:?}");
     let Case { local, remote, .. } = case;
+    if case.unread {
+        assert_eq!(action, Action::Refuse, "nothing is written over what nobody could read: {context}");
+        return;
+    }
     // Both sides were alike when a base was known, so that one says what the other was.
     let base_local = &case.base_local.clone().or(case.base_remote.clone());
     let base_remote = &case.base_remote.clone().or(case.base_local.clone());
@@ -173,8 +190,12 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             assert_eq!(first_contact, !known, "{context}");
             assert!(!known || (local_changed && remote_changed), "{context}");
         }
-        Action::Set(_) | Action::Refuse | Action::Wait { .. } => {
-            panic!("nobody chose, nothing is forbidden, nothing is referred to: {context}")
+        Action::Refuse => {
+            let had = case.base_remote.as_ref().or(case.base_local.as_ref()).is_some_and(|v| !v.is_null());
+            assert!(local_changed && remote.is_none() && had && direction != "in", "{context}");
+        }
+        Action::Set(_) | Action::Wait { .. } => {
+            panic!("nobody chose, nothing is referred to: {context}")
         }
         Action::None | Action::Agree | Action::Accept | Action::Unseen => {}
     }
@@ -210,6 +231,10 @@ fn check(mapping: &Mapping, winner: &str, direction: &str, case: &Case) {
             }
             _ => {}
         }
+    }
+    if local_changed && remote.is_none() && base_remote.as_ref().is_some_and(|v| !v.is_null()) {
+        let expected = if direction == "in" { Action::Unseen } else { Action::Refuse };
+        assert_eq!(action, expected, "an edit over what is not shown is told: {context}");
     }
     if remote.is_none() && local == null && base_remote == null {
         assert!(matches!(action, Action::None | Action::Agree), "empty on both sides: {context}");
@@ -271,7 +296,7 @@ fn one_field_in_every_case() {
         }
     }
     println!("decided {count} cases of one field");
-    assert_eq!(count, 4 * 3 * 256 * 6);
+    assert_eq!(count, 4 * 3 * 320 * 6);
 }
 
 #[test]
@@ -291,7 +316,7 @@ fn two_fields_do_not_touch_each_other() {
         }
     }
     println!("decided {count} cases of two fields");
-    assert_eq!(count, 2 * 256 * 256);
+    assert_eq!(count, 2 * 320 * 320);
 }
 
 fn value(text: &str) -> Option<Value> {

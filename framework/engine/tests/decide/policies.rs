@@ -23,7 +23,7 @@ fn both_changed(mapping: &Mapping, mut body: LinkBody, changed_at: Option<Timest
     let seen = Record::from_iter([("x", Value::Text("b".into())), ("y", Value::Null)]);
     body.base.insert("x".into(), FieldBase { local: value("old"), remote: value("old") });
     body.base.insert("y".into(), FieldBase { local: Some(Value::Null), remote: Some(Value::Null) });
-    let record = RemoteRecord { fields: &seen, changed_at };
+    let record = RemoteRecord { fields: &seen, refused: &[], changed_at };
     let sight = Sight {
         mapping,
         local: LocalSight::Row(&row),

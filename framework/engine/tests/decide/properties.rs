@@ -5,7 +5,7 @@
 
 use crate::{mapping, values};
 use bothways_engine::decide::{
-    Action, LocalSight, RecordAction, References, RemoteSight, Sight, Verdict, decide,
+    Action, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
 };
 use bothways_mapping::mapping::Winner;
 use bothways_mapping::{Direction, Field, Mapping};
@@ -29,6 +29,8 @@ struct Drawn {
     optional: bool,
     local: Option<Value>,
     remote: Option<Value>,
+    /// The record holds what cannot be read.
+    unread: bool,
     base: FieldBase,
     choice: Option<Keep>,
 }
@@ -42,6 +44,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.1),
         prop::bool::weighted(0.9),
+        prop::bool::weighted(0.05),
     );
     let keep = prop_oneof![
         4 => Just(None),
@@ -51,9 +54,22 @@ fn drawn() -> impl Strategy<Value = Drawn> {
     ];
     (policy, value(), value(), value(), value(), keep).prop_map(
         |(policy, local, remote, before, then, choice)| {
-            let (direction, winner, unit, immutable, required, optional) = policy;
+            let (direction, winner, unit, immutable, required, optional, unread) = policy;
+            let remote = remote.filter(|_| !unread);
             let base = FieldBase { local: before, remote: then };
-            Drawn { direction, winner, unit, immutable, required, optional, local, remote, base, choice }
+            Drawn {
+                direction,
+                winner,
+                unit,
+                immutable,
+                required,
+                optional,
+                local,
+                remote,
+                unread,
+                base,
+                choice,
+            }
         },
     )
 }
@@ -108,10 +124,12 @@ fn verdicts(mapping: &Mapping, all: &[Drawn]) -> (Vec<Verdict>, String) {
         }
     }
     let row = LocalRow { id: LocalId::from("1"), fields: row, deleted_at: None };
+    let unread = all.iter().enumerate().filter(|(_, drawn)| drawn.unread);
+    let refused: Vec<_> = unread.map(|(n, _)| (label(n), "too many digits".to_owned())).collect();
     let decision = decide(&Sight {
         mapping,
         local: LocalSight::Row(&row),
-        remote: RemoteSight::fields(&record),
+        remote: RemoteSight::Record(RemoteRecord { fields: &record, refused: &refused, changed_at: None }),
         references: &References::default(),
         body: &body,
         state: LinkState::Linked,
@@ -162,6 +180,7 @@ fn check(drawn: &Drawn, verdict: &Verdict) {
         Action::Wait { .. } => panic!("nothing is referred to: {context}"),
         Action::None | Action::Agree | Action::Accept | Action::Unseen | Action::Refuse => {}
     }
+    assert!(!drawn.unread || verdict.action == Action::Refuse, "{context}");
     let (to_remote, to_local) = match &verdict.action {
         Action::Push => (drawn.local.clone(), None),
         Action::Pull => (None, drawn.remote.clone()),

@@ -3,8 +3,8 @@
 
 use crate::{mapping, value};
 use bothways_engine::decide::{
-    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide,
-    local_changed, remote_changed,
+    Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight,
+    decide, local_changed, remote_changed,
 };
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::{AgainstUpdate, Deletes, FromLocalDelete, FromRemoteDelete};
@@ -40,6 +40,8 @@ enum Remote {
     Changed,
     /// It is as it was, as far as its answer shows.
     Partly,
+    /// It holds what cannot be read.
+    Unread,
     Gone,
 }
 
@@ -50,7 +52,7 @@ const LOCAL: [Local; 5] = [
     Local::Gone(GoneLocal::Archived),
     Local::Gone(GoneLocal::Unexplained),
 ];
-const REMOTE: [Remote; 4] = [Remote::Same, Remote::Changed, Remote::Partly, Remote::Gone];
+const REMOTE: [Remote; 5] = [Remote::Same, Remote::Changed, Remote::Partly, Remote::Unread, Remote::Gone];
 
 #[derive(Clone, Copy, Debug)]
 struct Case {
@@ -79,6 +81,8 @@ fn decided(mapping: &Arc<Mapping>, case: &Case) -> Decision {
     let row = |x| LocalRow { id: LocalId::from("1"), fields: fields(x), deleted_at: None };
     let (same, changed) = (row("a"), row("b"));
     let (there, edited, partly) = (fields("a"), fields("b"), Record::from_iter([("y", Value::Null)]));
+    let refused = [("x".to_owned(), "not one of a, b".to_owned())];
+    let unread = RemoteRecord { fields: &partly, refused: &refused, changed_at: None };
     decide(&Sight {
         mapping: &mapping,
         local: match case.local {
@@ -90,6 +94,7 @@ fn decided(mapping: &Arc<Mapping>, case: &Case) -> Decision {
             Remote::Same => RemoteSight::fields(&there),
             Remote::Changed => RemoteSight::fields(&edited),
             Remote::Partly => RemoteSight::fields(&partly),
+            Remote::Unread => RemoteSight::Record(unread),
             Remote::Gone => RemoteSight::Gone,
         },
         references: &References::default(),
@@ -160,7 +165,7 @@ fn check_gone_here(case: &Case, how: GoneLocal, action: &RecordAction, context: 
         Some(_) => assert!(closes(action) && state(action) == Some(LinkState::Unlinked), "{context}"),
         None if how == GoneLocal::Unexplained => assert_eq!(*action, RecordAction::Missing, "{context}"),
         None => match case.deletes.from_local {
-            FromLocalDelete::Delete if wins && case.remote == Remote::Changed => {
+            FromLocalDelete::Delete if wins && matches!(case.remote, Remote::Changed | Remote::Unread) => {
                 assert!(
                     asks(action) && state(action) == Some(LinkState::Linked),
                     "an edit is not lost: {context}"
@@ -205,10 +210,12 @@ fn two_records_in_every_case() {
                     }
                     let merges = *action == RecordAction::Merge;
                     assert_eq!(decision.verdicts.len(), if merges { 2 } else { 0 }, "{context}");
-                    // Changed alike is agreed, and what is not shown cannot be written over.
+                    // Changed alike is agreed; what is not shown or cannot be read is not written over, and that is told.
                     let moves = matches!(
                         (local, remote),
-                        (Local::Changed, Remote::Same) | (Local::Same, Remote::Changed)
+                        (Local::Changed, Remote::Same | Remote::Partly)
+                            | (Local::Same, Remote::Changed)
+                            | (_, Remote::Unread)
                     );
                     assert_eq!(decision.is_quiet(), merges && !moves, "{context}");
                     count += 1;
@@ -217,7 +224,7 @@ fn two_records_in_every_case() {
         }
     }
     println!("decided {count} cases of two records");
-    assert_eq!(count, 5 * 4 * 6 * 4 * 2 * 4 * 2);
+    assert_eq!(count, 5 * 5 * 6 * 4 * 2 * 4 * 2);
 }
 
 /// A delete asks whether the other side was changed since; what was never known counts as changed, what is not shown does not.

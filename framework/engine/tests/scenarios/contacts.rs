@@ -2,9 +2,9 @@
 
 use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce::{self, Action, Fault};
-use bothways_engine::{KeepText, Resolution, Settings};
+use bothways_engine::{KeepText, Resolution, RevertTarget, Settings};
 use bothways_model::{LocalId, Method, Record, RemoteId, Value};
-use bothways_store::{Links, PairSpec, Pairs, Rows};
+use bothways_store::{HistoryFilter, HistoryOp, Links, PairSpec, Pairs, Rows, Side};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -170,6 +170,40 @@ async fn a_contact_moves_between_accounts_both_ways() {
     let change = Record::from_iter([("account_id", Value::Null)]);
     assert!(hub.store.foreign().update("contacts", &rows[0].id, change, hub.clock.truth()).unwrap());
     hub.until("left it", async |hub: &Hub| contact(hub, "Ash").unwrap()["AccountId"].is_null()).await;
+}
+
+/// History names the account that a contact was moved away from as the service does; undone, the row has its key again (rule 65).
+#[tokio::test(start_paused = true)]
+async fn a_move_that_was_carried_out_is_undone() {
+    let hub = shipped();
+    let running = hub.run().await;
+    for (key, name) in [(1, "Acme"), (2, "Borealis")] {
+        insert_account(&hub, key, name);
+    }
+    let row = insert_contact(&hub, Some(1), "Ash");
+    let is_of = async |hub: &Hub, name: &str| {
+        let (ash, account) = (contact(hub, "Ash"), account(hub, name));
+        ash.zip(account).is_some_and(|(ash, account)| ash["AccountId"] == account["Id"])
+    };
+    hub.until("it has its account", async |hub: &Hub| is_of(hub, "Acme").await).await;
+    hub.settle().await;
+    let change = Record::from_iter([("account_id", Value::Int(2))]);
+    assert!(hub.store.foreign().update("contacts", &row, change, hub.clock.truth()).unwrap());
+    hub.until("it moved", async |hub: &Hub| is_of(hub, "Borealis").await).await;
+    hub.settle().await;
+    let filter = HistoryFilter { op: Some(HistoryOp::Update), ..HistoryFilter::default() };
+    let history = running.ops.history(&filter, None, 20).await.unwrap();
+    let moved = history
+        .iter()
+        .find(|row| row.entry.side == Side::Remote && row.entry.fields.contains_key("account_id"))
+        .unwrap();
+    let id = moved.entry.remote_id.clone().unwrap().0;
+    let target = RevertTarget::Record { mapping: None, id, entry: Some(moved.id) };
+    let mut items = Vec::new();
+    let totals = running.ops.revert(&target, false, "ada", &mut |item| items.push(item)).await.unwrap();
+    assert_eq!((totals.reverted, totals.refused), (1, 0), "{items:#?}");
+    assert_eq!(account_of(&hub, "Ash").await, Some(1));
+    hub.until("it is back", async |hub: &Hub| is_of(hub, "Acme").await).await;
 }
 
 /// What a person types to end a conflict is the key of a row, and the record of that row is what the service gets.

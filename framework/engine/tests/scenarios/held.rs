@@ -2,6 +2,7 @@
 
 use crate::harness::{Setup, World, mapping};
 use bothways_engine::EngineError;
+use bothways_engine::decide::Action;
 use bothways_store::Operator;
 use serde_json::json;
 use std::time::Duration;
@@ -151,4 +152,35 @@ async fn an_approval_by_another_process_is_carried_out_by_the_engine_that_runs()
     world.ops.approve_plan(None, &totals.digest, "ada").await.unwrap();
     let filled = async |w: &World| w.remote(&id, "description").as_deref() == Some("N");
     world.until("the new field", Duration::from_secs(120), filled).await;
+}
+
+/// What was last known of one path says nothing of another: where the two sides differ there, nobody knows who is right (rule 18).
+#[tokio::test(start_paused = true)]
+async fn a_field_that_moves_to_another_path_meets_it_for_the_first_time() {
+    let text = mapping(SYNC).replace("phone: $.phone", "phone: $.description");
+    let mut world = World::new(Setup { mapping: mapping(SYNC), ..Setup::default() }).await;
+    let row = world.insert(&[("email", "a@example.com"), ("phone", "1")]);
+    let same = world.insert(&[("email", "b@example.com"), ("phone", "2")]);
+    world.settle().await;
+    for (row, described) in [(&row, "other"), (&same, "2")] {
+        let id = world.link_of(row).await.remote_id.unwrap();
+        world.remote_update(&id, json!({ "description": described }));
+    }
+    world.settle().await;
+    let writes = world.writes();
+    world.kill();
+    world.change_mapping(&text);
+    world.restart().await;
+    let (totals, items) = world.plan().await;
+    let planned: Vec<_> = items.iter().flat_map(|item| &item.fields).map(|field| &field.action).collect();
+    assert_eq!(planned, [&Action::Conflict { first_contact: true }], "{items:#?}");
+    world.ops.approve_plan(None, &totals.digest, "ada").await.unwrap();
+    let asked = async |w: &World| w.link_of(&row).await.body.conflicts.contains_key("phone");
+    world.until("a person is asked", Duration::from_secs(120), asked).await;
+    world.settle().await;
+    assert_eq!(world.local(&row, "phone").await.as_deref(), Some("1"), "nothing came in");
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    assert_eq!(world.remote(&id, "description").as_deref(), Some("other"));
+    assert_eq!(world.writes(), writes, "and nothing went out");
+    assert!(world.link_of(&same).await.body.conflicts.is_empty(), "equal values are known to be equal");
 }

@@ -3,7 +3,7 @@
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::EngineError;
-use bothways_model::{LocalId, RemoteId};
+use bothways_model::{LocalId, Method, RemoteId};
 use bothways_store::{LinkState, Pairs, Pause, PauseScope};
 use serde_json::json;
 use std::time::Duration;
@@ -39,6 +39,33 @@ async fn a_pause_holds_everything_and_resume_lets_it_go() {
     world.settle().await;
     world.assert_in_step().await;
     assert_eq!(world.link_of(&row).await.state, LinkState::Linked);
+}
+
+/// What an earlier look left to be sent again is a write as any other (rule 64).
+#[tokio::test(start_paused = true)]
+async fn a_pause_during_the_look_holds_a_write_that_is_sent_again() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let writes = world.writes();
+    world.fault(Fault::next(Action::KeyInUse409).on(Method::Post, "/v1/customers"));
+    world.update(&row, &[("name", "B")]);
+    let fired = async |w: &World| w.fired("key_in_use409") > 0;
+    world.until("the write gets stuck", Duration::from_secs(10), fired).await;
+    world.set_latency(Duration::from_secs(2));
+    let link = world.link_of(&row).await;
+    let leased = async |w: &World| {
+        let lease = w.link_of(&row).await.lease;
+        lease.is_some_and(|now| Some(now.token) != link.lease.map(|before| before.token))
+    };
+    world.until("the next look begins", Duration::from_secs(60), leased).await;
+    world.ops.pause(PauseScope::All, "maintenance", "test").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert_eq!(world.writes(), writes, "nothing goes out");
+    assert!(world.ops.resume(&PauseScope::All, "test").await.unwrap());
+    world.settle().await;
+    assert_eq!(world.writes(), writes + 1);
+    world.assert_in_step().await;
 }
 
 /// Another process stores a pause and says so to its user at once; what was changed before is not sent any more either (rule 64).

@@ -3,6 +3,7 @@
 use crate::shop::Scene;
 use bothways_model::{Method, Record, Value};
 use serde_json::json;
+use std::time::Duration;
 
 const CATALOG: &str = r#"
 catalog: customers
@@ -65,6 +66,13 @@ async fn names_that_would_come_back_as_others_park_and_the_rest_flows() {
     scene.update(&[("last", "van Lee"), ("phone", "2")]).await;
     assert_eq!((scene.item("name"), scene.item("sms")), ("Ann Lee".into(), "2".into()));
     assert_eq!(scene.world.parked().await.len(), 1);
+    scene.shop().asked.clear();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(
+        scene.shop().asked.len() <= 1,
+        "it was asked again for what is refused: {:?}",
+        scene.shop().asked
+    );
     scene.update(&[("last", "Vanlee")]).await;
     assert_eq!(scene.item("name"), "Ann Vanlee");
     assert!(scene.world.parked().await.is_empty());

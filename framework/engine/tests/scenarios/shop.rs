@@ -1,11 +1,12 @@
 //! A service of one kind of records, driven by a document alone: what a scenario of updates and versions needs.
 
+use crate::harness::service::Service;
 use crate::harness::{Setup, World};
 use async_trait::async_trait;
 use bothways_connector_rest::{RestConnector, Vendor};
 use bothways_engine::{Engine, Http, Loaded, Operations, Ports, Purpose, SendError};
 use bothways_mapping::SourceFile;
-use bothways_model::{ConnectionName, LocalId, Method, Request, Response};
+use bothways_model::{ConnectionName, LocalId, Method, Request, Response, Timestamp};
 use bothways_queue::MemoryQueue;
 use bothways_store::{IntentState, Links as _};
 use serde_json::{Value as Json, json};
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-fn connector(update: &str) -> String {
+pub(crate) fn connector(update: &str) -> String {
     format!(
         r#"
 connector: shop
@@ -45,6 +46,8 @@ pub(crate) struct Shop {
     pub(crate) before_write: Option<(&'static str, &'static str)>,
     /// The next write never arrives, and somebody sets this field afterwards.
     pub(crate) lose: Option<(&'static str, &'static str)>,
+    /// What the service makes of a field with the next write, whatever it is sent.
+    pub(crate) alters: Option<(&'static str, &'static str)>,
     /// No version is ever the right one.
     pub(crate) never_matches: bool,
     /// Methods of what was asked of records that are there.
@@ -116,6 +119,9 @@ impl Shop {
         for (name, value) in sent.as_object().unwrap() {
             item[name] = value.clone();
         }
+        if let Some((field, value)) = self.alters.take() {
+            item[field] = json!(value);
+        }
         let answer = self.shown(at);
         self.answers.insert(key, answer.clone());
         answer
@@ -127,6 +133,13 @@ impl Shop {
 
     fn shown(&self, at: usize) -> Response {
         Response::json(200, &self.items[at].1).with_header("ETag", self.etag(at))
+    }
+}
+
+/// Where nothing gets lost.
+impl Service for Shop {
+    fn answer(&mut self, request: &Request, _: Timestamp) -> Response {
+        Shop::answer(self, request).unwrap_or_else(|| panic!("{:?} got lost", request.method))
     }
 }
 

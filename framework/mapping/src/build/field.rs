@@ -106,7 +106,7 @@ pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winne
         if written.words().is_some() {
             parts(cx, written, doc, catalog, winner, &mut fields);
         } else if let Some(field) = field(cx, &written, doc, catalog, winner, fields.len()) {
-            if let Some(tied) = currency_label(&field) {
+            if let Some(tied) = field.lens.tied_to() {
                 ties.push((label.to_owned(), tied.to_owned()));
             }
             fields.push(field);
@@ -474,13 +474,6 @@ fn currency(
         read,
         lens,
         normalize: written.normalize(),
-    })
-}
-
-fn currency_label(field: &Field) -> Option<&str> {
-    field.lens.codecs().find_map(|codec| match codec {
-        Codec::Minor(Minor::Currency(currency)) => Some(currency.label.as_str()),
-        _ => None,
     })
 }
 

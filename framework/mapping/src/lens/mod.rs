@@ -69,6 +69,14 @@ impl Lens {
         self.steps.iter().map(|(_, codec)| codec)
     }
 
+    /// The label of the field beside it that says what form it has outside: its currency.
+    pub fn tied_to(&self) -> Option<&str> {
+        self.codecs().find_map(|codec| match codec {
+            Codec::Minor(Minor::Currency(currency)) => Some(currency.label.as_str()),
+            _ => None,
+        })
+    }
+
     /// The part that the local field is of what travels, where it is one.
     pub fn part(&self) -> Option<&Part> {
         match self.steps.first() {

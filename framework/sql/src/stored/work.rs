@@ -10,14 +10,14 @@ use bothways_store::{Awaited, StoreError, Subject, Work, WorkId};
 
 /// The columns, in the order of [`work_args`].
 pub(crate) const WORK: &str = "id, pair, kind, subject, generation, taken, look, due, not_before, since, facts, attempts, tried_since, \
-     last_error, held, reason, parked, pass, awaits";
+     last_error, held, reason, parked, pass, awaits, changed";
 
 /// What follows the rows of an insert that may meet rows that are there.
 pub(crate) const WORK_UPSERT: &str = "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, subject = excluded.subject, \
      generation = excluded.generation, taken = excluded.taken, look = excluded.look, due = excluded.due, \
      not_before = excluded.not_before, since = excluded.since, facts = excluded.facts, attempts = excluded.attempts, \
      tried_since = excluded.tried_since, last_error = excluded.last_error, held = excluded.held, reason = excluded.reason, \
-     parked = excluded.parked, pass = excluded.pass, awaits = excluded.awaits";
+     parked = excluded.parked, pass = excluded.pass, awaits = excluded.awaits, changed = excluded.changed";
 
 /// A subject as the columns `kind` and `subject`.
 pub(crate) fn subject_columns(subject: &Subject) -> (&'static str, &str) {
@@ -52,6 +52,7 @@ pub(crate) fn work_args(row: &WorkRow) -> Vec<Arg> {
         work.parked.as_ref().map(json).into(),
         work.pass.as_ref().map(json).into(),
         work.awaits.as_ref().map(Awaited::text).into(),
+        work.changed.map(nanos).into(),
     ]
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn read_work(row: &Tuple) -> Result<WorkRow, StoreError> {
         parked,
         pass,
         awaits: get::<Option<&str>>(row, 18)?.and_then(Awaited::parse),
+        changed: moment(19)?,
     };
     Ok(WorkRow { work, not_before: moment(8)?, taken: Seq(get(row, 5)?) })
 }

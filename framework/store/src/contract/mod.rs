@@ -90,7 +90,7 @@ macro_rules! store_contract {
             }
             relay {
                 reaches_every_durable_pair, claims_entries_once, coalesces_updates_but_not_deletes, lists_rows_to_delete,
-                facts_survive_signals, facts_can_be_dealt_with_on_the_way, moves_links_with_their_keys, swaps_keys_as_a_set,
+                facts_survive_signals, tells_when_a_row_was_changed, facts_can_be_dealt_with_on_the_way, moves_links_with_their_keys, swaps_keys_as_a_set,
                 a_taken_over_id_is_not_deleted_with_the_old_row, a_taken_over_id_without_a_link_has_no_facts,
                 replaced_rows_are_hinted, take_sees_keys_as_they_are, drained_says_what_is_left,
                 changed_wakes_for_other_programs, ids_are_compared_by_bytes, moves_match_keys,

@@ -124,6 +124,24 @@ pub async fn facts_survive_signals(bench: &dyn Bench) {
     assert_eq!((left.facts.len(), left.due), (0, Some(at(10))));
 }
 
+/// When the row was changed last, whenever that is relayed (rule 12); a signal of something else says nothing of it.
+pub async fn tells_when_a_row_was_changed(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let id = insert(bench, "ada").await;
+    store.signal(at(1), &[local(pair, &id)]).await.unwrap();
+    let changed = async |now| take_one(store, pair, now).await.work[0].changed;
+    relay(store, 5_000).await;
+    let first = changed(5_001).await.expect("it was captured");
+    assert_ne!(first, at(5_000), "not when it was relayed");
+    bench.update("customers", &id, Record::from_iter([("name", text("bea"))])).await;
+    relay(store, 9_000).await;
+    let last = changed(9_001).await.expect("it was captured");
+    assert!(first <= last && last != at(9_000));
+    store.signal(at(9_002), &[local(pair, &id)]).await.unwrap();
+    assert_eq!(changed(10_000).await, Some(last));
+}
+
 /// A fact can be dealt with while everything else of the work goes on.
 pub async fn facts_can_be_dealt_with_on_the_way(bench: &dyn Bench) {
     let store = bench.store();

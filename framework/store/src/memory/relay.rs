@@ -99,7 +99,14 @@ impl State {
                 let subject = Subject::Local(change.key.clone());
                 let waits = self.work_at(pair, &subject).is_some();
                 let fact = fact.filter(|_| !(waits && planted::is(Bug::DeleteCoalescedAway)));
-                self.signal(&Signal { pair, subject, look: false, not_before: None }, fact, now);
+                self.signal(
+                    &Signal { pair, subject: subject.clone(), look: false, not_before: None },
+                    fact,
+                    now,
+                );
+                let mut row = self.work_for(pair, &subject, now);
+                row.changed(change.at);
+                self.put_work(row);
             }
         }
     }

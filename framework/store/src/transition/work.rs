@@ -27,6 +27,7 @@ impl WorkRow {
             look: false,
             due: None,
             since: now,
+            changed: None,
             facts: Vec::new(),
             attempts: 0,
             tried_since: None,
@@ -66,6 +67,11 @@ impl WorkRow {
         let pass = self.work.pass;
         self.signal(signal, generation, now);
         self.work.pass = pass;
+    }
+
+    /// The row was changed at that time.
+    pub fn changed(&mut self, at: Timestamp) {
+        self.work.changed = self.work.changed.max(Some(at));
     }
 
     /// Adds a fact; the same one twice counts once.
@@ -189,6 +195,7 @@ impl WorkRow {
             (a, b) => a.or(b),
         };
         mine.since = mine.since.min(theirs.since);
+        mine.changed = mine.changed.max(theirs.changed);
         mine.attempts = mine.attempts.max(theirs.attempts);
         mine.tried_since = mine.tried_since.or(theirs.tried_since);
         mine.last_error = mine.last_error.take().or(theirs.last_error);
