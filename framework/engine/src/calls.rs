@@ -3,11 +3,16 @@
 use crate::renewal::NotRenewed;
 use crate::{Engine, Purpose, SendError};
 use bothways_connector::{Call, Exchange, Outcome, Step, answer_date};
-use bothways_model::{ConnectionName, ErrorClass, Failure, Request, Response};
+use bothways_model::{ConnectionName, ErrorClass, Failure, Request, Response, Timestamp};
+use futures::future::{Either, select};
+use futures::pin_mut;
 use std::time::Duration;
 
 /// A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
 pub(crate) const MOST_STEPS: usize = 16;
+
+/// How late the HTTP port may be with telling that a call's time is over.
+const PORT_IS_LATE: Duration = Duration::from_secs(1);
 
 /// An exchange that wants its first request sent.
 pub(crate) struct Prepared {
@@ -44,10 +49,10 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Outcome, SendError> {
         let first = exchange.next(None);
-        self.go_on(connection, purpose, exchange, first, timeout).await
+        self.go_on(connection, purpose, exchange, first, Time { call: timeout, until: None }).await
     }
 
-    /// Runs a prepared exchange to its end.
+    /// Runs a prepared exchange to its end, which comes before `until`: a call that could not be over by then is not sent.
     ///
     /// # Errors
     /// As for [`Engine::run`].
@@ -57,9 +62,11 @@ impl Engine {
         purpose: Purpose,
         prepared: Prepared,
         timeout: Duration,
+        until: Timestamp,
     ) -> Result<Outcome, SendError> {
         let Prepared { exchange, call } = prepared;
-        self.go_on(connection, purpose, exchange, Step::Call(call), timeout).await
+        let time = Time { call: timeout, until: Some(until) };
+        self.go_on(connection, purpose, exchange, Step::Call(call), time).await
     }
 
     /// Sends one request by a call of its own.
@@ -74,7 +81,14 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Response, SendError> {
         self.admit(connection)?;
-        let answer = self.ports.http.send(connection, purpose, request, timeout).await;
+        let sent = self.ports.http.send(connection, purpose, request, timeout);
+        // The port's own promise, and here the last word: what is still under way by then is dropped (rule 24).
+        let end = self.ports.clock.sleep(timeout * 2 + PORT_IS_LATE);
+        pin_mut!(end);
+        let answer = match select(sent, end).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(SendError::Lost("the call took too long".into())),
+        };
         self.note_call(connection, &answer);
         let answer = answer?;
         if let Some(date) = answer_date(&answer) {
@@ -92,20 +106,23 @@ impl Engine {
         purpose: Purpose,
         mut exchange: Box<dyn Exchange>,
         mut step: Step,
-        timeout: Duration,
+        time: Time,
     ) -> Result<Outcome, SendError> {
         for _ in 0..MOST_STEPS {
             let answer = match step {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Renew(renewal) => {
-                    match self.renewer.renew(connection, &renewal, timeout).await {
+                    match self.renewer.renew(connection, &renewal, time.call).await {
                         Ok(()) => {}
                         Err(NotRenewed::Later(error)) => return Err(error),
                         Err(NotRenewed::Refused(failure)) => return Ok(Outcome::Failed(failure)),
                     }
                     None
                 }
-                Step::Call(call) => Some(self.send(connection, purpose, call.request, timeout).await?),
+                Step::Call(call) => {
+                    let timeout = time.left(self.ports.clock.now())?;
+                    Some(self.send(connection, purpose, call.request, timeout).await?)
+                }
             };
             step = exchange.next(answer);
         }
@@ -113,6 +130,30 @@ impl Engine {
             Step::Done(outcome) => Ok(outcome),
             _ => Ok(unending()),
         }
+    }
+}
+
+/// How long the calls of an exchange may take.
+#[derive(Clone, Copy)]
+struct Time {
+    /// Each.
+    call: Duration,
+    /// All of them.
+    until: Option<Timestamp>,
+}
+
+impl Time {
+    /// The deadline of a call that begins now: it may wait for its turn as long, and is over then.
+    ///
+    /// # Errors
+    /// There is too little time left for a call.
+    fn left(self, now: Timestamp) -> Result<Duration, SendError> {
+        let Some(until) = self.until else { return Ok(self.call) };
+        let left = (until - now).to_std().unwrap_or_default() / 2;
+        if left < self.call / 2 {
+            return Err(SendError::Spent("the lease of the record would end before the call".into()));
+        }
+        Ok(left.min(self.call))
     }
 }
 

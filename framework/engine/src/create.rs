@@ -422,7 +422,7 @@ impl Look {
         if claim {
             link = self.taken.link.clone().unwrap_or(link);
         }
-        let (id, seen) = match self.send(prepared).await {
+        let (id, seen) = match self.send(link.id, number, prepared).await? {
             Sent::Record(observed) => (observed.id.clone(), Some(read::remote(&self.pair, &observed))),
             Sent::Written(Some(id)) => {
                 let seen = match self.get(&id).await {

@@ -5,6 +5,7 @@
 //! asks once more with the one that is kept. If the service takes it no more, that is stored, nobody asks again, and a person is told
 //! what to do. A refusal that is about something else, such as the client's secret or a proxy, leaves the token as good as it was.
 
+use crate::pairs::lease_of;
 use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Vault};
 use bothways_connector::{Grant, Login, Renewal, Tokens};
 use bothways_model::planted::{self, Bug};
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// How long a turn lasts: longer than a call and what it waits for.
+/// How long a turn lasts at least.
 const TURN: TimeDelta = TimeDelta::minutes(2);
 /// What a service says that takes the refresh token no more (RFC 6749 5.2). Every other refusal is about something else.
 const TOKEN_REFUSED: &str = "invalid_grant";
@@ -210,10 +211,12 @@ impl Keeper<'_> {
         let origin = origin(first);
         let began = self.renewer.clock.now();
         let patience = TimeDelta::from_std(self.timeout).unwrap_or(TURN);
+        // Longer than a call and what it waits for.
+        let turn = TimeDelta::from_std(lease_of(self.timeout)).unwrap_or(TURN).max(TURN);
         loop {
             let now = self.renewer.clock.now();
             let connection = self.connection.clone();
-            let ask = RenewalAsk { connection, origin: origin.clone(), used, now, until: now + TURN };
+            let ask = RenewalAsk { connection, origin: origin.clone(), used, now, until: now + turn };
             match self.shelf.store.begin_renewal(&ask).await.map_err(|error| unstored(&error))? {
                 Turn::Newer(kept) => {
                     self.tokens.install(&self.open(&kept)?, kept.number);

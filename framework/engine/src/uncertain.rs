@@ -60,6 +60,7 @@ impl Look {
         self.name_order(&mut unit);
         match self.engine.commits.commit(unit).await {
             Ok(UnitOutcome::Done { link: Some(link), .. }) => {
+                self.leased_at = now;
                 self.taken.link = Some((*link).clone());
                 Ok(*link)
             }
@@ -339,7 +340,7 @@ impl Look {
             self.take_present_values(&mut stored, intent);
         }
         match prepare(self.pair.resource.resume(stored)) {
-            Ok(prepared) => Ok(self.send(prepared).await),
+            Ok(prepared) => self.send(link.id, intent.number, prepared).await,
             Err(Outcome::Failed(failure)) => Err(self.failed(&failure).await),
             Err(_) => Err(self.failed(&read::unexpected("a replay")).await),
         }

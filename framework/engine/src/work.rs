@@ -201,12 +201,14 @@ impl Engine {
     /// Takes due work and looks at it, never more at once than the connection may call.
     async fn dispatch(self: Arc<Self>, connection: ConnectionName) {
         let Some(connector) = self.connections.get(&connection).cloned() else { return };
-        let slots = self.at_once(&*connector, connector.limits().concurrent.max(1) * 2);
+        let limits = connector.limits();
+        // No more looks than calls that get their turn in time, where that is few: the others would only wait under their leases.
+        let calls = (limits.concurrent.max(1) * 2).min(limits.turns_within(limits.timeout).max(1));
+        let slots = self.at_once(&*connector, calls);
         let busy = Arc::new(AtomicUsize::new(0));
         let freed = Arc::new(Notify::new());
         let mut wake = self.work_wake.subscribe();
-        let lease =
-            TimeDelta::from_std(lease_of(connector.limits().timeout)).unwrap_or(TimeDelta::minutes(2));
+        let lease = TimeDelta::from_std(lease_of(limits.timeout)).unwrap_or(TimeDelta::minutes(2));
         while !self.is_stopping() {
             wake.mark_unchanged();
             let free = slots.saturating_sub(busy.load(Ordering::Acquire));

@@ -25,6 +25,7 @@ mod documents;
 mod echoes;
 mod held;
 mod hub;
+mod leases;
 mod merges;
 mod named;
 mod operators;
