@@ -35,6 +35,11 @@ pub(crate) struct Connections {
     outages: RwLock<BTreeMap<ConnectionName, Timestamp>>,
     /// What each service's clock said last.
     dates: RwLock<BTreeMap<ConnectionName, Timestamp>>,
+    /// Held from comparing an account with the other connections until the state is set: of two that must not be mixed, one sees the
+    /// other.
+    comparing: tokio::sync::Mutex<()>,
+    /// Held while an account is asked for again.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl Connections {
@@ -46,6 +51,8 @@ impl Connections {
             circuits: Mutex::default(),
             outages: RwLock::default(),
             dates: RwLock::default(),
+            comparing: tokio::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -159,6 +166,7 @@ impl Engine {
             Some(exchange) => self.run(name, Purpose::Live, exchange, timeout).await?,
             None => Outcome::Account { id: None, mode: Mode::Unknown },
         };
+        let _alone = self.connections.comparing.lock().await;
         let state = match outcome {
             Outcome::Account { id, mode } => self.compare_account(name, id, mode).await?,
             Outcome::Failed(failure) if failure.class == ErrorClass::Auth => {
