@@ -6,7 +6,7 @@
 //! what to do. A refusal that is about something else, such as the client's secret or a proxy, leaves the token as good as it was.
 
 use crate::pairs::lease_of;
-use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Vault};
+use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Tasks, Vault};
 use bothways_connector::{Grant, Login, Renewal, Tokens};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, ErrorClass, Failure, Secret};
@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// How long a turn lasts at least.
 const TURN: TimeDelta = TimeDelta::minutes(2);
@@ -28,6 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Renewer {
     http: Arc<dyn Http>,
+    tasks: Arc<dyn Tasks>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// Where rotating tokens are kept; none while nothing is installed.
@@ -61,6 +63,7 @@ impl Renewer {
             http: ports.http.clone(),
             clock: ports.clock.clone(),
             random: ports.random.clone(),
+            tasks: ports.tasks.clone(),
             store,
             vault: Arc::default(),
             here: Arc::default(),
@@ -73,7 +76,26 @@ impl Renewer {
         let _ = self.vault.set(vault);
     }
 
-    /// Sees to it that another grant is in use than the one that was refused.
+    /// The number of the grant that may be of another account than the one before, since another process renewed it, or a person logged
+    /// in.
+    pub(crate) fn strange(&self, connection: &ConnectionName) -> Option<u64> {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner).get(connection).copied()
+    }
+
+    /// Notes that the grant of this number is of the right one.
+    pub(crate) fn is_known(&self, connection: &ConnectionName, number: u64) {
+        let mut strange = self.strange.lock().unwrap_or_else(PoisonError::into_inner);
+        if strange.get(connection) == Some(&number) {
+            strange.remove(connection);
+        }
+    }
+
+    fn note_strange(&self, connection: &ConnectionName, number: u64) {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.clone(), number);
+    }
+
+    /// Sees to it that another grant is in use than the one that was refused. In a task of its own: what the service answers may be the
+    /// only good token there is, and whoever asked for it may go away.
     pub(crate) async fn renew(
         &self,
         connection: &ConnectionName,
@@ -82,6 +104,22 @@ impl Renewer {
     ) -> Result<(), NotRenewed> {
         let here = {
             let mut all = self.here.lock().unwrap_or_else(PoisonError::into_inner);
+    ) -> Result<(), NotRenewed> {
+        let (tell, told) = oneshot::channel();
+        let (renewer, connection, renewal) = (self.clone(), connection.clone(), renewal.clone());
+        let task = async move {
+            // Nobody may be there to be told.
+            let _ = tell.send(renewer.renew_here(&connection, &renewal, timeout).await);
+        };
+        self.tasks.spawn("renewal", Box::pin(task));
+        told.await.unwrap_or_else(|_| Err(later("the renewal was given up".into())))
+    }
+
+    async fn renew_here(
+        &self,
+        connection: &ConnectionName,
+        renewal: &Renewal,
+        timeout: Duration,
             all.entry(connection.clone()).or_default().clone()
         };
         let _mine = here.lock().await;

@@ -18,6 +18,7 @@ use serde_json::Value as Json;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// 32 bytes in Base64.
@@ -65,6 +66,8 @@ struct Services {
     /// Where the process that gets there dies: what it waits for never comes.
     dies: Mutex<Option<Death>>,
     died: AtomicBool,
+    /// Whether answers of the token endpoint are held back.
+    holds_tokens: watch::Sender<bool>,
 }
 
 /// Where a process dies.
@@ -108,6 +111,7 @@ impl Http for Services {
         tokio::time::sleep(Duration::from_millis(10)).await;
         if is_token {
             self.tokens.fetch_add(1, Ordering::Relaxed);
+            let _ = self.holds_tokens.subscribe().wait_for(|held| !held).await;
             *self.granted.lock().unwrap() = true;
             self.die_at(Death::AtToken).await;
         }
@@ -140,6 +144,7 @@ impl Hub {
             granted: Mutex::new(false),
             dies: Mutex::new(None),
             died: AtomicBool::new(false),
+            holds_tokens: watch::Sender::new(false),
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         Self { plan, store: Arc::new(store), clock, mappings: project.mappings, services, random }
@@ -209,6 +214,11 @@ impl Hub {
     /// How often the token endpoint was asked.
     pub fn token_requests(&self) -> u64 {
         self.services.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Holds the answers of the token endpoint back, or lets them go.
+    pub fn hold_tokens(&self, hold: bool) {
+        self.services.holds_tokens.send_replace(hold);
     }
 
     /// Whoever asks for a token next gets no further: it is granted, and not taken in.
