@@ -362,6 +362,8 @@ impl Look {
         key: String,
     ) -> Intent {
         let stored = StoredRequest { kind, id, request: prepared.call.request.clone() };
+        // Not the look's: what it read and looked up first may have taken long.
+        let now = self.engine.ports.clock.now();
         Intent {
             link: link.id,
             number: self.taken.next_intent,
@@ -375,9 +377,9 @@ impl Look {
             fields,
             key,
             state: IntentState::Open,
-            at: self.now,
+            at: now,
             service_at: self.engine.connections.service_time(&self.pair.connection),
-            sent_at: self.now,
+            sent_at: now,
             outcome: None,
         }
     }
@@ -526,6 +528,9 @@ impl Look {
                 let failure = failure.unwrap_or_else(|| Failure::new(ErrorClass::Retry, why.clone()));
                 let mut unit =
                     self.failed(&Failure { status: failure.status.or(Some(503)), ..failure }).await;
+                // It may have left only now: it waited for its turn.
+                let at = self.engine.ports.clock.now();
+                unit.intents.push(IntentWrite::Sent { link: link.id, number, at });
                 unit.intents.push(close(link.id, number, IntentState::Uncertain, &why));
                 unit
             }

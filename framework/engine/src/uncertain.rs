@@ -75,9 +75,11 @@ impl Look {
         }
     }
 
-    /// When a lost request can no longer arrive: twice the call timeout after it was last sent (rule 24).
+    /// When a lost request can no longer arrive: twice the call timeout after it was last sent (rule 24). Where nobody lived to tell how
+    /// that ended, it may have waited for its turn before.
     fn settled_at(&self, intent: &Intent) -> bothways_model::Timestamp {
-        intent.sent_at + TimeDelta::from_std(self.pair.timeout() * 2).unwrap_or(TimeDelta::minutes(1))
+        let calls = if intent.state == IntentState::Open { 3 } else { 2 };
+        intent.sent_at + TimeDelta::from_std(self.pair.timeout() * calls).unwrap_or(TimeDelta::minutes(1))
     }
 
     async fn resolve_update(&mut self, mut link: Link, intent: Intent) -> Result<Link, Ended> {

@@ -154,3 +154,16 @@ async fn a_write_never_leaves_after_its_lease() {
     other.start();
     assert_one(&world, &shop, &row).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_decided_slowly_may_arrive_late() {
+    let shop = Arc::new(Shop::default());
+    let world = world(&shop).await;
+    // Looking for candidates takes long; then the create is lost on its way, and arrives when its answer has been given up for long.
+    *shop.reads.lock().unwrap() = SECOND * 25;
+    *shop.late.lock().unwrap() = Some(SECOND * 20);
+    let row = world.insert(&[("email", "ann@x.io"), ("name", "Ann")]);
+    world.until("it is sent", SECOND * 100, async |_: &World| shop.late.lock().unwrap().is_none()).await;
+    *shop.reads.lock().unwrap() = Duration::ZERO;
+    assert_one(&world, &shop, &row).await;
+}
