@@ -49,7 +49,23 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Outcome, SendError> {
         let first = exchange.next(None);
-        self.go_on(connection, purpose, exchange, first, Time { call: timeout, until: None }).await
+        let terms = Terms { timeout, until: None, asks_account: false };
+        self.go_on(connection, purpose, exchange, first, terms).await
+    }
+
+    /// Runs the exchange that asks whose account a connection's credentials mean: before that is known, no other goes out.
+    ///
+    /// # Errors
+    /// As for [`Engine::run`].
+    pub(crate) async fn ask_account(
+        &self,
+        connection: &ConnectionName,
+        mut exchange: Box<dyn Exchange>,
+        timeout: Duration,
+    ) -> Result<Outcome, SendError> {
+        let first = exchange.next(None);
+        let terms = Terms { timeout, until: None, asks_account: true };
+        self.go_on(connection, Purpose::Live, exchange, first, terms).await
     }
 
     /// Runs a prepared exchange to its end, which comes before `until`: a call that could not be over by then is not sent.
@@ -65,8 +81,8 @@ impl Engine {
         until: Timestamp,
     ) -> Result<Outcome, SendError> {
         let Prepared { exchange, call } = prepared;
-        let time = Time { call: timeout, until: Some(until) };
-        self.go_on(connection, purpose, exchange, Step::Call(call), time).await
+        let terms = Terms { timeout, until: Some(until), asks_account: false };
+        self.go_on(connection, purpose, exchange, Step::Call(call), terms).await
     }
 
     /// Sends one request by a call of its own.
@@ -106,13 +122,13 @@ impl Engine {
         purpose: Purpose,
         mut exchange: Box<dyn Exchange>,
         mut step: Step,
-        time: Time,
+        terms: Terms,
     ) -> Result<Outcome, SendError> {
         for _ in 0..MOST_STEPS {
             let answer = match step {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Renew(renewal) => {
-                    match self.renewer.renew(connection, &renewal, time.call).await {
+                    match self.renewer.renew(connection, &renewal, terms.timeout).await {
                         Ok(()) => {}
                         Err(NotRenewed::Later(error)) => return Err(error),
                         Err(NotRenewed::Refused(failure)) => return Ok(Outcome::Failed(failure)),
@@ -120,7 +136,10 @@ impl Engine {
                     None
                 }
                 Step::Call(call) => {
-                    let timeout = time.left(self.ports.clock.now())?;
+                    if !terms.asks_account {
+                        self.know_account(connection).await?;
+                    }
+                    let timeout = terms.left(self.ports.clock.now())?;
                     Some(self.send(connection, purpose, call.request, timeout).await?)
                 }
             };
@@ -133,27 +152,29 @@ impl Engine {
     }
 }
 
-/// How long the calls of an exchange may take.
+/// What holds for the calls of an exchange.
 #[derive(Clone, Copy)]
-struct Time {
-    /// Each.
-    call: Duration,
-    /// All of them.
+struct Terms {
+    /// How long each may take.
+    timeout: Duration,
+    /// When all of them are over.
     until: Option<Timestamp>,
+    /// Whether they ask whose account it is.
+    asks_account: bool,
 }
 
-impl Time {
+impl Terms {
     /// The deadline of a call that begins now: it may wait for its turn as long, and is over then.
     ///
     /// # Errors
     /// There is too little time left for a call.
     fn left(self, now: Timestamp) -> Result<Duration, SendError> {
-        let Some(until) = self.until else { return Ok(self.call) };
+        let Some(until) = self.until else { return Ok(self.timeout) };
         let left = (until - now).to_std().unwrap_or_default() / 2;
-        if left < self.call / 2 {
+        if left < self.timeout / 2 {
             return Err(SendError::Spent("the lease of the record would end before the call".into()));
         }
-        Ok(left.min(self.call))
+        Ok(left.min(self.timeout))
     }
 }
 

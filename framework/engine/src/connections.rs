@@ -2,7 +2,7 @@
 
 use crate::circuit::{Admission, Circuit};
 use crate::pairs::{Loaded, PairRuntime};
-use crate::{Engine, EngineError, Purpose, SendError};
+use crate::{Engine, EngineError, SendError};
 use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{AccountId, ConnectionName, ErrorClass, Mode, Response, Timestamp};
@@ -163,7 +163,7 @@ impl Engine {
             .ok_or_else(|| EngineError::NotFound(format!("connection `{name}`")))?;
         let timeout = connector.limits().timeout;
         let outcome = match connector.account() {
-            Some(exchange) => self.run(name, Purpose::Live, exchange, timeout).await?,
+            Some(exchange) => self.ask_account(name, exchange, timeout).await?,
             None => Outcome::Account { id: None, mode: Mode::Unknown },
         };
         let _alone = self.connections.comparing.lock().await;
@@ -179,6 +179,35 @@ impl Engine {
         };
         self.connections.set(name, state.clone());
         Ok(state)
+    }
+
+    /// Asks it again if somebody else has brought the grant in use meanwhile: a person may have logged in to another account (rule 28).
+    ///
+    /// # Errors
+    /// It is another account, or it cannot be told: nothing may be sent.
+    pub(crate) async fn know_account(&self, name: &ConnectionName) -> Result<(), SendError> {
+        if self.renewer.strange(name).is_none() {
+            return Ok(());
+        }
+        let blocked = || SendError::Spent("the connection must not be used".into());
+        let _alone = self.connections.asking.lock().await;
+        while let Some(number) = self.renewer.strange(name) {
+            if let ConnectionState::Blocked(_) = self.connection_state(name) {
+                return Err(blocked());
+            }
+            match Box::pin(self.open_connection(name)).await {
+                Ok(ConnectionState::Blocked(_)) => {
+                    tracing::error!(connection = %name, "the connection must not be used: `bothways status` says why");
+                    return Err(blocked());
+                }
+                Ok(_) => self.renewer.is_known(name, number),
+                Err(error) => {
+                    let error = error.in_log();
+                    return Err(SendError::Spent(format!("whose account it is cannot be asked: {error}")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Asks that question, if it has not been answered yet, before somebody reads or writes records.

@@ -7,7 +7,7 @@ use crate::pairs::{Loaded, PairRuntime, PairSet};
 use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::scratch::{InMemory, Scratches};
-use crate::{EngineError, Ports, Renewer, Settings, Vault};
+use crate::{ConnectionState, EngineError, Ports, Renewer, Settings, Vault};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
 use bothways_queue::Queue;
@@ -207,12 +207,15 @@ impl Engine {
         self.pairs
             .now()
             .values()
+        // It was not at the start: a person has logged in to another account since (rule 28).
+        let blocked = matches!(self.connection_state(connection), ConnectionState::Blocked(_));
             .filter(|pair| pair.connection == *connection && pair.is_approved())
             .filter(|pair| pair.is_walked() || planted::is(Bug::CreateBeforeWalk))
             .filter(|pair| !self.is_paused(pair, None))
             .map(|pair| pair.id)
             .collect()
     }
+            .filter(|_| !blocked)
 
     /// Notes trouble of a reader (`feed/stripe`, `poll/3`), or that it is over.
     pub(crate) fn set_trouble(&self, reader: &str, trouble: Option<String>) {

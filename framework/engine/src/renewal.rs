@@ -37,6 +37,8 @@ pub struct Renewer {
     vault: Arc<OnceLock<Vault>>,
     /// Whoever renews in this process holds its connection's lock.
     here: Arc<Mutex<BTreeMap<ConnectionName, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Grants that somebody else brought while another one was in use, by number: they may be of another account (rule 28).
+    strange: Arc<Mutex<BTreeMap<ConnectionName, u64>>>,
 }
 
 /// Why there is no new grant. Whatever waited for it was not carried out.
@@ -67,6 +69,7 @@ impl Renewer {
             store,
             vault: Arc::default(),
             here: Arc::default(),
+            strange: Arc::default(),
         }
     }
 
@@ -257,7 +260,16 @@ impl Keeper<'_> {
             let ask = RenewalAsk { connection, origin: origin.clone(), used, now, until: now + turn };
             match self.shelf.store.begin_renewal(&ask).await.map_err(|error| unstored(&error))? {
                 Turn::Newer(kept) => {
-                    self.tokens.install(&self.open(&kept)?, kept.number);
+                    let grant = self.open(&kept)?;
+                    // Before it is used for anything, and after whoever was told of the one before.
+                    let note = || {
+                        if used.is_some() {
+                            self.renewer.note_strange(self.connection, kept.number);
+                        }
+                    };
+                    note();
+                    self.tokens.install(&grant, kept.number);
+                    note();
                     self.seal_anew(&kept).await;
                     return Ok(());
                 }

@@ -4,8 +4,9 @@ use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault};
 use bothways_engine::{ConnectionState, Settings};
 use bothways_model::{ConnectionName, Method, RemoteId, Value};
-use bothways_store::{LinkState, ParkReason, PauseScope};
+use bothways_store::{Credentials, LinkState, ParkReason, PauseScope, RenewalAsk, Turn};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const TOKENS: &str = "SALESFORCE_REFRESH_TOKEN";
