@@ -282,6 +282,13 @@ impl Keeper<'_> {
                 Turn::Busy(_) => return Err(later("another process is still asking for a token".into())),
                 Turn::Refused(why) => return Err(refused(why)),
             }
+                Turn::Outdated => {
+                    return Err(refused(format!(
+                        "connection `{}`: the refresh token that this process was given is an older one: another one has replaced it since, and is in use; give this process that one, or {}",
+                        self.connection,
+                        self.tokens.remedy()
+                    )));
+                }
         }
     }
 

@@ -12,13 +12,14 @@ use bothways_model::{Catalog, Ident};
 use bothways_store::{Result, StoreError, StoreErrorKind};
 
 /// The migrations, in order. Released ones never change.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("0001_engine", include_str!("../../../migrations/sqlite/0001_engine.sql")),
     ("0002_brakes", include_str!("../../../migrations/sqlite/0002_brakes.sql")),
     ("0003_secret", include_str!("../../../migrations/sqlite/0003_secret.sql")),
     ("0004_service_time", include_str!("../../../migrations/sqlite/0004_service_time.sql")),
     ("0005_awaited", include_str!("../../../migrations/sqlite/0005_awaited.sql")),
     ("0006_credentials", include_str!("../../../migrations/sqlite/0006_credentials.sql")),
+    ("0007_former_origins", include_str!("../../../migrations/sqlite/0007_former_origins.sql")),
 ];
 
 /// What `migrate` did.

@@ -88,7 +88,6 @@ async fn p20_a_replaced_token_is_stored_before_it_is_used() {
 }
 
 #[tokio::test(start_paused = true)]
-#[tokio::test(start_paused = true)]
 async fn p20_a_replaced_token_is_stored_though_nobody_waits_for_it_any_more() {
     let hub = consented();
     let first = hub.process().await;
@@ -170,6 +169,7 @@ async fn a_process_with_an_older_token_takes_nothing_from_the_others() {
     assert!(is_ready(&hub.process().await).await);
 }
 
+#[tokio::test(start_paused = true)]
 async fn a_token_lost_in_a_crash_pauses_the_connection_and_says_what_to_do() {
     let mut hub = consented();
     let first = hub.process().await;
