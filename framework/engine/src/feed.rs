@@ -209,7 +209,7 @@ impl Engine {
                 }
             }
             PollError::Engine(error) => {
-                tracing::warn!(reader = name, error = %error, "a poll failed");
+                tracing::warn!(reader = name, error = error.in_log(), "a poll failed");
                 self.set_trouble(name, Some(error.to_string()));
                 interval.max(Duration::from_secs(1))
             }

@@ -54,9 +54,9 @@ impl Engine {
         ]
     }
 
-    /// Pauses a scope in the engine's own name and says why.
+    /// Pauses a scope in the engine's own name and says why. That is for people: it may be the service's own words, which no log gets.
     pub(crate) async fn pause(&self, scope: PauseScope, reason: &str) {
-        tracing::error!(scope = ?scope, reason, "paused; `bothways resume` when it is seen to");
+        tracing::error!(scope = ?scope, "paused: `bothways status` says why; `bothways resume` when it is seen to");
         let pause =
             Pause { scope, reason: reason.to_owned(), by: "engine".into(), at: self.ports.clock.now() };
         if let Err(error) = self.store.pause(&pause).await {

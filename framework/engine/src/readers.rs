@@ -150,14 +150,14 @@ impl Engine {
                         Err(_) if self.is_stopping() => return,
                         Err(error) => {
                             failures += 1;
-                            tracing::warn!(pair = %pair.id, error = %error, "the full pass stopped; it goes on later");
+                            tracing::warn!(pair = %pair.id, error = error.in_log(), "the full pass stopped; it goes on later");
                             crate::retry::backoff(&self.settings.retry, failures, None, &*self.ports.random)
                                 .max(self.settings.sweep)
                         }
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(pair = %pair.id, error = %error, "the schedule cannot be read; trying again");
+                    tracing::warn!(pair = %pair.id, error = error.in_log(), "the schedule cannot be read; trying again");
                     self.settings.sweep
                 }
             };

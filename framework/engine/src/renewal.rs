@@ -63,9 +63,9 @@ impl Renewer {
     pub fn new(ports: &Ports, store: Option<Arc<dyn Credentials>>) -> Self {
         Self {
             http: ports.http.clone(),
+            tasks: ports.tasks.clone(),
             clock: ports.clock.clone(),
             random: ports.random.clone(),
-            tasks: ports.tasks.clone(),
             store,
             vault: Arc::default(),
             here: Arc::default(),
@@ -105,9 +105,6 @@ impl Renewer {
         renewal: &Renewal,
         timeout: Duration,
     ) -> Result<(), NotRenewed> {
-        let here = {
-            let mut all = self.here.lock().unwrap_or_else(PoisonError::into_inner);
-    ) -> Result<(), NotRenewed> {
         let (tell, told) = oneshot::channel();
         let (renewer, connection, renewal) = (self.clone(), connection.clone(), renewal.clone());
         let task = async move {
@@ -123,6 +120,9 @@ impl Renewer {
         connection: &ConnectionName,
         renewal: &Renewal,
         timeout: Duration,
+    ) -> Result<(), NotRenewed> {
+        let here = {
+            let mut all = self.here.lock().unwrap_or_else(PoisonError::into_inner);
             all.entry(connection.clone()).or_default().clone()
         };
         let _mine = here.lock().await;
@@ -227,7 +227,8 @@ impl Renewer {
         };
         tokens.read(&answer, kept).map_err(|failure| match failure.class {
             ErrorClass::Auth => NotRenewed::Refused(failure),
-            _ => later(format!("no new token: {failure}")),
+            // This text gets into logs.
+            _ => later(format!("no new token: {}", failure.in_log())),
         })
     }
 }
@@ -281,7 +282,6 @@ impl Keeper<'_> {
                 Turn::Busy(_) if now - began < patience => self.renewer.clock.sleep(LOOK_EVERY).await,
                 Turn::Busy(_) => return Err(later("another process is still asking for a token".into())),
                 Turn::Refused(why) => return Err(refused(why)),
-            }
                 Turn::Outdated => {
                     return Err(refused(format!(
                         "connection `{}`: the refresh token that this process was given is an older one: another one has replaced it since, and is in use; give this process that one, or {}",
@@ -289,6 +289,7 @@ impl Keeper<'_> {
                         self.tokens.remedy()
                     )));
                 }
+            }
         }
     }
 

@@ -132,7 +132,7 @@ impl Engine {
         while !self.is_stopping() {
             let now = self.ports.clock.now();
             if let Err(error) = self.sweep(now, &mut pruned_at).await {
-                tracing::warn!(error = %error, "the sweep failed; it tries again");
+                tracing::warn!(error = error.in_log(), "the sweep failed; it tries again");
             }
             self.pause_for(self.settings.sweep).await;
         }
@@ -179,13 +179,13 @@ impl Engine {
         let mut wait = Duration::from_millis(200);
         loop {
             match self.open_connection(&connection).await {
-                Ok(ConnectionState::Blocked(why)) => {
-                    tracing::error!(connection = %connection, "{why}");
+                Ok(ConnectionState::Blocked(_)) => {
+                    tracing::error!(connection = %connection, "the connection must not be used: `bothways status` says why");
                     return;
                 }
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(connection = %connection, error = %error, "the service cannot be asked for its account; trying again")
+                    tracing::warn!(connection = %connection, error = error.in_log(), "the service cannot be asked for its account; trying again")
                 }
             }
             self.pause_for(wait).await;
