@@ -123,7 +123,7 @@ impl Connection {
             // Looked at again after each wait: another call may have met a refusal meanwhile.
             let paused = self.pace.paused_until(now);
             if paused.is_some_and(|until| until > by) {
-                return Err(SendError::NotSent("the service asked for a pause".into()));
+                return Err(SendError::Spent("the service asked for a pause".into()));
             }
             let wait = match reserved {
                 true => paused,
