@@ -9,7 +9,7 @@ use crate::place::Place;
 use crate::request::{Draft, Slots};
 use bothways_connector::{EventPage, Exchange, Feed, FeedQuery, Outcome, Step, answer_date};
 use bothways_mapping::connector::{Events, TimeFormat};
-use bothways_model::{Failure, Response};
+use bothways_model::{Event, Failure, Response};
 use std::sync::Arc;
 
 pub(crate) struct RestFeed {
@@ -57,7 +57,7 @@ fn read(
     }
     let mut body = answer::some_json(answer)?;
     let read = |item| event::read(core.spec(), events, item, &event::Origin::default());
-    let page = feed.call.items.items(&body).into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let page: Vec<Event> = feed.call.items.items(&body).into_iter().map(read).collect();
     let seen = Seen {
         answer,
         body: &body,

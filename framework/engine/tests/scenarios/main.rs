@@ -28,6 +28,7 @@ mod hub;
 mod leases;
 mod merges;
 mod named;
+mod odd_events;
 mod operators;
 mod organisations;
 mod races;
