@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// The longest text of a service that is kept, in characters.
 const LONGEST_MESSAGE: usize = 500;
 
+/// The longest code of a service that is kept, in characters.
+const LONGEST_CODE: usize = 100;
+
 /// Refuses a page for people in the place of an answer that says nothing: something in front of the service sent it, and whether the
 /// service got the request nobody knows.
 pub(crate) fn not_a_page(answer: &Response) -> Result<(), Failure> {
@@ -62,6 +65,8 @@ pub(crate) fn failure(core: &Core, answer: &Response) -> Failure {
         }
         class => class,
     };
+    // It is the service's own word: whatever it holds goes into lines of text.
+    let code = code.map(|code| code.chars().filter(|c| !c.is_control()).take(LONGEST_CODE).collect());
     let mut failure =
         Failure { class, status: Some(answer.status), code, message, retry_after_ms: None, replayed: false };
     if let Some(refine) = core.vendor.refine {

@@ -3,6 +3,7 @@
 use crate::credentials::Credentials;
 use crate::limits::limits;
 use crate::lookup::Tables;
+use crate::paging::Site;
 use bothways_connector::Limits;
 use bothways_mapping::connector::{ConnectorSpec, HeaderValue, ResolvedConnector};
 use bothways_model::{Failure, Mode, Request, Response, Secret};
@@ -30,8 +31,8 @@ pub(crate) struct Core {
     pub(crate) resolved: ResolvedConnector,
     pub(crate) vendor: Vendor,
     pub(crate) limits: Limits,
-    /// Scheme, host and port of the base URL.
-    pub(crate) origin: url::Origin,
+    /// Where URLs that the service names may lead.
+    pub(crate) site: Site,
     pub(crate) credentials: Credentials,
     /// The lists that names come from, as they were read last.
     pub(crate) tables: Tables,
@@ -62,7 +63,8 @@ impl Core {
         let limits = limits(&resolved, &base);
         let credentials = Credentials::new(&resolved);
         let tables = Tables::default();
-        Ok(Self { resolved, vendor, limits, origin, credentials, tables, plain_headers, secret_headers })
+        let site = Site { origin, credential: credentials.parameter().map(str::to_owned) };
+        Ok(Self { resolved, vendor, limits, site, credentials, tables, plain_headers, secret_headers })
     }
 
     pub(crate) fn spec(&self) -> &ConnectorSpec {

@@ -40,6 +40,11 @@ impl Credentials {
         if let Self::Token(source) = self { Some(source) } else { None }
     }
 
+    /// The query parameter that holds them, where one does.
+    pub(crate) fn parameter(&self) -> Option<&str> {
+        if let Self::Query(name, _) = self { Some(name) } else { None }
+    }
+
     /// The number of the grant that a request sent now carries; `None` where there is none, or where credentials are no tokens.
     pub(crate) fn in_use(&self) -> Option<u64> {
         self.tokens().and_then(|tokens| tokens.in_use())

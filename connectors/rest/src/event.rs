@@ -18,16 +18,18 @@ pub(crate) struct Origin<'a> {
     pub(crate) of: usize,
 }
 
-/// Reads one event.
-///
+/// Reads one event. One that does not say what it is about says that it cannot be read, and spoils no other.
+pub(crate) fn read(spec: &ConnectorSpec, events: &Events, event: &Json, from: &Origin<'_>) -> Event {
+    told(spec, events, event, from).unwrap_or_else(|_| {
+        let (id, kind) = (digest(event), String::new());
+        // Known by what it holds: it leads to a full pass, and once is enough.
+        Event { id, has_id: true, kind, at: None, subject: None, unreadable: true }
+    })
+}
+
 /// # Errors
 /// Class `malformed` if it is of a type that matters here and does not say which record it is about.
-pub(crate) fn read(
-    spec: &ConnectorSpec,
-    events: &Events,
-    event: &Json,
-    from: &Origin<'_>,
-) -> Result<Event, Failure> {
+fn told(spec: &ConnectorSpec, events: &Events, event: &Json, from: &Origin<'_>) -> Result<Event, Failure> {
     let text = |fact: &Fact| match fact {
         Fact::Body(query) => answer::id(query, event).ok().map(|id| id.0),
         Fact::Header(name) => header(from.headers, name).map(|text| text.trim().to_owned()),
@@ -74,6 +76,7 @@ pub(crate) fn read(
             Fact::Header(name) => at.format.read(&header(from.headers, name)?.trim().into()),
         }),
         subject,
+        unreadable: false,
     })
 }
 

@@ -9,7 +9,7 @@ use crate::place::Place;
 use crate::request::{Draft, Slots};
 use bothways_connector::{EventPage, Exchange, Feed, FeedQuery, Outcome, Step, answer_date};
 use bothways_mapping::connector::{Events, TimeFormat};
-use bothways_model::{Failure, Response};
+use bothways_model::{Event, Failure, Response};
 use std::sync::Arc;
 
 pub(crate) struct RestFeed {
@@ -32,7 +32,7 @@ impl RestFeed {
         let offset = paging::offset(&feed.call, place.as_ref());
         let slots = Slots { since: Some(&since), offset, event_types: &query.types, ..Slots::default() };
         let mut draft = Draft::new(&self.core, &feed.call, &slots)?;
-        paging::ask(&mut draft, &feed.call, &self.core.origin, place.as_ref())?;
+        paging::ask(&mut draft, &feed.call, &self.core.site, place.as_ref())?;
         let request = draft.finish();
         let (core, events, asked) = (Arc::clone(&self.core), Arc::clone(&self.events), request.url.clone());
         let reader: Reader =
@@ -57,7 +57,7 @@ fn read(
     }
     let mut body = answer::some_json(answer)?;
     let read = |item| event::read(core.spec(), events, item, &event::Origin::default());
-    let page = feed.call.items.items(&body).into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let page: Vec<Event> = feed.call.items.items(&body).into_iter().map(read).collect();
     let seen = Seen {
         answer,
         body: &body,
@@ -66,7 +66,7 @@ fn read(
         count: page.len(),
         first: page.first().map(|event| event.id.as_str()),
     };
-    let next = paging::next(&feed.call, &core.origin, &seen)?;
+    let next = paging::next(&feed.call, &core.site, &seen)?;
     // What is no list at all must not pass for an empty one.
     answer::items(&feed.call.items, &mut body)?;
     Ok(EventPage { events: page, next: next.and_then(|place| place.cursor()), date: answer_date(answer) })

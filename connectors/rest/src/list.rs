@@ -113,7 +113,7 @@ impl Asked {
             List::Find(_) => None,
             _ => paging::next(
                 call,
-                &self.core.origin,
+                &self.core.site,
                 &Seen {
                     answer,
                     body: &body,
@@ -143,7 +143,7 @@ impl Asked {
         let value = value.ok_or_else(|| malformed("the list ends without a token to go on with"))?;
         let token = match (&delta.send, value.as_str()) {
             (Some(_), _) => value.clone(),
-            (None, Some(url)) => paging::follow(url, &self.url, &self.core.origin)?.into(),
+            (None, Some(url)) => paging::follow(url, &self.url, &self.core.site)?.into(),
             (None, None) => return Err(malformed("the token to go on with is no URL")),
         };
         Ok(Some(SyncToken(Box::new(token))))

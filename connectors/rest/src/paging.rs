@@ -9,6 +9,32 @@ use bothways_model::{ErrorClass, Failure, Response};
 use serde_json::Value as Json;
 use url::Url;
 
+/// The service: where a URL that it names may lead, and what is never kept of one.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// Scheme, host and port of the base URL.
+    pub(crate) origin: url::Origin,
+    /// The query parameter that holds the credentials, where one does. Services repeat it in the URLs they name; it is added to each
+    /// request as it is sent.
+    pub(crate) credential: Option<String>,
+}
+
+impl Site {
+    /// A URL without its credentials.
+    fn bare(&self, mut url: Url) -> String {
+        if let (Some(name), Some(query)) = (&self.credential, url.query()) {
+            let named = |pair: &&str| {
+                let mut parsed = url::form_urlencoded::parse(pair.as_bytes());
+                parsed.next().is_some_and(|(given, _)| given == name.as_str())
+            };
+            let rest: Vec<&str> = query.split('&').filter(|pair| !named(pair)).collect();
+            let rest = rest.join("&");
+            url.set_query(Some(rest.as_str()).filter(|rest| !rest.is_empty()));
+        }
+        url.into()
+    }
+}
+
 /// Makes a draft ask for the page at `place`, the first one if there is none.
 ///
 /// # Errors
@@ -17,7 +43,7 @@ use url::Url;
 pub(crate) fn ask(
     draft: &mut Draft<'_>,
     call: &Call,
-    origin: &url::Origin,
+    site: &Site,
     place: Option<&Place>,
 ) -> Result<(), Failure> {
     if let Some((name, size)) = &call.page_size {
@@ -25,9 +51,10 @@ pub(crate) fn ask(
     }
     match (&call.pages, place.map(|p| &p.step)) {
         (Pages::NextUrl { .. } | Pages::LinkHeader, Some(Step::Url(url)))
-            if follow(url, url, origin).is_ok() =>
+            if follow(url, url, site).is_ok() =>
         {
-            draft.go_to(url.clone());
+            // One that was stored by an earlier version may hold credentials.
+            draft.go_to(follow(url, url, site)?);
         }
         (Pages::Cursor { send, .. }, Some(Step::After(value))) => draft.cursor(send, value)?,
         (Pages::Page { send, .. } | Pages::Offset { send, .. }, Some(Step::Number(number))) => {
@@ -68,7 +95,7 @@ pub(crate) struct Seen<'a> {
 /// # Errors
 /// Class `malformed` if the service says that there is more but not where, leads back to the same page, or to another origin: such a
 /// list is not known to be complete (rule 54).
-pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result<Option<Place>, Failure> {
+pub(crate) fn next(call: &Call, site: &Site, seen: &Seen<'_>) -> Result<Option<Place>, Failure> {
     let step = match &call.pages {
         _ if planted::is(Bug::OnlyFirstPage) => None,
         Pages::None => None,
@@ -84,11 +111,11 @@ pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result
         }
         Pages::NextUrl { more: Some(more), .. } if !more.matches(seen.body) => None,
         Pages::NextUrl { path, .. } => match path.first(seen.body).and_then(Json::as_str) {
-            Some(text) if !text.is_empty() => Some(Step::Url(follow(text, seen.asked, origin)?)),
+            Some(text) if !text.is_empty() => Some(Step::Url(follow(text, seen.asked, site)?)),
             _ => None,
         },
         Pages::LinkHeader => match next_link(seen.answer) {
-            Some(text) => Some(Step::Url(follow(text, seen.asked, origin)?)),
+            Some(text) => Some(Step::Url(follow(text, seen.asked, site)?)),
             None => None,
         },
         Pages::Page { .. } | Pages::Offset { .. } if seen.count == 0 => None,
@@ -120,12 +147,12 @@ pub(crate) fn next(call: &Call, origin: &url::Origin, seen: &Seen<'_>) -> Result
     Ok(Some(Place { first, ..Place::from(step) }))
 }
 
-/// A URL from an answer, absolute, if it stays with the connection's origin (S16).
-pub(crate) fn follow(text: &str, asked: &str, origin: &url::Origin) -> Result<String, Failure> {
+/// A URL from an answer, absolute and without credentials, if it stays with the connection's origin (S16).
+pub(crate) fn follow(text: &str, asked: &str, site: &Site) -> Result<String, Failure> {
     let url = Url::parse(asked).and_then(|base| base.join(text));
     match url {
-        Ok(url) if url.origin() == *origin && url.username().is_empty() && url.password().is_none() => {
-            Ok(url.into())
+        Ok(url) if url.origin() == site.origin && url.username().is_empty() && url.password().is_none() => {
+            Ok(site.bare(url))
         }
         _ => Err(malformed("the next page is said to be somewhere else than the service")),
     }
@@ -211,11 +238,18 @@ mod tests {
     #[test]
     fn only_the_same_origin_is_followed() {
         let asked = "https://api.x.io/v1/a?p=1";
-        let origin = Url::parse(asked).unwrap().origin();
-        let go = |text| follow(text, asked, &origin);
+        let site = Site { origin: Url::parse(asked).unwrap().origin(), credential: None };
+        let go = |text| follow(text, asked, &site);
         assert_eq!(go("/v1/a?p=2").unwrap(), "https://api.x.io/v1/a?p=2");
         assert_eq!(go("?p=2").unwrap(), "https://api.x.io/v1/a?p=2");
         assert_eq!(go("https://api.x.io:443/v2").unwrap(), "https://api.x.io/v2");
+        let keyed = Site { origin: site.origin.clone(), credential: Some("api key".into()) };
+        let bare = |text| follow(text, asked, &keyed).unwrap();
+        assert_eq!(
+            bare("?p=2&api+key=s3&q=a%20b&API+key=x&api%20key=4"),
+            "https://api.x.io/v1/a?p=2&q=a%20b&API+key=x"
+        );
+        assert_eq!(bare("?api%20key=s3"), "https://api.x.io/v1/a");
         for elsewhere in [
             "https://evil.io/v1/a",
             "//evil.io/a",

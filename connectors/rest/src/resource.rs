@@ -101,7 +101,7 @@ impl RestResource {
         let offset = paging::offset(call, place.as_ref());
         let slots = Slots { since: begins_on_wire.as_ref(), offset, ..*slots };
         let mut draft = Draft::new(&self.core, call, &slots)?;
-        paging::ask(&mut draft, call, &self.core.origin, place.as_ref())?;
+        paging::ask(&mut draft, call, &self.core.site, place.as_ref())?;
         let request = draft.finish();
         let asked = Asked {
             core: Arc::clone(&self.core),
@@ -133,11 +133,11 @@ impl RestResource {
             draft.cursor(send, value)?;
         }
         if let List::Delta = list {
-            paging::ask(&mut draft, call, &self.core.origin, place.as_ref())?;
+            paging::ask(&mut draft, call, &self.core.site, place.as_ref())?;
         }
         // A token that is a URL is where the first page is; the others are where the first one says.
         if let (Some(SyncToken(value)), None, None) = (&token, &delta.send, &place) {
-            let url = value.as_str().and_then(|url| paging::follow(url, url, &self.core.origin).ok());
+            let url = value.as_str().and_then(|url| paging::follow(url, url, &self.core.site).ok());
             let expired =
                 || Failure::new(ErrorClass::Expired, "the stored token is not one of this service's");
             draft.go_to(url.ok_or_else(expired)?);

@@ -68,7 +68,7 @@ impl Webhook for RestWebhook {
             .map_err(|_| answer::malformed("the delivery is not JSON"))?;
         let items = events.each.items(&body);
         let from = event::Origin { headers: &delivery.delivery().headers, of: items.len() };
-        items.into_iter().map(|item| event::read(spec, events, item, &from)).collect()
+        Ok(items.into_iter().map(|item| event::read(spec, events, item, &from)).collect())
     }
 
     fn path(&self) -> &str {

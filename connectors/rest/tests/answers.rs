@@ -136,6 +136,17 @@ fn errors_are_classed_by_code_then_status() {
 }
 
 #[test]
+fn a_code_is_short_and_one_line_however_long_it_is() {
+    let said = |code: String| failed(get(Response::json(409, &json!({"errors": [{"number": code}]}))));
+    let long = said("x".repeat(1_000_000));
+    assert_eq!(long.code, Some("x".repeat(100)));
+    assert_eq!(said("A\n\u{1b}[2JB\u{85}".into()).code.as_deref(), Some("A[2JB"));
+    // It is classed by all of it.
+    assert_eq!(said("17".into()).class, ErrorClass::Duplicate);
+    assert_eq!(said(format!("17{}", "\u{0}".repeat(3))).class, ErrorClass::Conflict);
+}
+
+#[test]
 fn writes_end_in_what_their_answers_hold() {
     let create = || {
         let fields = vec![(path(&["total"]), json!(1))];

@@ -39,6 +39,29 @@ fn crm() -> RestConnector {
     connect(DOCUMENT, &[])
 }
 
+/// S14: what a document says by itself, as a default too, never leads inside.
+#[test]
+fn a_host_is_the_operators_only_if_the_operator_said_it() {
+    let from_operator = |base: &str, vars: &[(&str, &str)]| {
+        let document = format!(
+            "connector: crm\nvars: {{ api: {{ default: \"http://127.0.0.1:9200\" }}, host: {{ default: inside.example }}, port: {{ default: \"8443\" }}, realm: {{ default: main }} }}\n\
+             http: {{ base_url: \"{base}\" }}\nlists: {{ items: $.items }}\nresources:\n  people: {{ id: $.id, list: GET /people, get: \"GET /people/{{id}}\" }}\n"
+        );
+        connect(&document, vars).limits().origin_from_operator
+    };
+    let (api, host) = (("CRM_API", "http://127.0.0.1:1/"), ("CRM_HOST", "crm.example"));
+    let (port, realm) = (("CRM_PORT", "444"), ("CRM_REALM", "other"));
+    assert!(from_operator("${api}/v3/${realm}", &[api]));
+    assert!(from_operator("${api}/v3/${realm}", &[api, realm]));
+    assert!(!from_operator("${api}/v3/${realm}", &[realm]));
+    assert!(!from_operator("${api}/v3/${realm}", &[]));
+    assert!(!from_operator("https://crm.example/${realm}", &[realm]));
+    assert!(!from_operator("https://crm.example?${realm}", &[realm]));
+    assert!(!from_operator("https://${host}:${port}/v3", &[port]));
+    assert!(!from_operator("https://${host}:${port}/v3", &[host]));
+    assert!(from_operator("https://${host}:${port}/v3", &[host, port]));
+}
+
 fn sent(resource: &dyn Resource, operation: Operation) -> Request {
     request(resource.start(operation).expect("it can be sent"))
 }

@@ -38,6 +38,12 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How many requests may go out in this time at the even rate.
+    pub fn turns_within(&self, time: Duration) -> usize {
+        let turns = time.as_nanos() * u128::from(self.requests) / self.per.as_nanos().max(1);
+        usize::try_from(turns).unwrap_or(usize::MAX)
+    }
+
     /// How long an answer asks us to wait; `None` if it does not say so readably. A header of the service's own counts only where the
     /// answer was `throttled`: many services tell in all answers when the next requests are free.
     pub fn retry_after(&self, answer: &Response, throttled: bool) -> Option<Duration> {

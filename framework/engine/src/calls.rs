@@ -3,11 +3,16 @@
 use crate::renewal::NotRenewed;
 use crate::{Engine, Purpose, SendError};
 use bothways_connector::{Call, Exchange, Outcome, Step, answer_date};
-use bothways_model::{ConnectionName, ErrorClass, Failure, Request, Response};
+use bothways_model::{ConnectionName, ErrorClass, Failure, Request, Response, Timestamp};
+use futures::future::{Either, select};
+use futures::pin_mut;
 use std::time::Duration;
 
 /// A connector that never ends would hold a lease for ever; no honest operation needs this many steps.
 pub(crate) const MOST_STEPS: usize = 16;
+
+/// How late the HTTP port may be with telling that a call's time is over.
+const PORT_IS_LATE: Duration = Duration::from_secs(1);
 
 /// An exchange that wants its first request sent.
 pub(crate) struct Prepared {
@@ -48,25 +53,30 @@ impl Engine {
         &self,
         connection: &ConnectionName,
         purpose: Purpose,
-        exchange: Box<dyn Exchange>,
+        mut exchange: Box<dyn Exchange>,
         timeout: Duration,
     ) -> Result<Outcome, SendError> {
-        outcome(self.run_by_itself(connection, purpose, exchange, timeout).await)
+        let first = exchange.next(None);
+        let terms = Terms { timeout, until: None, asks_account: false };
+        outcome(self.go_on(connection, purpose, exchange, first, terms).await)
     }
 
-    /// The same for whoever has to tell what the service itself answered from the refusal of a token.
-    pub(crate) async fn run_by_itself(
+    /// Runs the exchange that asks whose account a connection's credentials mean: before that is known, no other goes out.
+    ///
+    /// # Errors
+    /// It needs a token that is refused, or a request got no answer.
+    pub(crate) async fn ask_account(
         &self,
         connection: &ConnectionName,
-        purpose: Purpose,
         mut exchange: Box<dyn Exchange>,
         timeout: Duration,
     ) -> Result<Outcome, Unended> {
         let first = exchange.next(None);
-        self.go_on(connection, purpose, exchange, first, timeout).await
+        let terms = Terms { timeout, until: None, asks_account: true };
+        self.go_on(connection, Purpose::Live, exchange, first, terms).await
     }
 
-    /// Runs a prepared exchange to its end.
+    /// Runs a prepared exchange to its end, which comes before `until`: a call that could not be over by then is not sent.
     ///
     /// # Errors
     /// As for [`Engine::run`].
@@ -76,9 +86,11 @@ impl Engine {
         purpose: Purpose,
         prepared: Prepared,
         timeout: Duration,
+        until: Timestamp,
     ) -> Result<Outcome, SendError> {
         let Prepared { exchange, call } = prepared;
-        outcome(self.go_on(connection, purpose, exchange, Step::Call(call), timeout).await)
+        let terms = Terms { timeout, until: Some(until), asks_account: false };
+        outcome(self.go_on(connection, purpose, exchange, Step::Call(call), terms).await)
     }
 
     /// Sends one request by a call of its own.
@@ -93,7 +105,14 @@ impl Engine {
         timeout: Duration,
     ) -> Result<Response, SendError> {
         self.admit(connection)?;
-        let answer = self.ports.http.send(connection, purpose, request, timeout).await;
+        let sent = self.ports.http.send(connection, purpose, request, timeout);
+        // The port's own promise, and here the last word: what is still under way by then is dropped (rule 24).
+        let end = self.ports.clock.sleep(timeout * 2 + PORT_IS_LATE);
+        pin_mut!(end);
+        let answer = match select(sent, end).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(SendError::Lost("the call took too long".into())),
+        };
         self.note_call(connection, &answer);
         let answer = answer?;
         if let Some(date) = answer_date(&answer) {
@@ -111,13 +130,13 @@ impl Engine {
         purpose: Purpose,
         mut exchange: Box<dyn Exchange>,
         mut step: Step,
-        timeout: Duration,
+        terms: Terms,
     ) -> Result<Outcome, Unended> {
         for _ in 0..MOST_STEPS {
             let answer = match step {
                 Step::Done(outcome) => return Ok(outcome),
                 Step::Renew(renewal) => {
-                    match self.renewer.renew(connection, &renewal, timeout).await {
+                    match self.renewer.renew(connection, &renewal, terms.timeout).await {
                         Ok(()) => {}
                         Err(NotRenewed::Later(error)) => return Err(Unended::Silent(error)),
                         Err(NotRenewed::Refused(failure)) => return Err(Unended::NoToken(failure)),
@@ -125,6 +144,10 @@ impl Engine {
                     None
                 }
                 Step::Call(call) => {
+                    if !terms.asks_account {
+                        self.know_account(connection).await.map_err(Unended::Silent)?;
+                    }
+                    let timeout = terms.left(self.ports.clock.now()).map_err(Unended::Silent)?;
                     let answer = self.send(connection, purpose, call.request, timeout).await;
                     Some(answer.map_err(Unended::Silent)?)
                 }
@@ -143,6 +166,32 @@ fn outcome(ended: Result<Outcome, Unended>) -> Result<Outcome, SendError> {
         Err(Unended::NoToken(failure)) => Ok(Outcome::Failed(failure)),
         Err(Unended::Silent(error)) => Err(error),
         Ok(outcome) => Ok(outcome),
+    }
+}
+
+/// What holds for the calls of an exchange.
+#[derive(Clone, Copy)]
+struct Terms {
+    /// How long each may take.
+    timeout: Duration,
+    /// When all of them are over.
+    until: Option<Timestamp>,
+    /// Whether they ask whose account it is.
+    asks_account: bool,
+}
+
+impl Terms {
+    /// The deadline of a call that begins now: it may wait for its turn as long, and is over then.
+    ///
+    /// # Errors
+    /// There is too little time left for a call.
+    fn left(self, now: Timestamp) -> Result<Duration, SendError> {
+        let Some(until) = self.until else { return Ok(self.timeout) };
+        let left = (until - now).to_std().unwrap_or_default() / 2;
+        if left < self.timeout / 2 {
+            return Err(SendError::Spent("the lease of the record would end before the call".into()));
+        }
+        Ok(left.min(self.timeout))
     }
 }
 

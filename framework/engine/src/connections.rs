@@ -3,7 +3,7 @@
 use crate::calls::Unended;
 use crate::circuit::{Admission, Circuit};
 use crate::pairs::{Loaded, PairRuntime};
-use crate::{Engine, EngineError, Purpose, SendError};
+use crate::{Engine, EngineError, SendError};
 use bothways_connector::{Connector, Outcome};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{AccountId, ConnectionName, ErrorClass, Failure, Mode, Response, Timestamp};
@@ -36,6 +36,11 @@ pub(crate) struct Connections {
     outages: RwLock<BTreeMap<ConnectionName, Timestamp>>,
     /// What each service's clock said last.
     dates: RwLock<BTreeMap<ConnectionName, Timestamp>>,
+    /// Held from comparing an account with the other connections until the state is set: of two that must not be mixed, one sees the
+    /// other.
+    comparing: tokio::sync::Mutex<()>,
+    /// Held while an account is asked for again.
+    asking: tokio::sync::Mutex<()>,
 }
 
 impl Connections {
@@ -47,6 +52,8 @@ impl Connections {
             circuits: Mutex::default(),
             outages: RwLock::default(),
             dates: RwLock::default(),
+            comparing: tokio::sync::Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -161,7 +168,7 @@ impl Engine {
         self.recall_calls(name).await?;
         let timeout = connector.limits().timeout;
         let ended = match connector.account() {
-            Some(exchange) => self.run_by_itself(name, Purpose::Live, exchange, timeout).await,
+            Some(exchange) => self.ask_account(name, exchange, timeout).await,
             None => Ok(Outcome::Account { id: None, mode: Mode::Unknown }),
         };
         let refused = |failure: Failure| {
@@ -169,6 +176,7 @@ impl Engine {
                 "connection `{name}`: the service refuses the credentials ({failure}); set the right ones and start again"
             ))
         };
+        let _alone = self.connections.comparing.lock().await;
         let state = match ended {
             Ok(Outcome::Account { id, mode }) => self.compare_account(name, id, mode).await?,
             Ok(Outcome::Failed(failure)) => {
@@ -184,6 +192,35 @@ impl Engine {
         };
         self.connections.set(name, state.clone());
         Ok(state)
+    }
+
+    /// Asks it again if somebody else has brought the grant in use meanwhile: a person may have logged in to another account (rule 28).
+    ///
+    /// # Errors
+    /// It is another account, or it cannot be told: nothing may be sent.
+    pub(crate) async fn know_account(&self, name: &ConnectionName) -> Result<(), SendError> {
+        if self.renewer.strange(name).is_none() {
+            return Ok(());
+        }
+        let blocked = || SendError::Spent("the connection must not be used".into());
+        let _alone = self.connections.asking.lock().await;
+        while let Some(number) = self.renewer.strange(name) {
+            if let ConnectionState::Blocked(_) = self.connection_state(name) {
+                return Err(blocked());
+            }
+            match Box::pin(self.open_connection(name)).await {
+                Ok(ConnectionState::Blocked(_)) => {
+                    tracing::error!(connection = %name, "the connection must not be used: `bothways status` says why");
+                    return Err(blocked());
+                }
+                Ok(_) => self.renewer.is_known(name, number),
+                Err(error) => {
+                    let error = error.in_log();
+                    return Err(SendError::Spent(format!("whose account it is cannot be asked: {error}")));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Asks that question, if it has not been answered yet, before somebody reads or writes records.

@@ -437,7 +437,7 @@ impl Look {
             link = self.taken.link.clone().unwrap_or(link);
         }
         let mut told = true;
-        let (id, seen) = match self.send(prepared).await {
+        let (id, seen) = match self.send(link.id, number, prepared).await? {
             Sent::Record(observed) => (observed.id.clone(), Some(read::remote(&self.pair, &observed))),
             Sent::Written(Some(id)) => {
                 told = false;

@@ -110,7 +110,7 @@ impl Look {
         if !self.is_as_seen(&id, seen, at).await {
             return Err(self.outrun(link.id, number));
         }
-        match self.send(prepared).await {
+        match self.send(link.id, number, prepared).await? {
             Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
                 Ok(self.deleted_remotely(link, &seen.fields, gone, number))
             }

@@ -8,9 +8,9 @@ use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::scratch::{InMemory, Scratches};
 use crate::spent::Spent;
-use crate::{EngineError, Ports, Renewer, Settings, Vault};
+use crate::{ConnectionState, EngineError, Ports, Renewer, Settings, Vault};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{Catalog, ConnectionName, PairId};
+use bothways_model::{Catalog, ConnectionName, PairId, Timestamp};
 use bothways_queue::Queue;
 use bothways_store::{BrakeId, Pair, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ pub struct Engine {
     pub(crate) connections: Connections,
     /// Trouble of readers, by name, for `status`.
     pub(crate) troubles: Mutex<BTreeMap<String, String>>,
+    /// When full passes were last asked for, since events could not be read.
+    pub(crate) unreadable: Mutex<BTreeMap<ConnectionName, Timestamp>>,
     /// Brakes that were on when they were last looked at.
     pub(crate) brakes_known: Mutex<BTreeSet<BrakeId>>,
     pub(crate) commits: Commits,
@@ -96,6 +98,7 @@ impl Engine {
             commits,
             catalogs,
             troubles: Mutex::default(),
+            unreadable: Mutex::default(),
             brakes_known: Mutex::default(),
             pauses: Pauses::default(),
             spent: Spent::default(),
@@ -207,12 +210,15 @@ impl Engine {
 
     /// The pairs of `connection` whose work may be taken now: loaded, approved, walked, not paused (rules 27, 61, 64).
     pub(crate) fn workable(&self, connection: &ConnectionName) -> Vec<PairId> {
+        // It was not at the start: a person has logged in to another account since (rule 28).
+        let blocked = matches!(self.connection_state(connection), ConnectionState::Blocked(_));
         self.pairs
             .now()
             .values()
             .filter(|pair| pair.connection == *connection && pair.is_approved())
             .filter(|pair| pair.is_walked() || planted::is(Bug::CreateBeforeWalk))
             .filter(|pair| !self.is_paused(pair, None))
+            .filter(|_| !blocked)
             .map(|pair| pair.id)
             .collect()
     }

@@ -36,3 +36,37 @@ impl From<Failure> for EngineError {
         Self::Service(failure)
     }
 }
+
+impl EngineError {
+    /// What a log may say of it: none of the service's own words, which may hold anything.
+    pub(crate) fn in_log(&self) -> String {
+        match self {
+            EngineError::Service(failure) => format!("the service answered: {}", failure.in_log()),
+            EngineError::Refused(_) | EngineError::Braked(_) => {
+                "it must not go on; `bothways status` says why".into()
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bothways_model::ErrorClass;
+
+    #[test]
+    fn a_log_gets_none_of_the_services_words() {
+        let said = Failure {
+            status: Some(403),
+            code: Some("no_access".into()),
+            ..Failure::new(ErrorClass::Forbidden, "kanari@example.com may not")
+        };
+        let error = EngineError::from(said.clone());
+        assert_eq!(error.in_log(), "the service answered: forbidden 403 no_access");
+        assert!(error.to_string().contains("kanari"), "a person is told");
+        // Refusals tell a person what the service said.
+        let refused = EngineError::Refused(format!("the service refuses the credentials ({said})"));
+        assert!(!refused.in_log().contains("kanari"));
+    }
+}

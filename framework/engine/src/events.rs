@@ -6,7 +6,12 @@ use crate::{Engine, quiet, scope};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, Event, EventEffect, EventSubject, PairId, RemoteId};
 use bothways_store::{Delivery, Signal, Subject};
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+/// Events that cannot be read bring no more passes than one in this time.
+const PASSES_EVERY: TimeDelta = TimeDelta::hours(1);
 
 /// Events of one connection.
 pub(crate) type Batch = (ConnectionName, Vec<Event>);
@@ -25,12 +30,16 @@ impl Engine {
         let mut hints: BTreeMap<PairId, Vec<Hint<'_>>> = BTreeMap::new();
         for (connection, events) in batches {
             for event in events {
+                if event.unreadable {
+                    count(connection, "unreadable");
+                }
                 match &event.subject {
                     Some(subject) => {
                         for pair in self.pairs_of(connection, &subject.resource) {
                             hints.entry(pair).or_default().push(Hint { delivery: deliveries.len(), subject });
                         }
                     }
+                    None if event.unreadable => {}
                     None => count(connection, "unknown"),
                 }
                 deliveries.push(Delivery {
@@ -57,6 +66,37 @@ impl Engine {
             return self.take_in_by_two_commits(deliveries).await;
         }
         self.store.intake(self.ports.clock.now(), deliveries).await
+    }
+
+    /// Has full passes find out what events told of that could not be read; `new` says which of them were not known. A service that sends
+    /// nothing else is not walked without end.
+    pub(crate) async fn make_up_for_unreadable(&self, batches: &[Batch], new: &[bool]) {
+        for connection in self.to_be_walked(batches, new) {
+            tracing::warn!(connection = %connection, "an event cannot be read: full passes follow");
+            for pair in self.pairs().filter(|pair| pair.connection == connection && pair.is_approved()) {
+                if let Err(error) = self.want_pass(pair.id).await {
+                    tracing::error!(pair = %pair.id, error = error.in_log(), "a full pass could not be asked for");
+                }
+            }
+        }
+    }
+
+    /// The connections that told of something new which cannot be read, and were not walked for that lately.
+    fn to_be_walked(&self, batches: &[Batch], new: &[bool]) -> Vec<ConnectionName> {
+        let now = self.ports.clock.now();
+        let mut asked = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut walked = Vec::new();
+        let mut new = new.iter();
+        for (connection, events) in batches {
+            let told =
+                events.iter().zip(new.by_ref()).filter(|(event, new)| event.unreadable && **new).count();
+            let lately = asked.get(connection).is_some_and(|at| now - *at < PASSES_EVERY);
+            if told > 0 && !lately {
+                asked.insert(connection.clone(), now);
+                walked.push(connection.clone());
+            }
+        }
+        walked
     }
 
     /// Which of these hints deserve a look. If the links cannot be read, all do.

@@ -209,7 +209,7 @@ impl Engine {
                 }
             }
             PollError::Engine(error) => {
-                tracing::warn!(reader = name, error = %error, "a poll failed");
+                tracing::warn!(reader = name, error = error.in_log(), "a poll failed");
                 self.set_trouble(name, Some(error.to_string()));
                 interval.max(Duration::from_secs(1))
             }
@@ -324,6 +324,7 @@ impl Poll<'_> {
         let batch: Batch = (self.connection.clone(), page.events);
         let deliveries = self.engine.deliveries(std::slice::from_ref(&batch)).await;
         let new = self.engine.take_in(&deliveries).await?;
+        self.engine.make_up_for_unreadable(std::slice::from_ref(&batch), &new).await;
         let fresh = new.iter().filter(|new| **new).count() as u64;
         report.new += fresh;
         if deliveries.iter().zip(&new).any(|(delivery, new)| *new && !delivery.signals.is_empty()) {

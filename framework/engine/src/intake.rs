@@ -174,6 +174,7 @@ impl Committer {
                 }
             }
         };
+        self.engine.make_up_for_unreadable(batches, &new).await;
         let signalled =
             deliveries.iter().zip(&new).any(|(delivery, new)| *new && !delivery.signals.is_empty());
         if signalled {

@@ -32,6 +32,8 @@ pub(crate) struct Look {
     pub(crate) pair: Arc<PairRuntime>,
     pub(crate) taken: Taken,
     pub(crate) now: Timestamp,
+    /// When its lease was taken or last renewed.
+    pub(crate) leased_at: Timestamp,
     pub(crate) holds: Holds,
     /// The item of a saved plan that it carries out; without one it does whatever is to be done.
     pub(crate) order: Option<Arc<Order>>,
@@ -54,7 +56,8 @@ impl Engine {
         order: Option<Arc<Order>>,
     ) {
         let now = self.ports.clock.now();
-        let mut look = Look { engine: self.clone(), pair, taken, now, holds: Holds::default(), order };
+        let mut look =
+            Look { engine: self.clone(), pair, taken, now, leased_at: now, holds: Holds::default(), order };
         let unit = match look.taken.link.clone() {
             // A pause takes effect before the next remote call (rule 64).
             link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => Err(look.paused(false)),

@@ -13,6 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+/// By how much a lease outlasts a call.
+const LEASE_MARGIN: Duration = Duration::from_secs(30);
+
 /// A mapping with the connection it runs on.
 #[derive(Clone)]
 pub struct Loaded {
@@ -175,9 +178,14 @@ impl PairRuntime {
         self.connector.limits().timeout
     }
 
-    /// How long a lease lasts: two calls and a margin, so that every call is dropped before the lease ends (rule 24).
+    /// How long a lease lasts: a call, which may wait for its turn as long as it takes, and a margin (rule 24).
     pub(crate) fn lease(&self) -> Duration {
         lease_of(self.timeout())
+    }
+
+    /// How long after a lease was taken every call of a write is over: well before the lease ends (rule 24).
+    pub(crate) fn lease_for_calls(&self) -> Duration {
+        self.timeout() * 2 + LEASE_MARGIN / 2
     }
 
     /// Notes which fields with a value as base a read did not show; returns one that was absent three times in a row.
@@ -203,7 +211,7 @@ pub(crate) fn lease_of(timeout: Duration) -> Duration {
     if planted::is(Bug::LeaseShorterThanCall) {
         return timeout / 4;
     }
-    timeout * 2 + Duration::from_secs(30)
+    timeout * 2 + LEASE_MARGIN
 }
 
 /// The identity of a mapping's pair.

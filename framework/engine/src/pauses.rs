@@ -56,7 +56,7 @@ impl Engine {
         ]
     }
 
-    /// Pauses a scope in the engine's own name and says why.
+    /// Pauses a scope in the engine's own name and says why. That is for people: it may be the service's own words, which no log gets.
     pub(crate) async fn pause(&self, scope: PauseScope, reason: &str) {
         let what = match &scope {
             PauseScope::All => "all".to_owned(),
@@ -67,7 +67,7 @@ impl Engine {
             }
             PauseScope::Link(link) => format!("record {link}"),
         };
-        tracing::error!(reason, "paused; `bothways resume {what}` when it is seen to");
+        tracing::error!("paused: `bothways status` says why; `bothways resume {what}` when it is seen to");
         let pause =
             Pause { scope, reason: reason.to_owned(), by: "engine".into(), at: self.ports.clock.now() };
         if let Err(error) = self.store.pause(&pause).await {

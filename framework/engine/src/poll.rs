@@ -14,6 +14,7 @@ use bothways_connector::{Operation, Outcome, Page, SyncToken};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ErrorClass, Observed, RemoteId, Timestamp};
 use bothways_store::{Cursor, PageCommit, Signal};
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -21,6 +22,9 @@ use std::sync::Arc;
 const PAGES: usize = 100_000;
 /// At most this many records are remembered between two polls.
 const REMEMBERED: usize = 1000;
+
+/// By how much a service's clock may be ahead of ours; a deep re-read goes further back than that.
+const SKEW: TimeDelta = TimeDelta::minutes(10);
 
 /// Records that the last poll signalled, with what they held: the overlap shows them again and again.
 pub(crate) type Recent = BTreeMap<RemoteId, Arc<serde_json::Value>>;
@@ -41,10 +45,16 @@ impl Engine {
         recent: &mut Recent,
     ) -> Result<PollReport, PollError> {
         let name = format!("poll/{}", pair.id);
-        let stored = self.position(&name).await?;
+        let mut stored = self.position(&name).await?;
         let now = self.ports.clock.now();
+        if stored.at.is_some_and(|at| at > latest(self.connections.service_time(&pair.connection), now)) {
+            tracing::error!(pair = %pair.id, "the incremental list was read up to a time that lies ahead; a full pass follows");
+            self.want_pass(pair.id).await?;
+            stored = Position::default();
+            self.set_position(&name, &stored).await?;
+        }
         let overlap = if deep { DEEP } else { millis(pair.capabilities().since_overlap_ms) };
-        let overlap = if planted::is(Bug::PolledWithoutLag) { chrono::TimeDelta::zero() } else { overlap };
+        let overlap = if planted::is(Bug::PolledWithoutLag) { TimeDelta::zero() } else { overlap };
         let open = stored.open.clone().unwrap_or_else(|| OpenPoll {
             since: self.read_from(&pair.connection, &stored, now) - overlap,
             page: None,
@@ -91,6 +101,11 @@ impl Engine {
     }
 }
 
+/// No change was made later: what the service's clock says, in whole seconds; where it says nothing, ours.
+fn latest(service: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    service.map_or(now + SKEW, |date| date + TimeDelta::seconds(1))
+}
+
 struct Poll<'e> {
     engine: &'e Engine,
     pair: &'e PairRuntime,
@@ -118,7 +133,11 @@ impl Poll<'_> {
             if planted::is(Bug::EqualStampsAtPageEdge) && open.page.is_some() {
                 page.items.retain(|item| item.changed_at.is_none() || item.changed_at != open.then);
             }
-            let newest = page.items.iter().filter_map(|item| item.changed_at).max();
+            // A time that lies ahead, however it came there, says nothing of what has been read.
+            let service = page.date.or_else(|| self.engine.connections.service_time(&self.pair.connection));
+            let latest = latest(service, self.engine.ports.clock.now());
+            let newest =
+                page.items.iter().filter_map(|item| item.changed_at).filter(|at| *at <= latest).max();
             // The service's own times of change; only the first poll ever, if it shows nothing, starts from its clock.
             // Where a token leads, the time only says when there was news of it.
             let by_token = self.pair.capabilities().since_token;

@@ -56,8 +56,8 @@ pub enum SendError {
     /// Whether the request arrived is unknown: timeout, reset, cut answer.
     #[error("no answer: {0}")]
     Lost(String),
-    /// Our own limits say not now: the day's calls, or how often this call may be made. Counts as an outage, and says nothing about the
-    /// service.
+    /// Our own limits say not now: the day's calls, how often calls may be made, or how long a lease lasts. Counts as an outage, and says
+    /// nothing about the service.
     #[error("not sent: {0}")]
     Spent(String),
     /// The service's certificate is not trusted: the connection is paused (rule 44).
@@ -82,7 +82,8 @@ pub struct HourOfCalls {
 pub trait Http: Send + Sync {
     /// Sends one request and waits for the whole answer.
     ///
-    /// Waiting for the connection's budget is part of the call; `deadline` starts when the request is sent.
+    /// Waiting for the connection's budget is part of the call: it takes `deadline` at most, else the request is not sent at all
+    /// ([`SendError::Spent`]). From when it is sent the answer may take `deadline` as well, so that a call is over after twice that.
     async fn send(
         &self,
         connection: &ConnectionName,

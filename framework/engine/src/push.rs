@@ -25,6 +25,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How long after an uncertain write its value may still be our own late echo (rule 24).
 const LATE: TimeDelta = TimeDelta::hours(24);
 
+/// A lease that was renewed longer ago is renewed before a write is sent.
+const FRESH: TimeDelta = TimeDelta::seconds(5);
+
 /// One field that goes out.
 pub(crate) struct FieldWrite {
     pub(crate) label: String,
@@ -181,7 +184,7 @@ impl Look {
         };
         self.may_still_update(&link, &id, &seen, at, number).await?;
         let mut told = true;
-        let (observed, confirmed) = match self.send(prepared).await {
+        let (observed, confirmed) = match self.send(link.id, number, prepared).await? {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
                 Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => {
@@ -397,6 +400,8 @@ impl Look {
         key: String,
     ) -> Intent {
         let stored = StoredRequest { kind, id, request: prepared.call.request.clone() };
+        // Not the look's: what it read and looked up first may have taken long.
+        let now = self.engine.ports.clock.now();
         Intent {
             link: link.id,
             number: self.taken.next_intent,
@@ -410,9 +415,9 @@ impl Look {
             fields,
             key,
             state: IntentState::Open,
-            at: self.now,
+            at: now,
             service_at: self.engine.connections.service_time(&self.pair.connection),
-            sent_at: self.now,
+            sent_at: now,
             outcome: None,
         }
     }
@@ -442,6 +447,7 @@ impl Look {
             LeaseAction::Renew(now + TimeDelta::from_std(self.pair.lease()).unwrap_or(TimeDelta::minutes(2)));
         match self.engine.commits.commit(unit).await {
             Ok(UnitOutcome::Done { link, .. }) => {
+                self.leased_at = now;
                 self.taken.next_intent += 1;
                 if let Some(link) = link {
                     self.taken.link = Some(*link);
@@ -473,13 +479,30 @@ impl Look {
         }
     }
 
-    /// Sends a prepared write whose intent is committed.
-    pub(crate) async fn send(&self, prepared: Prepared) -> Sent {
+    /// Sends a prepared write whose intent is committed, in the time of the lease (rule 24).
+    ///
+    /// # Errors
+    /// The lease had to be renewed first, and was not.
+    pub(crate) async fn send(
+        &mut self,
+        link: LinkId,
+        number: u32,
+        prepared: Prepared,
+    ) -> Result<Sent, Ended> {
+        let now = self.engine.ports.clock.now();
+        if now - self.leased_at > FRESH {
+            // When it was sent decides when it can no longer arrive.
+            let mut unit = self.unit();
+            unit.intents.push(IntentWrite::Sent { link, number, at: now });
+            self.commit_and_go_on(unit).await?;
+        }
+        let over = TimeDelta::from_std(self.pair.lease_for_calls()).unwrap_or(TimeDelta::minutes(1));
+        let until = self.leased_at + over;
         let answer = self
             .engine
-            .run_prepared(&self.pair.connection, Purpose::Live, prepared, self.pair.timeout())
+            .run_prepared(&self.pair.connection, Purpose::Live, prepared, self.pair.timeout(), until)
             .await;
-        match answer {
+        Ok(match answer {
             Ok(Outcome::Record(observed)) => Sent::Record(observed),
             Ok(Outcome::Written { id }) => Sent::Written(id),
             Ok(Outcome::Missing) => Sent::Missing,
@@ -498,7 +521,7 @@ impl Look {
             ) => Sent::Unsent(error),
             Err(error) if planted::is(Bug::UncertainTakenForFailed) => Sent::Unsent(error),
             Err(error) => Sent::Uncertain(error.to_string(), None),
-        }
+        })
     }
 
     /// The unit after a write of these fields that was not confirmed.
@@ -546,6 +569,9 @@ impl Look {
                 let failure = failure.unwrap_or_else(|| Failure::new(ErrorClass::Retry, why.clone()));
                 let mut unit =
                     self.failed(&Failure { status: failure.status.or(Some(503)), ..failure }).await;
+                // It may have left only now: it waited for its turn.
+                let at = self.engine.ports.clock.now();
+                unit.intents.push(IntentWrite::Sent { link: link.id, number, at });
                 unit.intents.push(close(link.id, number, IntentState::Uncertain, &why));
                 unit
             }

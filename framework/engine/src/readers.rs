@@ -150,14 +150,14 @@ impl Engine {
                         Err(_) if self.is_stopping() => return,
                         Err(error) => {
                             failures += 1;
-                            tracing::warn!(pair = %pair.id, error = %error, "the full pass stopped; it goes on later");
+                            tracing::warn!(pair = %pair.id, error = error.in_log(), "the full pass stopped; it goes on later");
                             crate::retry::backoff(&self.settings.retry, failures, None, &*self.ports.random)
                                 .max(self.settings.sweep)
                         }
                     }
                 }
                 Err(error) => {
-                    tracing::warn!(pair = %pair.id, error = %error, "the schedule cannot be read; trying again");
+                    tracing::warn!(pair = %pair.id, error = error.in_log(), "the schedule cannot be read; trying again");
                     self.settings.sweep
                 }
             };
@@ -194,7 +194,10 @@ impl Engine {
         }
         let Some(every) = pair.mapping.sync.reconcile else { return Ok((None, look_again)) };
         let every = TimeDelta::from_std(every).unwrap_or(TimeDelta::days(1));
-        let left = stored.passed_at.map_or(TimeDelta::zero(), |at| at + every - self.ports.clock.now());
+        let now = self.ports.clock.now();
+        // One that lies ahead is of a clock that was wrong.
+        let passed = stored.passed_at.filter(|at| *at <= now);
+        let left = passed.map_or(TimeDelta::zero(), |at| at + every - now);
         match left.to_std() {
             Ok(left) if left > Duration::ZERO => Ok((None, left.min(look_again))),
             _ => Ok((Some(Due::Reconcile), Duration::ZERO)),

@@ -5,7 +5,8 @@
 //! asks once more with the one that is kept. If the service takes it no more, that is stored, nobody asks again, and a person is told
 //! what to do. A refusal that is about something else, such as the client's secret or a proxy, leaves the token as good as it was.
 
-use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Vault};
+use crate::pairs::lease_of;
+use crate::{Clock, EngineError, Http, Ports, Purpose, Random, SendError, Tasks, Vault};
 use bothways_connector::{Grant, Login, Renewal, Tokens};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, ErrorClass, Failure, Secret};
@@ -15,8 +16,9 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tokio::sync::oneshot;
 
-/// How long a turn lasts: longer than a call and what it waits for.
+/// How long a turn lasts at least.
 const TURN: TimeDelta = TimeDelta::minutes(2);
 /// What a service says that takes the refresh token no more (RFC 6749 5.2). Every other refusal is about something else.
 const TOKEN_REFUSED: &str = "invalid_grant";
@@ -27,6 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 #[derive(Clone)]
 pub struct Renewer {
     http: Arc<dyn Http>,
+    tasks: Arc<dyn Tasks>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     /// Where rotating tokens are kept; none while nothing is installed.
@@ -34,6 +37,8 @@ pub struct Renewer {
     vault: Arc<OnceLock<Vault>>,
     /// Whoever renews in this process holds its connection's lock.
     here: Arc<Mutex<BTreeMap<ConnectionName, Arc<tokio::sync::Mutex<()>>>>>,
+    /// Grants that somebody else brought while another one was in use, by number: they may be of another account (rule 28).
+    strange: Arc<Mutex<BTreeMap<ConnectionName, u64>>>,
 }
 
 /// Why there is no new grant. Whatever waited for it was not carried out.
@@ -58,11 +63,13 @@ impl Renewer {
     pub fn new(ports: &Ports, store: Option<Arc<dyn Credentials>>) -> Self {
         Self {
             http: ports.http.clone(),
+            tasks: ports.tasks.clone(),
             clock: ports.clock.clone(),
             random: ports.random.clone(),
             store,
             vault: Arc::default(),
             here: Arc::default(),
+            strange: Arc::default(),
         }
     }
 
@@ -72,8 +79,43 @@ impl Renewer {
         let _ = self.vault.set(vault);
     }
 
-    /// Sees to it that another grant is in use than the one that was refused.
+    /// The number of the grant that may be of another account than the one before, since another process renewed it, or a person logged
+    /// in.
+    pub(crate) fn strange(&self, connection: &ConnectionName) -> Option<u64> {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner).get(connection).copied()
+    }
+
+    /// Notes that the grant of this number is of the right one.
+    pub(crate) fn is_known(&self, connection: &ConnectionName, number: u64) {
+        let mut strange = self.strange.lock().unwrap_or_else(PoisonError::into_inner);
+        if strange.get(connection) == Some(&number) {
+            strange.remove(connection);
+        }
+    }
+
+    fn note_strange(&self, connection: &ConnectionName, number: u64) {
+        self.strange.lock().unwrap_or_else(PoisonError::into_inner).insert(connection.clone(), number);
+    }
+
+    /// Sees to it that another grant is in use than the one that was refused. In a task of its own: what the service answers may be the
+    /// only good token there is, and whoever asked for it may go away.
     pub(crate) async fn renew(
+        &self,
+        connection: &ConnectionName,
+        renewal: &Renewal,
+        timeout: Duration,
+    ) -> Result<(), NotRenewed> {
+        let (tell, told) = oneshot::channel();
+        let (renewer, connection, renewal) = (self.clone(), connection.clone(), renewal.clone());
+        let task = async move {
+            // Nobody may be there to be told.
+            let _ = tell.send(renewer.renew_here(&connection, &renewal, timeout).await);
+        };
+        self.tasks.spawn("renewal", Box::pin(task));
+        told.await.unwrap_or_else(|_| Err(later("the renewal was given up".into())))
+    }
+
+    async fn renew_here(
         &self,
         connection: &ConnectionName,
         renewal: &Renewal,
@@ -185,7 +227,8 @@ impl Renewer {
         };
         tokens.read(&answer, kept).map_err(|failure| match failure.class {
             ErrorClass::Auth => NotRenewed::Refused(failure),
-            _ => later(format!("no new token: {failure}")),
+            // This text gets into logs.
+            _ => later(format!("no new token: {}", failure.in_log())),
         })
     }
 }
@@ -210,13 +253,24 @@ impl Keeper<'_> {
         let origin = origin(first);
         let began = self.renewer.clock.now();
         let patience = TimeDelta::from_std(self.timeout).unwrap_or(TURN);
+        // Longer than a call and what it waits for.
+        let turn = TimeDelta::from_std(lease_of(self.timeout)).unwrap_or(TURN).max(TURN);
         loop {
             let now = self.renewer.clock.now();
             let connection = self.connection.clone();
-            let ask = RenewalAsk { connection, origin: origin.clone(), used, now, until: now + TURN };
+            let ask = RenewalAsk { connection, origin: origin.clone(), used, now, until: now + turn };
             match self.shelf.store.begin_renewal(&ask).await.map_err(|error| unstored(&error))? {
                 Turn::Newer(kept) => {
-                    self.tokens.install(&self.open(&kept)?, kept.number);
+                    let grant = self.open(&kept)?;
+                    // Before it is used for anything, and after whoever was told of the one before.
+                    let note = || {
+                        if used.is_some() {
+                            self.renewer.note_strange(self.connection, kept.number);
+                        }
+                    };
+                    note();
+                    self.tokens.install(&grant, kept.number);
+                    note();
                     self.seal_anew(&kept).await;
                     return Ok(());
                 }
@@ -228,6 +282,13 @@ impl Keeper<'_> {
                 Turn::Busy(_) if now - began < patience => self.renewer.clock.sleep(LOOK_EVERY).await,
                 Turn::Busy(_) => return Err(later("another process is still asking for a token".into())),
                 Turn::Refused(why) => return Err(refused(why)),
+                Turn::Outdated => {
+                    return Err(refused(format!(
+                        "connection `{}`: the refresh token that this process was given is an older one: another one has replaced it since, and is in use; give this process that one, or {}",
+                        self.connection,
+                        self.tokens.remedy()
+                    )));
+                }
             }
         }
     }

@@ -60,6 +60,7 @@ impl Look {
         self.name_order(&mut unit);
         match self.engine.commits.commit(unit).await {
             Ok(UnitOutcome::Done { link: Some(link), .. }) => {
+                self.leased_at = now;
                 self.taken.link = Some((*link).clone());
                 Ok(*link)
             }
@@ -75,9 +76,11 @@ impl Look {
         }
     }
 
-    /// When a lost request can no longer arrive: twice the call timeout after it was last sent (rule 24).
+    /// When a lost request can no longer arrive: twice the call timeout after it was last sent (rule 24). Where nobody lived to tell how
+    /// that ended, it may have waited for its turn before.
     fn settled_at(&self, intent: &Intent) -> bothways_model::Timestamp {
-        intent.sent_at + TimeDelta::from_std(self.pair.timeout() * 2).unwrap_or(TimeDelta::minutes(1))
+        let calls = if intent.state == IntentState::Open { 3 } else { 2 };
+        intent.sent_at + TimeDelta::from_std(self.pair.timeout() * calls).unwrap_or(TimeDelta::minutes(1))
     }
 
     async fn resolve_update(&mut self, mut link: Link, intent: Intent) -> Result<Link, Ended> {
@@ -349,7 +352,7 @@ impl Look {
             self.take_present_values(&mut stored, intent);
         }
         match prepare(self.pair.resource.resume(stored)) {
-            Ok(prepared) => Ok(self.send(prepared).await),
+            Ok(prepared) => self.send(link.id, intent.number, prepared).await,
             Err(Outcome::Failed(failure)) => Err(self.failed(&failure).await),
             Err(_) => Err(self.failed(&read::unexpected("a replay")).await),
         }

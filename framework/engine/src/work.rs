@@ -132,7 +132,7 @@ impl Engine {
         while !self.is_stopping() {
             let now = self.ports.clock.now();
             if let Err(error) = self.sweep(now, &mut pruned_at).await {
-                tracing::warn!(error = %error, "the sweep failed; it tries again");
+                tracing::warn!(error = error.in_log(), "the sweep failed; it tries again");
             }
             self.pause_for(self.settings.sweep).await;
         }
@@ -183,13 +183,13 @@ impl Engine {
         let mut wait = Duration::from_millis(200);
         loop {
             match self.open_connection(&connection).await {
-                Ok(ConnectionState::Blocked(why)) => {
-                    tracing::error!(connection = %connection, "{why}");
+                Ok(ConnectionState::Blocked(_)) => {
+                    tracing::error!(connection = %connection, "the connection must not be used: `bothways status` says why");
                     return;
                 }
                 Ok(_) => break,
                 Err(error) => {
-                    tracing::warn!(connection = %connection, error = %error, "the service cannot be asked for its account; trying again")
+                    tracing::warn!(connection = %connection, error = error.in_log(), "the service cannot be asked for its account; trying again")
                 }
             }
             self.pause_for(wait).await;
@@ -205,12 +205,14 @@ impl Engine {
     /// Takes due work and looks at it, never more at once than the connection may call.
     async fn dispatch(self: Arc<Self>, connection: ConnectionName) {
         let Some(connector) = self.connections.get(&connection).cloned() else { return };
-        let slots = self.at_once(&*connector, connector.limits().concurrent.max(1) * 2);
+        let limits = connector.limits();
+        // No more looks than calls that get their turn in time, where that is few: the others would only wait under their leases.
+        let calls = (limits.concurrent.max(1) * 2).min(limits.turns_within(limits.timeout).max(1));
+        let slots = self.at_once(&*connector, calls);
         let busy = Arc::new(AtomicUsize::new(0));
         let freed = Arc::new(Notify::new());
         let mut wake = self.work_wake.subscribe();
-        let lease =
-            TimeDelta::from_std(lease_of(connector.limits().timeout)).unwrap_or(TimeDelta::minutes(2));
+        let lease = TimeDelta::from_std(lease_of(limits.timeout)).unwrap_or(TimeDelta::minutes(2));
         while !self.is_stopping() {
             wake.mark_unchanged();
             let free = slots.saturating_sub(busy.load(Ordering::Acquire));

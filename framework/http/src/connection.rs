@@ -11,7 +11,7 @@ use bothways_model::{Method, Request, Response, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use url::Url;
 
 /// The longest that connecting may take, so that most of a call's deadline is left for the answer.
@@ -79,17 +79,19 @@ impl Connection {
         if !self.budget.has_room(Instant::now(), purpose) {
             return Err(SendError::Spent("the day's calls are nearly used up".into()));
         }
-        self.own_turn(&request, deadline).await?;
+        // One patience for all that comes before the exchange: the caller holds a lease (rule 24).
+        let by = Instant::now() + deadline;
+        self.own_turn(&request, by).await?;
         let _reconcile = match purpose {
-            Purpose::Reconcile => Some(slot(&self.reconcile).await?),
+            Purpose::Reconcile => Some(slot(&self.reconcile, by).await?),
             Purpose::Background | Purpose::Live | Purpose::Told => None,
         };
         let _background = match purpose {
-            Purpose::Background | Purpose::Reconcile => Some(slot(&self.background).await?),
+            Purpose::Background | Purpose::Reconcile => Some(slot(&self.background, by).await?),
             Purpose::Live | Purpose::Told => None,
         };
-        let _slot = slot(&self.slots).await?;
-        self.turn(deadline).await?;
+        let _slot = slot(&self.slots, by).await?;
+        self.turn(by).await?;
         self.budget.count(Instant::now());
 
         match timeout(deadline, self.exchange(client, request)).await {
@@ -107,13 +109,13 @@ impl Connection {
     }
 
     /// Waits for the turn of a call that may be made less often than others, before it takes a slot from them.
-    async fn own_turn(&self, request: &reqwest::Request, patience: Duration) -> Result<(), SendError> {
+    async fn own_turn(&self, request: &reqwest::Request, by: Instant) -> Result<(), SendError> {
         let covers = |call: &CallRate| {
             Method::parse(request.method().as_str())
                 .is_some_and(|method| call.covers(method, request.url().path()))
         };
         let Some((_, pace)) = self.calls.iter().find(|(call, _)| covers(call)) else { return Ok(()) };
-        match pace.reserve_within(Instant::now(), patience) {
+        match pace.reserve(Instant::now(), by) {
             Ok(Some(turn)) => sleep_until(turn).await,
             Ok(None) => {}
             Err(()) => return Err(SendError::Spent("this call may not be made so often".into())),
@@ -121,17 +123,22 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for this call's turn. A pause that outlasts the call's own deadline is not waited for: the caller holds a lease.
-    async fn turn(&self, patience: Duration) -> Result<(), SendError> {
+    /// Waits for this call's turn, if it comes in time. A pause that lasts longer is not waited for.
+    async fn turn(&self, by: Instant) -> Result<(), SendError> {
         let mut reserved = false;
         loop {
             let now = Instant::now();
             // Looked at again after each wait: another call may have met a refusal meanwhile.
             let paused = self.pace.paused_until(now);
-            if paused.is_some_and(|until| until - now > patience) {
-                return Err(SendError::NotSent("the service asked for a pause".into()));
+            if paused.is_some_and(|until| until > by) {
+                return Err(SendError::Spent("the service asked for a pause".into()));
             }
-            let wait = if reserved { paused } else { self.pace.reserve(now) };
+            let wait = match reserved {
+                true => paused,
+                false => self.pace.reserve(now, by).map_err(|()| {
+                    SendError::Spent("more calls wait than may be made in the time of one".into())
+                })?,
+            };
             reserved = true;
             match wait {
                 Some(until) => sleep_until(until).await,
@@ -241,8 +248,11 @@ impl Origin {
     }
 }
 
-async fn slot(slots: &Semaphore) -> Result<SemaphorePermit<'_>, SendError> {
-    slots.acquire().await.map_err(|_| SendError::NotSent("the connection is closed".into()))
+async fn slot(slots: &Semaphore, by: Instant) -> Result<SemaphorePermit<'_>, SendError> {
+    match timeout_at(by, slots.acquire()).await {
+        Ok(slot) => slot.map_err(|_| SendError::NotSent("the connection is closed".into())),
+        Err(_) => Err(SendError::Spent("the calls under way took too long to end".into())),
+    }
 }
 
 /// Scheme, host and port agree, and the URL holds no credentials.

@@ -47,29 +47,20 @@ impl Pace {
     }
 
     /// Takes the next turn and says when it is; `None`: now.
-    pub(crate) fn reserve(&self, now: Instant) -> Option<Instant> {
+    ///
+    /// # Errors
+    /// It comes after `by`, and no turn is taken.
+    pub(crate) fn reserve(&self, now: Instant, by: Instant) -> Result<Option<Instant>, ()> {
         let mut state = self.lock();
         let from = state.paused_until.map_or(now, |until| until.max(now));
         let due = state.due.map_or(from, |due| due.max(from));
         // Early by at most the tolerance: that is what a burst is.
         let turn = due.checked_sub(self.tolerance).map_or(from, |turn| turn.max(from));
-        state.due = Some(due + self.interval);
-        (turn.saturating_duration_since(now) >= TIMER).then_some(turn)
-    }
-
-    /// Takes the next turn if it comes soon enough.
-    ///
-    /// # Errors
-    /// It does not, and no turn is taken.
-    pub(crate) fn reserve_within(&self, now: Instant, patience: Duration) -> Result<Option<Instant>, ()> {
-        let mut state = self.lock();
-        let due = state.due.map_or(now, |due| due.max(now));
-        let turn = due.checked_sub(self.tolerance).map_or(now, |turn| turn.max(now));
-        if turn - now > patience {
+        if turn > by.max(now) {
             return Err(());
         }
         state.due = Some(due + self.interval);
-        Ok((turn - now >= TIMER).then_some(turn))
+        Ok((turn.saturating_duration_since(now) >= TIMER).then_some(turn))
     }
 
     /// The service refused a call (429, or 503 with `Retry-After`): nobody calls for a while.
@@ -107,15 +98,20 @@ mod tests {
         Duration::from_millis(n)
     }
 
+    /// The next turn of somebody who waits however long.
+    fn turn(pace: &Pace, now: Instant) -> Option<Instant> {
+        pace.reserve(now, now + SECOND * 3600).unwrap()
+    }
+
     #[test]
     fn a_burst_goes_out_and_then_the_even_rate_holds() {
         let pace = Pace::new(10, SECOND, 3);
         let now = Instant::now();
-        let turns: Vec<_> = (0..6).map(|_| pace.reserve(now).map_or(ms(0), |turn| turn - now)).collect();
+        let turns: Vec<_> = (0..6).map(|_| turn(&pace, now).map_or(ms(0), |turn| turn - now)).collect();
         assert_eq!(turns, [ms(0), ms(0), ms(0), ms(100), ms(200), ms(300)]);
         // After a rest the burst is there again, and not more of it.
         let later = now + SECOND * 10;
-        let free = (0..6).filter(|_| pace.reserve(later).is_none()).count();
+        let free = (0..6).filter(|_| turn(&pace, later).is_none()).count();
         assert_eq!(free, 3);
     }
 
@@ -123,9 +119,9 @@ mod tests {
     fn very_high_rates_do_not_wait_for_timers_but_hold_on_average() {
         let pace = Pace::new(20_000, SECOND, 1);
         let now = Instant::now();
-        let last = (0..20_000).filter_map(|_| pace.reserve(now)).max().unwrap() - now;
+        let last = (0..20_000).filter_map(|_| turn(&pace, now)).max().unwrap() - now;
         assert!(last > ms(990) && last <= ms(1000), "{last:?}");
-        assert_eq!(Pace::new(20_000, SECOND, 1).reserve(now), None);
+        assert_eq!(turn(&Pace::new(20_000, SECOND, 1), now), None);
     }
 
     #[test]
@@ -133,7 +129,7 @@ mod tests {
         let pace = Pace::new(10, SECOND, 2);
         let now = Instant::now();
         pace.refused(now, Some(SECOND * 2));
-        let turns: Vec<_> = (0..4).map(|_| pace.reserve(now).unwrap() - now).collect();
+        let turns: Vec<_> = (0..4).map(|_| turn(&pace, now).unwrap() - now).collect();
         assert_eq!(turns, [ms(2000), ms(2000), ms(2100), ms(2200)]);
         assert_eq!(pace.paused_until(now), Some(now + SECOND * 2));
         assert_eq!(pace.paused_until(now + SECOND * 2), None);
@@ -143,10 +139,15 @@ mod tests {
     fn a_turn_that_comes_too_late_is_not_taken() {
         let pace = Pace::new(6, SECOND * 60, 1);
         let now = Instant::now();
-        assert_eq!(pace.reserve_within(now, SECOND * 15), Ok(None));
-        assert_eq!(pace.reserve_within(now, SECOND * 15), Ok(Some(now + SECOND * 10)));
-        assert_eq!(pace.reserve_within(now, SECOND * 15), Err(()));
-        assert_eq!(pace.reserve_within(now + SECOND * 5, SECOND * 15), Ok(Some(now + SECOND * 20)));
+        let by = now + SECOND * 15;
+        assert_eq!(pace.reserve(now, by), Ok(None));
+        assert_eq!(pace.reserve(now, by), Ok(Some(now + SECOND * 10)));
+        assert_eq!(pace.reserve(now, by), Err(()));
+        let later = now + SECOND * 5;
+        assert_eq!(pace.reserve(later, later + SECOND * 15), Ok(Some(now + SECOND * 20)));
+        // Nor one after a pause that lasts too long.
+        pace.refused(later, Some(SECOND * 60));
+        assert_eq!(pace.reserve(later, later + SECOND * 59), Err(()));
     }
 
     #[test]

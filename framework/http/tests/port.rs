@@ -246,7 +246,7 @@ async fn a_refusal_pauses_the_whole_connection() {
     assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 429);
     // A call that cannot wait so long is told at once; nothing is sent for it.
     let hasty = port.send(&name(), Purpose::Live, get(server.address, "/"), SECOND / 10).await;
-    assert_eq!(hasty, Err(SendError::NotSent("the service asked for a pause".into())));
+    assert_eq!(hasty, Err(SendError::Spent("the service asked for a pause".into())));
     assert!(before.elapsed() < SECOND);
     assert_eq!(server.count(), 1);
     let calls = (0..3).map(|_| send(&port, get(server.address, "/")));
@@ -283,7 +283,7 @@ async fn a_lock_on_one_record_slows_nothing_down() {
         assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 429);
     }
     let paused = send(&port, get(server.address, "/")).await;
-    assert_eq!(paused, Err(SendError::NotSent("the service asked for a pause".into())));
+    assert_eq!(paused, Err(SendError::Spent("the service asked for a pause".into())));
 }
 
 #[tokio::test]
@@ -318,6 +318,29 @@ async fn calls_keep_to_the_rate() {
     }
     // 5 at once, 20 more at 20 ms each.
     assert!(before.elapsed() >= Duration::from_millis(400), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_get_its_turn_in_time_is_not_sent() {
+    // Whether it waits for a slot or for the pace: whoever calls holds a lease.
+    for concurrent in [1, 64] {
+        let server = Server::start(ok).await;
+        let slow =
+            Limits { requests: 1, per: SECOND * 60, burst: 1, concurrent, ..limits(origin(server.address)) };
+        let port = Arc::new(port(&slow));
+        assert_eq!(send(&port, get(server.address, "/")).await.unwrap().status, 200);
+        let patient = tokio::spawn({
+            let (port, request) = (port.clone(), get(server.address, "/"));
+            async move { port.send(&name(), Purpose::Live, request, SECOND * 90).await }
+        });
+        tokio::task::yield_now().await;
+        let before = Instant::now();
+        let third = port.send(&name(), Purpose::Live, get(server.address, "/"), SECOND / 5).await;
+        assert!(matches!(third, Err(SendError::Spent(_))), "{third:?}");
+        assert!(before.elapsed() < SECOND * 5, "{:?}", before.elapsed());
+        patient.abort();
+        assert_eq!(server.count(), 1);
+    }
 }
 
 #[tokio::test]

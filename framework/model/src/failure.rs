@@ -89,6 +89,13 @@ impl Failure {
         }
     }
 
+    /// What a log may say of it: class, status and code, and none of the service's own words.
+    pub fn in_log(&self) -> String {
+        let status = self.status.map(|status| format!(" {status}")).unwrap_or_default();
+        let code = self.code.as_deref().map(|code| format!(" {code}")).unwrap_or_default();
+        format!("{}{status}{code}", self.class)
+    }
+
     /// How long the service asks us to wait: a day at most.
     pub fn wait(&self) -> Option<Duration> {
         self.retry_after_ms.map(|ms| Duration::from_millis(ms).min(LONGEST_WAIT))

@@ -53,4 +53,6 @@ pub struct Event {
     pub at: Option<Timestamp>,
     /// What it is about; `None` for types that the document ignores or does not know.
     pub subject: Option<EventSubject>,
+    /// It does not say what it is about as the document says it would: something may have changed, and nobody can tell what.
+    pub unreadable: bool,
 }

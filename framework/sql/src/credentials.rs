@@ -10,7 +10,7 @@ use bothways_model::ConnectionName;
 use bothways_store::{CredentialState, Credentials, RenewalAsk, RenewalEnd, Result, Sealed, Turn};
 
 async fn read(c: &mut Connection, connection: &ConnectionName) -> Result<Option<CredentialState>> {
-    let sql = "SELECT origin, number, key, sealed, last, renewing_until, refused FROM bothways_credentials \
+    let sql = "SELECT origin, number, key, sealed, last, renewing_until, refused, former FROM bothways_credentials \
                WHERE connection = ?";
     let row = fetch_optional(c, sql, [connection.as_str().into()]).await.map_err(ours)?;
     let Some(row) = row else { return Ok(None) };
@@ -27,16 +27,17 @@ async fn read(c: &mut Connection, connection: &ConnectionName) -> Result<Option<
         last: number(4)?,
         renewing_until: get::<Option<i64>>(&row, 5)?.map(time),
         refused: get(&row, 6)?,
+        former: get::<String>(&row, 7)?.split_whitespace().map(str::to_owned).collect(),
     }))
 }
 
 async fn write(c: &mut Connection, connection: &ConnectionName, state: &CredentialState) -> Result<()> {
-    let sql = "INSERT INTO bothways_credentials (connection, origin, number, key, sealed, last, renewing_until, refused) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (connection) DO UPDATE SET origin = ?2, number = ?3, \
-               key = ?4, sealed = ?5, last = ?6, renewing_until = ?7, refused = ?8";
+    let sql = "INSERT INTO bothways_credentials (connection, origin, number, key, sealed, last, renewing_until, refused, former) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (connection) DO UPDATE SET origin = ?2, number = ?3, \
+               key = ?4, sealed = ?5, last = ?6, renewing_until = ?7, refused = ?8, former = ?9";
     let sealed = state.sealed.as_ref();
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let args: [Arg; 8] = [
+    let args: [Arg; 9] = [
         connection.as_str().into(),
         state.origin.as_str().into(),
         number(state.number).into(),
@@ -45,6 +46,7 @@ async fn write(c: &mut Connection, connection: &ConnectionName, state: &Credenti
         number(state.last).into(),
         state.renewing_until.map(nanos).into(),
         state.refused.as_deref().into(),
+        state.former.join(" ").into(),
     ];
     execute(c, sql, args).await.map(drop).map_err(ours)
 }

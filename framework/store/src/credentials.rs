@@ -27,7 +27,8 @@ pub struct KeptGrant {
 pub struct RenewalAsk {
     /// For which connection.
     pub connection: ConnectionName,
-    /// A digest of what the operator supplied. If it is another one than the kept grant descends from, everything starts anew.
+    /// A digest of what the operator supplied. If it is another one than the kept grant descends from, everything starts anew; unless it
+    /// is one from before, which somebody still has who was not told.
     pub origin: String,
     /// The number of the grant that was refused; `None` if the caller has none.
     pub used: Option<u64>,
@@ -53,6 +54,8 @@ pub enum Turn {
     Busy(Timestamp),
     /// Nothing: the service takes what is kept no more. Says why, and what a person can do.
     Refused(String),
+    /// Nothing: what the operator supplied to this caller was replaced by something else, which is in use.
+    Outdated,
 }
 
 /// How a renewal ended.
@@ -96,13 +99,22 @@ pub struct CredentialState {
     pub renewing_until: Option<Timestamp>,
     /// Why nothing of it is of use any more.
     pub refused: Option<String>,
+    /// What it descended from before, the last ones.
+    pub former: Vec<String>,
 }
+
+/// So many former origins are remembered.
+const FORMER: usize = 20;
 
 impl CredentialState {
     /// Carries out [`Credentials::begin_renewal`].
     pub fn begin(&mut self, ask: &RenewalAsk) -> Turn {
         if self.origin != ask.origin {
-            *self = Self { origin: ask.origin.clone(), last: self.last, ..Self::default() };
+            if self.former.contains(&ask.origin) {
+                return Turn::Outdated;
+            }
+            let former = self.former_without(&ask.origin);
+            *self = Self { origin: ask.origin.clone(), last: self.last, former, ..Self::default() };
         }
         let kept = self.sealed.clone().map(|sealed| KeptGrant { number: self.number, sealed });
         match (&self.refused, kept, self.renewing_until) {
@@ -145,7 +157,15 @@ impl CredentialState {
     pub fn keep(&mut self, origin: &str, sealed: &Sealed) {
         let last = self.last + 1;
         let sealed = Some(sealed.clone());
-        *self = Self { origin: origin.to_owned(), number: last, sealed, last, ..Self::default() };
+        let former = self.former_without(origin);
+        *self = Self { origin: origin.to_owned(), number: last, sealed, last, former, ..Self::default() };
+    }
+
+    /// The former origins once this one is the origin.
+    fn former_without(&self, origin: &str) -> Vec<String> {
+        let known = self.former.iter().chain(Some(&self.origin));
+        let former: Vec<String> = known.filter(|o| !o.is_empty() && *o != origin).cloned().collect();
+        former[former.len().saturating_sub(FORMER)..].to_vec()
     }
 
     /// Carries out [`Credentials::reseal`].

@@ -1,7 +1,8 @@
 //! `run`: what it says, what it serves, whom it lets in, and how it ends.
 
-use crate::shop::{MAPPING, Shop, until};
-use serde_json::Value as Json;
+use crate::service::serve;
+use crate::shop::{DESK_MAPPING, MAPPING, Shop, until};
+use serde_json::{Value as Json, json};
 
 async fn get(url: &str, token: Option<&str>) -> (u16, String) {
     let mut request = reqwest::Client::new().get(url);
@@ -63,6 +64,47 @@ async fn what_missing_triggers_did_not_tell_of_is_no_sign_of_lost_events() {
     assert_eq!(drift["alert"], false, "{drift}");
     shop.run(&["status"]).await.ended(0);
     assert_eq!(engine.stop().await, 0);
+}
+
+/// What a service says of an error may hold anything, such as the record that it is about.
+#[tokio::test]
+async fn a_services_words_are_told_to_people_and_to_no_log() {
+    for (refuses, status, log) in [("/me", 401, "must not be used"), ("/people", 403, "paused")] {
+        let (address, serving) = serve(move |asked| match asked.target() {
+            target if target == refuses => (status, Vec::new(), json!({ "text": "kanari may not" })),
+            "/me" => (200, Vec::new(), json!({ "id": "d1" })),
+            _ => (200, Vec::new(), json!({ "items": [] })),
+        })
+        .await;
+        let mut shop = Shop::with_table().await;
+        shop.write(
+            "mappings/desk.yaml",
+            r#"connector: desk
+vars: { url: {}, token: { secret: true } }
+http: { base_url: "${url}", auth: { bearer: "${token}" }, errors: { message: $.text } }
+account: { call: GET /me, id: $.id }
+lists: { items: $.items }
+resources:
+  people: { id: $.id, list: GET /people, get: "GET /people/{id}", update: "PATCH /people/{id}" }
+"#,
+        );
+        shop.write("mappings/desk-people.yaml", DESK_MAPPING);
+        shop.set("DESK_URL", Some(&address));
+        shop.set("DESK_TOKEN", Some("the-token-of-the-desk"));
+        shop.run(&["migrate"]).await.ended(0);
+        let engine = shop.start(&["--approve"]);
+        engine.says(log).await;
+        let told = until("a person is told", async || {
+            let status = shop.run(&["status"]).await;
+            let told = format!("{}{}", status.out, status.err);
+            told.contains("kanari").then_some(told)
+        });
+        told.await;
+        let said = engine.said();
+        assert!(!said.contains("kanari"), "{said}");
+        assert_eq!(engine.stop().await, 0);
+        serving.abort();
+    }
 }
 
 #[tokio::test]

@@ -72,6 +72,7 @@ pub(super) fn pushed(
 }
 
 fn tells_of(events: &[Event], resource: &str, made: &[Made]) {
+    assert!(events.iter().all(|event| !event.unreadable), "an event cannot be read: {events:?}");
     for record in made {
         let told = events.iter().filter_map(|event| event.subject.as_ref()).any(|subject| {
             subject.resource == resource && subject.id == record.id && subject.effect == EventEffect::Upsert

@@ -7,6 +7,7 @@ use bothways_model::{Method, Value};
 use bothways_store::{HistoryFilter, LinkState, Operator, PauseScope};
 use serde_json::json;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 async fn pass(world: &World) -> Result<PassReport, EngineError> {
@@ -247,4 +248,21 @@ async fn a_detached_row_counts_as_a_namesake_by_what_it_holds_now() {
     tokio::time::sleep(Duration::from_secs(60)).await;
     world.settle().await;
     assert!(world.customers().is_empty(), "a person has to choose: {:#?}", world.customers());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_ahead_puts_no_pass_off() {
+    let setup = Setup { webhooks: false, ..Setup::with("sync: { feed: never, reconcile: 5m }") };
+    let mut world = World::stopped(setup).await;
+    world.clock.ahead.store(100 * 3600, Ordering::Relaxed);
+    world.start().await;
+    let id = world.remote_create(json!({ "name": "Old", "email": "ann@example.com" }));
+    let here = async |w: &World| w.rows().await.len() == 1;
+    world.until("a pass finds it", Duration::from_secs(1200), here).await;
+    world.settle().await;
+    world.clock.ahead.store(0, Ordering::Relaxed);
+    world.remote_update(&id, json!({ "name": "New" }));
+    let row = world.rows().await.remove(0).id;
+    let new = async |w: &World| w.local(&row, "name").await.as_deref() == Some("New");
+    world.until("another finds the change", Duration::from_secs(1200), new).await;
 }

@@ -22,6 +22,7 @@ use serde_json::Value as Json;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// 32 bytes in Base64.
@@ -75,6 +76,8 @@ struct Services {
     spent: Mutex<Vec<HourOfCalls>>,
     /// What each process told it of the calls before.
     recalled: Mutex<Vec<Vec<HourOfCalls>>>,
+    /// Whether answers of the token endpoint are held back.
+    holds_tokens: watch::Sender<bool>,
 }
 
 type Meanwhile = Box<dyn FnOnce(&mut Salesforce, bothways_model::Timestamp) + Send>;
@@ -129,6 +132,7 @@ impl Http for Services {
         tokio::time::sleep(Duration::from_millis(10)).await;
         if is_token {
             self.tokens.fetch_add(1, Ordering::Relaxed);
+            let _ = self.holds_tokens.subscribe().wait_for(|held| !held).await;
             *self.granted.lock().unwrap() = true;
             self.die_at(Death::AtToken).await;
         }
@@ -173,6 +177,7 @@ impl Hub {
             meanwhile: Mutex::new(None),
             spent: Mutex::default(),
             recalled: Mutex::default(),
+            holds_tokens: watch::Sender::new(false),
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         Self { plan, store: Arc::new(store), clock, mappings: project.mappings, services, random }
@@ -260,6 +265,11 @@ impl Hub {
     /// How often the token endpoint was asked.
     pub fn token_requests(&self) -> u64 {
         self.services.tokens.load(Ordering::Relaxed)
+    }
+
+    /// Holds the answers of the token endpoint back, or lets them go.
+    pub fn hold_tokens(&self, hold: bool) {
+        self.services.holds_tokens.send_replace(hold);
     }
 
     /// Whoever asks for a token next gets no further: it is granted, and not taken in.

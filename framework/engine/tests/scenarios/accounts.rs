@@ -68,7 +68,9 @@ async fn a_mapping_runs_on_two_accounts() {
 /// A real and a test account of one catalog: whichever is known second is not used.
 #[tokio::test(start_paused = true)]
 async fn live_and_test_accounts_are_never_mixed() {
-    let world = World::new(two(["sk_live_eu", "sk_test_us"])).await;
+    // Both are asked for at once, and a database takes its time to store what they are.
+    let setup = Setup { table: |store| store.slow(), ..two(["sk_live_eu", "sk_test_us"]) };
+    let world = World::new(setup).await;
     let blocked = |w: &World| {
         ["eu", "us"].map(|name| match w.engine.connection_state(&ConnectionName::from(name)) {
             ConnectionState::Blocked(why) => Some(why),

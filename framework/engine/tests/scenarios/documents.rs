@@ -113,6 +113,33 @@ async fn the_hubspot_example_goes_both_ways() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_time_of_change_that_lies_ahead_hides_no_later_change() {
+    let world = world(DOCUMENTS).await;
+    world.there(|h| {
+        // Seen at once, whatever its time.
+        h.lag = -TimeDelta::days(40_000);
+        h.now += TimeDelta::days(73 * 365);
+        h.person_creates(&[("email", "fay@x.io"), ("firstname", "Fay")]);
+    });
+    world
+        .until("the one from the future is here", 10 * MINUTE, async |w: &ServiceWorld<HubSpot>| {
+            w.row_with("email", "fay@x.io").await.is_some()
+        })
+        .await;
+    world.wait(2 * MINUTE).await;
+    world.there(|h| {
+        let ids = h.ids();
+        h.person_updates(&ids[0], &[("firstname", "Anna")]);
+    });
+    world
+        .until("what was changed now is here too", 3 * MINUTE, async |w: &ServiceWorld<HubSpot>| {
+            let ann = w.row_with("email", "Ann@X.io").await.expect("it is here");
+            ann.fields.get("first_name") == Some(&Value::Text("Anna".into()))
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_decides_who_takes_part_is_asked_for_as_well() {
     let only = "sync: { poll: 60s }\nonly: { remote: \"@.properties.lifecyclestage == 'customer'\" }\ncreates: { from_local: ignore }";
     let world = ServiceWorld::stopped(

@@ -5,9 +5,11 @@ use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Faul
 use bothways_engine::{ConnectionState, HourOfCalls, Resolution, Settings};
 use bothways_model::{ConnectionName, LocalId, Method, RemoteId, Value};
 use bothways_store::{
-    DeleteChoice, HistoryFilter, HistoryOp, LinkState, Operator, ParkReason, PauseScope, Side,
+    Credentials, DeleteChoice, HistoryFilter, HistoryOp, LinkState, Operator, ParkReason, PauseScope,
+    RenewalAsk, Side, Turn,
 };
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const TOKENS: &str = "SALESFORCE_REFRESH_TOKEN";
@@ -86,6 +88,88 @@ async fn p20_a_replaced_token_is_stored_before_it_is_used() {
     let second = hub.process().await;
     assert!(is_ready(&second).await, "the token that it got is in the database");
     assert_eq!(hub.token_requests(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn p20_a_replaced_token_is_stored_though_nobody_waits_for_it_any_more() {
+    let hub = consented();
+    let first = hub.process().await;
+    assert!(is_ready(&first).await);
+    hub.org().dashboard_end_sessions();
+    hub.hold_tokens(true);
+    // A browser that hangs up while the service is asked for a token.
+    let engine = first.engine.clone();
+    let asking = tokio::spawn(async move { engine.check_account(&salesforce()).await.is_ok() });
+    hub.until("the token is granted", async |hub: &Hub| hub.token_requests() == 2).await;
+    asking.abort();
+    assert!(asking.await.is_err_and(|error| error.is_cancelled()));
+    hub.hold_tokens(false);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let second = hub.process().await;
+    assert!(is_ready(&second).await, "the token is in the database");
+    assert_eq!(hub.token_requests(), 2);
+}
+
+/// What a person fetches by a login while the engine runs may be of another account (rule 28).
+#[tokio::test(start_paused = true)]
+async fn a_login_to_another_account_stops_a_running_connection() {
+    let hub = consented();
+    let first = hub.plan.vars[0].1.clone();
+    let running = hub.run().await;
+    let row = hub.insert(&[("name", "Acme")]);
+    hub.until("it is there", async |hub: &Hub| hub.org().records("Account").len() == 1).await;
+    hub.settle().await;
+
+    let mut plan = accounts(POLLED);
+    plan.org.seed = 9;
+    let elsewhere = Hub::new(plan);
+    let token = elsewhere.org().dashboard_consent();
+    let mut elsewhere = elsewhere;
+    elsewhere.plan.vars.push((TOKENS.into(), token.clone()));
+    assert!(is_ready(&elsewhere.process().await).await);
+    let now = hub.clock.truth();
+    let origin = |first: &str| hex::encode(Sha256::digest(first));
+    let ask = RenewalAsk { connection: salesforce(), origin: origin(&token), used: None, now, until: now };
+    let Turn::Newer(theirs) = elsewhere.store.begin_renewal(&ask).await.unwrap() else {
+        panic!("it is kept")
+    };
+    hub.store.keep(&salesforce(), &origin(&first), &theirs.sealed).await.unwrap();
+    std::mem::swap(&mut *hub.org(), &mut *elsewhere.org());
+
+    hub.update(&row, &[("phone", "1")]);
+    let blocked = async |_: &Hub| matches!(running.engine.connection_state(&salesforce()), ConnectionState::Blocked(why) if why.contains("Organization") || why.contains("account"));
+    hub.until("it is stopped", blocked).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let served: Vec<String> = hub
+        .org()
+        .requests()
+        .filter(|asked| asked.status == Some(200) && asked.path.contains("/sobjects"))
+        .map(|asked| asked.path.clone())
+        .collect();
+    assert_eq!(served, Vec::<String>::new(), "no record of another account is read or written");
+    assert!(hub.org().records("Account").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_with_an_older_token_takes_nothing_from_the_others() {
+    let mut hub = consented();
+    let old = hub.process().await;
+    assert!(is_ready(&old).await);
+    // A person sets another token, and forgets about a shell that has the first one.
+    let earlier = std::mem::take(&mut hub.plan.vars);
+    let token = hub.org().dashboard_consent();
+    hub.plan.vars.push((TOKENS.into(), token));
+    let new = hub.process().await;
+    assert!(is_ready(&new).await);
+    let later = std::mem::replace(&mut hub.plan.vars, earlier);
+    match hub.process().await.engine.check_account(&salesforce()).await {
+        Ok(ConnectionState::Blocked(why)) => assert!(why.contains("is an older one"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    hub.org().dashboard_end_sessions();
+    assert!(is_ready(&new).await, "its token is as good as it was");
+    hub.plan.vars = later;
+    assert!(is_ready(&hub.process().await).await);
 }
 
 #[tokio::test(start_paused = true)]

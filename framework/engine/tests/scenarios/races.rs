@@ -41,10 +41,10 @@ async fn changed_during_a_slow_commit(world: &World, row: &LocalId, id: &RemoteI
     let requests = || world.stripe().requests().count();
     for _ in 0..10 {
         let before = requests();
-        let asked = world.clock.now();
         while requests() == before {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        let asked = world.clock.now();
         // The answer is there after half of the latency; the commit itself takes no time.
         tokio::time::sleep(LATENCY / 2 - Duration::from_millis(5)).await;
         let (store, clock) = (world.store.clone(), world.clock.clone());

@@ -195,7 +195,7 @@ impl ConnectorSpec {
         Ok(ResolvedConnector {
             connection: connection.clone(),
             base_url: values.text(&spec.http.base_url).trim_end_matches('/').to_owned(),
-            base_url_from_operator: self.http.base_url.vars().any(|name| supplied.contains(&name)),
+            base_url_from_operator: self.host_is_from_operator(&values, &supplied),
             auth: values.auth(&spec.http.auth),
             headers: spec.http.headers.iter().map(header).collect(),
             rate: spec.http.rate.rate(),
@@ -203,6 +203,29 @@ impl ConnectorSpec {
             webhook_off,
             spec: Arc::new(spec),
         })
+    }
+
+    /// Whether the operator said which host is called: a variable that was supplied stands in the base URL's scheme or authority, and
+    /// nothing there is a default of the document (S14).
+    fn host_is_from_operator(&self, values: &Values<'_>, supplied: &[&str]) -> bool {
+        let (mut before, mut said) = (String::new(), false);
+        for part in &self.http.base_url.0 {
+            let path_began =
+                before.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '\\', '?', '#']));
+            if path_began {
+                break;
+            }
+            match part {
+                Part::Text(text) => before.push_str(text),
+                Part::Var(name) if supplied.contains(&name.as_str()) => {
+                    said = true;
+                    before.push_str(&values.plain(name).unwrap_or_default());
+                }
+                Part::Var(_) => return false,
+                Part::Slot(_) => {}
+            }
+        }
+        said
     }
 
     fn filled(&self, values: &Values<'_>, problems: &mut Vec<VarProblem>) -> ConnectorSpec {

@@ -81,6 +81,25 @@ pub async fn a_refusal_lasts_until_the_operator_supplies_another(bench: &dyn Ben
     );
 }
 
+/// Whoever still has what was supplied before takes nothing away from those who have what replaced it.
+pub async fn what_was_supplied_before_starts_nothing_anew(bench: &dyn Bench) {
+    let ask = |origin: &str, used, now| RenewalAsk { origin: origin.into(), ..ask(used, now) };
+    let begin = async |ask: &RenewalAsk| bench.store().begin_renewal(ask).await.unwrap();
+    assert!(matches!(begin(&ask("first", None, 0)).await, Turn::Yours { number: 1, .. }));
+    assert!(end(bench, 1, RenewalEnd::Granted(sealed("a"))).await);
+    assert!(matches!(begin(&ask("second", None, 1)).await, Turn::Yours { kept: None, number: 2 }));
+    assert!(end(bench, 2, RenewalEnd::Granted(sealed("b"))).await);
+    for used in [None, Some(1)] {
+        assert_eq!(begin(&ask("first", used, 2)).await, Turn::Outdated);
+    }
+    assert_eq!(begin(&ask("second", None, 3)).await, newer(2, "b"), "nothing of it is lost");
+    // A person who fetches a grant for it means it.
+    let store: &dyn Credentials = bench.store();
+    store.keep(&ConnectionName::from("acme"), "first", &sealed("c")).await.unwrap();
+    assert_eq!(begin(&ask("first", Some(1), 4)).await, newer(3, "c"));
+    assert_eq!(begin(&ask("second", Some(2), 4)).await, Turn::Outdated);
+}
+
 /// A grant that comes after the turn was given to another is the newest there is: whatever that one is told with the old token is moot.
 pub async fn a_late_grant_stands(bench: &dyn Bench) {
     assert!(matches!(begin(bench, None, 0).await, Turn::Yours { number: 1, .. }));

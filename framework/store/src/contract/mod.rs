@@ -106,7 +106,8 @@ macro_rules! store_contract {
             }
             credentials {
                 one_caller_gets_the_turn, a_grant_is_kept_for_everybody, a_turn_that_ends_is_given_again,
-                a_refusal_lasts_until_the_operator_supplies_another, a_late_grant_stands, what_a_person_fetched_replaces_all,
+                a_refusal_lasts_until_the_operator_supplies_another, what_was_supplied_before_starts_nothing_anew,
+                a_late_grant_stands, what_a_person_fetched_replaces_all,
                 keys_are_changed_in_place
             }
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }

@@ -24,7 +24,7 @@ pub use foreign::{Foreign, Held};
 use crate::Result;
 use bothways_model::{Catalog, Record};
 use state::State;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use table::Table;
@@ -37,6 +37,8 @@ pub struct MemoryStore {
 
 struct Inner {
     state: Mutex<State>,
+    /// See [`MemoryStore::slow`].
+    slow: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
 }
 
@@ -50,7 +52,11 @@ impl MemoryStore {
     /// A store with an empty table for each catalog.
     pub fn new(catalogs: impl IntoIterator<Item = Catalog>) -> Self {
         let tables = catalogs.into_iter().map(|c| (c.name.clone(), Table::new(c))).collect();
-        let inner = Inner { state: Mutex::new(State::new(tables)), waiting: Mutex::default() };
+        let inner = Inner {
+            state: Mutex::new(State::new(tables)),
+            slow: AtomicBool::new(false),
+            waiting: Mutex::default(),
+        };
         Self { inner: Arc::new(inner), seen: AtomicU64::new(0) }
     }
 
@@ -76,6 +82,26 @@ impl MemoryStore {
         alter: impl Fn(&mut Record) -> std::result::Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.with_table(catalog, |table| table.trigger = Some(Arc::new(alter)))
+    }
+
+    /// Takes a moment for setting an account, as a database does: others run meanwhile.
+    #[must_use]
+    pub fn slow(self) -> Self {
+        self.inner.slow.store(true, Ordering::Relaxed);
+        self
+    }
+
+    /// Lets others run, if it is slow.
+    async fn take_a_moment(&self) {
+        let mut moment = self.inner.slow.load(Ordering::Relaxed);
+        std::future::poll_fn(|context| {
+            if !std::mem::take(&mut moment) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     /// Writes rows like another program.

@@ -44,6 +44,7 @@ impl Pairs for MemoryStore {
     }
 
     async fn set_account(&self, pair: PairId, account: &AccountId, mode: Mode) -> Result<()> {
+        self.take_a_moment().await;
         self.write(|s| {
             if s.pair(pair)?.account.as_ref().is_some_and(|present| present != account) {
                 let message = format!("pair {pair} belongs to another account");
