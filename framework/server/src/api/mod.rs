@@ -11,6 +11,7 @@ mod parked;
 mod plans;
 mod revert;
 mod shapes;
+mod to_its_end;
 
 pub(crate) use explain::{explanations, word};
 pub(crate) use extract::{Path, Query};

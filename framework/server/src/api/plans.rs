@@ -1,6 +1,7 @@
 //! Plans: made as files, carried out, approved by their digest.
 
 use super::extract::{MaybeJson, Path, Query};
+use super::to_its_end::to_its_end;
 use crate::access::{Access, Caller, read_up_to};
 use crate::app::App;
 use crate::problem::Problem;
@@ -195,12 +196,7 @@ async fn apply_file(
     }
     app.operations.pair(Some(&name))?;
     let file = read_up_to(PLAN, &parts.headers, body).await?;
-    // It goes on when the caller hangs up: what was begun under one consent is not left half done for that.
-    let task = tokio::spawn(async move { carry_out(&app, &name, file, &caller.name).await });
-    let done = task
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "apply", "it did not end well"))?;
-    Ok(Json(done?))
+    Ok(Json(to_its_end(async move { carry_out(&app, &name, file, &caller.name).await }).await?))
 }
 
 async fn carry_out(app: &App, name: &str, file: Bytes, by: &str) -> Result<AppliedBody, Problem> {
@@ -270,10 +266,9 @@ pub(crate) async fn apply_plan_of(
         ));
     }
     let (app, name, by) = (app.clone(), mapping.to_owned(), by.to_owned());
-    let task = tokio::spawn(async move { carry_out(&app, &name, file.0.into(), &by).await });
-    match tokio::time::timeout(patience, task).await {
-        Ok(Ok(done)) => Ok(done?.id),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "apply", "it did not end well")),
+    let done = to_its_end(async move { carry_out(&app, &name, file.0.into(), &by).await });
+    match tokio::time::timeout(patience, done).await {
+        Ok(done) => Ok(done?.id),
         Err(_) => Ok(String::new()),
     }
 }
