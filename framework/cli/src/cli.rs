@@ -273,9 +273,9 @@ pub(crate) struct Resolve {
     /// Decide about a delete: carry it to the other side, keep the other record, or create the deleted one again
     #[arg(long, value_name = "WHAT", group = "decision")]
     pub(crate) delete: Option<DeleteWord>,
-    /// The digest that `parked show` printed: refuse if anything moved since
+    /// The digest that `parked show` printed: refused if anything moved since
     #[arg(long)]
-    pub(crate) digest: Option<String>,
+    pub(crate) digest: String,
 }
 
 /// A side.

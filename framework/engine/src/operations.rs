@@ -228,7 +228,7 @@ impl Operations {
         let is_delete = work.parked.as_ref().is_some_and(|parked| parked.reason == ParkReason::Delete);
         if is_delete && self.link_of(&work).await?.is_some_and(|link| link.state == LinkState::Linked) {
             return Err(EngineError::Refused(format!(
-                "a delete is decided, not dismissed: `bothways parked resolve {id} --delete keep` leaves the other side alone"
+                "a delete is decided, not dismissed: `bothways parked show {id}` says how; `--delete keep` leaves the other side alone"
             )));
         }
         self.engine.store.dismiss(work.id).await?;
