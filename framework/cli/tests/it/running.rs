@@ -83,7 +83,7 @@ async fn a_new_mapping_observes_and_an_approval_reaches_a_running_engine() {
 #[tokio::test]
 async fn the_token_is_shown_at_the_first_start_only() {
     let shop = Shop::new().await;
-    let engine = shop.start(&[]);
+    let engine = shop.start_at_terminal();
     engine.says("ready").await;
     let token = engine.word("token ");
     let api = format!("{}/api/status", engine.base("page "));
@@ -95,7 +95,7 @@ async fn the_token_is_shown_at_the_first_start_only() {
     assert_eq!(post(&records, &token, &serde_json::json!({ "email": "a@example.com" })).await, 201);
     engine.kill().await;
 
-    let engine = shop.start(&[]);
+    let engine = shop.start_at_terminal();
     let said = engine.says("ready").await;
     assert!(!said.contains("bw_"), "{said}");
     let base = engine.base("page ");
@@ -107,6 +107,25 @@ async fn the_token_is_shown_at_the_first_start_only() {
     assert_eq!(post(&records, read.trim(), &serde_json::json!({ "email": "b@example.com" })).await, 403);
     shop.run(&["token", "revoke", "reader"]).await.ended(0);
     assert_eq!(get(&format!("{base}/api/status"), Some(read.trim())).await.0, 401);
+    assert_eq!(engine.stop().await, 0);
+}
+
+#[tokio::test]
+async fn what_lets_anybody_in_is_said_to_a_terminal_alone() {
+    let shop = Shop::new().await;
+    let engine = shop.start(&[]);
+    let said = engine.says("ready").await;
+    assert!(!said.contains("bw_") && !said.contains("token="), "{said}");
+    assert!(said.contains("bothways token new"), "{said}");
+    let token = shop.run(&["token", "new", "me", "--scope", "admin"]).await.ended(0).out;
+    assert_eq!(get(&format!("{}/api/status", engine.base("page ")), Some(token.trim())).await.0, 200);
+    assert_eq!(engine.stop().await, 0);
+
+    let engine = shop.start_at_terminal();
+    let said = engine.says("ready").await;
+    let login = engine.word("page ");
+    assert!(login.contains("/login?token="), "{said}");
+    assert_eq!(get(&login, None).await.0, 200);
     assert_eq!(engine.stop().await, 0);
 }
 
@@ -129,6 +148,8 @@ async fn a_token_from_the_environment_is_the_token() {
 async fn webhooks_have_a_port_of_their_own() {
     let mut shop = Shop::new().await;
     shop.set("STRIPE_WEBHOOK_SECRET", Some("whsec_of_the_shop_on_the_corner"));
+    let token = "a-token-of-my-own-that-is-long-enough";
+    shop.set("BOTHWAYS_TOKEN", Some(token));
     let engine = shop.start(&[]);
     engine.says("ready").await;
     let hook = engine.word("webhooks ");
@@ -140,7 +161,7 @@ async fn webhooks_have_a_port_of_their_own() {
     assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 200);
     let metrics = format!("{}/metrics", engine.base("page "));
     assert_eq!(get(&metrics, None).await.0, 401);
-    let (status, text) = get(&metrics, Some(&engine.word("token "))).await;
+    let (status, text) = get(&metrics, Some(token)).await;
     assert_eq!(status, 200, "{text}");
     assert_eq!(engine.stop().await, 0);
 }
