@@ -7,6 +7,7 @@ use crate::pairs::{Loaded, PairRuntime, PairSet};
 use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::scratch::{InMemory, Scratches};
+use crate::troubles::Troubles;
 use crate::{EngineError, Ports, Renewer, Settings, Vault};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId};
@@ -14,7 +15,7 @@ use bothways_queue::Queue;
 use bothways_store::{BrakeId, Pair, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use tokio::sync::{Notify, watch};
 
 /// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
@@ -32,8 +33,8 @@ pub struct Engine {
     scratches: OnceLock<Arc<dyn Scratches>>,
     pub(crate) catalogs: BTreeMap<String, Arc<Catalog>>,
     pub(crate) connections: Connections,
-    /// Trouble of readers, by name, for `status`.
-    pub(crate) troubles: Mutex<BTreeMap<String, String>>,
+    /// Trouble of readers and connections, for `status`.
+    pub(crate) troubles: Troubles,
     /// Brakes that were on when they were last looked at.
     pub(crate) brakes_known: Mutex<BTreeSet<BrakeId>>,
     pub(crate) commits: Commits,
@@ -93,7 +94,7 @@ impl Engine {
             scratches: OnceLock::new(),
             commits,
             catalogs,
-            troubles: Mutex::default(),
+            troubles: Troubles::default(),
             brakes_known: Mutex::default(),
             pauses: Pauses::default(),
             readers,
@@ -211,26 +212,6 @@ impl Engine {
             .filter(|pair| pair.is_walked() || planted::is(Bug::CreateBeforeWalk))
             .filter(|pair| !self.is_paused(pair, None))
             .map(|pair| pair.id)
-            .collect()
-    }
-
-    /// Notes trouble of a reader (`feed/stripe`, `poll/3`), or that it is over.
-    pub(crate) fn set_trouble(&self, reader: &str, trouble: Option<String>) {
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        match trouble {
-            Some(trouble) => troubles.insert(reader.to_owned(), trouble),
-            None => troubles.remove(reader),
-        };
-    }
-
-    /// Trouble of the readers of a connection and a pair.
-    pub(crate) fn troubles(&self, connection: &ConnectionName, pair: PairId) -> Vec<String> {
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of_connection, of_pair) = (format!("/{connection}"), format!("/{pair}"));
-        troubles
-            .iter()
-            .filter(|(reader, _)| reader.ends_with(&of_connection) || reader.ends_with(&of_pair))
-            .map(|(reader, trouble)| format!("{reader}: {trouble}"))
             .collect()
     }
 }

@@ -60,6 +60,7 @@ mod scratch;
 mod settings;
 mod stamp;
 mod terms;
+mod troubles;
 mod uncertain;
 mod unfinished;
 mod unmet;

@@ -151,7 +151,8 @@ impl Operations {
                 passed_at: stored.passed_at.map(|t| t.to_rfc3339()),
                 paused: paused.map(|p| format!("{} (by {})", p.reason, p.by)),
                 blocked: self.engine.blocked(&pair.connection).await?,
-                trouble: self.engine.troubles(&pair.connection, pair.id),
+                trouble: self.engine.troubles(&pair.connection, pair.id).await?,
+                quota: self.engine.quota(&pair.connection).await?,
                 drift: self.engine.drift(pair.id).await?,
                 counts: self.engine.store.counts(pair.id).await?,
             });

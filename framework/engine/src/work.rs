@@ -177,15 +177,26 @@ impl Engine {
     /// One connection: its account first, then its readers and its dispatcher.
     async fn connection_loop(self: Arc<Self>, connection: ConnectionName) {
         let mut wait = Duration::from_millis(200);
+        let (account, circuit) = (format!("account/{connection}"), format!("circuit/{connection}"));
+        // An earlier engine's, which this one has not.
+        self.set_trouble(&circuit, None);
         loop {
             match self.open_connection(&connection).await {
                 Ok(ConnectionState::Blocked(why)) => {
                     tracing::error!(connection = %connection, "{why}");
+                    self.set_trouble(&account, None);
                     return;
                 }
-                Ok(_) => break,
+                Ok(_) => {
+                    self.set_trouble(&account, None);
+                    break;
+                }
                 Err(error) => {
-                    tracing::warn!(connection = %connection, error = %error, "the service cannot be asked for its account; trying again")
+                    tracing::warn!(connection = %connection, error = %error, "the service cannot be asked for its account; trying again");
+                    self.set_trouble(
+                        &account,
+                        Some(format!("the service cannot be asked for its account: {error}")),
+                    );
                 }
             }
             self.pause_for(wait).await;

@@ -57,6 +57,7 @@ pub(super) async fn run(settings: &Settings, out: Output) -> anyhow::Result<Ende
     let waits = pairs.iter().any(|pair| {
         pair.paused.is_some()
             || pair.blocked.is_some()
+            || !pair.trouble.is_empty()
             || !pair.approval_is_current
             || pair.counts.conflicts > 0
             || !pair.counts.parked.is_empty()

@@ -2,6 +2,7 @@
 
 use crate::shop::{MAPPING, Shop, until};
 use serde_json::Value as Json;
+use std::net::TcpListener;
 
 async fn get(url: &str, token: Option<&str>) -> (u16, String) {
     let mut request = reqwest::Client::new().get(url);
@@ -38,6 +39,30 @@ async fn both_directions_work_until_it_is_asked_to_end() {
         (status["mappings"][0]["counts"]["links"]["linked"] == 2).then_some(())
     })
     .await;
+    assert_eq!(engine.stop().await, 0);
+}
+
+#[tokio::test]
+async fn status_beside_a_running_engine_says_that_the_service_is_away() {
+    let mut shop = Shop::new().await;
+    let here = shop.address();
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    shop.set("STRIPE_BASE_URL", Some(&format!("http://{nobody}")));
+    let engine = shop.start(&["--approve"]);
+    engine.says("ready").await;
+    let away = until("status says so", async || {
+        let status = shop.run(&["status"]).await;
+        status.err.contains("account/stripe").then_some(status)
+    })
+    .await;
+    assert_eq!(away.code, 1, "{away:?}");
+    assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 503);
+    assert_eq!(engine.stop().await, 0);
+
+    shop.set("STRIPE_BASE_URL", Some(&here));
+    let engine = shop.start(&[]);
+    until("it is back", async || (shop.run(&["status"]).await.code == 0).then_some(())).await;
+    assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 200);
     assert_eq!(engine.stop().await, 0);
 }
 

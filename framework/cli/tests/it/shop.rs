@@ -183,6 +183,11 @@ impl Shop {
         self.stripe.sandbox().with(|stripe, now| stripe.dashboard_update(id, &fields, now)).expect("updated");
     }
 
+    /// Where the sandbox is.
+    pub(crate) fn address(&self) -> String {
+        self.stripe.url()
+    }
+
     /// A field of the sandbox's customer with this e-mail address.
     pub(crate) fn remote(&self, email: &str, field: &str) -> Option<String> {
         let customers = self.stripe.sandbox().with(|stripe, _| stripe.customers());
