@@ -48,6 +48,7 @@ mod poll;
 mod ports;
 mod push;
 mod quiet;
+mod quotas;
 mod read;
 mod readers;
 mod reading;
@@ -89,7 +90,7 @@ pub use plan::{
     Installed, NotInstalled, PlanAccount, PlanAction, PlanItem, PlanReads, PlanSaver, PlanSink, PlanSource,
     PlanTotals, ReadOnly, plan, plan_into,
 };
-pub use ports::{Clock, Http, Ports, Purpose, Random, SendError, Tasks};
+pub use ports::{Clock, Http, Ports, Purpose, Quota, Random, SendError, Tasks};
 pub use records::{RecordLink, Records};
 pub use renewal::Renewer;
 pub use retry::RetryPolicy;

@@ -2,7 +2,7 @@
 //! running or not.
 
 use crate::items::conflict_digest;
-use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose};
+use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose, Quota};
 use bothways_connector::{Login, Operation, Outcome, Tokens};
 use bothways_model::{ConnectionName, FieldType, LinkId, LocalId, RemoteId, Secret, Value};
 use bothways_store::{
@@ -54,6 +54,8 @@ pub struct PairStatus {
     pub blocked: Option<String>,
     /// Trouble of its readers (feed, poll) and its connection, if any.
     pub trouble: Vec<String>,
+    /// How much of its connection's calls of a day is used, where they are limited.
+    pub quota: Option<Quota>,
     /// What its last full pass found different.
     pub drift: Option<DriftReport>,
     /// Counts.

@@ -11,6 +11,7 @@ use bothways_store::{PauseScope, Take};
 use chrono::TimeDelta;
 use futures::future::{Either, select};
 use futures::pin_mut;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -129,8 +130,12 @@ impl Engine {
     /// Looks for everything that a lost nudge or a crash could have hidden.
     async fn sweep_loop(self: Arc<Self>) {
         let mut pruned_at: Option<Timestamp> = None;
+        let mut quotas = BTreeMap::new();
         while !self.is_stopping() {
             let now = self.ports.clock.now();
+            if let Err(error) = self.keep_quotas(&mut quotas).await {
+                tracing::debug!(error = %error, "what is used of the day's calls is not kept; the next sweep tries again");
+            }
             if let Err(error) = self.sweep(now, &mut pruned_at).await {
                 tracing::warn!(error = %error, "the sweep failed; it tries again");
             }

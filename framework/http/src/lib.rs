@@ -17,7 +17,7 @@ pub use recorder::{RECORDED_TOKEN, Recorded, Recorder, Scrubber};
 
 use async_trait::async_trait;
 use bothways_connector::Limits;
-use bothways_engine::{Http, Purpose, SendError};
+use bothways_engine::{Http, Purpose, Quota, SendError};
 use bothways_model::{ConnectionName, Request, Response};
 use connection::Connection;
 use std::collections::HashMap;
@@ -89,5 +89,9 @@ impl Http for HttpPort {
             tracing::debug!(%connection, %error, "call without an answer");
         }
         answer
+    }
+
+    fn quota(&self, connection: &ConnectionName) -> Option<Quota> {
+        self.connections.get(connection)?.quota()
     }
 }

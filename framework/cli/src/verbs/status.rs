@@ -142,6 +142,9 @@ fn details(pair: &PairStatus) {
             drift.drifted, drift.missing
         ));
     }
+    if let Some(quota) = &pair.quota {
+        talk(format!("{name}: {}: {quota}", pair.connection));
+    }
     for trouble in &pair.trouble {
         talk(format!("{name}: {trouble}"));
     }
