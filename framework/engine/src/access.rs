@@ -2,7 +2,7 @@
 
 use crate::{EngineError, Operations};
 use bothways_model::Timestamp;
-use bothways_store::{ApiToken, LinkFilter, LinkState};
+use bothways_store::{ApiToken, AuditEntry, LinkFilter, LinkState};
 
 impl Operations {
     /// Now, by the engine's clock.

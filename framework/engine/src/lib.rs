@@ -35,6 +35,7 @@ mod intake;
 mod items;
 mod look;
 mod match_keys;
+mod measure;
 mod mistakes;
 mod named;
 mod operations;
@@ -103,8 +104,8 @@ pub use vault::{BadKeys, Vault};
 /// What the store remembers, for those who may not import the store: the server above all.
 pub mod stored {
     pub use bothways_store::{
-        ApiToken, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow, LinkState,
-        PairCounts, Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
+        ApiToken, AuditEntry, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow,
+        LinkState, PairCounts, Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
         WithheldSet,
     };
 }

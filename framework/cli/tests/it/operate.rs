@@ -133,6 +133,9 @@ async fn a_conflict_is_decided_field_by_field() {
     shop.run(&["sync"]).await.ended(0);
     assert_eq!(shop.sql("SELECT name FROM customers WHERE id = 1").await.as_deref(), Some("Grace Hopper"));
     assert_eq!(shop.remote("GRACE@example.com", "name").as_deref(), Some("Grace Hopper"));
+    let audit = shop.run(&["audit", "--limit", "1", "--format", "json"]).await.ended(0).json();
+    assert_eq!((&audit[0]["by"], &audit[0]["action"]), (&json!("tester"), &json!("resolve")), "{audit}");
+    assert!(shop.run(&["audit"]).await.ended(0).out.contains("resolve"));
     let nothing = shop.run(&["parked", "list", "--format", "json"]).await.ended(0).json();
     assert_eq!(nothing, json!([]));
 }

@@ -63,5 +63,6 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(app): State<App>) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let render = app.metrics.as_ref().ok_or_else(|| Problem::not_found("metrics recorder"))?;
+    app.operations.measure().await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render()))
 }

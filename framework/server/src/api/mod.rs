@@ -1,5 +1,6 @@
 //! The JSON API: records, operations, events, health.
 
+mod audit;
 mod brakes;
 mod catalogs;
 mod explain;
@@ -33,6 +34,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = parked::routes(routes);
     let routes = brakes::routes(routes);
     let routes = history::routes(routes);
+    let routes = audit::routes(routes);
     let routes = explain::routes(routes);
     let routes = revert::routes(routes);
     let routes = plans::routes(routes);

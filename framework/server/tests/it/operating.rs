@@ -167,3 +167,15 @@ async fn what_names_nothing_is_not_found() {
     let wrong = world.call("DELETE", "/api/status").send().await;
     assert_eq!((wrong.status, wrong.problem()), (StatusCode::METHOD_NOT_ALLOWED, "method".to_owned()));
 }
+
+#[tokio::test]
+async fn what_people_did_can_be_read() {
+    let world = World::new().await;
+    world.operations.pause(bothways_store::PauseScope::All, "<b>holiday</b>", "ada").await.unwrap();
+    let audit = world.call("GET", "/api/audit?limit=1").send().await.json();
+    let entry = &audit["entries"][0];
+    assert_eq!((&entry["by"], &entry["action"]), (&json!("ada"), &json!("pause")));
+    assert_eq!(entry["detail"]["reason"], "<b>holiday</b>");
+    let page = world.browser().await.page("/audit").await;
+    assert!(page.contains("<strong>ada</strong> pause") && !page.contains("<b>holiday"), "{page}");
+}
