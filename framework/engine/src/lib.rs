@@ -55,6 +55,7 @@ mod readers;
 mod reading;
 mod records;
 mod references;
+mod refusals;
 mod renewal;
 mod retry;
 mod revert;
