@@ -5,6 +5,7 @@
 //! its own, and by calls of the service's API. Salesforce's connector meets simple-mockforce, which others wrote, too. A peer that cannot be started fails the test with its reason.
 
 mod again;
+mod answers;
 mod both_edited;
 mod by_hand;
 mod canaries;

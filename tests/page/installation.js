@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 const root = join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "../..");
+const TERMINAL = join(root, "tests/terminal");
 const TABLE = "create table customers(id integer primary key, name text, email text not null, phone text, archived_at text)";
 
 // Starts a program and waits until what it prints matches. Returns the match and a way to stop it.
@@ -62,7 +63,9 @@ export async function install(change = {}) {
   once(process.env.BOTHWAYS_BIN, ["migrate", ...settings], env);
   const listen = ["--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"];
   const ready = /page +(http:\S+?)(\/login\S*)[\s\S]*token +(\S+)[\s\S]*\bready\b/;
-  let running = await start(process.env.BOTHWAYS_BIN, ["run", ...settings, ...listen], env, ready);
+  // The address that logs in is printed to a terminal alone.
+  const run = (listen, pattern) => start(TERMINAL, [process.env.BOTHWAYS_BIN, "run", ...settings, ...listen], env, pattern);
+  let running = await run(listen, ready);
   const [, base, login, token] = running.match;
   return {
     base,
@@ -96,7 +99,7 @@ export async function install(change = {}) {
       documents(folder, change);
       const same = ["--listen", new URL(base).host, "--hooks-listen", "127.0.0.1:0"];
       const again = /page +http:\S+?(\/login\S*)[\s\S]*\bready\b/;
-      running = await start(process.env.BOTHWAYS_BIN, ["run", ...settings, ...same], env, again);
+      running = await run(same, again);
       return running.match[1];
     },
     async stop() {

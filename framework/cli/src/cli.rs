@@ -71,6 +71,8 @@ pub(crate) enum Verb {
     Unlink(Record),
     /// List what was written, newest first
     History(History),
+    /// List what people did, newest first
+    Audit(Audit),
     /// Put back what sync wrote, where nobody has changed it since
     Revert(Revert),
     /// Run each mapping's own cases, the laws of its fields on generated values, and what was recorded; offline
@@ -273,9 +275,9 @@ pub(crate) struct Resolve {
     /// Decide about a delete: carry it to the other side, keep the other record, or create the deleted one again
     #[arg(long, value_name = "WHAT", group = "decision")]
     pub(crate) delete: Option<DeleteWord>,
-    /// The digest that `parked show` printed: refuse if anything moved since
+    /// The digest that `parked show` printed: refused if anything moved since
     #[arg(long)]
-    pub(crate) digest: Option<String>,
+    pub(crate) digest: String,
 }
 
 /// A side.
@@ -371,6 +373,14 @@ pub(crate) struct History {
     /// Only entries before this number
     #[arg(long, value_name = "NUMBER")]
     pub(crate) before: Option<i64>,
+    /// At most so many
+    #[arg(long, default_value_t = 50)]
+    pub(crate) limit: usize,
+}
+
+/// `audit`.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
     /// At most so many
     #[arg(long, default_value_t = 50)]
     pub(crate) limit: usize,

@@ -3,6 +3,7 @@
 use crate::settings::Format;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 /// Below this many characters columns are not wrapped.
@@ -55,7 +56,7 @@ impl Output {
         self.text(&text)
     }
 
-    /// Text as it is.
+    /// Text as it is: our own, or JSON for programs.
     pub(crate) fn text(self, text: &str) -> anyhow::Result<()> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -65,9 +66,9 @@ impl Output {
         }
     }
 
-    /// One line of text.
+    /// Lines of text, which may hold what others wrote.
     pub(crate) fn line(self, text: &str) -> anyhow::Result<()> {
-        self.text(&format!("{text}\n"))
+        self.text(&format!("{}\n", harmless(text)))
     }
 
     /// A table; nothing at all if it has no rows.
@@ -100,7 +101,17 @@ impl Output {
 /// Says something to the person at the terminal. If nobody can hear it, nothing else is wrong.
 pub(crate) fn talk(text: impl AsRef<str>) {
     let mut err = io::stderr().lock();
-    let _ = writeln!(err, "{}", text.as_ref());
+    let _ = writeln!(err, "{}", harmless(text.as_ref()));
+}
+
+/// A text without what a terminal would obey: whoever writes a record, or answers for a service, does not move the cursor, change the
+/// title or hide a line. Line breaks and tabs stay.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    match text.contains(obeyed) {
+        true => Cow::Owned(text.replace(obeyed, "\u{fffd}")),
+        false => Cow::Borrowed(text),
+    }
 }
 
 /// A moment for people: UTC, to the second.
@@ -116,4 +127,23 @@ pub(crate) fn moment_of(text: &str) -> String {
 /// So many of something, in words.
 pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
     format!("{n} {}", if n == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_printed() {
+        for (given, printed) in [
+            ("Ada Lovelace, 9 °C\n\tindented", "Ada Lovelace, 9 °C\n\tindented"),
+            ("\u{1b}]0;title\u{7}", "\u{fffd}]0;title\u{fffd}"),
+            ("\u{1b}[2Jgone", "\u{fffd}[2Jgone"),
+            ("c1 \u{9b}31m", "c1 \u{fffd}31m"),
+            ("over\rwritten\u{8}\u{7f}", "over\u{fffd}written\u{fffd}\u{fffd}"),
+            ("\u{0}", "\u{fffd}"),
+        ] {
+            assert_eq!(harmless(given), printed, "{given:?}");
+        }
+    }
 }

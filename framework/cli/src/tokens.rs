@@ -46,8 +46,8 @@ fn stored(
     }
 }
 
-/// Sees to it that there is a token: the one of the environment, else, where there is none at all, a new one, which is returned to be
-/// shown.
+/// Sees to it that there is a token: the one of the environment, else, where there is none at all and somebody to show it to, a new one,
+/// which is returned to be shown.
 ///
 /// # Errors
 /// The store fails, or the environment's token is too short to be one.
@@ -55,6 +55,7 @@ pub(crate) async fn ensure(
     store: &dyn Store,
     variables: &Variables,
     now: Timestamp,
+    watched: bool,
 ) -> anyhow::Result<Option<Secret>> {
     let known = store.tokens().await?;
     if let Some(secret) = variables.secret(VARIABLE) {
@@ -74,7 +75,7 @@ pub(crate) async fn ensure(
         store.add_token(&token).await?;
         return Ok(None);
     }
-    if !known.is_empty() {
+    if !known.is_empty() || !watched {
         return Ok(None);
     }
     let NewToken { secret, token } = make(FIRST, TokenScope::Admin, now, None);

@@ -2,7 +2,7 @@
 
 use crate::{EngineError, Operations};
 use bothways_model::Timestamp;
-use bothways_store::{ApiToken, LinkFilter, LinkState};
+use bothways_store::{ApiToken, AuditEntry, LinkFilter, LinkState};
 
 impl Operations {
     /// Now, by the engine's clock.
@@ -45,6 +45,30 @@ impl Operations {
     /// The store fails.
     pub async fn touch_token(&self, hash: &str) -> Result<(), EngineError> {
         Ok(self.engine.store.touch_token(hash, self.now()).await?)
+    }
+
+    /// What people did, newest first (rule 68).
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn audits(&self, limit: usize) -> Result<Vec<AuditEntry>, EngineError> {
+        Ok(self.engine.store.audits(limit.clamp(1, 1000)).await?)
+    }
+
+    /// What loaded mappings have trouble with: feeds and polls that fail, services that do not answer.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn troubles(&self) -> Result<Vec<String>, EngineError> {
+        let mut all = Vec::new();
+        for pair in self.engine.pairs() {
+            for trouble in self.engine.troubles(&pair.connection, pair.id).await? {
+                if !all.contains(&trouble) {
+                    all.push(trouble);
+                }
+            }
+        }
+        Ok(all)
     }
 
     /// Why this process cannot do all of its work, one sentence each; empty if it can. A connection that links need is missing or must

@@ -90,7 +90,7 @@ impl Engine {
     fn tells(&self, pair: &PairRuntime) -> bool {
         let connector = &pair.connector;
         (connector.webhook().is_some() || connector.feed().is_some() && pair.mapping.sync.feed.is_some())
-            && self.troubles(&pair.connection, pair.id).is_empty()
+            && !self.has_trouble(&pair.connection, pair.id)
     }
 
     /// What the last full pass of a pair found different.

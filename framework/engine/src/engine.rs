@@ -8,6 +8,7 @@ use crate::pauses::Pauses;
 use crate::readers::Readers;
 use crate::scratch::{InMemory, Scratches};
 use crate::spent::Spent;
+use crate::troubles::Troubles;
 use crate::{ConnectionState, EngineError, Ports, Renewer, Settings, Vault};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{Catalog, ConnectionName, PairId, Timestamp};
@@ -15,7 +16,7 @@ use bothways_queue::Queue;
 use bothways_store::{BrakeId, Pair, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use tokio::sync::{Notify, watch};
 
 /// The engine. Cheap to clone behind its `Arc`; handles ([`crate::Records`], [`crate::Intake`], [`crate::Operations`]) share it.
@@ -33,8 +34,8 @@ pub struct Engine {
     scratches: OnceLock<Arc<dyn Scratches>>,
     pub(crate) catalogs: BTreeMap<String, Arc<Catalog>>,
     pub(crate) connections: Connections,
-    /// Trouble of readers, by name, for `status`.
-    pub(crate) troubles: Mutex<BTreeMap<String, String>>,
+    /// Trouble of readers and connections, for `status`.
+    pub(crate) troubles: Troubles,
     /// When full passes were last asked for, since events could not be read.
     pub(crate) unreadable: Mutex<BTreeMap<ConnectionName, Timestamp>>,
     /// Brakes that were on when they were last looked at.
@@ -97,7 +98,7 @@ impl Engine {
             scratches: OnceLock::new(),
             commits,
             catalogs,
-            troubles: Mutex::default(),
+            troubles: Troubles::default(),
             unreadable: Mutex::default(),
             brakes_known: Mutex::default(),
             pauses: Pauses::default(),
@@ -220,26 +221,6 @@ impl Engine {
             .filter(|pair| !self.is_paused(pair, None))
             .filter(|_| !blocked)
             .map(|pair| pair.id)
-            .collect()
-    }
-
-    /// Notes trouble of a reader (`feed/stripe`, `poll/3`), or that it is over.
-    pub(crate) fn set_trouble(&self, reader: &str, trouble: Option<String>) {
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        match trouble {
-            Some(trouble) => troubles.insert(reader.to_owned(), trouble),
-            None => troubles.remove(reader),
-        };
-    }
-
-    /// Trouble of the readers of a connection and a pair.
-    pub(crate) fn troubles(&self, connection: &ConnectionName, pair: PairId) -> Vec<String> {
-        let troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        let (of_connection, of_pair) = (format!("/{connection}"), format!("/{pair}"));
-        troubles
-            .iter()
-            .filter(|(reader, _)| reader.ends_with(&of_connection) || reader.ends_with(&of_pair))
-            .map(|(reader, trouble)| format!("{reader}: {trouble}"))
             .collect()
     }
 }

@@ -25,6 +25,9 @@ pub enum EngineError {
     /// A brake stopped it; the text says which and what to do.
     #[error("{0}")]
     Braked(String),
+    /// The record is not what it was when it was shown; the text says which fields.
+    #[error("{0}")]
+    Moved(String),
     /// The request makes no sense now; the text says why and what to do.
     #[error("{0}")]
     Refused(String),

@@ -51,7 +51,14 @@ impl Engine {
         }
         for (pair, hints) in hints {
             let wanted = self.wanted(pair, &hints).await;
-            for (hint, _) in hints.iter().zip(wanted).filter(|(_, wanted)| *wanted) {
+            for (hint, wanted) in hints.iter().zip(wanted) {
+                if !wanted {
+                    // Most often of our own writes: their share of what is accepted is the echo ratio.
+                    if let Some(delivery) = deliveries.get(hint.delivery) {
+                        count(&delivery.connection, "nothing_new");
+                    }
+                    continue;
+                }
                 if let Some(delivery) = deliveries.get_mut(hint.delivery) {
                     delivery.signals.push(look_at(pair, hint.subject.id.clone()));
                 }

@@ -173,6 +173,7 @@ impl Engine {
         let mut deep_at: Option<Timestamp> = None;
         while !self.is_stopping() {
             let Some(interval) = self.feed_interval(&connection) else {
+                self.set_trouble(&name, None);
                 self.pause_for(self.settings.sweep).await;
                 continue;
             };

@@ -4,6 +4,7 @@
 //! ends is the next one; there is no linger timer.
 
 use crate::events::{Batch, count};
+use crate::refusals::Refusals;
 use crate::{ConnectionState, Engine};
 use bothways_connector::Unverified;
 use bothways_model::ConnectionName;
@@ -43,6 +44,7 @@ pub enum Received {
 pub struct Intake {
     engine: Arc<Engine>,
     jobs: mpsc::Sender<Job>,
+    refusals: Arc<Refusals>,
 }
 
 struct Job {
@@ -57,7 +59,7 @@ impl Intake {
         let (jobs, inbox) = mpsc::channel(2 * BATCH);
         let task = Committer { engine: engine.clone(), inbox };
         engine.ports.tasks.spawn("intake", Box::pin(task.run()));
-        Self { engine, jobs }
+        Self { engine, jobs, refusals: Arc::default() }
     }
 
     /// The connection whose webhooks come to this path of the hooks port.
@@ -83,7 +85,9 @@ impl Intake {
             Ok(genuine) => genuine,
             Err(why) => {
                 count(connection, "rejected");
-                tracing::warn!(connection = %connection, reason = %why, "webhook rejected");
+                if let Some(count) = self.refusals.note(connection, self.engine.ports.clock.now()) {
+                    tracing::warn!(connection = %connection, count, reason = %why, "webhooks rejected");
+                }
                 return Received::Rejected;
             }
         };

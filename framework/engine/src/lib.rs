@@ -36,6 +36,7 @@ mod intake;
 mod items;
 mod look;
 mod match_keys;
+mod measure;
 mod mistakes;
 mod named;
 mod operations;
@@ -49,11 +50,13 @@ mod poll;
 mod ports;
 mod push;
 mod quiet;
+mod quotas;
 mod read;
 mod readers;
 mod reading;
 mod records;
 mod references;
+mod refusals;
 mod renewal;
 mod retry;
 mod revert;
@@ -63,6 +66,7 @@ mod settings;
 mod spent;
 mod stamp;
 mod terms;
+mod troubles;
 mod uncertain;
 mod unfinished;
 mod unmet;
@@ -91,7 +95,7 @@ pub use plan::{
     Installed, NotInstalled, PlanAccount, PlanAction, PlanItem, PlanReads, PlanSaver, PlanSink, PlanSource,
     PlanTotals, ReadOnly, plan, plan_into,
 };
-pub use ports::{Clock, HourOfCalls, Http, Ports, Purpose, Random, SendError, Tasks};
+pub use ports::{Clock, HourOfCalls, Http, Ports, Purpose, Quota, Random, SendError, Tasks};
 pub use records::{Obstacle, RecordLink, Records};
 pub use renewal::Renewer;
 pub use retry::RetryPolicy;
@@ -104,8 +108,8 @@ pub use vault::{BadKeys, Vault};
 /// What the store remembers, for those who may not import the store: the server above all.
 pub mod stored {
     pub use bothways_store::{
-        ApiToken, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow, LinkState,
-        PairCounts, Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
+        ApiToken, AuditEntry, Conflict, DeleteChoice, FieldChange, HistoryFilter, HistoryOp, HistoryRow,
+        LinkState, PairCounts, Parked, PauseScope, RowPage, Side, StoreErrorKind, TokenScope, UnreadableRow,
         WithheldSet,
     };
 }

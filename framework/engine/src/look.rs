@@ -218,7 +218,7 @@ impl Look {
             }
             next => next,
         };
-        self.after(next, failure.to_string(), asked).await
+        self.after(next, failure.to_string(), asked, None).await
     }
 
     /// The unit after the store failed.
@@ -232,10 +232,12 @@ impl Look {
 
     /// The unit after a call without an answer.
     pub(crate) async fn silent(&self, error: &SendError) -> Ended {
-        self.after(retry::after_silence(error), error.to_string(), None).await
+        // Our own limit, not the service's trouble: what it holds back says so.
+        let held = matches!(error, SendError::Spent(_)).then(|| error.to_string());
+        self.after(retry::after_silence(error), error.to_string(), None, held).await
     }
 
-    async fn after(&self, next: Next, error: String, asked: Option<Duration>) -> Ended {
+    async fn after(&self, next: Next, error: String, asked: Option<Duration>, held: Option<String>) -> Ended {
         let next = match next {
             Next::Outage if planted::is(Bug::OutageCountsAttempts) => Next::Attempt,
             next => next,
@@ -258,7 +260,7 @@ impl Look {
                 let now = self.engine.ports.clock.now();
                 let since = self.engine.connections.note_outage(&self.pair.connection, now);
                 let wait = retry::outage_wait(since, now, asked, &*self.engine.ports.random);
-                self.again_at(now + wait, None, None, true)
+                self.again_at(now + wait, None, held, true)
             }
             // At once, but a record that is always said to have changed is no reason to ask for ever.
             Next::LookAgain if retry::is_exhausted(policy, attempts + 1, since, self.now) => self.park(

@@ -2,7 +2,7 @@
 //! running or not.
 
 use crate::items::conflict_digest;
-use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose};
+use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose, Quota};
 use bothways_connector::{Login, Operation, Outcome, Tokens};
 use bothways_model::{ConnectionName, FieldType, LinkId, LocalId, RemoteId, Secret, Value};
 use bothways_store::{
@@ -54,6 +54,8 @@ pub struct PairStatus {
     pub blocked: Option<String>,
     /// Trouble of its readers (feed, poll) and its connection, if any.
     pub trouble: Vec<String>,
+    /// How much of its connection's calls of a day is used, where they are limited.
+    pub quota: Option<Quota>,
     /// What its last full pass found different.
     pub drift: Option<DriftReport>,
     /// Counts.
@@ -158,7 +160,8 @@ impl Operations {
                     format!("{} (by {}); `bothways resume {resume}` goes on", p.reason, p.by)
                 }),
                 blocked: self.engine.blocked(&pair.connection).await?,
-                trouble: self.engine.troubles(&pair.connection, pair.id),
+                trouble: self.engine.troubles(&pair.connection, pair.id).await?,
+                quota: self.engine.quota(&pair.connection).await?,
                 drift: self.engine.drift(pair.id).await?,
                 counts: self.engine.store.counts(pair.id).await?,
             });
@@ -235,7 +238,7 @@ impl Operations {
         let is_delete = work.parked.as_ref().is_some_and(|parked| parked.reason == ParkReason::Delete);
         if is_delete && self.link_of(&work).await?.is_some_and(|link| link.state == LinkState::Linked) {
             return Err(EngineError::Refused(format!(
-                "a delete is decided, not dismissed: `bothways parked resolve {id} --delete keep` leaves the other side alone"
+                "a delete is decided, not dismissed: `bothways parked show {id}` says how; `--delete keep` leaves the other side alone"
             )));
         }
         self.engine.store.dismiss(work.id).await?;

@@ -74,8 +74,11 @@ impl Engine {
 
     /// Polls a pair again and again, until the engine stops.
     pub(crate) async fn poll_loop(self: Arc<Self>, mut pair: Arc<PairRuntime>) {
-        let Some(interval) = pair.mapping.sync.poll.filter(|_| pair.capabilities().since) else { return };
         let name = format!("poll/{}", pair.id);
+        let Some(interval) = pair.mapping.sync.poll.filter(|_| pair.capabilities().since) else {
+            self.set_trouble(&name, None);
+            return;
+        };
         let mut deep_at: Option<Timestamp> = None;
         let mut recent = Recent::new();
         while !self.is_stopping() {

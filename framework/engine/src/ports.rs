@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bothways_model::{ConnectionName, Request, Response, Timestamp};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -77,6 +78,49 @@ pub struct HourOfCalls {
     pub calls: u64,
 }
 
+/// How much of a day's calls is used (rule 47).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quota {
+    /// Calls of the last 24 hours: our own, or all that the service counts, whichever is nearer to its limit.
+    pub used: u64,
+    /// Of how many.
+    pub limit: u64,
+}
+
+impl Quota {
+    /// Up to how many percent of a day's calls a purpose may go.
+    pub fn share(purpose: Purpose) -> u64 {
+        match purpose {
+            Purpose::Live => 95,
+            Purpose::Told => 90,
+            Purpose::Background | Purpose::Reconcile => 80,
+        }
+    }
+
+    /// Whether a call for this purpose may go out.
+    pub fn has_room(self, purpose: Purpose) -> bool {
+        u128::from(self.used) * 100 < u128::from(self.limit) * u128::from(Self::share(purpose))
+    }
+
+    /// What its use keeps from going out, in words; `None` while nothing.
+    pub fn stops(self) -> Option<&'static str> {
+        match (self.has_room(Purpose::Live), self.has_room(Purpose::Told), self.has_room(Purpose::Background))
+        {
+            (false, _, _) => Some("no calls go out until some of them are a day old"),
+            (_, false, _) => Some("only changes made here go out"),
+            (_, _, false) => Some("reading in bulk has stopped"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of the day's {} calls are used", self.used, self.limit)?;
+        self.stops().map_or(Ok(()), |what| write!(f, ": {what}"))
+    }
+}
+
 /// The one HTTP port. It holds calls to the connection's budget, deadline, size limits and address rules, and never retries.
 #[async_trait]
 pub trait Http: Send + Sync {
@@ -99,6 +143,11 @@ pub trait Http: Send + Sync {
 
     /// Counts calls that processes before this one made, too.
     fn recall(&self, _connection: &ConnectionName, _now: Timestamp, _calls: &[HourOfCalls]) {}
+
+    /// How much of its day's calls a connection has used; `None` where nothing limits them, or nothing is known yet.
+    fn quota(&self, _connection: &ConnectionName) -> Option<Quota> {
+        None
+    }
 }
 
 /// All ports together.

@@ -3,7 +3,7 @@
 
 use crate::{Engine, EngineError};
 use bothways_model::{Catalog, KeyMaker, LocalId, LocalRow, Record, RemoteId, Value};
-use bothways_store::{Conflict, LinkState, Parked, RowPage};
+use bothways_store::{Conflict, LinkState, Parked, RowPage, RowUpdate};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
@@ -152,6 +152,21 @@ impl Records {
         id: &LocalId,
         fields: &Map<String, Json>,
     ) -> Result<LocalRow, EngineError> {
+        self.update_if(catalog, id, &Record::new(), fields).await
+    }
+
+    /// The same, only if the row still holds what is expected: the values that whoever edits it was shown. Nothing is expected of fields
+    /// that are not in there.
+    ///
+    /// # Errors
+    /// As for [`Records::update`]; [`EngineError::Moved`] if it holds something else.
+    pub async fn update_if(
+        &self,
+        catalog: &str,
+        id: &LocalId,
+        expected: &Record,
+        fields: &Map<String, Json>,
+    ) -> Result<LocalRow, EngineError> {
         let checked = self.catalog(catalog)?;
         let record = read_fields(checked, fields)?;
         for (name, value) in record.iter() {
@@ -160,10 +175,14 @@ impl Records {
                 return Err(EngineError::Refused(format!("`{name}` must not be null")));
             }
         }
-        let row =
-            self.engine.store.update_row(catalog, id, &record).await?.ok_or_else(|| no_row(catalog, id))?;
-        self.wrote();
-        Ok(row)
+        match self.engine.store.update_row(catalog, id, expected, &record).await? {
+            RowUpdate::Done(row) => {
+                self.wrote();
+                Ok(row)
+            }
+            RowUpdate::Moved(row) => Err(moved(&row, expected)),
+            RowUpdate::Gone => Err(no_row(catalog, id)),
+        }
     }
 
     /// Deletes a row.
@@ -257,6 +276,14 @@ impl Records {
         self.engine.relay_wake.notify_one();
         self.engine.tell();
     }
+}
+
+/// Names the fields that hold something else by now.
+fn moved(row: &LocalRow, expected: &Record) -> EngineError {
+    let holds = |name: &String, value: &Value| row.holds(&Record::from_iter([(name.clone(), value.clone())]));
+    let fields: Vec<&str> =
+        expected.iter().filter(|(name, value)| !holds(name, value)).map(|(name, _)| name.as_str()).collect();
+    EngineError::Moved(format!("nothing was saved: {} changed since the record was shown", fields.join(", ")))
 }
 
 fn no_row(catalog: &str, id: &LocalId) -> EngineError {

@@ -133,24 +133,26 @@ impl Operations {
         by: &str,
         sink: &mut (dyn FnMut(RevertItem) + Send),
     ) -> Result<RevertTotals, EngineError> {
-        let revert = Revert { operations: self, dry_run, by };
+        let named = match target {
+            RevertTarget::Pass(pass) => serde_json::json!({ "pass": pass }),
+            RevertTarget::Record { mapping, id, entry } => {
+                serde_json::json!({ "mapping": mapping, "record": id, "entry": entry })
+            }
+        };
+        let revert = Revert { operations: self, dry_run, by, target: &named };
         let mut totals = RevertTotals::default();
         match target {
             RevertTarget::Pass(pass) => revert.pass(pass, &mut totals, sink).await?,
             RevertTarget::Record { mapping, id, entry } => {
                 let row = revert.write_of(mapping.as_deref(), id, *entry).await?;
+                revert.begin().await?;
                 let items = revert.undo_link(vec![row]).await?;
                 hand_over(items, &mut totals, sink);
             }
         }
         if !dry_run {
-            let target = match target {
-                RevertTarget::Pass(pass) => serde_json::json!({ "pass": pass }),
-                RevertTarget::Record { mapping, id, entry } => {
-                    serde_json::json!({ "mapping": mapping, "record": id, "entry": entry })
-                }
-            };
-            self.audit(by, "revert", serde_json::json!({ "target": target, "totals": totals })).await?;
+            let detail = serde_json::json!({ "target": named, "totals": totals });
+            self.audit(by, "reverted", detail).await?;
             self.engine.relay_wake.notify_one();
             self.engine.tell();
         }
@@ -173,9 +175,19 @@ struct Revert<'o> {
     operations: &'o Operations,
     dry_run: bool,
     by: &'o str,
+    /// What is undone, for the audit log.
+    target: &'o serde_json::Value,
 }
 
 impl Revert<'_> {
+    /// Notes who undoes what before the first write: whatever ends it in the middle, the log says whose it was (rule 68).
+    async fn begin(&self) -> Result<(), EngineError> {
+        if self.dry_run {
+            return Ok(());
+        }
+        self.operations.audit(self.by, "revert", serde_json::json!({ "target": self.target })).await
+    }
+
     async fn pass(
         &self,
         pass: &str,
@@ -188,6 +200,9 @@ impl Revert<'_> {
         loop {
             let rows = self.operations.history(&filter, before, PAGE).await?;
             let Some(last) = rows.last() else { break };
+            if !any {
+                self.begin().await?;
+            }
             any = true;
             before = Some(last.id);
             let mut by_link: BTreeMap<Option<LinkId>, Vec<HistoryRow>> = BTreeMap::new();

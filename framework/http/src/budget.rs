@@ -8,7 +8,7 @@
 //! too long, of none too briefly.
 
 use bothways_connector::{Limits, Usage, UsedHeader};
-use bothways_engine::{HourOfCalls, Purpose};
+use bothways_engine::{HourOfCalls, Purpose, Quota};
 use bothways_model::{Response, Timestamp};
 use chrono::TimeDelta;
 use std::collections::VecDeque;
@@ -56,17 +56,29 @@ impl Budget {
 
     /// Whether a call for this purpose may go out now.
     pub(crate) fn has_room(&self, now: Instant, purpose: Purpose) -> bool {
+        self.quotas(now).into_iter().flatten().all(|quota| quota.has_room(purpose))
+    }
+
+    /// The count that is nearer to its limit.
+    pub(crate) fn quota(&self, now: Instant) -> Option<Quota> {
+        let used = |quota: &Quota| u128::from(quota.used) * 1_000_000 / u128::from(quota.limit.max(1));
+        self.quotas(now).into_iter().flatten().max_by_key(used)
+    }
+
+    /// Our own count and the service's, where there are any.
+    fn quotas(&self, now: Instant) -> [Option<Quota>; 2] {
         if self.daily.is_none() && self.header.is_none() {
-            return true;
+            return [None; 2];
         }
-        let percent = share(purpose);
         let state = self.lock();
         let own = state.hours.iter().filter(|(began, _)| now - *began < COUNTS).map(|(_, calls)| calls);
         let earlier = state.earlier.iter().filter(|(until, _)| now < *until).map(|(_, calls)| calls);
         let own = own.chain(earlier).fold(0, |sum: u64, calls| sum.saturating_add(*calls));
         let told = state.told.filter(|told| now - told.at < BELIEVED);
-        self.daily.is_none_or(|daily| below(own, daily, percent))
-            && told.is_none_or(|told| below(told.used, told.limit, percent))
+        [
+            self.daily.map(|limit| Quota { used: own, limit }),
+            told.map(|told| Quota { used: told.used, limit: told.limit }),
+        ]
     }
 
     /// A call goes out.
@@ -123,19 +135,6 @@ impl Budget {
         // A panic cannot leave these numbers half-written.
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-}
-
-/// Up to how many percent of a day's calls a purpose may go.
-fn share(purpose: Purpose) -> u64 {
-    match purpose {
-        Purpose::Live => 95,
-        Purpose::Told => 90,
-        Purpose::Background | Purpose::Reconcile => 80,
-    }
-}
-
-fn below(used: u64, limit: u64, percent: u64) -> bool {
-    u128::from(used) * 100 < u128::from(limit) * u128::from(percent)
 }
 
 #[cfg(test)]
@@ -242,9 +241,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_is_the_count_nearer_to_its_limit() {
+        let salesforce = vec![UsedPart::Used, UsedPart::Text("/".into()), UsedPart::Limit];
+        let budget = budget(Some(10), Some(salesforce));
+        let now = Instant::now();
+        budget.count(now);
+        assert_eq!(budget.quota(now), Some(Quota { used: 1, limit: 10 }));
+        budget.note(now, &Response::json(200, &json!({})).with_header("x-used", "850/1000"));
+        let shown = budget.quota(now).unwrap();
+        assert_eq!(shown, Quota { used: 850, limit: 1000 });
+        assert_eq!(shown.to_string(), "850 of the day's 1000 calls are used: reading in bulk has stopped");
+    }
+
+    #[test]
     fn without_a_daily_limit_nothing_is_counted() {
         let budget = budget(None, None);
         let now = Instant::now();
+        assert_eq!(budget.quota(now), None);
         budget.count(now);
         assert_eq!(room(&budget, now), [true; 4]);
         assert!(budget.lock().hours.is_empty());

@@ -6,7 +6,7 @@ use crate::pace::Pace;
 use crate::resolve::CheckedResolver;
 use crate::{Settings, failure};
 use bothways_connector::{CallRate, Limits};
-use bothways_engine::{HourOfCalls, Purpose, SendError};
+use bothways_engine::{HourOfCalls, Purpose, Quota, SendError};
 use bothways_model::{Method, Request, Response, Timestamp};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use std::time::Duration;
@@ -66,6 +66,11 @@ impl Connection {
             limits: limits.clone(),
             largest_answer: settings.largest_answer,
         })
+    }
+
+    /// How much of the day's calls is used.
+    pub(crate) fn quota(&self) -> Option<Quota> {
+        self.budget.quota(Instant::now())
     }
 
     pub(crate) async fn call(

@@ -17,7 +17,7 @@ pub use recorder::{RECORDED_TOKEN, Recorded, Recorder, Scrubber};
 
 use async_trait::async_trait;
 use bothways_connector::Limits;
-use bothways_engine::{HourOfCalls, Http, Purpose, SendError};
+use bothways_engine::{HourOfCalls, Http, Purpose, Quota, SendError};
 use bothways_model::{ConnectionName, Request, Response, Timestamp};
 use connection::Connection;
 use std::collections::HashMap;
@@ -99,5 +99,9 @@ impl Http for HttpPort {
         if let Some(open) = self.connections.get(connection) {
             open.recall(now, calls);
         }
+    }
+
+    fn quota(&self, connection: &ConnectionName) -> Option<Quota> {
+        self.connections.get(connection)?.quota()
     }
 }

@@ -47,3 +47,10 @@ pub struct LocalRow {
     /// The value of the catalog's `deleted_at` column, if it has one and it is not null.
     pub deleted_at: Option<Timestamp>,
 }
+
+impl LocalRow {
+    /// Whether its fields have these values. A field that it does not have is empty.
+    pub fn holds(&self, expected: &Record) -> bool {
+        expected.iter().all(|(name, value)| self.fields.get(name).unwrap_or(&Value::Null) == value)
+    }
+}

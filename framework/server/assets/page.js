@@ -157,6 +157,16 @@
 
   // ---- forms
 
+  // Takes over from an answer what its fields hold by now; false if the form does not say what it showed.
+  function tell(form, page) {
+    const told = [...form.elements].filter((control) => control.name?.startsWith("was."));
+    for (const control of told) {
+      const now = page.querySelector(`input[name="${CSS.escape(control.name)}"]`);
+      if (now) control.value = now.value;
+    }
+    return told.length > 0;
+  }
+
   async function send(form, button) {
     const body = new URLSearchParams(new FormData(form, button));
     const action = button?.getAttribute("formaction") ?? form.getAttribute("action");
@@ -166,9 +176,9 @@
       const page = parse(await response.text());
       if (!response.ok) {
         toast(page.querySelector('[role="alert"]')?.textContent ?? `Refused (${response.status}).`, "bad");
-        // What was decided on is not there any more: show what is.
+        // What was decided on is not there any more: show what is. What was typed over it stays, and now says what it would replace.
         if (response.status === 409) {
-          form.reset();
+          if (!tell(form, page)) form.reset();
           await refresh();
         }
         return;

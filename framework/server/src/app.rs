@@ -1,6 +1,7 @@
 //! What all handlers share.
 
 use crate::access::{Names, Sessions, Throttle};
+use crate::api::PlanPlaces;
 use crate::beside::Beside;
 use crate::server::Metrics;
 use crate::settings::Settings;
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) throttle: Throttle,
     pub(crate) places: Arc<Semaphore>,
     pub(crate) streams: Arc<Semaphore>,
+    pub(crate) plans: PlanPlaces,
     pub(crate) metrics: Option<Metrics>,
     pub(crate) beside: Option<Arc<dyn Beside>>,
     /// Becomes true when the server stops, so that streams end.
@@ -49,6 +51,7 @@ impl App {
             throttle: Throttle::default(),
             places: Arc::new(Semaphore::new(PLACES)),
             streams: Arc::new(Semaphore::new(STREAMS)),
+            plans: PlanPlaces::default(),
             metrics,
             beside,
             stopping: watch::channel(false).0,

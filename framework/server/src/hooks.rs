@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
-/// Deliveries at once.
+/// Deliveries at once whose bodies are here.
 const PLACES: usize = 256;
 /// How long the body may take to arrive (S3).
 const BODY: Duration = Duration::from_secs(10);
@@ -107,14 +107,15 @@ fn is_harmless(value: &str) -> bool {
 
 /// Answers with a status and nothing else.
 async fn take_in(hooks: Hooks, connection: Option<ConnectionName>, request: Request) -> StatusCode {
-    let Ok(_place) = hooks.places.try_acquire() else {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    };
     let (parts, body) = request.into_parts();
     let body = match tokio::time::timeout(BODY, read_body(&parts.headers, body)).await {
         Ok(Ok(body)) => body,
         Ok(Err(problem)) => return problem.status,
         Err(_) => return StatusCode::REQUEST_TIMEOUT,
+    };
+    // Not before the body is here: whoever sends slowly, or nothing, holds up nobody but himself.
+    let Ok(_place) = hooks.places.try_acquire() else {
+        return StatusCode::SERVICE_UNAVAILABLE;
     };
     let readable = |(name, value): (&axum::http::HeaderName, &axum::http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
@@ -137,8 +138,10 @@ async fn take_in(hooks: Hooks, connection: Option<ConnectionName>, request: Requ
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::body::{Body, to_bytes};
+    use axum::body::{Body, Bytes, to_bytes};
     use axum::http::header;
+    use futures::{poll, stream};
+    use std::convert::Infallible;
     use std::sync::Mutex;
     use tower::ServiceExt as _;
 
@@ -244,6 +247,20 @@ mod tests {
         assert_eq!(send(&fake, zipped, b"x".to_vec()).await.status(), 415);
         assert!(fake.0.lock().unwrap().is_empty());
         assert_eq!(send(&fake, to("good"), large[1..].to_vec()).await.status(), 204);
+    }
+
+    #[tokio::test]
+    async fn bodies_that_do_not_come_take_no_place_from_others() {
+        let router = over(Arc::new(Fake::default()));
+        let mut waiting = Vec::new();
+        for connection in ["good", "nobody"].into_iter().cycle().take(PLACES) {
+            let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+            let mut request = Box::pin(router.clone().oneshot(to(connection).body(body).unwrap()));
+            assert!(poll!(&mut request).is_pending());
+            waiting.push(request);
+        }
+        let whole = to("good").body(Body::from("{}")).unwrap();
+        assert_eq!(router.oneshot(whole).await.unwrap().status(), 204);
     }
 
     #[tokio::test]

@@ -55,6 +55,15 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     if let Some(schema_of) = endpoint.query {
         parameters.extend(query_parameters(&schema_of(generator).to_value()));
     }
+    if endpoint.precondition {
+        parameters.push(json!({
+            "name": "If-Match",
+            "in": "header",
+            "required": false,
+            "description": "Only if the record is still the one of this `ETag`",
+            "schema": { "type": "string" },
+        }));
+    }
     let content = match endpoint.answer {
         Answer::Empty => None,
         Answer::Json(schema_of) => Some(json!({ "application/json": { "schema": schema_of(generator) } })),

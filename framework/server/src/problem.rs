@@ -75,6 +75,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::NotFound(what) => Self::not_found(what),
+            EngineError::Moved(why) => Self::new(StatusCode::CONFLICT, "moved", why),
             EngineError::Refused(why) => Self::new(StatusCode::CONFLICT, "refused", why),
             EngineError::Braked(why) => Self::new(StatusCode::CONFLICT, "braked", why),
             EngineError::Store(error) => match error.kind {

@@ -26,6 +26,8 @@ pub(crate) struct Endpoint {
     pub(crate) optional: bool,
     /// The media type of a body that is no JSON.
     pub(crate) media: Option<&'static str>,
+    /// Whether `If-Match` is heeded.
+    pub(crate) precondition: bool,
     pub(crate) status: u16,
     pub(crate) answer: Answer,
 }
@@ -54,6 +56,7 @@ impl Endpoint {
             body: None,
             optional: false,
             media: None,
+            precondition: false,
             status: 200,
             answer,
         }
@@ -80,6 +83,12 @@ impl Endpoint {
     /// Its body is of this media type.
     pub(crate) fn takes(mut self, media: &'static str) -> Self {
         self.media = Some(media);
+        self
+    }
+
+    /// It heeds `If-Match`.
+    pub(crate) fn precondition(mut self) -> Self {
+        self.precondition = true;
         self
     }
 

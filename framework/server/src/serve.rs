@@ -28,17 +28,20 @@ const HEADERS: usize = 100;
 const HEAD_SIZE: usize = 64 * 1024;
 /// Connections at once, in all and from one source.
 const CONNECTIONS: usize = 1024;
-const PER_SOURCE: usize = 512;
+const PER_SOURCE: usize = 128;
+/// The same where a proxy makes one source of all.
+const OF_THE_PROXY: usize = 768;
 
 impl Server {
     /// Serves the main listener, and webhooks if there is a listener for them, until `stop` is ready; then lets requests end, ten
     /// seconds at most.
     pub async fn serve(self, main: TcpListener, hooks: Option<TcpListener>, stop: impl Future<Output = ()>) {
         let stopping = self.app.stopping.clone();
-        let main = accept(main, self.router(), stopping.subscribe());
+        let per_source = if self.app.settings.behind_proxy { OF_THE_PROXY } else { PER_SOURCE };
+        let main = accept(main, self.router(), per_source, stopping.subscribe());
         let hooks = async {
             if let Some(listener) = hooks {
-                accept(listener, self.hooks_router(), stopping.subscribe()).await;
+                accept(listener, self.hooks_router(), per_source, stopping.subscribe()).await;
             }
         };
         let stop = async {
@@ -50,9 +53,14 @@ impl Server {
 }
 
 /// Accepts until told to stop.
-async fn accept(listener: TcpListener, router: Router, mut stopping: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    router: Router,
+    per_source: usize,
+    mut stopping: watch::Receiver<bool>,
+) {
     let graceful = GracefulShutdown::new();
-    let sources = Sources::default();
+    let sources = Sources::of(per_source);
     loop {
         let accepted = tokio::select! {
             _ = stopping.wait_for(|stopping| *stopping) => break,
@@ -119,18 +127,26 @@ where
 }
 
 /// Counts connections by source.
-#[derive(Clone, Default)]
-struct Sources(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
+#[derive(Clone)]
+struct Sources {
+    counts: Arc<Mutex<BTreeMap<IpAddr, usize>>>,
+    /// The most of one source.
+    most: usize,
+}
 
 /// One connection's place; given back when dropped.
 struct Place(Sources, IpAddr);
 
 impl Sources {
+    fn of(most: usize) -> Self {
+        Self { counts: Arc::default(), most }
+    }
+
     fn enter(&self, source: IpAddr) -> Option<Place> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let all: usize = counts.values().sum();
         let of_source = counts.get(&source).copied().unwrap_or_default();
-        if all >= CONNECTIONS || of_source >= PER_SOURCE {
+        if all >= CONNECTIONS || of_source >= self.most {
             return None;
         }
         counts.insert(source, of_source + 1);
@@ -140,7 +156,7 @@ impl Sources {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.0.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(&self.1) {
             *count -= 1;
             if *count == 0 {
@@ -156,7 +172,7 @@ mod tests {
 
     #[test]
     fn one_source_cannot_take_every_place() {
-        let sources = Sources::default();
+        let sources = Sources::of(PER_SOURCE);
         let one = IpAddr::from([127, 0, 0, 1]);
         let mut places: Vec<Place> = (0..PER_SOURCE).map(|_| sources.enter(one).unwrap()).collect();
         assert!(sources.enter(one).is_none());
@@ -165,6 +181,6 @@ mod tests {
         places.pop();
         assert!(sources.enter(one).is_some());
         drop((places, other));
-        assert!(sources.0.lock().unwrap().is_empty());
+        assert!(sources.counts.lock().unwrap().is_empty());
     }
 }

@@ -49,6 +49,11 @@ impl Server {
         format!("{base}/login?token={}", self.app.sessions.invite(self.app.operations.now()))
     }
 
+    /// The page where a token logs in.
+    pub fn login_page(&self) -> String {
+        format!("{}/login", self.app.settings.local_url())
+    }
+
     /// The main listener: API, operations, page.
     pub fn router(&self) -> Router {
         let (router, _) = self.routes();

@@ -42,6 +42,12 @@ impl Settings {
         {
             return Err(format!("`{url}` is no address such as https://sync.example.com"));
         }
+        if let Some(url) = self.public_url.as_deref().filter(|_| self.behind_proxy && !self.is_https()) {
+            return Err(format!(
+                "`{url}` is the address that people use behind a proxy that ends TLS, so it begins with https://; without it the \
+                 cookies of the page would travel in the clear"
+            ));
+        }
         Ok(())
     }
 
@@ -77,6 +83,18 @@ mod tests {
         assert!(on("0.0.0.0:7171").check().is_err());
         assert!(on("192.168.1.5:7171").check().is_err());
         assert!(Settings { behind_proxy: true, ..on("0.0.0.0:7171") }.check().is_ok());
+    }
+
+    #[test]
+    fn what_is_behind_a_proxy_is_reached_by_tls() {
+        let at = |url: &str, behind_proxy| Settings {
+            behind_proxy,
+            public_url: Some(url.into()),
+            ..on("127.0.0.1:7171")
+        };
+        assert!(at("http://sync.example.com", true).check().is_err());
+        assert!(at("https://sync.example.com", true).check().is_ok());
+        assert!(at("http://sync.internal:7171", false).check().is_ok());
     }
 
     #[test]

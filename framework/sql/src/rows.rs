@@ -10,7 +10,7 @@ use crate::table::{Read, Table};
 use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::{FieldType, LocalId, LocalRow, PairId, Record};
-use bothways_store::{Result, RowPage, Rows, StoreError};
+use bothways_store::{Result, RowPage, RowUpdate, Rows, StoreError};
 use std::collections::{HashMap, HashSet};
 
 /// Asks for rows by key, for [`found_rows`]; `None` if no row can have such a key. Ids are compared by bytes, whatever the column's
@@ -172,19 +172,30 @@ impl Rows for Sql {
         row.ok_or_else(|| refused(format!("{}: the row was gone at once", table.catalog.table)))
     }
 
-    async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>> {
+    async fn update_row(
+        &self,
+        catalog: &str,
+        id: &LocalId,
+        expected: &Record,
+        fields: &Record,
+    ) -> Result<RowUpdate> {
         let table = self.database.table(catalog)?;
         let values = table.assignments(fields).map_err(refused)?;
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin().await?;
-        if read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.is_empty() {
-            return Ok(None);
+        let row = read_rows(&mut tx, &table, std::slice::from_ref(id)).await?.remove(id);
+        match row {
+            None => return Ok(RowUpdate::Gone),
+            Some(Ok(row)) if !row.holds(expected) => return Ok(RowUpdate::Moved(row)),
+            // Nobody was shown the values of a row that cannot be read.
+            Some(Err(bad)) if !expected.0.is_empty() => return Err(refused(bad.message)),
+            Some(_) => {}
         }
         update(&mut tx, &table, id, values).await.map_err(failure)?;
         let key = fields.get(&table.catalog.key).filter(|v| !v.is_null()).map(|v| LocalId(v.to_text()));
         let row = one(&mut tx, &table, key.as_ref().unwrap_or(id)).await?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
-        Ok(row)
+        Ok(row.map_or(RowUpdate::Gone, RowUpdate::Done))
     }
 
     async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool> {

@@ -43,7 +43,7 @@ pub use link::{
 pub use memory::{Foreign, Held, MemoryStore};
 pub use operator::{ApiToken, AuditEntry, Operator, Pause, PauseScope, TokenScope};
 pub use pair::{Approval, Pair, PairCounts, PairSpec, Pairs};
-pub use rows::{RowPage, Rows, UnreadableRow};
+pub use rows::{RowPage, RowUpdate, Rows, UnreadableRow};
 pub use unit::{
     Guard, IntentWrite, LeaseAction, LinkWrite, LocalBinding, RowWrite, Settle, Settled, Unit, UnitOutcome,
     WorkWrite,

@@ -24,6 +24,17 @@ pub struct UnreadableRow {
     pub message: String,
 }
 
+/// What became of an update.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowUpdate {
+    /// Done; the row as the table holds it.
+    Done(LocalRow),
+    /// Not done: the row does not hold what was expected any more. As it is now.
+    Moved(LocalRow),
+    /// There is no such row.
+    Gone,
+}
+
 /// Rows. Writes here are a user's writes: triggers see them and sync carries them.
 #[async_trait]
 pub trait Rows: Send + Sync {
@@ -45,8 +56,15 @@ pub trait Rows: Send + Sync {
     /// Inserts a row and returns it as the table holds it.
     async fn insert_row(&self, catalog: &str, fields: &Record) -> Result<LocalRow>;
 
-    /// Sets fields of a row and returns it as the table holds it; `None` if there is no such row.
-    async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>>;
+    /// Sets fields of a row, if it still holds what is expected: null where a field of `expected` is null. Nothing is expected of fields
+    /// that are not in there.
+    async fn update_row(
+        &self,
+        catalog: &str,
+        id: &LocalId,
+        expected: &Record,
+        fields: &Record,
+    ) -> Result<RowUpdate>;
 
     /// Deletes a row. False if there is no such row.
     async fn delete_row(&self, catalog: &str, id: &LocalId) -> Result<bool>;

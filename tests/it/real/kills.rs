@@ -125,7 +125,8 @@ async fn decide_conflicts(installation: &Installation, draw: &mut Draw) -> Decid
             let drawn = if draw.below(2) == 0 { "local" } else { "remote" };
             let side = *decided.entry(id.to_owned()).or_insert(drawn);
             // Refused where a value has moved since: the next look decides again.
-            installation.verb(&["parked", "resolve", id, "--keep", side]);
+            let digest = item["digest"].as_str().expect("a digest");
+            installation.verb(&["parked", "resolve", id, "--digest", digest, "--keep", side]);
         }
         hold(parked.is_empty() && status["counts"]["pending"] == 0, || format!("{status}"))
     })

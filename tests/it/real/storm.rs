@@ -4,6 +4,7 @@
 //! `BOTHWAYS_STORM` says how many deliveries there are.
 
 use crate::real::again::watch_writes;
+use crate::real::canaries::assert_silent;
 use crate::real::draw::number;
 use crate::real::installation::{Installation, WEBHOOKS_ALONE};
 use crate::real::patience::{EVENTUALLY, SOON, hold, until};
@@ -125,5 +126,7 @@ async fn metrics(running: &mut crate::real::program::Process) -> String {
     let url = running.page().await;
     let answer =
         Client::new().get(format!("{url}/metrics")).bearer_auth(TOKEN).send().await.expect("an answer");
-    answer.text().await.expect("a text")
+    let text = answer.text().await.expect("a text");
+    assert_silent("what is measured", &text);
+    text
 }

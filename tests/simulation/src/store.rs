@@ -15,8 +15,8 @@ use bothways_store::{
     Charge, ChargeKey, Credentials, Delivery, Erased, Group, Guard, HistoryFilter, HistoryRow, Intake,
     Intent, Judged, KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts,
     PairSpec, Pairs, Parked, ParkedFilter, Pause, PauseScope, Relayed, RenewalAsk, RenewalEnd, Result,
-    RowPage, Rows, Sealed, Signal, StoreError, StoreErrorKind, Take, Taken, Turn, Unit, UnitOutcome,
-    Withheld, WithheldSet, Work, WorkId, WorkQueue,
+    RowPage, RowUpdate, Rows, Sealed, Signal, StoreError, StoreErrorKind, Take, Taken, Turn, Unit,
+    UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -360,7 +360,7 @@ forward!(Rows {
     Read rows(catalog: &str, search: Option<&str>, after: Option<&LocalId>, limit: usize) -> RowPage;
     Read count_rows(catalog: &str) -> u64;
     Write insert_row(catalog: &str, fields: &Record) -> LocalRow;
-    Write update_row(catalog: &str, id: &LocalId, fields: &Record) -> Option<LocalRow>;
+    Write update_row(catalog: &str, id: &LocalId, expected: &Record, fields: &Record) -> RowUpdate;
     Write delete_row(catalog: &str, id: &LocalId) -> bool;
 });
 

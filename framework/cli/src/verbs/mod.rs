@@ -2,6 +2,7 @@
 
 mod apply;
 mod approve;
+mod audit;
 mod brakes;
 mod completions;
 mod demo;
@@ -57,6 +58,7 @@ pub(crate) async fn run(cli: Cli, context: Context) -> anyhow::Result<Ended> {
         Verb::Link(args) => link::run(&settings, &args, out).await,
         Verb::Unlink(args) => unlink::run(&settings, &args, out).await,
         Verb::History(args) => history::run(&settings, &args, out).await,
+        Verb::Audit(args) => audit::run(&settings, &args, out).await,
         Verb::Revert(args) => revert::run(&settings, &args, out).await,
         Verb::Test(args) => test::run(&settings, &args, out),
         Verb::Record(args) => record::run(&settings, &args, out).await,

@@ -83,7 +83,7 @@ async fn show(opened: &Opened, id: &str, out: Output) -> anyhow::Result<Ended> {
         format!("local {}, remote {}", or_none(&item.local_id), or_none(&item.remote_id)),
         format!("since {} UTC", moment_of(&item.since)),
         item.message.clone(),
-        format!("digest {}", item.digest),
+        what_to_say(&item),
     ];
     lines.push(String::new());
     out.line(&lines.join("\n"))?;
@@ -94,6 +94,17 @@ async fn show(opened: &Opened, id: &str, out: Output) -> anyhow::Result<Ended> {
     };
     out.table(["field", "last agreed", "local", "remote", ""], item.fields.iter().map(row).collect())?;
     Ok(Ended::Well)
+}
+
+/// The command that decides what was just shown, and nothing that has moved since.
+fn what_to_say(item: &Item) -> String {
+    let Item { id, digest, .. } = item;
+    let resolve = format!("decide with: bothways parked resolve {id} --digest {digest}");
+    match item.reason.as_str() {
+        "conflict" => format!("{resolve} --keep local|remote"),
+        "delete" => format!("{resolve} --delete carry|keep|recreate"),
+        _ => format!("go on with: bothways parked replay {id}, or bothways parked dismiss {id}"),
+    }
 }
 
 fn or_none(id: &Option<String>) -> &str {
@@ -111,9 +122,7 @@ async fn resolve(opened: &Opened, args: &Resolve, out: Output) -> anyhow::Result
             Resolution::Fields(choices(args, &item, &pair.mapping)?)
         }
     };
-    // Without a digest it is about what is there now.
-    let digest = args.digest.as_deref().unwrap_or(&item.digest);
-    opened.operations.resolve(&args.id, &resolution, Some(digest), &person()).await?;
+    opened.operations.resolve(&args.id, &resolution, Some(&args.digest), &person()).await?;
     done(out, "resolve", &args.id, "noted; the running engine, or `bothways sync`, carries it out")
 }
 

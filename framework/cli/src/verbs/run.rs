@@ -14,6 +14,7 @@ use bothways_server::{Metrics, Server};
 use chrono::Utc;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -28,7 +29,9 @@ pub(super) async fn run(settings: &Settings, args: &Run) -> anyhow::Result<Ended
     if args.approve {
         approve_new(&opened).await?;
     }
-    let token = first_token(&opened).await?;
+    // What lets anybody in is for the person at the terminal alone: whatever else reads this keeps it, a journal for long.
+    let watched = std::io::stderr().is_terminal();
+    let token = first_token(&opened, watched).await?;
     let main = bind("--listen", settings.listen).await?;
     let hooks = bind("--hooks-listen", settings.hooks_listen).await?;
     let serving = bothways_server::Settings {
@@ -39,7 +42,14 @@ pub(super) async fn run(settings: &Settings, args: &Run) -> anyhow::Result<Ended
     };
     serving.check().map_err(anyhow::Error::msg)?;
     let server = Server::with(opened.engine().clone(), serving, Some(metrics), None);
-    banner(settings, &opened, &server, hooks.local_addr()?).await?;
+    banner(settings, &opened, hooks.local_addr()?).await?;
+    match watched {
+        true => talk(format!("page        {}", server.login_url())),
+        false => talk(format!(
+            "page        {}\n            takes tokens: `bothways token new NAME --scope admin` prints one, BOTHWAYS_TOKEN may be one",
+            server.login_page()
+        )),
+    }
     if let Some(token) = token {
         talk(format!(
             "token       {}\n            of the API; stored hashed, shown this once",
@@ -105,21 +115,16 @@ async fn approve_new(opened: &Opened) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn first_token(opened: &Opened) -> anyhow::Result<Option<bothways_model::Secret>> {
+async fn first_token(opened: &Opened, watched: bool) -> anyhow::Result<Option<bothways_model::Secret>> {
     let variables = Variables::default();
-    let token = tokens::ensure(&*opened.store, &variables, Utc::now()).await?;
+    let token = tokens::ensure(&*opened.store, &variables, Utc::now(), watched).await?;
     let problems = variables.problems();
     anyhow::ensure!(problems.is_empty(), "{}", problems.join("; "));
     Ok(token)
 }
 
 /// What runs, where, and what a person should know before anything moves.
-async fn banner(
-    settings: &Settings,
-    opened: &Opened,
-    server: &Server,
-    hooks: SocketAddr,
-) -> anyhow::Result<()> {
+async fn banner(settings: &Settings, opened: &Opened, hooks: SocketAddr) -> anyhow::Result<()> {
     talk(format!("bothways {}", env!("CARGO_PKG_VERSION")));
     talk(format!("database    {}", crate::database::Database::parse(&settings.database)?.shown()));
     talk(format!("queue       {}", opened.engine().queue_address()));
@@ -160,6 +165,5 @@ async fn banner(
              --digest DIGEST` lets it"
         ));
     }
-    talk(format!("page        {}", server.login_url()));
     Ok(())
 }

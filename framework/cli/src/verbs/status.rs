@@ -57,6 +57,7 @@ pub(super) async fn run(settings: &Settings, out: Output) -> anyhow::Result<Ende
     let waits = pairs.iter().any(|pair| {
         pair.paused.is_some()
             || pair.blocked.is_some()
+            || !pair.trouble.is_empty()
             || !pair.approval_is_current
             || pair.counts.conflicts > 0
             || !pair.counts.parked.is_empty()
@@ -140,6 +141,9 @@ fn details(pair: &PairStatus) {
              although events and triggers seem healthy: some are being lost",
             drift.drifted, drift.missing
         ));
+    }
+    if let Some(quota) = &pair.quota {
+        talk(format!("{name}: {}: {quota}", pair.connection));
     }
     for trouble in &pair.trouble {
         talk(format!("{name}: {trouble}"));

@@ -111,12 +111,12 @@ async fn plans_are_made_applied_approved_and_put_back_over_http() {
     shop.run(&["migrate"]).await.ended(0);
     let engine = shop.start(&[]);
     engine.says("ready").await;
-    let (token, base) = (engine.word("token "), engine.base("page "));
+    let base = engine.base("page ");
     let mapping = format!("{base}/api/mappings/stripe-customers");
     let of = async |scope: &str| {
         shop.run(&["token", "new", scope, "--scope", scope]).await.ended(0).out.trim().to_owned()
     };
-    let (read, operate) = (of("read").await, of("operate").await);
+    let (token, read, operate) = (of("admin").await, of("read").await, of("operate").await);
 
     let (status, file) = call(Method::GET, &format!("{mapping}/plan"), &read, JSON, "").await;
     assert_eq!((status, file.lines().count()), (200, 4), "{file}");

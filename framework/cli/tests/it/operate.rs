@@ -114,19 +114,28 @@ async fn a_conflict_is_decided_field_by_field() {
     assert_eq!(item["fields"]["name"]["remote"], "Grace");
     let id = item["id"].as_str().expect("an id");
     let shown = shop.run(&["parked", "show", id]).await.ended(0);
-    assert!(shown.out.contains(item["digest"].as_str().expect("a digest")), "{shown:?}");
+    let digest = item["digest"].as_str().expect("a digest");
+    let ready = format!("bothways parked resolve {id} --digest {digest} --keep local|remote");
+    assert!(shown.out.contains(&ready), "{shown:?}");
+    shop.run(&["parked", "resolve", id, "--keep", "local"]).await.ended(2);
 
     let stale = shop.run(&["parked", "resolve", id, "--keep", "local", "--digest", "0000"]).await.ended(1);
     assert!(stale.err.contains("moved"), "{stale:?}");
-    let wrong = shop.run(&["parked", "resolve", id, "--field", "phone=local"]).await.ended(2);
+    let wrong =
+        shop.run(&["parked", "resolve", id, "--digest", digest, "--field", "phone=local"]).await.ended(2);
     assert!(wrong.err.contains("not in conflict"), "{wrong:?}");
-    shop.run(&["parked", "resolve", id, "--delete", "carry"]).await.ended(1);
+    shop.run(&["parked", "resolve", id, "--digest", digest, "--delete", "carry"]).await.ended(1);
     shop.run(&["parked", "show", "4711"]).await.ended(1);
 
-    shop.run(&["parked", "resolve", id, "--field", "name=value:Grace Hopper"]).await.ended(0);
+    shop.run(&["parked", "resolve", id, "--digest", digest, "--field", "name=value:Grace Hopper"])
+        .await
+        .ended(0);
     shop.run(&["sync"]).await.ended(0);
     assert_eq!(shop.sql("SELECT name FROM customers WHERE id = 1").await.as_deref(), Some("Grace Hopper"));
     assert_eq!(shop.remote("GRACE@example.com", "name").as_deref(), Some("Grace Hopper"));
+    let audit = shop.run(&["audit", "--limit", "1", "--format", "json"]).await.ended(0).json();
+    assert_eq!((&audit[0]["by"], &audit[0]["action"]), (&json!("tester"), &json!("resolve")), "{audit}");
+    assert!(shop.run(&["audit"]).await.ended(0).out.contains("resolve"));
     let nothing = shop.run(&["parked", "list", "--format", "json"]).await.ended(0).json();
     assert_eq!(nothing, json!([]));
 }
@@ -139,7 +148,8 @@ async fn a_delete_left_to_a_person_is_decided() {
     let items = shop.run(&["parked", "list", "--reason", "delete", "--format", "json"]).await.ended(1).json();
     let id = items[0]["id"].as_str().expect("one waits").to_owned();
     assert!(shop.remote("ada@example.com", "id").is_some());
-    shop.run(&["parked", "resolve", &id, "--delete", "carry"]).await.ended(0);
+    let digest = items[0]["digest"].as_str().expect("a digest");
+    shop.run(&["parked", "resolve", &id, "--digest", digest, "--delete", "carry"]).await.ended(0);
     shop.run(&["sync"]).await.ended(1);
     assert_eq!(shop.remote("ada@example.com", "id"), None);
 }

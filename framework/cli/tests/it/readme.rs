@@ -42,7 +42,8 @@ async fn the_first_mapping_works_as_it_is_printed() {
     );
     let items = shop.run(&["parked", "list", "--format", "json"]).await.ended(1).json();
     let id = items[0]["id"].as_str().expect("the conflict");
-    shop.run(&["parked", "resolve", id, "--keep", "remote"]).await.ended(0);
+    let digest = items[0]["digest"].as_str().expect("what was shown");
+    shop.run(&["parked", "resolve", id, "--digest", digest, "--keep", "remote"]).await.ended(0);
     shop.run(&["sync"]).await.ended(0);
     assert_eq!(
         sql(&file, "SELECT full_name FROM members WHERE id = 2").await.as_deref(),

@@ -3,6 +3,7 @@
 use crate::service::serve;
 use crate::shop::{DESK_MAPPING, MAPPING, Shop, until};
 use serde_json::{Value as Json, json};
+use std::net::TcpListener;
 
 async fn get(url: &str, token: Option<&str>) -> (u16, String) {
     let mut request = reqwest::Client::new().get(url);
@@ -39,6 +40,30 @@ async fn both_directions_work_until_it_is_asked_to_end() {
         (status["mappings"][0]["counts"]["links"]["linked"] == 2).then_some(())
     })
     .await;
+    assert_eq!(engine.stop().await, 0);
+}
+
+#[tokio::test]
+async fn status_beside_a_running_engine_says_that_the_service_is_away() {
+    let mut shop = Shop::new().await;
+    let here = shop.address();
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    shop.set("STRIPE_BASE_URL", Some(&format!("http://{nobody}")));
+    let engine = shop.start(&["--approve"]);
+    engine.says("ready").await;
+    let away = until("status says so", async || {
+        let status = shop.run(&["status"]).await;
+        status.err.contains("account/stripe").then_some(status)
+    })
+    .await;
+    assert_eq!(away.code, 1, "{away:?}");
+    assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 503);
+    assert_eq!(engine.stop().await, 0);
+
+    shop.set("STRIPE_BASE_URL", Some(&here));
+    let engine = shop.start(&[]);
+    until("it is back", async || (shop.run(&["status"]).await.code == 0).then_some(())).await;
+    assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 200);
     assert_eq!(engine.stop().await, 0);
 }
 
@@ -125,7 +150,7 @@ async fn a_new_mapping_observes_and_an_approval_reaches_a_running_engine() {
 #[tokio::test]
 async fn the_token_is_shown_at_the_first_start_only() {
     let shop = Shop::new().await;
-    let engine = shop.start(&[]);
+    let engine = shop.start_at_terminal();
     engine.says("ready").await;
     let token = engine.word("token ");
     let api = format!("{}/api/status", engine.base("page "));
@@ -137,7 +162,7 @@ async fn the_token_is_shown_at_the_first_start_only() {
     assert_eq!(post(&records, &token, &serde_json::json!({ "email": "a@example.com" })).await, 201);
     engine.kill().await;
 
-    let engine = shop.start(&[]);
+    let engine = shop.start_at_terminal();
     let said = engine.says("ready").await;
     assert!(!said.contains("bw_"), "{said}");
     let base = engine.base("page ");
@@ -149,6 +174,25 @@ async fn the_token_is_shown_at_the_first_start_only() {
     assert_eq!(post(&records, read.trim(), &serde_json::json!({ "email": "b@example.com" })).await, 403);
     shop.run(&["token", "revoke", "reader"]).await.ended(0);
     assert_eq!(get(&format!("{base}/api/status"), Some(read.trim())).await.0, 401);
+    assert_eq!(engine.stop().await, 0);
+}
+
+#[tokio::test]
+async fn what_lets_anybody_in_is_said_to_a_terminal_alone() {
+    let shop = Shop::new().await;
+    let engine = shop.start(&[]);
+    let said = engine.says("ready").await;
+    assert!(!said.contains("bw_") && !said.contains("token="), "{said}");
+    assert!(said.contains("bothways token new"), "{said}");
+    let token = shop.run(&["token", "new", "me", "--scope", "admin"]).await.ended(0).out;
+    assert_eq!(get(&format!("{}/api/status", engine.base("page ")), Some(token.trim())).await.0, 200);
+    assert_eq!(engine.stop().await, 0);
+
+    let engine = shop.start_at_terminal();
+    let said = engine.says("ready").await;
+    let login = engine.word("page ");
+    assert!(login.contains("/login?token="), "{said}");
+    assert_eq!(get(&login, None).await.0, 200);
     assert_eq!(engine.stop().await, 0);
 }
 
@@ -171,6 +215,8 @@ async fn a_token_from_the_environment_is_the_token() {
 async fn webhooks_have_a_port_of_their_own() {
     let mut shop = Shop::new().await;
     shop.set("STRIPE_WEBHOOK_SECRET", Some("whsec_of_the_shop_on_the_corner"));
+    let token = "a-token-of-my-own-that-is-long-enough";
+    shop.set("BOTHWAYS_TOKEN", Some(token));
     let engine = shop.start(&[]);
     engine.says("ready").await;
     let hook = engine.word("webhooks ");
@@ -182,7 +228,7 @@ async fn webhooks_have_a_port_of_their_own() {
     assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 200);
     let metrics = format!("{}/metrics", engine.base("page "));
     assert_eq!(get(&metrics, None).await.0, 401);
-    let (status, text) = get(&metrics, Some(&engine.word("token "))).await;
+    let (status, text) = get(&metrics, Some(token)).await;
     assert_eq!(status, 200, "{text}");
     assert_eq!(engine.stop().await, 0);
 }

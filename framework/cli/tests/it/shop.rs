@@ -155,6 +155,17 @@ impl Shop {
         Engine::start(self.command(&all))
     }
 
+    /// The same with a terminal as its standard error.
+    pub(crate) fn start_at_terminal(&self) -> Engine {
+        let run = self.command(&["run", "--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"]);
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/terminal"));
+        command.arg(run.as_std().get_program()).args(run.as_std().get_args());
+        command.env_clear().envs(run.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("PATH", std::env::var_os("PATH").expect("a path to Python"));
+        command.current_dir(run.as_std().get_current_dir().expect("a folder")).kill_on_drop(true);
+        Engine::start(command)
+    }
+
     /// Runs SQL as any program would, and returns the first column of the first row as text, if there is one.
     pub(crate) async fn sql(&self, text: &str) -> Option<String> {
         sql(&self.path("bothways.db"), text).await
@@ -170,6 +181,11 @@ impl Shop {
     pub(crate) fn rename(&self, id: &str, name: &str) {
         let fields = serde_json::json!({ "name": name });
         self.stripe.sandbox().with(|stripe, now| stripe.dashboard_update(id, &fields, now)).expect("updated");
+    }
+
+    /// Where the sandbox is.
+    pub(crate) fn address(&self) -> String {
+        self.stripe.url()
     }
 
     /// A field of the sandbox's customer with this e-mail address.

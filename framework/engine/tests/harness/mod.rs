@@ -194,6 +194,7 @@ impl World {
             clock: clock.clone(),
             latency: Mutex::new(Duration::from_millis(20)),
             down: Mutex::new(false),
+            quota: Mutex::default(),
         });
         let random = Arc::new(TestRandom { count: AtomicU64::new(1) });
         let tasks = Arc::new(TestTasks::default());

@@ -1,8 +1,9 @@
 //! The ports of a test's world: virtual time, counted randomness, tasks that can be killed, the sandbox as HTTP.
 
+use super::World;
 use async_trait::async_trait;
 use bothways_connector_sandbox::{Answer, Stripe};
-use bothways_engine::{Clock, Http, Purpose, Random, SendError, Tasks};
+use bothways_engine::{Clock, Http, Purpose, Quota, Random, SendError, Tasks};
 use bothways_model::{ConnectionName, Request, Response, Secret, Timestamp};
 use chrono::{TimeDelta, TimeZone, Utc};
 use futures::future::BoxFuture;
@@ -99,6 +100,8 @@ pub(super) struct TestHttp {
     pub(super) clock: Arc<TestClock>,
     pub(super) latency: Mutex<Duration>,
     pub(super) down: Mutex<bool>,
+    /// What is used of the day's calls, where they are limited.
+    pub(super) quota: Mutex<Option<Quota>>,
 }
 
 #[async_trait]
@@ -106,10 +109,13 @@ impl Http for TestHttp {
     async fn send(
         &self,
         connection: &ConnectionName,
-        _purpose: Purpose,
+        purpose: Purpose,
         mut request: Request,
         deadline: Duration,
     ) -> Result<Response, SendError> {
+        if self.quota.lock().unwrap().is_some_and(|quota| !quota.has_room(purpose)) {
+            return Err(SendError::Spent("the day's calls are nearly used up".into()));
+        }
         let latency = *self.latency.lock().unwrap();
         tokio::time::sleep(latency / 2).await;
         if *self.down.lock().unwrap() {
@@ -123,6 +129,17 @@ impl Http for TestHttp {
         let answer = stripe.lock().unwrap().handle(&request, self.clock.truth());
         tokio::time::sleep(latency / 2).await;
         arrives(answer, deadline).await
+    }
+
+    fn quota(&self, _: &ConnectionName) -> Option<Quota> {
+        *self.quota.lock().unwrap()
+    }
+}
+
+impl World {
+    /// So much of the day's calls is used from here on.
+    pub(crate) fn use_up(&self, quota: Option<Quota>) {
+        *self.http.quota.lock().unwrap() = quota;
     }
 }
 

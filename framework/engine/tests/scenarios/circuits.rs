@@ -2,7 +2,9 @@
 
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::Quota;
 use bothways_model::Method;
+use bothways_store::{Intake, WorkQueue};
 use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
@@ -42,4 +44,24 @@ async fn a_pause_however_long_is_kept_and_stops_nothing_else() {
         "the refused row waits as long as the service asks, within reason"
     );
     world.link_of(&other).await.remote_id.expect("the other one is created");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_days_calls_hold_back_says_so() {
+    let world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    let quota = Quota { used: 96, limit: 100 };
+    world.use_up(Some(quota));
+    world.update(&row, &[("name", "Anna")]);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let work = world.store.work_of(world.pair(), Some(&row), None).await.unwrap();
+    assert!(work[0].held.as_deref().is_some_and(|why| why.contains("day's calls")), "{work:?}");
+    let status = world.ops.status().await.unwrap().remove(0);
+    assert_eq!((status.counts.held, status.quota), (1, Some(quota)));
+    let kept = world.store.cursor("quota/stripe").await.unwrap();
+    assert_eq!(kept.unwrap()["used"], 96, "another process can say it");
+    world.use_up(None);
+    world.settle().await;
+    world.assert_in_step().await;
 }

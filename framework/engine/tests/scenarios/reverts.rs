@@ -4,6 +4,7 @@ use crate::harness::{Setup, World, mapping};
 use bothways_engine::{EngineError, PassOptions, RevertItem, RevertOutcome, RevertTarget, RevertTotals};
 use bothways_model::{LocalId, Value};
 use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator, Side};
+use futures::FutureExt as _;
 use serde_json::json;
 
 async fn revert(
@@ -67,7 +68,25 @@ async fn p38_a_revert_after_a_later_edit_leaves_and_lists_that_edit() {
     let (again, _) = revert(&world, RevertTarget::Pass(pass), false).await.unwrap();
     assert_eq!((again.reverted, again.already, again.differing), (0, 2, 1), "{again:?}");
     let audits = world.store.audits(10).await.unwrap();
-    assert!(audits.iter().any(|entry| entry.action == "revert" && entry.by == "ada"));
+    assert!(audits.iter().any(|entry| entry.action == "reverted" && entry.by == "ada"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_says_who_reverts_before_anything_is_written() {
+    let world = World::new(first_contact(STILL)).await;
+    let (pass, rows) = met(&world, 2).await;
+    let target = RevertTarget::Pass(pass);
+    world.ops.revert(&target, true, "ada", &mut |_| ()).await.unwrap();
+    assert!(!audited(&world), "nothing was done");
+    let mut noted = Vec::new();
+    world.ops.revert(&target, false, "ada", &mut |_| noted.push(audited(&world))).await.unwrap();
+    assert_eq!(noted, vec![true; rows.len()]);
+}
+
+/// Whether the audit log names a revert that was begun.
+fn audited(world: &World) -> bool {
+    let audits = world.store.audits(10).now_or_never().unwrap().unwrap();
+    audits.iter().any(|entry| entry.action == "revert" && entry.by == "ada")
 }
 
 #[tokio::test(start_paused = true)]

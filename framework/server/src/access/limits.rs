@@ -4,7 +4,7 @@ use crate::app::App;
 use crate::problem::Problem;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::error::Error;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// The largest body, in bytes.
 pub(crate) const BODY: usize = 1024 * 1024;
+/// The largest body of a login, in bytes: a token and its name.
+const LOGIN: usize = 4 * 1024;
 /// How long a request of the main listener may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long one may take that compares both sides in full, or works through a whole pass.
@@ -40,7 +42,18 @@ pub(crate) async fn protect(request: Request, next: Next) -> Response {
 }
 
 /// Turns requests away while there are too many, and ends those that take too long.
+///
+/// A login's body is read before it takes a place: of all bodies that are read at all it is the one that comes from whoever has shown
+/// no token yet, and who sends slowly must hold up nobody else.
 pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Result<Response, Problem> {
+    let request = match request.method() == Method::POST && request.uri().path() == "/login" {
+        true => {
+            let (parts, body) = request.into_parts();
+            let body = read_up_to(LOGIN, &parts.headers, body).await?;
+            Request::from_parts(parts, Body::from(body))
+        }
+        false => request,
+    };
     let Ok(_place) = app.places.clone().try_acquire_owned() else {
         return Err(Problem::later(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -8,12 +8,14 @@ use crate::problem::Problem;
 use crate::routes::{Answer, Endpoint, Routes};
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderName, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use bothways_engine::EngineError;
 use bothways_engine::stored::TokenScope;
-use bothways_model::{Catalog, KeyMaker, LocalId};
+use bothways_model::{Catalog, KeyMaker, LocalId, LocalRow, Record};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json_};
+use sha2::{Digest, Sha256};
 
 const READ: Access = Access::Api(TokenScope::Read);
 const OPERATE: Access = Access::Api(TokenScope::Operate);
@@ -37,14 +39,20 @@ pub(super) fn routes(routes: Routes) -> Routes {
                 .answers::<RecordBody>(201),
             create,
         )
-        .add(Endpoint::new(Method::GET, RECORD, READ, "One record").answers::<RecordBody>(200), read)
+        .add(
+            Endpoint::new(Method::GET, RECORD, READ, "One record; `ETag` names what it holds")
+                .answers::<RecordBody>(200),
+            read,
+        )
         .add(
             Endpoint::new(
                 Method::PATCH,
                 RECORD,
                 OPERATE,
-                "Changes fields: one that is absent stays, null clears, a value sets",
+                "Changes fields: one that is absent stays, null clears, a value sets. With `If-Match`, only if the record is still the \
+                 one of that `ETag`; else 412",
             )
+            .precondition()
             .body::<RecordBody>()
             .answers::<RecordBody>(200),
             update,
@@ -197,20 +205,57 @@ async fn create(
     Ok((StatusCode::CREATED, [(header::LOCATION, location)], Json(RecordBody::from(&row))))
 }
 
+/// A record with the name of what it holds, for `If-Match`.
+fn tagged(row: &LocalRow) -> Tagged {
+    ([(header::ETAG, tag_of(row))], Json(RecordBody::from(row)))
+}
+
+type Tagged = ([(HeaderName, String); 1], Json<RecordBody>);
+
+fn tag_of(row: &LocalRow) -> String {
+    let fields = serde_json::to_vec(&RecordBody::from(row)).unwrap_or_default();
+    format!("\"{}\"", hex::encode(&Sha256::digest(fields)[..16]))
+}
+
 async fn read(
     State(app): State<App>,
     Path((catalog, id)): Path<(String, String)>,
-) -> Result<Json<RecordBody>, Problem> {
-    Ok(Json(RecordBody::from(&app.records.get(&catalog, &LocalId(id)).await?)))
+) -> Result<Tagged, Problem> {
+    Ok(tagged(&app.records.get(&catalog, &LocalId(id)).await?))
 }
 
 async fn update(
     State(app): State<App>,
     Path((catalog, id)): Path<(String, String)>,
+    headers: HeaderMap,
     JsonBody(fields): JsonBody<Map<String, Json_>>,
-) -> Result<Json<RecordBody>, Problem> {
-    let row = app.records.update(&catalog, &LocalId(id), &fields).await.map_err(Problem::of_edit)?;
-    Ok(Json(RecordBody::from(&row)))
+) -> Result<Tagged, Problem> {
+    let id = LocalId(id);
+    let expected = match headers.get(header::IF_MATCH) {
+        Some(tags) => expected(app.records.get(&catalog, &id).await?, tags)?,
+        None => Record::new(),
+    };
+    let row = app.records.update_if(&catalog, &id, &expected, &fields).await;
+    let row = row.map_err(|error| match error {
+        EngineError::Moved(_) => moved(),
+        other => Problem::of_edit(other),
+    })?;
+    Ok(tagged(&row))
+}
+
+/// What a row has to hold still, if it is one of those that `If-Match` names.
+fn expected(row: LocalRow, tags: &HeaderValue) -> Result<Record, Problem> {
+    let now = tag_of(&row);
+    let named = tags.to_str().unwrap_or_default().split(',').map(str::trim);
+    if named.into_iter().any(|tag| tag == "*" || tag == now) { Ok(row.fields) } else { Err(moved()) }
+}
+
+fn moved() -> Problem {
+    Problem::new(
+        StatusCode::PRECONDITION_FAILED,
+        "moved",
+        "the record is not the one that `If-Match` names any more: read it again",
+    )
 }
 
 async fn delete(

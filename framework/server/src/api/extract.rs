@@ -19,8 +19,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             return Err(not_json());
         }
         let bytes = read_body(&parts.headers, body).await?;
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::malformed(format!("the body is not what is expected: {error}")))?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| unexpected(&error))?;
         Ok(Self(value))
     }
 }
@@ -41,10 +40,22 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MaybeJson<T> {
         if bytes.is_empty() {
             return Ok(Self(None));
         }
-        let value = serde_json::from_slice(&bytes)
-            .map_err(|error| Problem::malformed(format!("the body is not what is expected: {error}")))?;
+        let value = serde_json::from_slice(&bytes).map_err(|error| unexpected(&error))?;
         Ok(Self(Some(value)))
     }
+}
+
+/// What is wrong with a body, without the value that stands there: it may be a record's.
+fn unexpected(error: &serde_json::Error) -> Problem {
+    let said = error.to_string();
+    let names_a_key =
+        ["unknown field", "missing field", "duplicate field"].iter().any(|s| said.starts_with(s));
+    let what = match said.rsplit_once(", expected ") {
+        _ if names_a_key || !error.is_data() => said,
+        Some((_, expected)) => format!("expected {expected}"),
+        None => format!("line {} column {}", error.line(), error.column()),
+    };
+    Problem::malformed(format!("the body is not what is expected: {what}"))
 }
 
 /// A request that may come without a body, but not with one that is no JSON.

@@ -6,6 +6,7 @@ use crate::problem::Problem;
 use crate::routes::{Answer, Endpoint, Routes};
 use axum::extract::State;
 use axum::http::{HeaderName, Method, StatusCode, header};
+use bothways_engine::EngineError;
 use bothways_engine::stored::TokenScope;
 
 const TEXT: Answer = Answer::Other("text/plain");
@@ -38,9 +39,16 @@ pub(crate) async fn healthy() -> &'static str {
     "ok\n"
 }
 
+/// Why not everything can do its work: what is missing or blocked, and what has trouble.
+pub(super) async fn obstacles(app: &App) -> Result<Vec<String>, EngineError> {
+    let mut reasons = app.operations.unready().await?;
+    reasons.extend(app.operations.troubles().await?);
+    Ok(reasons)
+}
+
 /// Says no more than yes or no: whoever asks has shown no token.
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    match app.operations.unready().await {
+    match obstacles(&app).await {
         Ok(reasons) if reasons.is_empty() => (StatusCode::OK, "ready\n"),
         Ok(reasons) => {
             tracing::debug!(reasons = reasons.len(), "not ready");
@@ -55,5 +63,6 @@ async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
 
 async fn metrics(State(app): State<App>) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
     let render = app.metrics.as_ref().ok_or_else(|| Problem::not_found("metrics recorder"))?;
+    app.operations.measure().await?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render()))
 }

@@ -120,6 +120,8 @@ struct MappingBody {
     blocked: Option<String>,
     /// Trouble of its readers.
     trouble: Vec<String>,
+    /// How much of its connection's calls of a day is used, where they are limited.
+    quota: Option<QuotaBody>,
     /// What its last full pass found different.
     drift: Option<DriftBody>,
     /// What is counted of it.
@@ -140,6 +142,18 @@ struct DriftBody {
     missing: u64,
     /// Events and triggers seem healthy and still did not tell: some are being lost.
     alert: bool,
+}
+
+/// How much of a connection's calls of a day is used.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Quota")]
+struct QuotaBody {
+    /// Calls of the last 24 hours: our own, or all that the service counts, whichever is nearer to its limit.
+    used: u64,
+    /// Of how many.
+    limit: u64,
+    /// What does not go out because of that, in words; null while nothing.
+    stops: Option<&'static str>,
 }
 
 /// Counts of a mapping.
@@ -180,6 +194,11 @@ impl From<PairStatus> for MappingBody {
             paused: status.paused,
             blocked: status.blocked,
             trouble: status.trouble,
+            quota: status.quota.map(|quota| QuotaBody {
+                used: quota.used,
+                limit: quota.limit,
+                stops: quota.stops(),
+            }),
             drift: status.drift.map(|drift| DriftBody {
                 at: drift.at.to_rfc3339(),
                 differing: drift.differing,
@@ -209,7 +228,7 @@ async fn mappings(State(app): State<App>) -> Result<Json<Mappings>, Problem> {
 }
 
 async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
-    let reasons = app.operations.unready().await?;
+    let reasons = super::health::obstacles(&app).await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         ready: reasons.is_empty(),

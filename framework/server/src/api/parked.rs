@@ -140,8 +140,8 @@ struct Decision {
     keep: Option<SideName>,
     /// About a delete that was left to a person.
     delete: Option<DeleteWord>,
-    /// What was shown: `digest` of the item. Without it the decision holds for whatever is there now.
-    digest: Option<String>,
+    /// What was shown: `digest` of the item.
+    digest: String,
 }
 
 /// Which value to keep.
@@ -215,7 +215,7 @@ async fn resolve(
 ) -> Result<StatusCode, Problem> {
     let digest = decision.digest.clone();
     let resolution = decision.resolution()?;
-    app.operations.resolve(&id, &resolution, digest.as_deref(), &caller.name).await?;
+    app.operations.resolve(&id, &resolution, Some(&digest), &caller.name).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,6 +1,8 @@
 //! Plans: made as files, carried out, approved by their digest.
 
 use super::extract::{MaybeJson, Path, Query};
+use super::plan_places::within_patience;
+use super::to_its_end::to_its_end;
 use crate::access::{Access, Caller, read_up_to};
 use crate::app::App;
 use crate::problem::Problem;
@@ -87,6 +89,9 @@ async fn approve_mapping(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A part of a plan file, or why it breaks off.
+pub(super) type Chunk = io::Result<Bytes>;
+
 /// Writes into an answer that is being read.
 struct Sending {
     chunks: mpsc::UnboundedSender<Bytes>,
@@ -113,7 +118,8 @@ async fn plan_file(
     Path(name): Path<String>,
     Query(query): Query<PlanQuery>,
 ) -> Result<Response, Problem> {
-    app.operations.pair(Some(&name))?;
+    let pair = app.operations.pair(Some(&name))?;
+    let place = app.plans.take(&pair.mapping.name)?;
     let (chunks, mut made) = mpsc::unbounded_channel::<Bytes>();
     let behind = Arc::new(AtomicUsize::new(0));
     let out = Sending { chunks, behind: behind.clone() };
@@ -127,16 +133,18 @@ async fn plan_file(
             _ => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "plan", "the plan was not made")),
         };
     };
-    let rest =
-        stream::unfold((Some(first), made, behind, task), |(first, mut made, behind, task)| async move {
+    let rest = stream::unfold((Some(first), made, behind, task), |(first, mut made, behind, task)| {
+        Box::pin(async move {
             let chunk = match first {
                 Some(first) => first,
                 None => made.recv().await?,
             };
             behind.fetch_sub(chunk.len(), Ordering::Relaxed);
-            Some((Ok::<_, io::Error>(chunk), (None, made, behind, task)))
-        });
-    Ok(([(header::CONTENT_TYPE, LINES)], Body::from_stream(rest)).into_response())
+            Some((Chunk::Ok(chunk), (None, made, behind, task)))
+        })
+    });
+    let body = Body::from_stream(within_patience(rest, place));
+    Ok(([(header::CONTENT_TYPE, LINES)], body).into_response())
 }
 
 /// What carrying a plan out came to.
@@ -195,12 +203,7 @@ async fn apply_file(
     }
     app.operations.pair(Some(&name))?;
     let file = read_up_to(PLAN, &parts.headers, body).await?;
-    // It goes on when the caller hangs up: what was begun under one consent is not left half done for that.
-    let task = tokio::spawn(async move { carry_out(&app, &name, file, &caller.name).await });
-    let done = task
-        .await
-        .map_err(|_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "apply", "it did not end well"))?;
-    Ok(Json(done?))
+    Ok(Json(to_its_end(async move { carry_out(&app, &name, file, &caller.name).await }).await?))
 }
 
 async fn carry_out(app: &App, name: &str, file: Bytes, by: &str) -> Result<AppliedBody, Problem> {
@@ -270,10 +273,9 @@ pub(crate) async fn apply_plan_of(
         ));
     }
     let (app, name, by) = (app.clone(), mapping.to_owned(), by.to_owned());
-    let task = tokio::spawn(async move { carry_out(&app, &name, file.0.into(), &by).await });
-    match tokio::time::timeout(patience, task).await {
-        Ok(Ok(done)) => Ok(done?.id),
-        Ok(Err(_)) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "apply", "it did not end well")),
+    let done = to_its_end(async move { carry_out(&app, &name, file.0.into(), &by).await });
+    match tokio::time::timeout(patience, done).await {
+        Ok(done) => Ok(done?.id),
         Err(_) => Ok(String::new()),
     }
 }

@@ -1,6 +1,7 @@
 //! Putting back what sync wrote.
 
 use super::extract::JsonBody;
+use super::to_its_end::to_its_end;
 use crate::access::{Access, Caller};
 use crate::app::App;
 use crate::problem::Problem;
@@ -163,7 +164,7 @@ async fn revert(
     Ok(Json(reverted(&app, body, &caller.name).await?))
 }
 
-/// Does what a body asks.
+/// Does what a body asks. What writes goes on when the caller hangs up.
 pub(crate) async fn reverted(app: &App, body: RevertBody, by: &str) -> Result<RevertAnswer, Problem> {
     let target = match (body.pass, body.record) {
         (Some(pass), None) if body.entry.is_none() && body.mapping.is_none() => RevertTarget::Pass(pass),
@@ -174,15 +175,19 @@ pub(crate) async fn reverted(app: &App, body: RevertBody, by: &str) -> Result<Re
             ));
         }
     };
-    let mut items = Vec::new();
-    let mut more = false;
-    let mut sink = |item: RevertItem| {
-        if items.len() < LISTED {
-            items.push(ItemBody::from(item));
-        } else {
-            more = true;
-        }
+    let (app, by, dry_run) = (app.clone(), by.to_owned(), body.dry_run);
+    let work = async move {
+        let mut items = Vec::new();
+        let mut more = false;
+        let mut sink = |item: RevertItem| {
+            if items.len() < LISTED {
+                items.push(ItemBody::from(item));
+            } else {
+                more = true;
+            }
+        };
+        let totals = app.operations.revert(&target, dry_run, &by, &mut sink).await?;
+        Ok(RevertAnswer { dry_run, totals: totals.into(), items, more })
     };
-    let totals = app.operations.revert(&target, body.dry_run, by, &mut sink).await?;
-    Ok(RevertAnswer { dry_run: body.dry_run, totals: totals.into(), items, more })
+    if dry_run { work.await } else { to_its_end(work).await }
 }

@@ -2,14 +2,17 @@
 //! only what a person changed is written; what sync wrote meanwhile stays.
 
 use crate::access::Fields;
-use bothways_model::{Catalog, CatalogField, FieldType, LocalRow, Value};
+use bothways_model::{Catalog, CatalogField, FieldType, LocalRow, Record, Value};
 use serde_json::{Map, Value as Json};
 
 /// One input.
 pub(super) struct Input {
     pub(super) name: String,
     pub(super) ty: String,
+    /// What is in the input.
     pub(super) value: String,
+    /// What the person was shown, which goes along with the form.
+    pub(super) shown: String,
     pub(super) optional: bool,
     pub(super) doc: Option<String>,
     /// The choices of an `enum` or `bool`.
@@ -27,22 +30,31 @@ pub(super) fn inputs(catalog: &Catalog, row: Option<&LocalRow>) -> Vec<Input> {
     fields.map(|field| input(field, row.and_then(|r| r.fields.get(&field.name)))).collect()
 }
 
-/// The same with what a person typed, after a refusal.
-pub(super) fn refill(mut inputs: Vec<Input>, form: &Fields) -> Vec<Input> {
+/// The same with what a person typed, after a refusal. What they were shown stays with the form, so that what they typed still differs
+/// from it, unless the refusal says how the fields are now (`told`). What they left alone is shown as it is now.
+pub(super) fn refill(mut inputs: Vec<Input>, form: &Fields, told: bool) -> Vec<Input> {
     for input in &mut inputs {
-        if let Some(typed) = sent(form, "field.", &input.name) {
-            input.value = typed;
+        let (typed, was) = (sent(form, "field.", &input.name), sent(form, "was.", &input.name));
+        let Some(typed) = typed.filter(|typed| was.as_ref() != Some(typed)) else { continue };
+        input.value = typed;
+        if let Some(was) = was.filter(|_| !told) {
+            input.shown = was;
         }
     }
     inputs
 }
 
-fn input(field: &CatalogField, value: Option<&Value>) -> Input {
-    let value = match value {
+/// A value as an input shows it.
+fn shown(value: Option<&Value>) -> String {
+    match value {
         Some(Value::Json(json)) => serde_json::to_string_pretty(json).unwrap_or_default(),
         Some(value) => value.to_text(),
         None => String::new(),
-    };
+    }
+}
+
+fn input(field: &CatalogField, value: Option<&Value>) -> Input {
+    let value = shown(value);
     let words = match &field.ty {
         FieldType::Enum(words) => words.clone(),
         FieldType::Bool => vec!["false".into(), "true".into()],
@@ -63,6 +75,7 @@ fn input(field: &CatalogField, value: Option<&Value>) -> Input {
     Input {
         name: field.name.clone(),
         ty: field.ty.to_string(),
+        shown: value.clone(),
         value,
         optional: field.optional,
         doc: field.doc.clone(),
@@ -76,7 +89,11 @@ fn input(field: &CatalogField, value: Option<&Value>) -> Input {
 fn sent(form: &Fields, prefix: &str, name: &str) -> Option<String> {
     let found = form.0.iter().find(|(key, _)| key.strip_prefix(prefix) == Some(name))?;
     // Forms send line breaks as CR LF, whatever the value held.
-    Some(found.1.replace("\r\n", "\n").replace('\r', "\n"))
+    Some(plain_breaks(&found.1))
+}
+
+fn plain_breaks(text: &str) -> String {
+    text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
 /// What a sent form sets. Without the values it showed, every field that is not empty.
@@ -95,6 +112,40 @@ pub(super) fn changes(catalog: &Catalog, form: &Fields) -> Result<Map<String, Js
         changed.insert(field.name.clone(), typed(field, now)?);
     }
     Ok(changed)
+}
+
+/// A field that somebody else changed since the form was shown.
+pub(super) struct Moved {
+    pub(super) name: String,
+    /// What it holds now, as an input shows it.
+    pub(super) now: String,
+}
+
+/// Holds a form's changes against the row as it is: what the row has to hold still for them to be made. What it holds already need not be
+/// set; it is taken out of `changed`.
+///
+/// # Errors
+/// The fields that hold something else than the person was shown.
+pub(super) fn expected(
+    form: &Fields,
+    row: &LocalRow,
+    changed: &mut Map<String, Json>,
+) -> Result<Record, Vec<Moved>> {
+    let (mut expected, mut moved) = (Record::new(), Vec::new());
+    changed.retain(|name, _| {
+        let Some(was) = sent(form, "was.", name) else { return true };
+        let value = row.fields.get(name);
+        let now = shown(value);
+        if plain_breaks(&now) == was {
+            expected.set(name.clone(), value.cloned().unwrap_or(Value::Null));
+        } else if sent(form, "field.", name) == Some(plain_breaks(&now)) {
+            return false;
+        } else {
+            moved.push(Moved { name: name.clone(), now });
+        }
+        true
+    });
+    if moved.is_empty() { Ok(expected) } else { Err(moved) }
 }
 
 /// What a person typed, as plain JSON. An empty input empties the field; only a text that may not be null becomes the empty text.

@@ -1,7 +1,7 @@
 //! One record: its fields, where else it lives, what happened to it, and why.
 
 use super::entry::Line;
-use super::fields::{self, Input};
+use super::fields::{self, Input, Moved};
 use super::places::Place;
 use super::{OPERATE, READ, Shell, Visit, path, render, render_as};
 use crate::access::Fields;
@@ -58,7 +58,7 @@ async fn record_page(
     catalog: &str,
     id: &LocalId,
     typed: &Fields,
-    refusal: Option<String>,
+    refusal: Option<Problem>,
 ) -> Result<Response, Problem> {
     let records = &visit.app.records;
     let row = match records.get(catalog, id).await {
@@ -77,9 +77,10 @@ async fn record_page(
     if row.is_none() && places.is_empty() {
         return Err(Problem::not_found(format!("record `{id}` in catalog `{catalog}`")));
     }
-    let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let told = status == StatusCode::CONFLICT;
     let checked = records.catalog(catalog)?;
-    let form = fields::refill(fields::inputs(checked, row.as_ref()), typed);
+    let form = fields::refill(fields::inputs(checked, row.as_ref()), typed, told);
     Ok(render_as(
         status,
         &RecordPage {
@@ -87,7 +88,7 @@ async fn record_page(
             catalog: catalog.to_owned(),
             id: id.0.clone(),
             url: path(&["records", catalog, id.as_str()]),
-            refusal,
+            refusal: refusal.map(|problem| problem.detail),
             name: row.as_ref().and_then(|row| name_of(checked, row)),
             gone: row.is_none(),
             form,
@@ -113,21 +114,46 @@ async fn update(
 }
 
 async fn update_page(visit: &Visit, catalog: &str, id: &LocalId, form: &Fields) -> Result<Response, Problem> {
+    match save(visit, catalog, id, form).await {
+        Ok(()) => Ok(Redirect::to(&path(&["records", catalog, id.as_str()])).into_response()),
+        Err(problem) if matches!(problem.status, StatusCode::UNPROCESSABLE_ENTITY | StatusCode::CONFLICT) => {
+            record_page(visit, catalog, id, form, Some(problem)).await
+        }
+        Err(problem) => Err(problem),
+    }
+}
+
+/// Writes what a person changed of what they were shown. What somebody else changed meanwhile is not written over unseen.
+async fn save(visit: &Visit, catalog: &str, id: &LocalId, form: &Fields) -> Result<(), Problem> {
     let records = &visit.app.records;
-    let changed = match fields::changes(records.catalog(catalog)?, form) {
-        Ok(changed) => changed,
-        Err(refusal) => return record_page(visit, catalog, id, form, Some(refusal)).await,
-    };
-    if !changed.is_empty() {
-        match records.update(catalog, id, &changed).await.map_err(Problem::of_edit) {
-            Ok(_) => {}
-            Err(problem) if problem.status == StatusCode::UNPROCESSABLE_ENTITY => {
-                return record_page(visit, catalog, id, form, Some(problem.detail)).await;
-            }
-            Err(problem) => return Err(problem),
+    let mut changed = fields::changes(records.catalog(catalog)?, form)
+        .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why))?;
+    if changed.is_empty() {
+        return Ok(());
+    }
+    loop {
+        let row = records.get(catalog, id).await?;
+        let expected = fields::expected(form, &row, &mut changed).map_err(|moved| tell(&moved))?;
+        if changed.is_empty() {
+            return Ok(());
+        }
+        match records.update_if(catalog, id, &expected, &changed).await {
+            // Just now: the row says how it is.
+            Err(EngineError::Moved(_)) => {}
+            done => return done.map(drop).map_err(Problem::of_edit),
         }
     }
-    Ok(Redirect::to(&path(&["records", catalog, id.as_str()])).into_response())
+}
+
+/// Tells a person what the fields they changed hold by now.
+fn tell(moved: &[Moved]) -> Problem {
+    let now: Vec<String> =
+        moved.iter().map(|field| format!("{} is now “{}”", field.name, field.now)).collect();
+    let detail = format!(
+        "Nothing was saved: meanwhile {}. Save again to replace it, or reload the page to leave it.",
+        now.join(", ")
+    );
+    Problem::new(StatusCode::CONFLICT, "moved", detail)
 }
 
 async fn delete(visit: Visit, Path((catalog, id)): Path<(String, String)>) -> Response {

@@ -176,7 +176,7 @@ async fn new_page(
 ) -> Result<Response, Problem> {
     let catalog = visit.app.records.catalog(name)?;
     let status = if refusal.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
-    let form = fields::refill(fields::inputs(catalog, None), typed);
+    let form = fields::refill(fields::inputs(catalog, None), typed, false);
     let shell = visit.shell("New record", "records").await;
     Ok(render_as(status, &NewPage { shell, catalog: name.to_owned(), form, refusal }))
 }

@@ -8,7 +8,7 @@ use askama::Template;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use bothways_engine::stored::{LinkState, PauseScope};
-use bothways_engine::{BrakeStatus, DriftReport, EngineError, PairStatus};
+use bothways_engine::{BrakeStatus, DriftReport, EngineError, PairStatus, Quota};
 
 pub(super) fn routes(routes: Routes) -> Routes {
     let post = |path, access, summary| Endpoint::new(Method::POST, path, access, summary);
@@ -42,6 +42,7 @@ struct Shown {
     paused: Option<String>,
     blocked: Option<String>,
     trouble: Vec<String>,
+    quota: Option<Quota>,
     drift: Option<DriftReport>,
     catalog: String,
     connection: String,
@@ -131,6 +132,7 @@ impl From<PairStatus> for Shown {
             paused: status.paused,
             blocked: status.blocked,
             trouble: status.trouble,
+            quota: status.quota,
             drift: status.drift.filter(|drift| drift.alert),
             catalog: status.catalog,
             connection: status.connection,

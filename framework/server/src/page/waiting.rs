@@ -155,8 +155,11 @@ async fn resolve(visit: Visit, Path(id): Path<String>, Extension(form): Extensio
 async fn decide(visit: &Visit, id: &str, form: &Fields) -> Result<(), Problem> {
     let item = visit.app.operations.item(id).await?;
     let resolution = resolution(visit, &item, form)?;
-    let digest = value_of(form, "digest");
-    visit.app.operations.resolve(id, &resolution, digest, &visit.caller.name).await?;
+    let digest = value_of(form, "digest").ok_or_else(|| {
+        let why = "this form does not say what it showed; reload the page and decide again";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no_digest", why)
+    })?;
+    visit.app.operations.resolve(id, &resolution, Some(digest), &visit.caller.name).await?;
     Ok(())
 }
 

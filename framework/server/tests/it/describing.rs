@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 /// What is promised to programs. The page's own routes are described too, but free to change.
 const PROMISED: &[&str] = &[
     "DELETE /api/catalogs/{catalog}/{id}",
+    "GET /api/audit",
     "GET /api/brakes",
     "GET /api/brakes/{id}",
     "POST /api/brakes/{id}/approve",
@@ -147,7 +148,8 @@ async fn answers_are_what_the_document_says() {
     world.link(&id, "r1", &[("name", "a", "b")]).await;
     world.wrote(&id, "Ada", "edited").await;
     let document = document(&world).await;
-    for path in ["/api/catalogs", "/api/status", "/api/mappings", "/api/parked", "/api/history"] {
+    for path in ["/api/catalogs", "/api/status", "/api/mappings", "/api/parked", "/api/history", "/api/audit"]
+    {
         let schema =
             &document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
         let body = world.call("GET", path).send().await.json();

@@ -44,6 +44,29 @@ async fn a_patch_knows_absent_null_and_value() {
 }
 
 #[tokio::test]
+async fn a_patch_may_demand_that_the_record_is_still_the_one_that_was_read() {
+    let world = World::new().await;
+    create(&world, json!({ "name": "Ada" })).await;
+    let read = async || {
+        let answer = world.call("GET", "/api/catalogs/things/1").send().await;
+        answer.header("etag").to_owned()
+    };
+    let patch = async |tag: &str, name: &str| {
+        let call = world.call("PATCH", "/api/catalogs/things/1").header("if-match", tag);
+        call.json(&json!({ "name": name })).send().await
+    };
+    let first = read().await;
+    assert_eq!(first, read().await, "it names what the record holds");
+    let done = patch(&first, "Bob").await;
+    assert_eq!((done.status, done.header("etag")), (StatusCode::OK, &*read().await));
+    let refused = patch(&first, "Eve").await;
+    assert_eq!((refused.status, refused.problem()), (StatusCode::PRECONDITION_FAILED, "moved".to_owned()));
+    assert_eq!(patch(&format!("\"other\", {}", read().await), "Eve").await.status, StatusCode::OK);
+    assert_eq!(patch("*", "Mia").await.status, StatusCode::OK);
+    assert_eq!(patch(&format!("W/{}", read().await), "Zoe").await.status, StatusCode::PRECONDITION_FAILED);
+}
+
+#[tokio::test]
 async fn what_a_catalog_does_not_allow_is_refused_with_the_reason() {
     let world = World::new().await;
     create(&world, json!({ "name": "Ada" })).await;

@@ -1,12 +1,15 @@
 //! Who is let in: tokens, sessions, form tokens, host names, origins (`RULES.md` S7, S8, S10, S12).
 
 use crate::world::{SECRET, World};
+use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use bothways_engine::Clock as _;
 use bothways_engine::stored::TokenScope;
 use bothways_server::Settings;
 use chrono::TimeDelta;
+use futures::{poll, stream};
 use serde_json::json;
+use std::convert::Infallible;
 
 #[tokio::test]
 async fn nothing_is_shown_without_a_token() {
@@ -131,6 +134,28 @@ async fn an_api_token_logs_in_and_its_end_ends_the_session() {
     assert_eq!(look().await.status, StatusCode::OK);
     world.operations.revoke_token("worker", "test").await.unwrap();
     assert_eq!(look().await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn logins_whose_body_does_not_come_take_no_place_from_others() {
+    let world = World::new().await;
+    let mut waiting = Vec::new();
+    for _ in 0..128 {
+        let body = Body::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+        let mut login = Box::pin(world.request("POST", "/login").body(body).open());
+        assert!(poll!(&mut login).is_pending());
+        waiting.push(login);
+    }
+    assert_eq!(world.call("GET", "/api/catalogs").send().await.status, StatusCode::OK);
+    let login = world.request("POST", "/login").form(&[("token", SECRET)]).send().await;
+    assert_eq!(login.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_login_is_short() {
+    let world = World::new().await;
+    let long = world.request("POST", "/login").form(&[("token", &"x".repeat(8 * 1024))]).send().await;
+    assert_eq!(long.status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ mod describing;
 mod editing;
 mod entering;
 mod following;
+mod forms;
 mod operating;
 mod serving;
 mod showing;

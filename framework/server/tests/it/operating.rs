@@ -30,12 +30,20 @@ async fn a_decision_on_what_is_not_there_any_more_is_refused() {
     let decide = |body| world.call("POST", &format!("/api/parked/{link}/resolve")).json(&body).send();
     let stale = decide(json!({ "keep": "local", "digest": "0123456789abcdef" })).await;
     assert_eq!((stale.status, stale.problem()), (StatusCode::CONFLICT, "refused".to_owned()));
-    for unclear in [json!({}), json!({ "keep": "local", "delete": "carry" }), json!({ "fields": {} })] {
+    let blind = decide(json!({ "keep": "local" })).await;
+    assert_eq!(blind.problem(), "malformed", "whoever decides says what they were shown");
+    for unclear in [
+        json!({ "digest": "d" }),
+        json!({ "keep": "local", "delete": "carry", "digest": "d" }),
+        json!({ "fields": {}, "digest": "d" }),
+    ] {
         assert_eq!(decide(unclear.clone()).await.problem(), "malformed", "{unclear}");
     }
-    for unknown in
-        [json!({ "keep": "both" }), json!({ "fields": { "name": "mine" } }), json!({ "choose": "local" })]
-    {
+    for unknown in [
+        json!({ "keep": "both", "digest": "d" }),
+        json!({ "fields": { "name": "mine" }, "digest": "d" }),
+        json!({ "choose": "local", "digest": "d" }),
+    ] {
         assert_eq!(decide(unknown.clone()).await.status, StatusCode::BAD_REQUEST, "{unknown}");
     }
     let nobody = world.call("POST", "/api/parked/999/replay").send().await;
@@ -158,4 +166,16 @@ async fn what_names_nothing_is_not_found() {
     }
     let wrong = world.call("DELETE", "/api/status").send().await;
     assert_eq!((wrong.status, wrong.problem()), (StatusCode::METHOD_NOT_ALLOWED, "method".to_owned()));
+}
+
+#[tokio::test]
+async fn what_people_did_can_be_read() {
+    let world = World::new().await;
+    world.operations.pause(bothways_store::PauseScope::All, "<b>holiday</b>", "ada").await.unwrap();
+    let audit = world.call("GET", "/api/audit?limit=1").send().await.json();
+    let entry = &audit["entries"][0];
+    assert_eq!((&entry["by"], &entry["action"]), (&json!("ada"), &json!("pause")));
+    assert_eq!(entry["detail"]["reason"], "<b>holiday</b>");
+    let page = world.browser().await.page("/audit").await;
+    assert!(page.contains("<strong>ada</strong> pause") && !page.contains("<b>holiday"), "{page}");
 }

@@ -2,11 +2,36 @@
 
 use super::Bench;
 use super::kit::{at, customer, linked, local, pair, relay, take_one, text};
-use crate::{LinkFilter, LinkState, StoreErrorKind};
+use crate::{LinkFilter, LinkState, RowUpdate, Store, StoreErrorKind};
 use bothways_model::{LocalId, Record, Value};
 
 fn set(field: &str, value: Value) -> Record {
     Record::from_iter([(field, value)])
+}
+
+/// Changes a customer, whatever the row holds.
+async fn update(store: &dyn Store, id: &LocalId, fields: &Record) -> crate::Result<RowUpdate> {
+    store.update_row("customers", id, &Record::new(), fields).await
+}
+
+/// An edit that was made on what somebody saw is not carried out on something else.
+pub async fn change_only_what_was_expected(bench: &dyn Bench) {
+    let store = bench.store();
+    let row = store.insert_row("customers", &customer("Ada", "ada@x.test")).await.unwrap();
+    let edit = async |expected: Record, fields: Record| {
+        store.update_row("customers", &row.id, &expected, &fields).await.unwrap()
+    };
+    let done = edit(set("email", text("ada@x.test")), set("email", Value::Null)).await;
+    let RowUpdate::Done(now) = done else { panic!("{done:?}") };
+    let other = edit(set("email", text("ada@x.test")), set("email", text("bob@x.test"))).await;
+    assert_eq!(other, RowUpdate::Moved(now));
+    let of_another_field = edit(set("email", Value::Null), set("name", text("Eve"))).await;
+    assert!(matches!(of_another_field, RowUpdate::Done(_)), "null is what it holds: {of_another_field:?}");
+    assert!(matches!(edit(set("name", Value::Null), set("name", text("Mia"))).await, RowUpdate::Moved(_)));
+    assert_eq!(
+        store.row("customers", &row.id).await.unwrap().unwrap().fields.get("name"),
+        Some(&text("Eve"))
+    );
 }
 
 /// Writes through the API are a user's writes.
@@ -21,12 +46,14 @@ pub async fn are_written_and_captured(bench: &dyn Bench) {
     assert_eq!((row.fields.get("joined"), row.deleted_at), (Some(&Value::Null), None));
     relay(store, 0).await;
     assert_eq!(take_one(store, pair, 0).await.row, Some(row.clone()));
-    let changed = store.update_row("customers", &row.id, &set("email", Value::Null)).await.unwrap().unwrap();
+    let RowUpdate::Done(changed) = update(store, &row.id, &set("email", Value::Null)).await.unwrap() else {
+        panic!("it was there")
+    };
     assert_eq!(changed.fields.get("email"), Some(&Value::Null));
     assert_eq!(store.row("customers", &row.id).await.unwrap(), Some(changed));
     assert!(store.delete_row("customers", &row.id).await.unwrap());
     assert!(!store.delete_row("customers", &row.id).await.unwrap());
-    assert_eq!(store.update_row("customers", &row.id, &set("email", Value::Null)).await.unwrap(), None);
+    assert_eq!(update(store, &row.id, &set("email", Value::Null)).await.unwrap(), RowUpdate::Gone);
     relay(store, 1).await;
     let work = store.work_of(pair, Some(&row.id), None).await.unwrap();
     assert_eq!((work.len(), work[0].facts.len()), (1, 1));
@@ -103,7 +130,7 @@ pub async fn refuse_what_the_table_refuses(bench: &dyn Bench) {
     assert!(!twice.to_string().contains("secret"), "{twice}");
     let nameless = store.insert_row("customers", &set("email", Value::Null)).await.unwrap_err();
     assert_eq!(nameless.kind, StoreErrorKind::Refused);
-    let raised = store.update_row("customers", &row.id, &set("name", text("forbidden"))).await.unwrap_err();
+    let raised = update(store, &row.id, &set("name", text("forbidden"))).await.unwrap_err();
     assert_eq!(raised.kind, StoreErrorKind::Refused);
     let unknown = store.insert_row("customers", &set("nonsense", text("x"))).await.unwrap_err();
     assert_eq!(unknown.kind, StoreErrorKind::Refused);

@@ -2,7 +2,7 @@
 
 use super::MemoryStore;
 use super::state::{Change, Op, State};
-use crate::{Result, RowPage, Rows, StoreError, StoreErrorKind, UnreadableRow};
+use crate::{Result, RowPage, RowUpdate, Rows, StoreError, StoreErrorKind, UnreadableRow};
 use async_trait::async_trait;
 use bothways_model::{FieldType, LocalId, LocalRow, Record, Timestamp, Track, Value};
 
@@ -140,10 +140,19 @@ impl Rows for MemoryStore {
         self.write(|s| s.insert_row(catalog, fields, s.clock)?.map_err(refused))
     }
 
-    async fn update_row(&self, catalog: &str, id: &LocalId, fields: &Record) -> Result<Option<LocalRow>> {
+    async fn update_row(
+        &self,
+        catalog: &str,
+        id: &LocalId,
+        expected: &Record,
+        fields: &Record,
+    ) -> Result<RowUpdate> {
         self.write(|s| {
-            let Some(row) = s.read_row(catalog, id)? else { return Ok(None) };
-            s.update_row(catalog, &row, fields, None, s.clock)?.map(Some).map_err(refused)
+            let Some(row) = s.read_row(catalog, id)? else { return Ok(RowUpdate::Gone) };
+            if !row.holds(expected) {
+                return Ok(RowUpdate::Moved(row));
+            }
+            s.update_row(catalog, &row, fields, None, s.clock)?.map(RowUpdate::Done).map_err(refused)
         })
     }
 
