@@ -7,46 +7,28 @@ use crate::ConnectionState;
 use crate::adopt::ambiguous_entry;
 use crate::apply::{Scene, entry, settle};
 use crate::contact::is_awaited;
+use crate::created::{created_bases, created_history, leaves};
 use crate::decide::{Translated, local_value};
 use crate::events::look_at;
+use crate::intents::{altered_history, close, key_of};
 use crate::look::{Ended, Look};
 use crate::plan::items;
-use crate::push::{Sent, altered_history, close, key_of};
+use crate::push::Sent;
 use crate::read::{self, Seen};
 use crate::references::{Asked, NoRow, refer_in, refer_out};
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_mapping::{Direction, Field, Mapping};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{
-    LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, SingularPath, Timestamp, Value,
-};
+use bothways_model::{LinkId, LocalId, LocalRow, Mode, Observed, Record, RemoteId, Timestamp, Value};
 use bothways_store::{
-    FieldChange, Group, GroupMember, Guard, History, HistoryOp, IntentState, Key, KeyWrite, Lease,
-    LeaseAction, Link, LinkBody, LinkState, LinkWrite, LocalBinding, ParkReason, RowWrite, SentField,
-    Settled, Side, Signal, Subject, Unit,
+    FieldChange, Group, GroupMember, Guard, HistoryOp, IntentState, Key, KeyWrite, Lease, LeaseAction, Link,
+    LinkBody, LinkState, LinkWrite, LocalBinding, ParkReason, RowWrite, SentField, Settled, Side, Signal,
+    Subject, Unit,
 };
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-
-/// The bases after a confirmed create: what was sent, and what came back where it did (rule 15).
-pub(crate) fn created_bases(link: &mut Link, sent: &[SentField], shown: Option<&Record>) {
-    for field in sent {
-        let base = link.body.base.entry(field.field.clone()).or_default();
-        base.local = Some(field.local.clone());
-        base.remote = shown.and_then(|s| s.get(&field.field).cloned());
-    }
-}
-
-/// The history entry of a confirmed create.
-pub(crate) fn created_history(link: &Link, sent: &[SentField], why: &str) -> History {
-    let fields = sent
-        .iter()
-        .map(|f| (f.field.clone(), FieldChange { before: None, after: Some(f.sent.clone()) }))
-        .collect();
-    entry(link, Side::Remote, HistoryOp::Create, fields, vec![20, 27], why.to_owned(), None)
-}
 
 /// A new link, leased under `token`.
 pub(crate) fn new_link(
@@ -579,27 +561,4 @@ fn engine_key(mapping: &Mapping, id: LinkId) -> Value {
 /// Whether somebody has linked a row or record of a group.
 fn is_linked(members: &[GroupMember], id: &str) -> bool {
     members.iter().any(|member| member.linked && member.key.id == id)
-}
-
-/// A body as (path, value) leaves, in order.
-pub(crate) fn leaves(body: &serde_json::Value) -> bothways_connector::FieldWrites {
-    fn walk(
-        node: &serde_json::Value,
-        at: &mut Vec<bothways_model::Segment>,
-        out: &mut bothways_connector::FieldWrites,
-    ) {
-        match node {
-            serde_json::Value::Object(map) if !map.is_empty() => {
-                for (name, child) in map {
-                    at.push(bothways_model::Segment::Name(name.clone()));
-                    walk(child, at, out);
-                    at.pop();
-                }
-            }
-            other => out.push((SingularPath(at.clone()), other.clone())),
-        }
-    }
-    let mut out = Vec::new();
-    walk(body, &mut Vec::new(), &mut out);
-    out
 }

@@ -2,8 +2,9 @@
 
 use crate::apply::entry;
 use crate::decide::{GoneLocal, LocalSight, RecordAction};
+use crate::intents::{close, key_of};
 use crate::look::{Ended, Look};
-use crate::push::{Sent, close, key_of};
+use crate::push::Sent;
 use crate::read::Seen;
 use bothways_connector::{Operation, WriteKind};
 use bothways_model::Record;

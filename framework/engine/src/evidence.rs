@@ -1,8 +1,8 @@
 //! What proves something about the remote side, and what does not (rules 17, 31).
 
 use crate::ConnectionState;
+use crate::intents::close;
 use crate::look::{Ended, Look};
-use crate::push::close;
 use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome};
 use bothways_model::planted::{self, Bug};

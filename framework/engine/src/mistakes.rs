@@ -4,10 +4,10 @@
 
 use crate::apply::{Scene, settle};
 use crate::calls::prepare;
-use crate::create::leaves;
+use crate::created::leaves;
+use crate::intents::close;
 use crate::look::{Ended, Look};
 use crate::pairs::PairRuntime;
-use crate::push::close;
 use crate::read::{self, Seen};
 use crate::{Engine, Purpose};
 use bothways_connector::{Operation, Outcome, StoredRequest, WriteKind};

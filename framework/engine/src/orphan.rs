@@ -2,7 +2,7 @@
 //! in between (rule 41).
 
 use crate::apply::{again, entry};
-use crate::create::created_bases;
+use crate::created::created_bases;
 use crate::look::{Ended, Look};
 use bothways_model::Observed;
 use bothways_store::{

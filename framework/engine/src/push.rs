@@ -4,26 +4,22 @@ use crate::apply::entry;
 use crate::brakes::blanks;
 use crate::calls::{Prepared, prepare};
 use crate::decide::{Action, Decision, Translated, remote_form};
+use crate::intents::{close, key_of};
 use crate::look::{Ended, Look};
 use crate::mistakes;
 use crate::read::{self, Seen};
 use crate::{Purpose, SendError, flap};
 use bothways_connector::{FieldWrites, Operation, Outcome, StoredRequest, WriteKind};
-use bothways_mapping::{Field, Mapping};
+use bothways_mapping::Field;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{
-    ErrorClass, Failure, Idempotency, LinkId, LocalRow, Observed, PairId, Record, RemoteId, Timestamp, Value,
-};
+use bothways_model::{ErrorClass, Failure, LinkId, LocalRow, Observed, Record, RemoteId, Value};
 use bothways_store::{
-    BrakeKind, FieldBase, FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, Judged,
-    LateEcho, LeaseAction, Link, LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
+    BrakeKind, FieldBase, FieldChange, HistoryOp, Intent, IntentState, IntentWrite, Judged, LeaseAction,
+    Link, LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
-use sha2::{Digest, Sha256};
+use sha2::Digest;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// How long after an uncertain write its value may still be our own late echo (rule 24).
-const LATE: TimeDelta = TimeDelta::hours(24);
 
 /// A lease that was renewed longer ago is renewed before a write is sent.
 const FRESH: TimeDelta = TimeDelta::seconds(5);
@@ -59,12 +55,6 @@ impl FieldWrite {
             rule: Some(self.rule),
         }
     }
-}
-
-/// The idempotency key of a link's intent (rule 22).
-pub(crate) fn key_of(pair: PairId, link: LinkId, number: u32) -> String {
-    let digest = Sha256::digest(format!("{pair}/{link}/{number}").as_bytes());
-    format!("bothways-{}", hex::encode(&digest[..20]))
 }
 
 /// How a sent write ended.
@@ -584,45 +574,4 @@ impl Look {
 fn sent_value(field: &Field, source: &bothways_model::Record, fallback: Option<&Value>) -> Value {
     let value = source.get(field.local_name()).or(fallback).cloned().unwrap_or(Value::Null);
     field.normalize.apply(&value)
-}
-
-/// Closes an intent.
-pub(crate) fn close(link: LinkId, number: u32, state: IntentState, outcome: &str) -> IntentWrite {
-    let outcome: String = outcome.chars().take(300).collect();
-    IntentWrite::Close { link, number, state, outcome }
-}
-
-/// The history entry of what the service stored otherwise than it was sent (rule 15); `None` if there is nothing of the kind.
-pub(crate) fn altered_history(
-    mapping: &Mapping,
-    link: &Link,
-    sent: &[SentField],
-    shown: Option<&Record>,
-) -> Option<History> {
-    let shown = shown?;
-    let altered: BTreeMap<String, FieldChange> = sent
-        .iter()
-        .filter_map(|sent| {
-            let (field, stored) = (mapping.field(&sent.field)?, shown.get(&sent.field)?);
-            let change = FieldChange { before: Some(sent.sent.clone()), after: Some(stored.clone()) };
-            (!field.same(stored, &sent.sent)).then(|| (sent.field.clone(), change))
-        })
-        .collect();
-    let why = "the service stored another value than was sent".to_owned();
-    (!altered.is_empty()).then(|| entry(link, Side::Remote, HistoryOp::Altered, altered, vec![15], why, None))
-}
-
-/// Values of an abandoned uncertain write that may still arrive (rule 24).
-pub(crate) fn late_echoes(intent: &Intent, now: Timestamp) -> Vec<LateEcho> {
-    intent
-        .fields
-        .iter()
-        .map(|f| LateEcho { field: f.field.clone(), value: f.sent.clone(), until: now + LATE })
-        .collect()
-}
-
-/// Whether the service still remembers an intent's key, with a margin of an hour (rule 23).
-pub(crate) fn key_is_kept(intent: &Intent, idempotency: Option<&Idempotency>, now: Timestamp) -> bool {
-    let Some(keeps) = idempotency.map(|i| i.keeps_ms.saturating_sub(3_600_000)) else { return false };
-    (now - intent.at).num_milliseconds().unsigned_abs() < keeps
 }

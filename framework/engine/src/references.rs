@@ -6,10 +6,11 @@
 use crate::Engine;
 use crate::decide::{References, Translated};
 use crate::events::look_at;
+use crate::intents::close;
 use crate::look::{Ended, Look};
 use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
-use crate::push::{Sent, close};
+use crate::push::Sent;
 use crate::read::Seen;
 use bothways_connector::{Operation, Outcome};
 use bothways_mapping::Mapping;

@@ -7,8 +7,9 @@ use crate::Purpose;
 use crate::apply::{again, entry};
 use crate::calls::prepare;
 use crate::decide::{GoneLocal, local_value};
+use crate::intents::{altered_history, close, key_is_kept, late_echoes};
 use crate::look::{Ended, Look};
-use crate::push::{Sent, altered_history, close, key_is_kept, late_echoes};
+use crate::push::Sent;
 use crate::read::{self, Seen};
 use bothways_connector::{Operation, Outcome, PageCursor, StoredRequest};
 use bothways_model::planted::{self, Bug};
@@ -416,10 +417,14 @@ impl Look {
     async fn give_up_with(
         &mut self,
         mut unit: Unit,
-        link: Link,
+        mut link: Link,
         intent: &Intent,
         why: &str,
     ) -> Result<Link, Ended> {
+        // A create by our own key that arrives after all is an update of whatever a later one made (rule 24).
+        if intent.kind == "create" && self.pair.capabilities().upsert {
+            link.body.late.extend(late_echoes(intent, self.now));
+        }
         unit.intents.push(close(link.id, intent.number, IntentState::Abandoned, why));
         unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
         self.commit_and_go_on(unit).await
@@ -456,10 +461,10 @@ impl Look {
         }
         link.remote_id = Some(id);
         link.body.created_by_us = true;
-        crate::create::created_bases(&mut link, &intent.fields, shown.as_ref());
+        crate::created::created_bases(&mut link, &intent.fields, shown.as_ref());
         let mut unit = self.unit();
         unit.intents.push(close(link.id, intent.number, IntentState::Confirmed, why));
-        unit.history.push(crate::create::created_history(&link, &intent.fields, why));
+        unit.history.push(crate::created::created_history(&link, &intent.fields, why));
         unit.history.extend(altered_history(&self.pair.mapping, &link, &intent.fields, shown.as_ref()));
         unit.signals.extend(again(&link, true));
         unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });

@@ -12,6 +12,7 @@ mod quickbooks;
 
 mod absences;
 mod accounts;
+mod between;
 mod books;
 mod brakes;
 mod bulk_changes;

@@ -1,20 +1,17 @@
 //! One catalog on Salesforce: sessions that end, stamps that are equal, permissions that shrink, records that are merged.
 
 use crate::harness::hub::{Hub, Plan};
-use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault, Salesforce};
+use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault};
 use bothways_engine::{ConnectionState, HourOfCalls, Resolution, Settings};
-use bothways_model::{ConnectionName, LocalId, Method, RemoteId, Value};
-use bothways_store::{
-    Credentials, DeleteChoice, HistoryFilter, HistoryOp, LinkState, Operator, ParkReason, PauseScope,
-    RenewalAsk, Side, Turn,
-};
+use bothways_model::{ConnectionName, LocalId, Method, RemoteId};
+use bothways_store::{Credentials, DeleteChoice, LinkState, ParkReason, PauseScope, RenewalAsk, Turn};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
 const TOKENS: &str = "SALESFORCE_REFRESH_TOKEN";
 
-fn accounts(policies: &str) -> Plan {
+pub(super) fn accounts(policies: &str) -> Plan {
     Plan {
         catalog: "catalog: accounts\ntable: accounts\nkey: id\nfields: { id: int, name: text, phone: text?, website: text? }"
             .into(),
@@ -37,7 +34,7 @@ fields:
     }
 }
 
-const POLLED: &str = "sync: { poll: 30s, reconcile: never }";
+pub(super) const POLLED: &str = "sync: { poll: 30s, reconcile: never }";
 
 fn salesforce() -> ConnectionName {
     ConnectionName::from("salesforce")
@@ -470,122 +467,6 @@ async fn a_deleted_record_is_known_by_the_recycle_bin() {
     hub.settle().await;
     let states: Vec<LinkState> = hub.links().await.iter().map(|link| link.state).collect();
     assert!(states.iter().all(|state| !state.is_live()), "{states:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_flow_that_rewrites_a_field_after_our_write_is_not_fought() {
-    let hub = Hub::new(accounts(POLLED));
-    let _process = hub.run().await;
-    let rewrite = Action::Automation { field: "Phone".into(), value: json!("by a flow") };
-    hub.org().inject(Fault::always(rewrite));
-    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
-    hub.settle().await;
-    let writes = hub.org().counts().effective_writes;
-    // Whoever wrote it, it is what the record holds: it comes in, and nothing goes out again.
-    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("by a flow"));
-    assert_eq!(hub.sobject(&hub.remote_id("salesforce", &row).await)["Phone"], "by a flow");
-    hub.settle().await;
-    assert_eq!(hub.org().counts().effective_writes, writes, "and that is that");
-    // What a person changes there is another matter.
-    let id = hub.remote_id("salesforce", &row).await;
-    let now = hub.clock.truth();
-    hub.org().dashboard_update(id.as_str(), &json!({ "Phone": "2" }), now).unwrap();
-    hub.settle().await;
-    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"));
-}
-
-/// The answer to a write says nothing of the record. What somebody changes before it is read is a change like any other.
-#[tokio::test(start_paused = true)]
-async fn what_somebody_changes_between_a_write_and_the_read_after_it_comes_in() {
-    let hub = Hub::new(accounts(POLLED));
-    let _process = hub.run().await;
-    let change = |phone: &'static str| {
-        move |org: &mut Salesforce, now| {
-            let id = org.records("Account")[0]["Id"].as_str().unwrap().to_owned();
-            org.dashboard_update(&id, &json!({ "Phone": phone }), now).unwrap();
-        }
-    };
-    hub.right_after_a_write(change("theirs"));
-    let row = hub.insert(&[("name", "Acme"), ("phone", "ours")]);
-    hub.settle().await;
-    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("theirs"), "after a create");
-    hub.right_after_a_write(change("theirs again"));
-    hub.update(&row, &[("phone", "ours again")]);
-    hub.settle().await;
-    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("theirs again"), "after an update");
-    let filter = HistoryFilter { op: Some(HistoryOp::Update), ..HistoryFilter::default() };
-    let history = hub.store.history(&filter, None, 10).await.unwrap();
-    let replaced =
-        history.iter().filter(|h| h.entry.side == Side::Local).filter_map(|h| h.entry.fields.get("phone"));
-    let texts: Vec<_> = replaced.map(|change| change.before.clone()).collect();
-    assert_eq!(
-        texts,
-        ["ours again", "ours"].map(|text| Some(Value::Text(text.into()))),
-        "and nothing is forgotten"
-    );
-}
-
-/// A row that was locked was not written: what is written to it afterwards is an edit, not our own late echo.
-#[tokio::test(start_paused = true)]
-async fn a_locked_row_was_not_written() {
-    let hub = Hub::new(accounts(POLLED));
-    let _process = hub.run().await;
-    let row = hub.insert(&[("name", "Acme"), ("phone", "A")]);
-    hub.settle().await;
-    let id = hub.remote_id("salesforce", &row).await;
-    hub.org().inject(Fault::next(Action::RowLocked).on_event("Account.update"));
-    hub.update(&row, &[("phone", "B")]);
-    hub.settle().await;
-    assert_eq!(hub.sobject(&id)["Phone"], "B");
-    let links = hub.links().await;
-    assert!(links[0].body.late.is_empty(), "{:?}", links[0].body.late);
-    for phone in ["C", "B"] {
-        let now = hub.clock.truth();
-        hub.org().dashboard_update(id.as_str(), &json!({ "Phone": phone }), now).unwrap();
-        hub.settle().await;
-        assert_eq!(hub.local(&row, "phone").await.as_deref(), Some(phone));
-        assert_eq!(hub.sobject(&id)["Phone"], phone);
-    }
-}
-
-/// A person changes a record between our read and our write.
-async fn overtaken(hub: &Hub) -> RemoteId {
-    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
-    hub.settle().await;
-    let id = hub.remote_id("salesforce", &row).await;
-    hub.org().clear_requests();
-    hub.update(&row, &[("phone", "ours")]);
-    let read = format!("/services/data/v62.0/sobjects/Account/{id}");
-    while !hub.org().requests().any(|request| request.method == Method::Get && request.path == read) {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    let now = hub.clock.truth();
-    hub.org().dashboard_update(id.as_str(), &json!({ "Phone": "theirs" }), now).unwrap();
-    hub.settle().await;
-    id
-}
-
-#[tokio::test(start_paused = true)]
-async fn accounts_with_conditions_are_not_written_over_what_somebody_wrote_meanwhile() {
-    let mut plan = accounts(POLLED);
-    let unconditional = "{ resource: salesforce/sobject, with: { object: Account } }";
-    assert!(plan.mappings[0].contains(unconditional));
-    plan.mappings[0] = plan.mappings[0].replace(unconditional, "salesforce/account");
-    let hub = Hub::new(plan);
-    let _process = hub.run().await;
-    let id = overtaken(&hub).await;
-    assert_eq!(hub.sobject(&id)["Phone"], "theirs");
-    let refused: Vec<_> =
-        hub.org().requests().filter(|r| r.method == Method::Patch).map(|r| r.status).collect();
-    assert_eq!(refused, [Some(412)]);
-    let link = &hub.links().await[0];
-    assert_eq!(link.body.conflicts.len(), 1, "a person decides");
-
-    // Any other object, and accounts of which many are written: what was written last holds.
-    let hub = Hub::new(accounts(POLLED));
-    let _process = hub.run().await;
-    let id = overtaken(&hub).await;
-    assert_eq!(hub.sobject(&id)["Phone"], "ours");
 }
 
 #[tokio::test(start_paused = true)]
