@@ -461,7 +461,7 @@ fn errors_mean_what_salesforce_says() {
     let fields: FieldWrites = vec![(path("Phone"), json!("1"))];
     let update = Operation::Update { id, fields, key: "k".into(), seen: None, version: None };
     org.inject(Fault::next(Action::RowLocked).on_event("Account.update"));
-    assert_eq!(failed(run(&mut org, start(&*accounts, update))).class, ErrorClass::Retry);
+    assert_eq!(failed(run(&mut org, start(&*accounts, update))).class, ErrorClass::Conflict);
 }
 
 #[test]

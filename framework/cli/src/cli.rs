@@ -520,7 +520,10 @@ mod tests {
         let refused = |args: &[&str]| Cli::try_parse_from(args).is_err();
         assert!(refused(&["bothways", "parked", "resolve", "7"]));
         assert!(refused(&["bothways", "parked", "resolve", "7", "--keep", "local", "--delete", "carry"]));
-        assert!(!refused(&["bothways", "parked", "resolve", "7", "--keep", "local", "--field", "a=remote"]));
-        assert!(!refused(&["bothways", "parked", "resolve", "7", "--delete", "carry"]));
+        let shown = ["bothways", "parked", "resolve", "7", "--digest", "d"];
+        let with = |args: &[&'static str]| refused(&[&shown[..], args].concat());
+        assert!(!with(&["--keep", "local", "--field", "a=remote"]));
+        assert!(!with(&["--delete", "carry"]));
+        assert!(refused(&["bothways", "parked", "resolve", "7", "--delete", "carry"]), "of what was shown");
     }
 }

@@ -18,7 +18,6 @@ use bothways_store::{
     Link, LinkWrite, LocalBinding, SentField, Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
-use sha2::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A lease that was renewed longer ago is renewed before a write is sent.

@@ -288,7 +288,7 @@ async fn a_lock_on_one_record_slows_nothing_down() {
 
 #[tokio::test]
 async fn a_refusal_for_the_rate_pauses_the_connection_whatever_its_status() {
-    let paused = Err(SendError::NotSent("the service asked for a pause".into()));
+    let paused = Err(SendError::Spent("the service asked for a pause".into()));
     for (status, body) in [("403 Forbidden", r#"{"code":3001}"#), ("509 Exceeded", "<html>")] {
         let server = Server::start(move |number, _| match number {
             0 => answer("403 Forbidden", "retry-after: 60\r\n", br#"{"code":"not yours"}"#),

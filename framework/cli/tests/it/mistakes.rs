@@ -63,7 +63,10 @@ async fn a_refused_secret_is_named_and_so_is_what_goes_on_afterwards() {
     shop.run(&["approve"]).await.ended(0);
     let synced = shop.run(&["sync"]).await.ended(2);
     assert!(synced.err.ends_with(&said), "{synced:?}");
-    assert!(synced.err.contains("paused; `bothways resume connection crm`"), "{synced:?}");
+    assert!(
+        synced.err.contains("paused: `bothways status` says why; `bothways resume connection crm`"),
+        "{synced:?}"
+    );
     shop.set("CRM_TOKEN", Some("right"));
     for verb in ["status", "sync"] {
         let ran = shop.run(&[verb]).await;

@@ -31,6 +31,9 @@ fn told(entity: &str, meta: &Json) -> Result<Option<(String, String, EventEffect
     let delivery = Unverified { headers, body: json!({ "meta": meta }).to_string().into_bytes() };
     let genuine = webhook.verify(delivery, now()).expect("it is genuine");
     let events = webhook.decode(&genuine).map_err(|failure| failure.class)?;
+    if events[0].unreadable {
+        return Err(ErrorClass::Malformed);
+    }
     let subject = events[0].subject.as_ref();
     Ok(subject.map(|subject| (subject.resource.clone(), subject.id.0.clone(), subject.effect)))
 }

@@ -176,6 +176,7 @@ fn faults_have_a_json_form() {
         json!({ "field": "Email" }),
         json!({ "field": "Email", "value": null }),
         json!({ "object": "Contact" }),
+        json!({ "code": "STRING_TOO_LONG" }),
     ];
     for kind in Action::KINDS {
         let read = keys.iter().find_map(|keys| {
