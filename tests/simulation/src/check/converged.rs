@@ -242,10 +242,12 @@ impl Judge<'_> {
             Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
             Subject::Group(_) => false,
         };
-        let link = self.snapshot.live_links().find(about);
-        let record = link.and_then(|link| self.snapshot.records.get(link.remote_id.as_ref()?.as_str()));
+        // A row's id may be another's by now, which has a link of its own.
+        let links = self.snapshot.live_links().filter(about);
+        let mut records =
+            links.filter_map(|link| self.snapshot.records.get(link.remote_id.as_ref()?.as_str()));
         let says = work.parked.as_ref().is_some_and(|parked| parked.message.contains(ONLY_DRAFTS));
-        says && record.is_some_and(|record| self.snapshot.place.is_final(record))
+        says && records.any(|record| self.snapshot.place.is_final(record))
     }
 
     /// Whether a link's reference says why it is not the same on both sides: it waits, or it may not be changed.
@@ -258,7 +260,9 @@ impl Judge<'_> {
             return true;
         }
         let refused = parked.is_some_and(|work| self.reason(work) == Some(ParkReason::Refused));
-        field.reference.is_some() && (waits || (field.immutable && refused))
+        // Work that a brake holds back says so, and not that it would wait as well.
+        let braked = self.snapshot.is_braked(link.id) && self.snapshot.lacks_parent(link);
+        field.reference.is_some() && (waits || braked || (field.immutable && refused))
     }
 
     /// The first field of a link that is not in step and does not show why.

@@ -53,10 +53,17 @@ pub(crate) struct Snapshot {
     pub(crate) waiting: Vec<Work>,
     /// The links of what its records refer to.
     pub(crate) parents: Vec<Link>,
+    /// Which of their records there are.
+    parent_records: BTreeSet<String>,
     /// Deletes that wait for those of the records that refer to them, by their links.
     pub(crate) after_children: Vec<(LinkId, WorkId)>,
     /// Rows to which rows referred that are deleted, and whose records are not.
     outlived: BTreeSet<String>,
+}
+
+/// Whether work says that the record of the row that its own refers to is not there any more.
+fn is_about_gone(work: &Work) -> bool {
+    work.held.as_deref().is_some_and(|held| held.ends_with("is not found there any more"))
 }
 
 impl Snapshot {
@@ -84,7 +91,9 @@ impl Snapshot {
             let Some(kind) = all[index].place.kind.parent else { continue };
             let service = all[index].place.service;
             let parent = all.iter().find(|other| other.place.kind.is(kind) && other.place.service == service);
+            let records = parent.map(|parent| parent.records.keys().cloned().collect());
             all[index].parents = parent.map(|parent| parent.links.clone()).unwrap_or_default();
+            all[index].parent_records = records.unwrap_or_default();
             let outlived = all[index].outlived();
             let parent =
                 all.iter_mut().find(|other| other.place.kind.is(kind) && other.place.service == service);
@@ -149,8 +158,9 @@ impl Snapshot {
                 let records = records.keys().map(|id| (None, Some(RemoteId(id.clone()))));
                 for (row, record) in rows.chain(records) {
                     let work = store.work_of(id, row.as_ref(), record.as_ref()).await?;
-                    let waits =
-                        work.into_iter().filter(|work| work.awaits.is_some() && work.parked.is_none());
+                    let waits = work.into_iter().filter(|work| {
+                        (work.awaits.is_some() || is_about_gone(work)) && work.parked.is_none()
+                    });
                     waiting.extend(waits.map(|work| (work.id, work)));
                 }
             }
@@ -185,6 +195,7 @@ impl Snapshot {
             held_work,
             waiting,
             parents: Vec::new(),
+            parent_records: BTreeSet::new(),
             after_children,
             outlived: BTreeSet::new(),
         })
@@ -209,12 +220,27 @@ impl Snapshot {
 
     /// Whether work that waits has something to wait for: what it waits for has no link that can be referred to.
     pub(crate) fn is_wait_true(&self, work: &Work) -> bool {
-        let Some(awaited) = &work.awaits else { return false };
+        let Some(awaited) = &work.awaits else {
+            // The link of what it refers to still stands: a brake or a person withholds what follows from the record's being gone.
+            let refers = self.references(work);
+            let refers = |link: &&Link| {
+                link.local_id.as_ref().is_some_and(|id| refers.contains(&(Side::Local, id.0.clone())))
+            };
+            let gone = |link: &Link| {
+                link.remote_id.as_ref().is_some_and(|id| !self.parent_records.contains(id.as_str()))
+            };
+            return is_about_gone(work) && self.parents.iter().filter(refers).any(gone);
+        };
         if !self.references(work).contains(&(awaited.side, awaited.id.clone())) {
             return false;
         }
-        let of = |id: Option<&str>| id == Some(awaited.id.as_str());
-        let is_there = |link: &Link| match awaited.side {
+        !self.has_parent(awaited.side, &awaited.id)
+    }
+
+    /// Whether what a row or a record refers to has a link that can be referred to.
+    fn has_parent(&self, side: Side, id: &str) -> bool {
+        let of = |other: Option<&str>| other == Some(id);
+        let is_there = |link: &Link| match side {
             Side::Local => {
                 link.state == LinkState::Linked
                     && link.remote_id.is_some()
@@ -227,7 +253,22 @@ impl Snapshot {
                     && of(link.remote_id.as_ref().map(|id| id.as_str()))
             }
         };
-        !self.parents.iter().any(is_there)
+        self.parents.iter().any(is_there)
+    }
+
+    /// Whether a link's row or record refers to something without such a link.
+    pub(crate) fn lacks_parent(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().and_then(|id| self.rows.get(id.as_str()));
+        let record = link.remote_id.as_ref().and_then(|id| self.records.get(id.as_str()));
+        let key = row.and_then(|row| self.place.kind.cells(row)[LAST].clone());
+        let id = record.and_then(|record| self.place.cells(record)[LAST].clone());
+        key.is_some_and(|key| !self.has_parent(Side::Local, &key))
+            || id.is_some_and(|id| !self.has_parent(Side::Remote, &id))
+    }
+
+    /// Whether a brake withholds anything from a link.
+    pub(crate) fn is_braked(&self, link: LinkId) -> bool {
+        self.withheld.iter().any(|(_, one)| one.key == ChargeKey::Link(link))
     }
 
     /// What the row and the record that work is about refer to.
