@@ -57,7 +57,7 @@ async fn status_beside_a_running_engine_says_that_the_service_is_away() {
     })
     .await;
     assert_eq!(away.code, 1, "{away:?}");
-    assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 503);
+    assert_eq!(get(&format!("{}/readyz", engine.base("page ")), None).await.0, 200, "it can take deliveries");
     assert_eq!(engine.stop().await, 0);
 
     shop.set("STRIPE_BASE_URL", Some(&here));

@@ -72,6 +72,9 @@ struct Services {
     died: AtomicBool,
     /// What somebody does at the organisation as soon as the next write there was carried out.
     meanwhile: Mutex<Option<Meanwhile>>,
+    /// The next write there is held up on its way, and its answer lost.
+    holds_write: AtomicBool,
+    held_write: Mutex<Option<Request>>,
     /// What the port says of the day's calls.
     spent: Mutex<Vec<HourOfCalls>>,
     /// What each process told it of the calls before.
@@ -114,6 +117,11 @@ impl Http for Services {
         let is_token = request.url.ends_with("/services/oauth2/token");
         if !is_token && *self.granted.lock().unwrap() {
             self.die_at(Death::AtUse).await;
+        }
+        if request.method == Method::Patch && self.holds_write.swap(false, Ordering::Relaxed) {
+            *self.held_write.lock().unwrap() = Some(request);
+            tokio::time::sleep(deadline).await;
+            return Err(SendError::Lost("timeout".into()));
         }
         let now = self.clock.truth();
         let answer = match connection.as_str() {
@@ -175,6 +183,8 @@ impl Hub {
             dies: Mutex::new(None),
             died: AtomicBool::new(false),
             meanwhile: Mutex::new(None),
+            holds_write: AtomicBool::new(false),
+            held_write: Mutex::new(None),
             spent: Mutex::default(),
             recalled: Mutex::default(),
             holds_tokens: watch::Sender::new(false),
@@ -242,6 +252,20 @@ impl Hub {
 
     pub fn stripe(&self) -> MutexGuard<'_, Stripe> {
         self.services.stripe.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next write to the organisation is held up on its way.
+    pub fn hold_a_write(&self) {
+        self.services.holds_write.store(true, Ordering::Relaxed);
+    }
+
+    /// What was held up arrives. False if nothing was.
+    pub fn let_it_arrive(&self) -> bool {
+        let held = self.services.held_write.lock().unwrap().take();
+        let now = self.clock.truth();
+        held.is_some_and(|request| {
+            self.org().handle(&request, now).response().is_some_and(|r| r.status < 300)
+        })
     }
 
     /// Somebody does this at the organisation between the next write there and whatever comes after it.

@@ -123,3 +123,24 @@ async fn accounts_with_conditions_are_not_written_over_what_somebody_wrote_meanw
     let id = overtaken(&hub).await;
     assert_eq!(hub.sobject(&id)["Phone"], "ours");
 }
+
+/// A create by our own key that was given up is an update of what a later one made, when it arrives after all.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_arrives_after_a_newer_one_undoes_nothing() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    hub.hold_a_write();
+    let row = hub.insert(&[("name", "Acme"), ("phone", "old")]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    hub.update(&row, &[("phone", "new")]);
+    hub.until("another create", async |hub: &Hub| hub.org().record_count("Account") == 1).await;
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    assert_eq!(hub.sobject(&id)["Phone"], "new");
+    assert!(hub.let_it_arrive());
+    assert_eq!(hub.sobject(&id)["Phone"], "old", "it is written over");
+    hub.settle().await;
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("new"), "nobody changed it there");
+    assert_eq!(hub.sobject(&id)["Phone"], "new");
+    assert_eq!(hub.org().record_count("Account"), 1);
+}

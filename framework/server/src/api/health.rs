@@ -46,9 +46,10 @@ pub(super) async fn obstacles(app: &App) -> Result<Vec<String>, EngineError> {
     Ok(reasons)
 }
 
-/// Says no more than yes or no: whoever asks has shown no token.
+/// Says no more than yes or no: whoever asks has shown no token. A service that is away makes nobody unready: deliveries of the others,
+/// and people who look at the page, would be turned away with it.
 async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
-    match obstacles(&app).await {
+    match app.operations.unready().await {
         Ok(reasons) if reasons.is_empty() => (StatusCode::OK, "ready\n"),
         Ok(reasons) => {
             tracing::debug!(reasons = reasons.len(), "not ready");

@@ -143,14 +143,12 @@ async fn write_here(visit: &Visit, sides: &Sides, id: Option<LocalId>, form: &Fi
         column.here.is_offered(id.is_none()).then(|| (format!("{prefix}.{}", column.local), value.clone()))
     });
     let named = Fields(named.collect());
-    let changed = fields::changes(records.catalog(&kind.catalog)?, &named)
-        .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why))?;
-    match id {
-        None => records.create(&kind.catalog, &changed).await.map(|_| ()),
-        Some(_) if changed.is_empty() => Ok(()),
-        Some(id) => records.update(&kind.catalog, &id, &changed).await.map(|_| ()),
+    if let Some(id) = id {
+        return super::record::save(visit, &kind.catalog, &id, &named).await;
     }
-    .map_err(Problem::of_edit)
+    let made = fields::changes(records.catalog(&kind.catalog)?, &named)
+        .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why))?;
+    records.create(&kind.catalog, &made).await.map(drop).map_err(Problem::of_edit)
 }
 
 async fn delete_here(visit: Visit, Path((mapping, id)): Path<(String, String)>) -> Response {

@@ -124,7 +124,7 @@ async fn update_page(visit: &Visit, catalog: &str, id: &LocalId, form: &Fields) 
 }
 
 /// Writes what a person changed of what they were shown. What somebody else changed meanwhile is not written over unseen.
-async fn save(visit: &Visit, catalog: &str, id: &LocalId, form: &Fields) -> Result<(), Problem> {
+pub(super) async fn save(visit: &Visit, catalog: &str, id: &LocalId, form: &Fields) -> Result<(), Problem> {
     let records = &visit.app.records;
     let mut changed = fields::changes(records.catalog(catalog)?, form)
         .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why))?;
