@@ -55,22 +55,6 @@ impl Operations {
         Ok(self.engine.store.audits(limit.clamp(1, 1000)).await?)
     }
 
-    /// What loaded mappings have trouble with: feeds and polls that fail, services that do not answer.
-    ///
-    /// # Errors
-    /// The store fails.
-    pub async fn troubles(&self) -> Result<Vec<String>, EngineError> {
-        let mut all = Vec::new();
-        for pair in self.engine.pairs() {
-            for trouble in self.engine.troubles(&pair.connection, pair.id).await? {
-                if !all.contains(&trouble) {
-                    all.push(trouble);
-                }
-            }
-        }
-        Ok(all)
-    }
-
     /// Why this process cannot do all of its work, one sentence each; empty if it can. A connection that links need is missing or must
     /// not be used. The store failing is an error.
     ///

@@ -52,7 +52,6 @@ mod poll;
 mod ports;
 mod push;
 mod quiet;
-mod quotas;
 mod read;
 mod readers;
 mod reading;

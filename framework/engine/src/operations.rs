@@ -152,12 +152,7 @@ impl Operations {
                 walked_at: stored.walked_at.map(|t| t.to_rfc3339()),
                 passed_at: stored.passed_at.map(|t| t.to_rfc3339()),
                 paused: paused.map(|p| {
-                    let resume = match &p.scope {
-                        PauseScope::Connection(name) => format!("connection {name}"),
-                        PauseScope::Pair(_) => format!("mapping {}", pair.mapping.name),
-                        PauseScope::All | PauseScope::Link(_) => "all".to_owned(),
-                    };
-                    format!("{} (by {}); `bothways resume {resume}` goes on", p.reason, p.by)
+                    format!("{} (by {}); `{}` goes on", p.reason, p.by, self.engine.resumes(&p.scope))
                 }),
                 blocked: self.engine.blocked(&pair.connection).await?,
                 trouble: self.engine.troubles(&pair.connection, pair.id).await?,

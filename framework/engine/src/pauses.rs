@@ -56,9 +56,9 @@ impl Engine {
         ]
     }
 
-    /// Pauses a scope in the engine's own name and says why. That is for people: it may be the service's own words, which no log gets.
-    pub(crate) async fn pause(&self, scope: PauseScope, reason: &str) {
-        let what = match &scope {
+    /// The command that resumes a scope.
+    pub(crate) fn resumes(&self, scope: &PauseScope) -> String {
+        let what = match scope {
             PauseScope::All => "all".to_owned(),
             PauseScope::Connection(name) => format!("connection {name}"),
             PauseScope::Pair(id) => {
@@ -67,7 +67,13 @@ impl Engine {
             }
             PauseScope::Link(link) => format!("record {link}"),
         };
-        tracing::error!("paused: `bothways status` says why; `bothways resume {what}` when it is seen to");
+        format!("bothways resume {what}")
+    }
+
+    /// Pauses a scope in the engine's own name and says why. That is for people: it may be the service's own words, which no log gets.
+    pub(crate) async fn pause(&self, scope: PauseScope, reason: &str) {
+        let resume = self.resumes(&scope);
+        tracing::error!("paused: `bothways status` says why; `{resume}` when it is seen to");
         let pause =
             Pause { scope, reason: reason.to_owned(), by: "engine".into(), at: self.ports.clock.now() };
         if let Err(error) = self.store.pause(&pause).await {

@@ -15,7 +15,9 @@ use crate::read::Seen;
 use bothways_connector::{Operation, Outcome};
 use bothways_mapping::Mapping;
 use bothways_model::planted::{self, Bug};
-use bothways_model::{ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Value};
+use bothways_model::{
+    ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Timestamp, Value,
+};
 use bothways_store::{
     Awaited, IntentState, Link, LinkBody, LinkState, ParkReason, SentField, Side, StoreError, Unit, WorkWrite,
 };
@@ -265,9 +267,8 @@ impl Look {
             (Side::Remote, _) => format!("`{label}`: record {id} of `{catalog}` has no link yet"),
         };
         self.note_failure(&held, false);
-        // Longer and longer: it may be nothing that ever gets a link.
-        let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(self.now);
-        let due = self.now + (self.now - since).clamp(PATIENCE, TimeDelta::days(1));
+        // It may be nothing that ever gets a link.
+        let due = self.later(PATIENCE, TimeDelta::days(1));
         let Some(parent) = parent else {
             return self.again_at(due, None, Some(held), true);
         };
@@ -275,6 +276,13 @@ impl Look {
         let on = Awaited { pair: parent, side, id: id.to_owned() };
         let wait = |id| WorkWrite::Wait { id, due, held: held.clone(), on: on.clone() };
         self.taken.work.iter().map(|work| wait(work.id)).collect()
+    }
+
+    /// When what waits is looked at again: the longer it has waited, the later, within these bounds.
+    fn later(&self, least: TimeDelta, most: TimeDelta) -> Timestamp {
+        let now = self.engine.ports.clock.now();
+        let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(now);
+        now + (now - since).clamp(least, most)
     }
 
     fn catalog_of(&self, label: &str) -> String {
@@ -338,9 +346,7 @@ impl Look {
             unit.intents.push(close(link, number, IntentState::Refused, &refused));
             unit.signals.push(look_at(parent.id, id));
             // Soon, since its link is looked at now; later, where that is paused or waits for a person.
-            let now = self.engine.ports.clock.now();
-            let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(now);
-            let due = now + (now - since).clamp(TimeDelta::seconds(1), PATIENCE);
+            let due = self.later(TimeDelta::seconds(1), PATIENCE);
             unit.work = self.again_at(due, None, Some(held), true);
             return Some(Box::new(unit));
         }
@@ -371,9 +377,7 @@ impl Look {
                 self.note_failure(why, true);
                 let mut unit = self.unit();
                 // Soon, as long as they may be on their way; later, where a person has to decide about one of them.
-                let now = self.engine.ports.clock.now();
-                let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(now);
-                let due = now + (now - since).clamp(TimeDelta::seconds(1), TimeDelta::minutes(1));
+                let due = self.later(TimeDelta::seconds(1), TimeDelta::minutes(1));
                 unit.work = self.again_at(due, None, Some(why.into()), true);
                 Err(Box::new(unit))
             }

@@ -11,7 +11,6 @@ use bothways_store::{PauseScope, Take};
 use chrono::TimeDelta;
 use futures::future::{Either, select};
 use futures::pin_mut;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -130,12 +129,8 @@ impl Engine {
     /// Looks for everything that a lost nudge or a crash could have hidden.
     async fn sweep_loop(self: Arc<Self>) {
         let mut pruned_at: Option<Timestamp> = None;
-        let mut quotas = BTreeMap::new();
         while !self.is_stopping() {
             let now = self.ports.clock.now();
-            if let Err(error) = self.keep_quotas(&mut quotas).await {
-                tracing::debug!(error = %error, "what is used of the day's calls is not kept; the next sweep tries again");
-            }
             if let Err(error) = self.sweep(now, &mut pruned_at).await {
                 tracing::warn!(error = error.in_log(), "the sweep failed; it tries again");
             }
@@ -186,26 +181,17 @@ impl Engine {
     /// One connection: its account first, then its readers and its dispatcher.
     async fn connection_loop(self: Arc<Self>, connection: ConnectionName) {
         let mut wait = Duration::from_millis(200);
-        let (account, circuit) = (format!("account/{connection}"), format!("circuit/{connection}"));
         // An earlier engine's, which this one has not.
-        self.set_trouble(&circuit, None);
+        self.set_trouble(&format!("circuit/{connection}"), None);
         loop {
             match self.open_connection(&connection).await {
                 Ok(ConnectionState::Blocked(_)) => {
                     tracing::error!(connection = %connection, "the connection must not be used: `bothways status` says why");
-                    self.set_trouble(&account, None);
                     return;
                 }
-                Ok(_) => {
-                    self.set_trouble(&account, None);
-                    break;
-                }
+                Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(connection = %connection, error = error.in_log(), "the service cannot be asked for its account; trying again");
-                    self.set_trouble(
-                        &account,
-                        Some(format!("the service cannot be asked for its account: {error}")),
-                    );
                 }
             }
             self.pause_for(wait).await;

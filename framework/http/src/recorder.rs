@@ -1,7 +1,7 @@
 //! Recording: a port in front of the port that keeps what went through it, and takes the secrets out before anything is stored.
 
 use async_trait::async_trait;
-use bothways_engine::{HourOfCalls, Http, Purpose, SendError};
+use bothways_engine::{HourOfCalls, Http, Purpose, Quota, SendError};
 use bothways_model::{ConnectionName, Request, Response, Secret, Timestamp};
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -80,6 +80,10 @@ impl Http for Recorder {
 
     fn calls_of_day(&self, connection: &ConnectionName, now: Timestamp) -> Vec<HourOfCalls> {
         self.inner.calls_of_day(connection, now)
+    }
+
+    fn quota(&self, connection: &ConnectionName) -> Option<Quota> {
+        self.inner.quota(connection)
     }
 
     fn recall(&self, connection: &ConnectionName, now: Timestamp, calls: &[HourOfCalls]) {

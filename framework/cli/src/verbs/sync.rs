@@ -26,7 +26,6 @@ const COUNTED_RARELY: u32 = 20;
 
 /// What became of one mapping.
 struct Synced {
-    mapping: String,
     pair: Arc<PairRuntime>,
     /// It went on as it was approved before it changed (rule 62).
     held: bool,
@@ -57,7 +56,7 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
         waits |= counts.conflicts > 0 || !counts.parked.is_empty() || counts.pending > 0;
         match one.passed {
             Ok(_) if one.held => {
-                let name = &one.mapping;
+                let name = &one.pair.mapping.name;
                 talk(format!(
                     "{name}: changed since its plan was approved, and synced as it was approved. See `bothways plan {name}`, then \
                      `bothways approve {name} --digest DIGEST`"
@@ -66,7 +65,7 @@ pub(super) async fn run(settings: &Settings, args: &OneMapping, out: Output) -> 
             }
             Ok(_) => {}
             Err(EngineError::Refused(why) | EngineError::Braked(why)) => {
-                talk(format!("{}: {why}", one.mapping));
+                talk(format!("{}: {why}", one.pair.mapping.name));
                 waits = true;
             }
             Err(error) => return Err(told(error, &one.pair.mapping, &*one.pair.connector)),
@@ -88,7 +87,7 @@ async fn sync_all(opened: &Opened, pairs: &[Arc<PairRuntime>]) -> Result<Vec<Syn
         progress.end();
         // Its approval may have come or gone meanwhile.
         let held = opened.operations.pair(Some(&pair.mapping.name))?.held().is_some();
-        all.push(Synced { mapping: pair.mapping.name.clone(), pair: pair.clone(), held, passed, counts });
+        all.push(Synced { pair: pair.clone(), held, passed, counts });
     }
     Ok(all)
 }
@@ -155,7 +154,7 @@ fn print(synced: &[Synced], out: Output) -> anyhow::Result<()> {
     let rows = synced.iter().filter_map(|one| {
         let counts = one.passed.as_ref().ok()?.counts;
         Some([
-            one.mapping.clone(),
+            one.pair.mapping.name.clone(),
             counts.remote.to_string(),
             counts.local.to_string(),
             counts.linked.to_string(),
@@ -195,5 +194,5 @@ fn to_json(one: &Synced) -> Json {
         Ok(report) => (Some(report), None),
         Err(error) => (None, Some(error.to_string())),
     };
-    json!({ "mapping": one.mapping, "held": one.held, "pass": report, "error": error, "counts": one.counts })
+    json!({ "mapping": one.pair.mapping.name, "held": one.held, "pass": report, "error": error, "counts": one.counts })
 }

@@ -59,8 +59,8 @@ async fn what_the_days_calls_hold_back_says_so() {
     assert!(work[0].held.as_deref().is_some_and(|why| why.contains("day's calls")), "{work:?}");
     let status = world.ops.status().await.unwrap().remove(0);
     assert_eq!((status.counts.held, status.quota), (1, Some(quota)));
-    let kept = world.store.cursor("quota/stripe").await.unwrap();
-    assert_eq!(kept.unwrap()["used"], 96, "another process can say it");
+    let kept = world.store.cursor("calls/stripe").await.unwrap();
+    assert_eq!(kept.unwrap()["quota"]["used"], 96, "another process can say it");
     world.use_up(None);
     world.settle().await;
     world.assert_in_step().await;

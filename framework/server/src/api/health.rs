@@ -6,7 +6,6 @@ use crate::problem::Problem;
 use crate::routes::{Answer, Endpoint, Routes};
 use axum::extract::State;
 use axum::http::{HeaderName, Method, StatusCode, header};
-use bothways_engine::EngineError;
 use bothways_engine::stored::TokenScope;
 
 const TEXT: Answer = Answer::Other("text/plain");
@@ -37,13 +36,6 @@ pub(super) fn routes(routes: Routes) -> Routes {
 
 pub(crate) async fn healthy() -> &'static str {
     "ok\n"
-}
-
-/// Why not everything can do its work: what is missing or blocked, and what has trouble.
-pub(super) async fn obstacles(app: &App) -> Result<Vec<String>, EngineError> {
-    let mut reasons = app.operations.unready().await?;
-    reasons.extend(app.operations.troubles().await?);
-    Ok(reasons)
 }
 
 /// Says no more than yes or no: whoever asks has shown no token. A service that is away makes nobody unready: deliveries of the others,

@@ -228,7 +228,7 @@ async fn mappings(State(app): State<App>) -> Result<Json<Mappings>, Problem> {
 }
 
 async fn status(State(app): State<App>) -> Result<Json<Status>, Problem> {
-    let reasons = super::health::obstacles(&app).await?;
+    let reasons = app.operations.unready().await?;
     Ok(Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         ready: reasons.is_empty(),
