@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -135,8 +135,10 @@ async fn private_addresses_are_refused() {
 
 #[tokio::test]
 async fn what_never_left_is_told_from_what_was_lost() {
-    // Nobody listens: the port of a listener that is gone.
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Nobody listens on a port that is held and no more.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let gone = held.local_addr().unwrap();
     let error = send(&port(&limits(origin(gone))), get(gone, "/?secret=1")).await.unwrap_err();
     assert!(matches!(&error, SendError::NotSent(why) if !why.contains("secret")), "{error}");
 

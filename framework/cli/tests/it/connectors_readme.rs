@@ -56,10 +56,22 @@ fn program(port: u16) -> String {
     program.replace(PORT, &port.to_string())
 }
 
+/// A port that is free now. It lies below those that systems give away, so it is still free when its program comes to listen.
+async fn free_port() -> u16 {
+    let first = u16::try_from(std::process::id() % 1_000).expect("below 1,000");
+    for tried in 0..1_000 {
+        let port = 31_000 + (first + tried) % 1_000;
+        if TcpListener::bind(("127.0.0.1", port)).await.is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port on loopback");
+}
+
 #[tokio::test]
 async fn ten_minutes_without_rust() {
     let folder = TempDir::new().expect("a folder");
-    let port = TcpListener::bind("127.0.0.1:0").await.expect("a port").local_addr().expect("bound").port();
+    let port = free_port().await;
     let binary = Path::new(env!("CARGO_BIN_EXE_bothways")).parent().expect("a folder");
     let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap_or_default());
     let mut bash = Command::new("bash");

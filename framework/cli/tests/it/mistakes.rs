@@ -1,19 +1,18 @@
 //! Mistakes that everybody makes with a service once: what is said names the mapping, the connection, where it is, and what to look at.
 
-use crate::service::{Answer, Asked, serve};
+use crate::service::{Answer, Asked, Nobody, serve};
 use crate::shop::Shop;
 use serde_json::json;
 
 #[tokio::test]
 async fn a_service_that_is_not_there_is_named_soon() {
     let mut shop = Shop::with_table().await;
-    // Nobody listens on a port that was just given back.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
-    shop.set("STRIPE_BASE_URL", Some(&format!("http://{gone}")));
+    let nobody = Nobody::listens();
+    let gone = nobody.url();
+    shop.set("STRIPE_BASE_URL", Some(&gone));
     let ran = shop.run(&["plan"]).await.ended(2);
-    let said = format!(
-        "stripe-customers: connection `stripe` at http://{gone} (see STRIPE_BASE_URL): could not connect"
-    );
+    let said =
+        format!("stripe-customers: connection `stripe` at {gone} (see STRIPE_BASE_URL): could not connect");
     assert!(ran.err.contains(&said), "{ran:?}");
 }
 

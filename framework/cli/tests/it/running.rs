@@ -1,9 +1,8 @@
 //! `run`: what it says, what it serves, whom it lets in, and how it ends.
 
-use crate::service::serve;
+use crate::service::{Nobody, serve};
 use crate::shop::{DESK_MAPPING, MAPPING, Shop, until};
 use serde_json::{Value as Json, json};
-use std::net::TcpListener;
 
 async fn get(url: &str, token: Option<&str>) -> (u16, String) {
     let mut request = reqwest::Client::new().get(url);
@@ -47,8 +46,8 @@ async fn both_directions_work_until_it_is_asked_to_end() {
 async fn status_beside_a_running_engine_says_that_the_service_is_away() {
     let mut shop = Shop::new().await;
     let here = shop.address();
-    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    shop.set("STRIPE_BASE_URL", Some(&format!("http://{nobody}")));
+    let nobody = Nobody::listens();
+    shop.set("STRIPE_BASE_URL", Some(&nobody.url()));
     let engine = shop.start(&["--approve"]);
     engine.says("ready").await;
     let away = until("status says so", async || {

@@ -1,8 +1,9 @@
 //! A service made of one function, for what the sandbox does not do.
 
 use serde_json::Value as Json;
+use std::net::Ipv4Addr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 /// What a service was asked.
@@ -36,6 +37,22 @@ impl Asked {
                 return Some(asked);
             }
         }
+    }
+}
+
+/// An address where nobody listens as long as this is kept: a port that is held, so that nothing else comes to listen there.
+pub(crate) struct Nobody(TcpSocket);
+
+impl Nobody {
+    pub(crate) fn listens() -> Self {
+        let held = TcpSocket::new_v4().expect("a socket");
+        held.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        Self(held)
+    }
+
+    /// Its base URL.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.0.local_addr().expect("bound"))
     }
 }
 

@@ -507,7 +507,7 @@ pub enum FromRemoteDoc {
 pub enum FromLocalDoc {
     /// A person decides.
     Manual,
-    /// Nothing; the remote record stays, without its link.
+    /// Nothing: the remote record stays, and a row that is archived stays linked to it.
     Ignore,
     /// The remote record stays, without its link.
     Unlink,
