@@ -260,8 +260,9 @@ impl Judge<'_> {
             return true;
         }
         let refused = parked.is_some_and(|work| self.reason(work) == Some(ParkReason::Refused));
-        // Work that a brake holds back says so, and not that it would wait as well.
-        let braked = self.snapshot.is_braked(link.id) && self.snapshot.lacks_parent(link);
+        // Work that a brake holds back says so, and not that it would wait or be refused as well.
+        let braked =
+            self.snapshot.is_braked(link.id) && (field.immutable || self.snapshot.lacks_parent(link));
         field.reference.is_some() && (waits || braked || (field.immutable && refused))
     }
 
