@@ -60,6 +60,8 @@ pub struct Capabilities {
     pub update_is_conditional: bool,
     /// An update carries more than what changed, as it was last read: what is changed between the read and the write would be lost.
     pub update_overwrites: bool,
+    /// An update is taken only while the record is in some state.
+    pub update_is_guarded: bool,
     /// Writes are idempotent under a key.
     pub idempotency: Option<Idempotency>,
     /// Overlap that a re-read of the incremental list needs, in milliseconds: resolution + declared lag (rule 52).
@@ -75,7 +77,7 @@ pub struct Capabilities {
 impl Capabilities {
     /// Whether an update must know the record as it is at the service, whatever the mapping trusts.
     pub fn update_needs_read(&self) -> bool {
-        self.update_is_conditional || self.update_overwrites
+        self.update_is_conditional || self.update_overwrites || self.update_is_guarded
     }
 
     /// Whether what changed since a moment can be listed.

@@ -66,7 +66,7 @@ async fn every_kind_of_connector_validates() {
         .filter(|one| one["there"] == false)
         .filter_map(|one| one["name"].as_str())
         .collect();
-    assert_eq!(missing, ["feed", "upsert", "recover", "if_match"]);
+    assert_eq!(missing, ["feed", "upsert", "recover", "if_match", "guarded update"]);
     shop.run(&["describe", "oauth2", "orders"]).await.ended(0);
     // An address of this machine counts only where a variable says it: the next steps say so.
     let near = ["new", "connector", "near", "--base-url", "http://127.0.0.1:1/api"];

@@ -375,3 +375,25 @@ async fn an_invoice_of_a_customer_that_is_gone_goes_to_the_one_made_anew() {
     world.settle().await;
     assert!(world.parked().await.is_empty());
 }
+
+/// Whether an update is taken any more, the record tells as it is: it is read also where the base is trusted otherwise.
+#[tokio::test(start_paused = true)]
+async fn a_draft_is_updated_where_the_base_is_trusted() {
+    let mut setup = setup();
+    let trusting = setup.more[1]
+        .text
+        .replace("conflicts: { winner: remote }", "conflicts: { winner: remote, check: blind }");
+    assert!(trusting.contains("check: blind"));
+    setup.more[1] = SourceFile::new("stripe-invoices.yaml", trusting);
+    let world = World::new(setup).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    let invoice = insert_invoice(&world, ann.as_str().parse().unwrap(), "first");
+    world.until("it is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    world.settle().await;
+    let fields = Record::from_iter([("memo", Value::Text("second".into()))]);
+    assert!(world.store.foreign().update("invoices", &invoice, fields, world.now()).unwrap());
+    world.settle().await;
+    assert_eq!(invoices(&world)[0]["description"], "second");
+    let work = world.store.work_of(world.pair_of("invoices"), Some(&invoice), None).await.unwrap();
+    assert!(work.is_empty(), "{work:?}");
+}

@@ -38,6 +38,7 @@ impl ConnectorSpec {
             update_returns_record: spec.update.as_ref().is_some_and(|u| u.call.returns == Returns::Record),
             update_is_conditional: spec.update.as_ref().is_some_and(|u| u.if_match.is_some()),
             update_overwrites: spec.update.as_ref().is_some_and(|u| u.sends != Sends::Changed),
+            update_is_guarded: spec.update.as_ref().is_some_and(|u| u.call.when.is_some()),
             idempotency: self.http.idempotency.as_ref().map(|i| Idempotency { keeps_ms: ms(i.keeps) }),
             since_overlap_ms: spec.since.as_ref().map_or(0, |s| ms(s.at.format.resolution() + s.lag)),
             feed_overlap_ms: feed.map_or(0, |f| ms(f.resolution + f.lag)),

@@ -34,6 +34,7 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
         update_returns_record,
         update_is_conditional,
         update_overwrites,
+        update_is_guarded,
         idempotency,
         since_overlap_ms,
         feed_overlap_ms,
@@ -149,6 +150,12 @@ pub(crate) fn abilities(can: &Capabilities) -> Vec<Ability> {
                 (true, false) => "reads a record before it is updated; only changed fields are sent",
                 (false, _) => "has nothing to make conditional",
             },
+        ),
+        one(
+            "guarded update",
+            yes(*update_is_guarded),
+            "reads a record before it is updated; what the service would not take any more parks (`update.when`)",
+            "sends every update",
         ),
         one(
             "delete",
