@@ -135,6 +135,36 @@ fn every_code_has_a_page_and_a_fixture_and_nothing_else_has() {
     }
 }
 
+/// Where a page goes on with what the check says.
+const SAID: &str = "\n## What it says\n";
+
+/// A page ends with what its check really says of a fixture. `UPDATE_SCHEMA=1` writes it.
+#[test]
+fn every_page_ends_with_what_the_check_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("codes");
+    let mut stale = Vec::new();
+    for code in Code::ALL.iter().filter(|code| **code != Code::T002) {
+        let own = format!("{code}-");
+        let name = fixtures().into_iter().find(|name| name.starts_with(&own)).expect("it has a fixture");
+        let (findings, files) = findings(&name);
+        let finding: Vec<Finding> = findings.into_iter().filter(|f| f.code == *code).take(1).collect();
+        let source = |file: &str| files.iter().find(|f| f.name == file).map(|f| f.text.as_str());
+        let said = render(&finding, &source, Style::Plain);
+        let written = fs::read_to_string(folder.join(format!("{code}.md"))).unwrap();
+        let by_hand = written.split_once(SAID).map_or(written.as_str(), |(by_hand, _)| by_hand).trim_end();
+        let fresh = format!("{by_hand}\n{SAID}\n```text\n{}\n```\n", said.trim_end());
+        if std::env::var_os("UPDATE_SCHEMA").is_some() {
+            fs::write(folder.join(format!("{code}.md")), fresh).unwrap();
+        } else if written != fresh {
+            stale.push(code.to_string());
+        }
+    }
+    assert!(
+        stale.is_empty(),
+        "the pages of {stale:?} say something else than the checks; run this test with UPDATE_SCHEMA=1"
+    );
+}
+
 #[test]
 fn a_broken_law_is_shown_with_its_counterexample() {
     let mapping = SourceFile::new(
