@@ -3,7 +3,8 @@
 use crate::real::patience::{SOON, until};
 use bothways_store::{HistoryOp, Side};
 use serde_json::Value as Json;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
+use sqlx::ConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqlitePool, SqlitePoolOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,6 +50,16 @@ pub(crate) struct Entry {
     pub(crate) cause: String,
 }
 
+/// A connection that holds the database's lock.
+pub(crate) struct Lock(SqliteConnection);
+
+impl Lock {
+    /// Any statement without values.
+    pub(crate) async fn execute(&mut self, sql: &'static str) {
+        sqlx::query(sql).execute(&mut self.0).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
 /// A connection of another program.
 pub(crate) struct Table {
     pool: SqlitePool,
@@ -77,6 +88,14 @@ impl Table {
             )
             .await;
         table
+    }
+
+    /// The database's lock, held by one more program, until it says `commit`.
+    pub(crate) async fn lock(&self) -> Lock {
+        let options = SqliteConnectOptions::clone(&self.pool.connect_options());
+        let mut lock = Lock(options.connect().await.expect("the database opens"));
+        lock.execute("begin immediate").await;
+        lock
     }
 
     /// Any statement without values.

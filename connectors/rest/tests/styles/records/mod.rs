@@ -7,3 +7,4 @@ mod lookups;
 mod queries;
 mod sparse;
 mod versions;
+mod written_once;
