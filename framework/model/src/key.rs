@@ -1,17 +1,29 @@
 //! The key of a catalog: which fields it is, and the one text that names a row by it.
 //!
-//! Of one field, a row's id is the text of its value. Of several, it is their texts in order with [`SEPARATOR`] between them, and
-//! [`ESCAPE`] before each of the two characters that is part of a text. So every list of texts is one id and every id one list, and an
-//! id is made with nothing but replacing and joining, which triggers can do in whatever program writes the table.
+//! Of one field, a row's id is the text of its value. Of several, it is their texts joined as [`join`] says, with nothing but replacing
+//! and joining, which triggers can do in whatever program writes the table. Every list of texts is one id, and every id one list.
 
-use crate::{Catalog, CatalogField, FieldType, LocalId, Record, Value};
+use crate::{Catalog, CatalogField, FieldType, KeyMaker, LocalId, Record, Value};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Between the texts of an id.
-pub const SEPARATOR: char = ',';
-/// Before a [`SEPARATOR`], or one of its own, that is part of a text.
-pub const ESCAPE: char = '\\';
+pub const SEPARATOR: &str = "/";
+/// What is replaced in each text before they are joined, and by what, in this order.
+pub const ESCAPES: [(&str, &str); 2] = [("%", "%25"), (SEPARATOR, "%2F")];
+
+/// Joins texts to one, so that [`split`] gives them back.
+pub fn join(texts: &[String]) -> String {
+    let escape = |text: &String| ESCAPES.iter().fold(text.clone(), |text, (c, by)| text.replace(c, by));
+    texts.iter().map(escape).collect::<Vec<_>>().join(SEPARATOR)
+}
+
+/// The texts that were joined.
+pub fn split(joined: &str) -> Vec<String> {
+    let unescape =
+        |text: &str| ESCAPES.iter().rev().fold(text.to_owned(), |text, (c, by)| text.replace(by, c));
+    joined.split(SEPARATOR).map(unescape).collect()
+}
 
 /// The names of a catalog's key fields, in order; mostly one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,37 +51,16 @@ impl PrimaryKey {
         if !self.is_composite() {
             return Some(vec![id.0.clone()]);
         }
-        let (mut texts, mut text) = (Vec::with_capacity(self.0.len()), String::new());
-        let mut rest = id.0.chars();
-        while let Some(c) = rest.next() {
-            match c {
-                SEPARATOR => texts.push(std::mem::take(&mut text)),
-                ESCAPE => text.push(rest.next().filter(|c| matches!(*c, SEPARATOR | ESCAPE))?),
-                c => text.push(c),
-            }
-        }
-        texts.push(text);
-        (texts.len() == self.0.len()).then_some(texts)
+        let texts = split(&id.0);
+        (texts.len() == self.0.len() && join(&texts) == id.0).then_some(texts)
     }
 
     /// The id of these texts.
     fn id(&self, texts: &[String]) -> LocalId {
-        if let ([text], false) = (texts, self.is_composite()) {
-            return LocalId(text.clone());
+        match (texts, self.is_composite()) {
+            ([text], false) => LocalId(text.clone()),
+            _ => LocalId(join(texts)),
         }
-        let mut id = String::new();
-        for (index, text) in texts.iter().enumerate() {
-            if index > 0 {
-                id.push(SEPARATOR);
-            }
-            for c in text.chars() {
-                if matches!(c, SEPARATOR | ESCAPE) {
-                    id.push(ESCAPE);
-                }
-                id.push(c);
-            }
-        }
-        LocalId(id)
     }
 }
 
@@ -115,6 +106,12 @@ impl Catalog {
         self.fields.iter().filter(|field| !self.key.contains(&field.name))
     }
 
+    /// The fields that whoever inserts a row gives: all but a key that is made for it.
+    pub fn given_fields(&self) -> impl Iterator<Item = &CatalogField> + Clone {
+        let made = self.made_by != KeyMaker::Inserter;
+        self.fields.iter().filter(move |field| !(made && self.key.contains(&field.name)))
+    }
+
     /// What the key fields of the row with this id hold, in order; `None` if no row can have it.
     pub fn key_of(&self, id: &LocalId) -> Option<Vec<KeyPart>> {
         let part = |(text, field): (String, &CatalogField)| match field.ty {
@@ -153,14 +150,14 @@ impl Catalog {
 
     /// How an id of a row is written, for people.
     pub fn id_form(&self) -> String {
-        self.key.names().join(&SEPARATOR.to_string())
+        self.key.names().join(SEPARATOR)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Ident, KeyMaker, Track};
+    use crate::{Ident, Track};
 
     fn catalog(key: &[(&str, FieldType)]) -> Catalog {
         let field = |(name, ty): &(&str, FieldType)| CatalogField {
@@ -183,8 +180,21 @@ mod tests {
         }
     }
 
-    const ODD: [&str; 12] =
-        ["", ",", "\\", "a,b", "\\,", ",\\", "\\\\", "a\\", "é\u{1F600}", "'\"", "a\0b", "\n\t [\"x\",1]"];
+    const ODD: [&str; 13] = [
+        "",
+        "/",
+        "%",
+        "a/b",
+        "%2F",
+        "%252F",
+        "/%",
+        "%25",
+        "a%",
+        "é\u{1F600}",
+        "'\"\\",
+        "a\0b",
+        "\n\t [\"x\",1]",
+    ];
 
     #[test]
     fn an_id_of_one_field_is_its_text() {
@@ -213,14 +223,15 @@ mod tests {
                 assert!(met.insert(id.0), "{a:?} {b:?}");
             }
         }
-        assert_eq!((two.key.to_string(), two.id_form()), ("[a, b]".into(), "a,b".into()));
+        assert_eq!((two.key.to_string(), two.id_form()), ("[a, b]".into(), "a/b".into()));
     }
 
     #[test]
     fn what_is_no_id_is_no_row() {
         let two = catalog(&[("tenant", FieldType::Int), ("code", FieldType::Text)]);
-        assert_eq!(two.key_of(&"-7,x\\,y".into()), Some(vec![KeyPart::Int(-7), KeyPart::Text("x,y".into())]));
-        for id in ["", "7", "7,a,b", "7,a\\", "7,\\a", "07,a", "x,a", "9223372036854775808,a"] {
+        let parts = vec![KeyPart::Int(-7), KeyPart::Text("x/y".into())];
+        assert_eq!(two.key_of(&"-7/x%2Fy".into()), Some(parts));
+        for id in ["", "7", "7/a/b", "7/a%", "7/%2f", "07/a", "x/a", "9223372036854775808/a"] {
             assert_eq!(two.key_of(&id.into()), None, "{id}");
         }
     }
@@ -230,11 +241,11 @@ mod tests {
         let two = catalog(&[("tenant", FieldType::Int), ("code", FieldType::Text)]);
         let after = |fields: &[(&str, Value)]| {
             let fields = fields.iter().map(|(name, value)| (*name, value.clone())).collect();
-            two.id_after(&"7,a\\,b".into(), &fields).0
+            two.id_after(&"7/a%2Fb".into(), &fields).0
         };
-        assert_eq!(after(&[]), "7,a\\,b");
-        assert_eq!(after(&[("tenant", Value::Int(8)), ("other", Value::Int(1))]), "8,a\\,b");
-        assert_eq!(after(&[("code", Value::Text("\\".into()))]), "7,\\\\");
+        assert_eq!(after(&[]), "7/a%2Fb");
+        assert_eq!(after(&[("tenant", Value::Int(8)), ("other", Value::Int(1))]), "8/a%2Fb");
+        assert_eq!(after(&[("code", Value::Text("%".into()))]), "7/%25");
         assert_eq!(two.id_of(&Record::from_iter([("tenant", Value::Int(1))])), Err("code"));
     }
 }

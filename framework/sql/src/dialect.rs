@@ -3,7 +3,7 @@
 //! Trigger text is run by whatever program writes the table, so it uses only what SQLite 3.35 knows.
 
 use crate::inspect::{TableFacts, UniqueFacts};
-use bothways_model::key::{ESCAPE, SEPARATOR};
+use bothways_model::key::{ESCAPES, SEPARATOR};
 use bothways_model::{Catalog, FieldType, Ident, KeyMaker};
 
 /// The prefix of everything we make in a database.
@@ -69,12 +69,12 @@ pub(crate) fn key_text(row: &str, key: &[&Ident]) -> String {
     }
     // Functions that every SQLite has: those for JSON could be left out of the writer's.
     let escaped = |column: &&Ident| {
-        [ESCAPE, SEPARATOR].iter().fold(text(column), |text, c| {
-            format!("replace({text}, {}, {})", literal(&c.to_string()), literal(&format!("{ESCAPE}{c}")))
-        })
+        ESCAPES
+            .iter()
+            .fold(text(column), |text, (c, by)| format!("replace({text}, {}, {})", literal(c), literal(by)))
     };
     let all: Vec<String> = key.iter().map(escaped).collect();
-    format!("({})", all.join(&format!(" || {} || ", literal(&SEPARATOR.to_string()))))
+    format!("({})", all.join(&format!(" || {} || ", literal(SEPARATOR))))
 }
 
 /// A row's key as one value, to compare it with another row's.

@@ -107,8 +107,7 @@ struct Written<'a> {
 
 impl Written<'_> {
     fn text(&self) -> anyhow::Result<String> {
-        let fields: Vec<&CatalogField> =
-            self.catalog.fields.iter().filter(|f| f.name != self.catalog.key).collect();
+        let fields: Vec<&CatalogField> = self.catalog.other_fields().collect();
         let proposals = pair(&fields, self.places);
         let sure = |p: &Proposal| matches!(p, Proposal::Sure { .. });
         if !proposals.iter().any(sure) {
