@@ -26,14 +26,22 @@ pub(crate) fn row_question(table: &Table, ids: &[LocalId]) -> Option<(String, Ar
     let keys = ids.iter().filter_map(|id| Some(table.key_args(id)?.into_iter().map(json)));
     let keys: Vec<Json> =
         keys.map(|mut key| if composite { key.collect() } else { key.next().unwrap_or_default() }).collect();
-    let wanted = if composite {
-        let places = 0..table.catalog.key.names().len();
-        places.map(|place| format!("value ->> {place}")).collect::<Vec<_>>().join(", ")
+    let sql = if composite {
+        // Joined: of `(a, b) IN (…)` SQLite would look up the first column alone.
+        let parts = table.catalog.key_fields().enumerate();
+        let equal: Vec<String> = parts
+            .map(|(n, field)| format!("{} = bothways_asked.value ->> {n}", table.column(&field.column)))
+            .collect();
+        format!(
+            "SELECT {} FROM json_each(?) AS bothways_asked CROSS JOIN {} ON {}",
+            table.columns(),
+            table.name(),
+            equal.join(" AND ")
+        )
     } else {
-        "value".to_owned()
+        let key = table.catalog.key_fields().map(|field| table.column(&field.column)).collect::<String>();
+        format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select())
     };
-    let sql =
-        format!("{} WHERE {} IN (SELECT {wanted} FROM json_each(?))", table.select(), table.key_value());
     (!keys.is_empty()).then(|| (sql, list(&keys)))
 }
 
@@ -223,5 +231,34 @@ impl Rows for Sql {
         delete(&mut tx, &table, id).await.map_err(failure)?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::inspect;
+    use crate::statement::script;
+    use bothways_model::Ident;
+
+    /// Rows are looked up, not searched for, whatever their key is.
+    #[tokio::test]
+    async fn rows_are_found_by_their_whole_key() {
+        let mut c = Connection::Writing(rusqlite::Connection::open_in_memory().unwrap());
+        let tables = "CREATE TABLE seats (tenant INTEGER, code TEXT, holder TEXT, badge TEXT, PRIMARY KEY (tenant, code));
+                      CREATE TABLE tags (code TEXT PRIMARY KEY, label TEXT)";
+        script(&mut c, tables).await.unwrap();
+        let mut catalogs = bothways_store::contract::catalogs();
+        catalogs.retain(|catalog| catalog.name == "tags");
+        catalogs.push(bothways_store::contract::seats());
+        for (catalog, lookup) in catalogs.into_iter().zip(["(code=?)", "(tenant=? AND code=?)"]) {
+            let table = Ident::new(catalog.name.as_str()).unwrap();
+            let facts = inspect(&mut c, &table).await.unwrap().unwrap();
+            let table = Table::new(catalog, &facts);
+            let (sql, keys) = row_question(&table, &["1/a".into(), "2/b".into()]).unwrap();
+            let plan = fetch(&mut c, format!("EXPLAIN QUERY PLAN {sql}"), [keys]).await.unwrap();
+            let plan: Vec<&str> = plan.iter().map(|row| row.get(3).unwrap()).collect();
+            assert!(plan.iter().any(|step| step.contains(lookup)), "{plan:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! A catalog's table: how its rows are selected, read, and written.
 
 use crate::cell;
-use crate::dialect::{key_columns, key_text, key_value};
+use crate::dialect::{key_columns, key_text};
 use crate::inspect::TableFacts;
 use crate::statement::Arg;
 use crate::tuple::Tuple;
@@ -42,11 +42,6 @@ impl Table {
     /// A row's id, as [`Table::select`] has it first.
     pub(crate) fn id(&self) -> String {
         key_text(&self.name(), &key_columns(&self.catalog))
-    }
-
-    /// A row's key as one value.
-    pub(crate) fn key_value(&self) -> String {
-        key_value(&self.name(), &key_columns(&self.catalog))
     }
 
     /// A column as it is read: with the table's name before it, so that it is never taken for a text.
