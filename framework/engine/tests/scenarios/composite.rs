@@ -24,11 +24,7 @@ fn mapped() -> Setup {
 /// The key stays here, so that no row is made for a record.
 fn local_only() -> Setup {
     let policies = "creates: { from_remote: manual }\ndeletes: { from_local: delete, confirm: irreversible }";
-    Setup {
-        catalog: CATALOG.into(),
-        mapping: mapping(&format!("{policies}\n{NEVER}")),
-        ..Setup::default()
-    }
+    Setup { catalog: CATALOG.into(), mapping: mapping(&format!("{policies}\n{NEVER}")), ..Setup::default() }
 }
 
 fn row(world: &World, tenant: &str, id: &str, email: &str) -> LocalId {
@@ -57,10 +53,18 @@ async fn rows_of_two_tenants_with_one_number_go_their_own_ways() {
     world.remote_update(&of_b, json!({ "phone": "2" }));
     world.settle().await;
     assert_eq!(world.remote(&of_a, "name").as_deref(), Some("Anna"));
-    assert_eq!((world.local(&a, "phone").await, world.local(&b, "phone").await.as_deref()), (None, Some("2")));
+    assert_eq!(
+        (world.local(&a, "phone").await, world.local(&b, "phone").await.as_deref()),
+        (None, Some("2"))
+    );
     world.assert_in_step().await;
+    let lost = world.ops.explain(None, "7").await.unwrap_err().to_string();
+    assert!(lost.ends_with("ids of `customers` are written `tenant/id`"), "{lost}");
     let found = world.ops.explain(None, "beta/7").await.unwrap();
-    assert_eq!((found[0].local_id.as_deref(), found[0].remote_id.as_deref()), (Some("beta/7"), Some(of_b.as_str())));
+    assert_eq!(
+        (found[0].local_id.as_deref(), found[0].remote_id.as_deref()),
+        (Some("beta/7"), Some(of_b.as_str()))
+    );
 }
 
 #[tokio::test(start_paused = true)]
