@@ -50,8 +50,11 @@ fn findings(name: &str) -> (Vec<Finding>, Vec<SourceFile>) {
     }
     if let Some(project) = &checked.project {
         if name.starts_with("M501") {
-            findings
-                .extend(check_database(project, &|catalog| (catalog.name == "people").then(people_table)));
+            findings.extend(check_database(project, &|catalog| match catalog.name.as_str() {
+                "people" => Some(people_table()),
+                "seats" => Some(seats_table()),
+                _ => None,
+            }));
         }
         if let Some(cases) = read(&format!("{name}.cases")) {
             findings.extend(cases::run(project.mapping("stripe-customers").unwrap(), &cases).findings);
@@ -61,8 +64,8 @@ fn findings(name: &str) -> (Vec<Finding>, Vec<SourceFile>) {
     (findings, files)
 }
 
-fn people_table() -> TableFacts {
-    let column = |name: &str, declared: &str, kind, nullable, has_default| ColumnFacts {
+fn column(name: &str, declared: &str, kind: ColumnKind, nullable: bool, has_default: bool) -> ColumnFacts {
+    ColumnFacts {
         name: name.into(),
         declared: declared.into(),
         kind,
@@ -70,7 +73,22 @@ fn people_table() -> TableFacts {
         has_default,
         generated: false,
         folds: false,
-    };
+    }
+}
+
+/// A table whose key is two columns, one of which may be null.
+fn seats_table() -> TableFacts {
+    TableFacts {
+        columns: vec![
+            column("tenant", "INTEGER", ColumnKind::Int, false, false),
+            column("code", "TEXT", ColumnKind::Text, true, false),
+        ],
+        primary_key: vec!["tenant".into(), "code".into()],
+        ..TableFacts::default()
+    }
+}
+
+fn people_table() -> TableFacts {
     TableFacts {
         columns: vec![
             column("id", "INTEGER", ColumnKind::Int, false, true),

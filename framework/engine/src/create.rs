@@ -80,7 +80,7 @@ pub(crate) fn new_row(mapping: &Mapping, seen: &Seen, id: &RemoteId) -> Result<R
             return Err(format!("field `{}` is required and empty", field.label).into());
         }
     }
-    for field in mapping.catalog.fields.iter().filter(|f| f.name != mapping.catalog.key && !f.optional) {
+    for field in mapping.catalog.given_fields().filter(|field| !field.optional) {
         let mapped = mapping.fields.iter().any(|f| f.local_name() == field.name && f.direction.comes_in());
         if mapped && row.get(&field.name).is_none_or(Value::is_null) {
             return Err(format!(
@@ -507,7 +507,9 @@ pub(crate) fn insertion(
     let mapping = &pair.mapping;
     let mut row = new_row(mapping, seen, &observed.id)?;
     if mapping.catalog.made_by == bothways_model::KeyMaker::Engine {
-        row.set(mapping.catalog.key.clone(), engine_key(mapping, id));
+        for field in mapping.catalog.key_fields() {
+            row.set(field.name.clone(), engine_key(&field.ty, id));
+        }
     }
     let mut link = new_link(pair, id, account, Some(Lease { token, until: now }), now);
     link.remote_id = Some(observed.id.clone());
@@ -551,8 +553,8 @@ pub(crate) fn insertion(
 }
 
 /// A key made by the engine: the link's own UUID is as good as any, and makes a repeated insert collide with itself.
-fn engine_key(mapping: &Mapping, id: LinkId) -> Value {
-    match mapping.catalog.key_field().ty {
+fn engine_key(ty: &bothways_model::FieldType, id: LinkId) -> Value {
+    match ty {
         bothways_model::FieldType::Uuid => Value::Uuid(id.0),
         _ => Value::Text(id.to_string()),
     }

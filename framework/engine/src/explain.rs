@@ -10,6 +10,7 @@ use bothways_model::{LocalId, LocalRow, RemoteId, Value};
 use bothways_store::{HistoryFilter, HistoryOp, HistoryRow, Intent, Link, Side, Work};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One record of one mapping, explained.
 #[derive(Clone, Debug, Serialize)]
@@ -97,10 +98,24 @@ impl Operations {
         }
         if found.is_empty() {
             return Err(EngineError::NotFound(format!(
-                "record `{id}` on either side of the mappings loaded"
+                "record `{id}` on either side of the mappings loaded{}",
+                self.id_forms(mapping)
             )));
         }
         Ok(found)
+    }
+
+    /// How the ids of rows are written whose key is several columns, where one of the mappings has such.
+    fn id_forms(&self, mapping: Option<&str>) -> String {
+        let catalogs: BTreeMap<String, String> = self
+            .engine
+            .pairs()
+            .filter(|pair| mapping.is_none_or(|m| pair.mapping.is_called(m)))
+            .map(|pair| Arc::clone(&pair.mapping.catalog))
+            .filter(|catalog| catalog.key.is_composite())
+            .map(|catalog| (catalog.name.clone(), catalog.id_form()))
+            .collect();
+        catalogs.iter().map(|(name, form)| format!("; ids of `{name}` are written `{form}`")).collect()
     }
 
     async fn explain_in(&self, pair: &PairRuntime, id: &str) -> Result<Option<Explanation>, EngineError> {

@@ -105,8 +105,8 @@ impl Records {
     /// # Errors
     /// No such catalog or row; the store fails.
     pub async fn get(&self, catalog: &str, id: &LocalId) -> Result<LocalRow, EngineError> {
-        self.catalog(catalog)?;
-        self.engine.store.row(catalog, id).await?.ok_or_else(|| no_row(catalog, id))
+        let checked = self.catalog(catalog)?;
+        self.engine.store.row(catalog, id).await?.ok_or_else(|| no_row(checked, id))
     }
 
     /// Inserts a row from plain JSON.
@@ -116,8 +116,8 @@ impl Records {
     pub async fn create(&self, catalog: &str, fields: &Map<String, Json>) -> Result<LocalRow, EngineError> {
         let checked = self.catalog(catalog)?;
         let mut record = read_fields(checked, fields)?;
-        let key = checked.key_field();
-        if checked.made_by == KeyMaker::Engine && record.get(&key.name).is_none() {
+        let unsaid = checked.key_fields().find(|field| record.get(&field.name).is_none());
+        if let Some(key) = unsaid.filter(|_| checked.made_by == KeyMaker::Engine) {
             let uuid = self.engine.ports.random.uuid(self.engine.ports.clock.now());
             let value = if key.ty == bothways_model::FieldType::Uuid {
                 Value::Uuid(uuid)
@@ -127,11 +127,8 @@ impl Records {
             record.set(key.name.clone(), value);
         }
         let missing: Vec<&str> = checked
-            .fields
-            .iter()
-            .filter(|f| {
-                f.name != checked.key && !f.optional && record.get(&f.name).is_none_or(Value::is_null)
-            })
+            .given_fields()
+            .filter(|f| !f.optional && record.get(&f.name).is_none_or(Value::is_null))
             .map(|f| f.name.as_str())
             .collect();
         if !missing.is_empty() {
@@ -181,7 +178,7 @@ impl Records {
                 Ok(row)
             }
             RowUpdate::Moved(row) => Err(moved(&row, expected)),
-            RowUpdate::Gone => Err(no_row(catalog, id)),
+            RowUpdate::Gone => Err(no_row(checked, id)),
         }
     }
 
@@ -190,9 +187,9 @@ impl Records {
     /// # Errors
     /// No such catalog or row; the table refuses; the store fails.
     pub async fn delete(&self, catalog: &str, id: &LocalId) -> Result<(), EngineError> {
-        self.catalog(catalog)?;
+        let checked = self.catalog(catalog)?;
         if !self.engine.store.delete_row(catalog, id).await? {
-            return Err(no_row(catalog, id));
+            return Err(no_row(checked, id));
         }
         self.wrote();
         Ok(())
@@ -286,8 +283,12 @@ fn moved(row: &LocalRow, expected: &Record) -> EngineError {
     EngineError::Moved(format!("nothing was saved: {} changed since the record was shown", fields.join(", ")))
 }
 
-fn no_row(catalog: &str, id: &LocalId) -> EngineError {
-    EngineError::NotFound(format!("record `{id}` in catalog `{catalog}`"))
+fn no_row(catalog: &Catalog, id: &LocalId) -> EngineError {
+    let form = match catalog.key_of(id) {
+        None if catalog.key.is_composite() => format!(", whose ids are written `{}`", catalog.id_form()),
+        _ => String::new(),
+    };
+    EngineError::NotFound(format!("record `{id}` in catalog `{}`{form}", catalog.name))
 }
 
 fn read_fields(catalog: &Catalog, fields: &Map<String, Json>) -> Result<Record, EngineError> {

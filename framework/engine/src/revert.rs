@@ -495,7 +495,7 @@ fn judge_create(pair: &PairRuntime, link: &Link, undone: &History, row: Option<&
     }
     let set =
         |name: &str| mapping.on_create.local.iter().find(|(set, _)| set == name).map(|(_, value)| value);
-    for column in mapping.catalog.fields.iter().filter(|column| column.name != mapping.catalog.key) {
+    for column in mapping.catalog.other_fields() {
         let Some(now) = row.fields.get(&column.name) else { continue };
         let field = mapping.fields.iter().find(|field| field.local_name() == column.name);
         let left = field.and_then(|field| undone.fields.get(&field.label)).and_then(|c| c.after.as_ref());

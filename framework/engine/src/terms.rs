@@ -69,7 +69,7 @@ impl Terms {
         };
         Self {
             table: catalog.table.as_str().to_owned(),
-            key: catalog.key.clone(),
+            key: catalog.key.to_string(),
             deleted_at: catalog.deleted_at.as_ref().map(|column| column.as_str().to_owned()),
             matching: identity.matching.clone(),
             stamp: identity.stamp.as_ref().map(SingularPath::to_string),

@@ -1,6 +1,6 @@
 //! A checked catalog: what one local table holds, with names proven safe for SQL.
 
-use crate::Ident;
+use crate::{Ident, PrimaryKey};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -57,6 +57,8 @@ pub enum KeyMaker {
     Database,
     /// The engine: a UUIDv7.
     Engine,
+    /// Whoever inserts the row gives its key along with the rest of it.
+    Inserter,
 }
 
 /// How local changes are seen.
@@ -96,8 +98,8 @@ pub struct Catalog {
     pub schema: Option<Ident>,
     /// The table.
     pub table: Ident,
-    /// The name of the primary key field, one of `fields`.
-    pub key: String,
+    /// The primary key: one or several of `fields`.
+    pub key: PrimaryKey,
     /// Who makes keys.
     pub made_by: KeyMaker,
     /// A timestamp column whose non-null value means "deleted".
@@ -117,13 +119,5 @@ impl Catalog {
     /// The table's columns that the catalog names: of its fields, and the one that marks a deleted row. One may come twice.
     pub fn columns(&self) -> impl Iterator<Item = &Ident> {
         self.fields.iter().map(|field| &field.column).chain(&self.deleted_at)
-    }
-
-    /// The key field. Checking a catalog proves that it exists; a catalog built by hand without it panics here.
-    pub fn key_field(&self) -> &CatalogField {
-        match self.field(&self.key) {
-            Some(field) => field,
-            None => unreachable!("catalog `{}` has no field for its key `{}`", self.name, self.key),
-        }
     }
 }

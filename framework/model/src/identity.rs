@@ -39,7 +39,8 @@ macro_rules! text_id {
 }
 
 text_id! {
-    /// The primary key of a catalog row, as text (an integer key in decimal, a UUID in lower case with hyphens).
+    /// The primary key of a catalog row, as text (an integer key in decimal, a UUID in lower case with hyphens; several columns as
+    /// [`crate::key`] says).
     LocalId
 }
 text_id! {

@@ -67,9 +67,17 @@ impl UniqueFacts {
             && self.columns.iter().all(|c| !c.name.is_empty() || c.expression.is_some())
     }
 
-    /// Whether it is over this one column.
-    pub fn is_only(&self, column: &Ident) -> bool {
-        matches!(&self.columns[..], [one] if one.name.eq_ignore_ascii_case(column.as_str()))
+    /// Whether it is the key's own, so that whoever it displaces has the id of the new row.
+    pub(crate) fn is_key(&self, key: &[&Ident]) -> bool {
+        let is = |column: &UniqueColumn, key: &Ident| column.name.eq_ignore_ascii_case(key.as_str());
+        match key {
+            [only] => matches!(&self.columns[..], [one] if is(one, only)),
+            // Texts that are equal to the table may differ as ids.
+            key => {
+                self.columns.len() == key.len()
+                    && key.iter().all(|k| self.columns.iter().any(|c| is(c, k) && c.collation == "BINARY"))
+            }
+        }
     }
 }
 

@@ -11,21 +11,37 @@ use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::{FieldType, LocalId, LocalRow, PairId, Record};
 use bothways_store::{Result, RowPage, RowUpdate, Rows, StoreError};
+use serde_json::Value as Json;
 use std::collections::{HashMap, HashSet};
 
 /// Asks for rows by key, for [`found_rows`]; `None` if no row can have such a key. Ids are compared by bytes, whatever the column's
 /// collation.
 pub(crate) fn row_question(table: &Table, ids: &[LocalId]) -> Option<(String, Arg)> {
-    let keys: Vec<serde_json::Value> = ids
-        .iter()
-        .filter_map(|id| match table.key_arg(id)? {
-            Arg::Int(number) => Some(number.into()),
-            Arg::Text(text) => Some(text.into()),
-            Arg::Null => None,
-        })
-        .collect();
-    let key = table.column(&table.key().column);
-    let sql = format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select());
+    let composite = table.catalog.key.is_composite();
+    let json = |arg| match arg {
+        Arg::Int(number) => number.into(),
+        Arg::Text(text) => text.into(),
+        Arg::Null => Json::Null,
+    };
+    let keys = ids.iter().filter_map(|id| Some(table.key_args(id)?.into_iter().map(json)));
+    let keys: Vec<Json> =
+        keys.map(|mut key| if composite { key.collect() } else { key.next().unwrap_or_default() }).collect();
+    let sql = if composite {
+        // Joined: of `(a, b) IN (…)` SQLite would look up the first column alone.
+        let parts = table.catalog.key_fields().enumerate();
+        let equal: Vec<String> = parts
+            .map(|(n, field)| format!("{} = bothways_asked.value ->> {n}", table.column(&field.column)))
+            .collect();
+        format!(
+            "SELECT {} FROM json_each(?) AS bothways_asked CROSS JOIN {} ON {}",
+            table.columns(),
+            table.name(),
+            equal.join(" AND ")
+        )
+    } else {
+        let key = table.catalog.key_fields().map(|field| table.column(&field.column)).collect::<String>();
+        format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select())
+    };
     (!keys.is_empty()).then(|| (sql, list(&keys)))
 }
 
@@ -105,27 +121,35 @@ impl Rows for Sql {
         limit: usize,
     ) -> Result<RowPage> {
         let table = self.database.table(catalog)?;
-        let key = table.key();
-        let (column, binary) = match key.ty {
-            FieldType::Int => (table.column(&key.column), ""),
-            // In order of bytes, as ids are compared.
-            _ => (table.column(&key.column), " COLLATE BINARY"),
-        };
+        // In order of bytes, as ids are compared.
+        let ordered = table.catalog.key_fields().map(|field| match field.ty {
+            FieldType::Int => table.column(&field.column),
+            _ => format!("{} COLLATE BINARY", table.column(&field.column)),
+        });
+        let ordered: Vec<String> = ordered.collect();
+        let order = ordered.join(", ");
         let mut conditions = Vec::new();
         let mut args: Vec<Arg> = Vec::new();
+        if table.catalog.key.is_composite() {
+            // SQLite lets a part of a key be null; such a row has no id.
+            conditions.push(format!("{} IS NOT NULL", table.id()));
+        }
         if let Some(after) = after {
-            let Some(after) = table.key_arg(after) else {
+            let Some(after) = table.key_args(after) else {
                 return Err(crate::error::unknown(format!("`{catalog}` has no such key to go on after")));
             };
-            conditions.push(format!("{column}{binary} > ?"));
-            args.push(after);
+            conditions.push(match table.catalog.key.is_composite() {
+                true => format!("({order}) > ({})", vec!["?"; after.len()].join(", ")),
+                false => format!("{order} > ?"),
+            });
+            args.extend(after);
         }
         if let Some(needle) = search {
             let texts =
                 table.catalog.fields.iter().filter(|f| matches!(f.ty, FieldType::Text | FieldType::Enum(_)));
             let mut any: Vec<String> =
                 texts.map(|f| format!("{} LIKE ? ESCAPE '\\'", table.column(&f.column))).collect();
-            any.push(format!("CAST({column} AS TEXT) LIKE ? ESCAPE '\\'"));
+            any.push(format!("{} LIKE ? ESCAPE '\\'", table.id()));
             args.extend(vec![Arg::Text(pattern(needle)); any.len()]);
             conditions.push(format!("({})", any.join(" OR ")));
         }
@@ -133,7 +157,7 @@ impl Rows for Sql {
             true => String::new(),
             false => format!(" WHERE {}", conditions.join(" AND ")),
         };
-        let sql = format!("{}{filter} ORDER BY {column}{binary} LIMIT ?", table.select());
+        let sql = format!("{}{filter} ORDER BY {order} LIMIT ?", table.select());
         args.push(i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1).into());
         let mut c = self.database.reader().await?;
         let mut found = fetch(&mut c, sql, args).await.map_err(ours)?;
@@ -192,8 +216,7 @@ impl Rows for Sql {
             Some(_) => {}
         }
         update(&mut tx, &table, id, values).await.map_err(failure)?;
-        let key = fields.get(&table.catalog.key).filter(|v| !v.is_null()).map(|v| LocalId(v.to_text()));
-        let row = one(&mut tx, &table, key.as_ref().unwrap_or(id)).await?;
+        let row = one(&mut tx, &table, &table.catalog.id_after(id, fields)).await?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
         Ok(row.map_or(RowUpdate::Gone, RowUpdate::Done))
     }
@@ -208,5 +231,34 @@ impl Rows for Sql {
         delete(&mut tx, &table, id).await.map_err(failure)?;
         tx.commit().await.map_err(|error| failure(theirs(error)))?;
         Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inspect::inspect;
+    use crate::statement::script;
+    use bothways_model::Ident;
+
+    /// Rows are looked up, not searched for, whatever their key is.
+    #[tokio::test]
+    async fn rows_are_found_by_their_whole_key() {
+        let mut c = Connection::Writing(rusqlite::Connection::open_in_memory().unwrap());
+        let tables = "CREATE TABLE seats (tenant INTEGER, code TEXT, holder TEXT, badge TEXT, PRIMARY KEY (tenant, code));
+                      CREATE TABLE tags (code TEXT PRIMARY KEY, label TEXT)";
+        script(&mut c, tables).await.unwrap();
+        let mut catalogs = bothways_store::contract::catalogs();
+        catalogs.retain(|catalog| catalog.name == "tags");
+        catalogs.push(bothways_store::contract::seats());
+        for (catalog, lookup) in catalogs.into_iter().zip(["(code=?)", "(tenant=? AND code=?)"]) {
+            let table = Ident::new(catalog.name.as_str()).unwrap();
+            let facts = inspect(&mut c, &table).await.unwrap().unwrap();
+            let table = Table::new(catalog, &facts);
+            let (sql, keys) = row_question(&table, &["1/a".into(), "2/b".into()]).unwrap();
+            let plan = fetch(&mut c, format!("EXPLAIN QUERY PLAN {sql}"), [keys]).await.unwrap();
+            let plan: Vec<&str> = plan.iter().map(|row| row.get(3).unwrap()).collect();
+            assert!(plan.iter().any(|step| step.contains(lookup)), "{plan:?}");
+        }
     }
 }

@@ -1,11 +1,11 @@
 //! A catalog's table: how its rows are selected, read, and written.
 
 use crate::cell;
-use crate::dialect::key_text;
+use crate::dialect::{key_columns, key_text};
 use crate::inspect::TableFacts;
 use crate::statement::Arg;
 use crate::tuple::Tuple;
-use bothways_model::{Catalog, CatalogField, FieldType, Ident, LocalId, LocalRow, Record, Timestamp, Value};
+use bothways_model::{Catalog, FieldType, Ident, KeyPart, LocalId, LocalRow, Record, Timestamp, Value};
 use bothways_store::{RowWrite, UnreadableRow};
 use std::collections::BTreeMap;
 
@@ -27,8 +27,7 @@ impl Table {
     pub(crate) fn new(catalog: Catalog, facts: &TableFacts) -> Self {
         // With the table's name before it: alone, SQLite takes a name in double quotes that is no column's for a text.
         let qualified = |column: &Ident| format!("{}.{}", catalog.table.quoted(), column.quoted());
-        let key = &catalog.key_field().column;
-        let mut columns = vec![key_text(&catalog.table.quoted(), key)];
+        let mut columns = vec![key_text(&catalog.table.quoted(), &key_columns(&catalog))];
         columns.extend(catalog.columns().map(qualified));
         let integer_columns =
             facts.columns.iter().filter(|c| c.is_integer()).map(|c| c.name.to_ascii_lowercase()).collect();
@@ -40,8 +39,9 @@ impl Table {
         }
     }
 
-    pub(crate) fn key(&self) -> &CatalogField {
-        self.catalog.key_field()
+    /// A row's id, as [`Table::select`] has it first.
+    pub(crate) fn id(&self) -> String {
+        key_text(&self.name(), &key_columns(&self.catalog))
     }
 
     /// A column as it is read: with the table's name before it, so that it is never taken for a text.
@@ -89,15 +89,13 @@ impl Table {
         Ok(LocalRow { id, fields: Record(fields), deleted_at })
     }
 
-    /// The key column's value of an id; `None` if no row can have this id.
-    pub(crate) fn key_arg(&self, id: &LocalId) -> Option<Arg> {
-        match self.key().ty {
-            FieldType::Int => {
-                let number: i64 = id.as_str().parse().ok()?;
-                (number.to_string() == id.as_str()).then_some(Arg::Int(number))
-            }
-            _ => Some(Arg::Text(id.0.clone())),
-        }
+    /// The key columns' values of an id, in order; `None` if no row can have this id.
+    pub(crate) fn key_args(&self, id: &LocalId) -> Option<Vec<Arg>> {
+        let arg = |part| match part {
+            KeyPart::Int(number) => Arg::Int(number),
+            KeyPart::Text(text) => Arg::Text(text),
+        };
+        Some(self.catalog.key_of(id)?.into_iter().map(arg).collect())
     }
 
     /// Columns and values of fields, or why the table cannot hold them.
@@ -121,11 +119,10 @@ impl Table {
 
     /// The id of a row after a write that may set its key.
     pub(crate) fn key_after(&self, row: &LocalRow, write: &RowWrite) -> LocalId {
-        let fields = match write {
-            RowWrite::Update(fields) | RowWrite::Restore(fields) => fields.get(&self.catalog.key),
-            _ => None,
-        };
-        fields.filter(|key| !key.is_null()).map_or_else(|| row.id.clone(), |key| LocalId(key.to_text()))
+        match write {
+            RowWrite::Update(fields) | RowWrite::Restore(fields) => self.catalog.id_after(&row.id, fields),
+            _ => row.id.clone(),
+        }
     }
 
     fn assignment(&self, name: &str, value: &Value) -> Result<(String, Arg), String> {

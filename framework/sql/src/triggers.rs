@@ -2,7 +2,7 @@
 
 use crate::connect::{savepoint, undo};
 use crate::connection::Connection;
-use crate::dialect::{PREFIX, Trigger, quoted, trigger_prefix, triggers};
+use crate::dialect::{PREFIX, Trigger, key_columns, quoted, trigger_prefix, triggers};
 use crate::error::{Failure, ours, refused};
 use crate::inspect::TableFacts;
 use crate::statement::{execute, fetch, script};
@@ -29,13 +29,15 @@ pub(crate) async fn installed(c: &mut Connection) -> Result<Vec<String>> {
 
 /// Whether writes to the table can be prepared with this trigger on it: a trigger that cannot be would make the user's writes fail.
 async fn is_understood(c: &mut Connection, catalog: &Catalog, text: &str, drop: &str) -> Result<bool> {
-    let (table, key) = (catalog.table.quoted(), catalog.key_field().column.quoted());
+    let table = catalog.table.quoted();
+    let same = key_columns(catalog).into_iter().map(|column| format!("{0} = {0}", column.quoted()));
+    let same = same.collect::<Vec<_>>().join(", ");
     savepoint(c).await?;
     let all = async {
         execute(c, drop.to_owned(), []).await?;
         script(c, text.to_owned()).await?;
         execute(c, format!("EXPLAIN INSERT INTO {table} DEFAULT VALUES"), []).await?;
-        execute(c, format!("EXPLAIN UPDATE {table} SET {key} = {key}"), []).await
+        execute(c, format!("EXPLAIN UPDATE {table} SET {same}"), []).await
     };
     let understood = all.await.is_ok();
     undo(c).await?;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bothways_model::{LocalId, Record, Timestamp, Value};
-use bothways_store::contract::{Bench, catalogs};
+use bothways_store::contract::{Bench, catalogs, seats};
 use bothways_store::{Capture, MemoryStore, PairSpec, Pairs, Store, WorkQueue};
 
 struct Memory(MemoryStore);
@@ -61,6 +61,12 @@ async fn memory() -> Memory {
 }
 
 bothways_store::store_contract!(memory());
+
+async fn composite() -> Memory {
+    Memory(MemoryStore::new([seats()]).unique("seats", &["badge"]))
+}
+
+bothways_store::composite_contract!(composite());
 
 /// P15. Numbers are given out before commits, so a larger one may be seen first.
 #[tokio::test]

@@ -27,6 +27,40 @@ async fn a_catalog_is_written_as_its_table_is() {
 }
 
 #[tokio::test]
+async fn a_table_whose_key_is_several_columns_is_a_catalog_too() {
+    let shop = Shop::new().await;
+    shop.sql("CREATE TABLE seats (number INTEGER NOT NULL, email TEXT NOT NULL, name TEXT, tenant TEXT NOT NULL, PRIMARY KEY (tenant, number))")
+        .await;
+    shop.run(&["new", "catalog", "seats", "--from-database"]).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/seats.yaml")).expect("written");
+    assert!(text.contains("\nkey: [tenant, number]") && text.contains("\n  number: int"), "{text}");
+    shop.run(&["new", "connector", "crm", "--resource", "contacts", "--items", "$.results"]).await.ended(0);
+    let record = json!({ "results": [{ "id": 7, "email": "ada@example.com", "name": "Ada" }] });
+    shop.write("record.json", &record.to_string());
+    let args = [
+        "new",
+        "mapping",
+        "crm-seats",
+        "--local",
+        "seats",
+        "--remote",
+        "crm/contacts",
+        "--sample",
+        "record.json",
+    ];
+    shop.run(&args).await.ended(0);
+    let text = std::fs::read_to_string(shop.path("mappings/crm-seats.yaml")).expect("written");
+    assert!(text.contains("\n  # tenant: { remote: $.…, immutable: true }"), "{text}");
+    assert!(text.contains("from_remote: manual") && text.contains("a new row needs `tenant`"), "{text}");
+    let checked = shop.run(&["validate"]).await.ended(0);
+    assert!(!checked.out.contains("mappings/seats.yaml"), "{checked:?}");
+    // What fills no key is refused where rows are made.
+    shop.write("mappings/crm-seats.yaml", &text.replace("from_remote: manual", "from_remote: create"));
+    let refused = shop.run(&["validate"]).await.ended(1);
+    assert!(refused.out.contains("part of the key `[tenant, number]`"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn every_kind_of_connector_validates() {
     let shop = Shop::new().await;
     for auth in ["none", "bearer", "basic", "header", "query", "oauth2"] {

@@ -18,6 +18,7 @@ mod brakes;
 mod bulk_changes;
 mod circuits;
 mod collections;
+mod composite;
 mod contacts;
 mod crashes;
 mod creates;

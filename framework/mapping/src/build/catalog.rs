@@ -1,25 +1,37 @@
 //! Catalog documents.
 
 use super::{Cx, sub, words};
-use crate::doc::{CatalogDoc, FieldDoc, FieldLong, KeyDoc, TypeWord};
+use crate::doc::{CatalogDoc, FieldDoc, FieldLong, KeyDoc, Name, TypeWord};
 use crate::finding::Code;
-use bothways_model::{Catalog, CatalogField, FieldType, Ident, KeyMaker, Track};
+use bothways_model::{Catalog, CatalogField, FieldType, Ident, KeyMaker, PrimaryKey, Track};
 use std::collections::BTreeMap;
 
-/// The type of each catalog's key, by the catalog's name; none where its document does not say one. What references need.
-pub(crate) type KeyTypes = BTreeMap<String, Option<FieldType>>;
+/// The key of each catalog, by the catalog's name: what references need.
+pub(crate) type KeyTypes = BTreeMap<String, KeyType>;
 
-/// The type of the key that a document names; `None` where it is a reference itself, or not said rightly.
-pub(crate) fn key_type(doc: &CatalogDoc) -> Option<FieldType> {
+/// What a reference to a catalog would hold.
+pub(crate) enum KeyType {
+    /// A value of this type.
+    One(FieldType),
+    /// A value for each of these fields.
+    Several(Vec<String>),
+    /// Nothing: the key is a reference itself, or not said rightly.
+    Unsaid,
+}
+
+/// The type of the key that a document names.
+pub(crate) fn key_type(doc: &CatalogDoc) -> KeyType {
     let name = match &doc.key {
-        KeyDoc::Short(name) => name,
+        KeyDoc::Field(name) => name,
+        KeyDoc::Fields(names) => return KeyType::Several(names.iter().map(|name| name.0.clone()).collect()),
         KeyDoc::Long(long) => &long.field,
     };
-    let word = match doc.fields.get(name.as_str())? {
-        FieldDoc::Short(word) => TypeWord::ALL.into_iter().find(|known| known.as_str() == word.0)?,
-        FieldDoc::Long(long) => long.ty?,
+    let word = match doc.fields.get(name.as_str()) {
+        Some(FieldDoc::Short(word)) => TypeWord::ALL.into_iter().find(|known| known.as_str() == word.0),
+        Some(FieldDoc::Long(long)) => long.ty,
+        None => None,
     };
-    Some(simple(word))
+    word.map_or(KeyType::Unsaid, |word| KeyType::One(simple(word)))
 }
 
 /// Digits after the point where a catalog gives no number: as many as there can be.
@@ -168,8 +180,22 @@ fn one_of_them(cx: &mut Cx<'_>, pointer: &str) -> Option<FieldType> {
 /// The type of a reference: that of the key it refers to.
 fn referred(cx: &mut Cx<'_>, pointer: &str, catalog: &str, keys: &KeyTypes) -> Option<FieldType> {
     match keys.get(catalog) {
-        Some(Some(ty)) => Some(ty.clone()),
-        Some(None) => {
+        Some(KeyType::One(ty)) => Some(ty.clone()),
+        Some(KeyType::Several(names)) => {
+            cx.error(
+                Code::M401,
+                pointer,
+                format!(
+                    "the key of catalog `{catalog}` is {} together, and a reference is one field",
+                    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(" and ")
+                ),
+            )
+            .help(format!(
+                "if a column of `{catalog}` is unique by itself, make that its `key`; else give the field its plain type, and it travels as it is"
+            ));
+            None
+        }
+        Some(KeyType::Unsaid) => {
             cx.error(
                 Code::M203,
                 pointer,
@@ -197,13 +223,50 @@ fn check_columns(cx: &mut Cx<'_>, fields: &[Option<CatalogField>]) {
     }
 }
 
-fn key(cx: &mut Cx<'_>, doc: &CatalogDoc, fields: &[Option<CatalogField>]) -> Option<(String, KeyMaker)> {
+fn key(cx: &mut Cx<'_>, doc: &CatalogDoc, fields: &[Option<CatalogField>]) -> Option<(PrimaryKey, KeyMaker)> {
     let (pointer, name, made_by) = match &doc.key {
-        KeyDoc::Short(name) => ("/key", name.as_str(), KeyMaker::Database),
+        KeyDoc::Field(name) => ("/key", name.as_str(), KeyMaker::Database),
         KeyDoc::Long(long) => {
             ("/key/field", long.field.as_str(), long.made_by.map_or(KeyMaker::Database, words::key_maker))
         }
+        KeyDoc::Fields(names) => return Some((composite(cx, doc, names, fields)?, KeyMaker::Inserter)),
     };
+    key_field(cx, doc, pointer, name, made_by, fields)?;
+    Some((name.into(), made_by))
+}
+
+/// A key of several fields.
+fn composite(
+    cx: &mut Cx<'_>,
+    doc: &CatalogDoc,
+    names: &[Name],
+    fields: &[Option<CatalogField>],
+) -> Option<PrimaryKey> {
+    if names.len() < 2 {
+        cx.error(Code::Y108, "/key", "a list of key fields has at least two")
+            .help("write a key of one field without the brackets: `key: id`");
+        return None;
+    }
+    let mut known = true;
+    for (index, name) in names.iter().enumerate() {
+        let pointer = sub("/key", &index.to_string());
+        if names.iter().take(index).any(|earlier| earlier == name) {
+            cx.error(Code::Y108, &pointer, format!("the field `{}` is here twice", name.as_str()));
+        }
+        known &= key_field(cx, doc, &pointer, name.as_str(), KeyMaker::Inserter, fields).is_some();
+    }
+    known.then(|| names.iter().map(|name| name.0.clone()).collect::<Vec<_>>().into())
+}
+
+/// Checks a field that is the key or a part of it; `None` if there is no such field.
+fn key_field(
+    cx: &mut Cx<'_>,
+    doc: &CatalogDoc,
+    pointer: &str,
+    name: &str,
+    made_by: KeyMaker,
+    fields: &[Option<CatalogField>],
+) -> Option<()> {
     if doc.fields.get(name).is_none() {
         cx.error(Code::M101, pointer, format!("there is no field `{name}`"))
             .did_you_mean(name, doc.fields.keys());
@@ -215,8 +278,8 @@ fn key(cx: &mut Cx<'_>, doc: &CatalogDoc, fields: &[Option<CatalogField>]) -> Op
         cx.error(Code::M501, &field_pointer, "the key cannot be optional").help("remove the `?`");
     }
     match (&field.ty, made_by) {
-        (FieldType::Int | FieldType::Text | FieldType::Uuid, KeyMaker::Database) => {}
-        (FieldType::Text | FieldType::Uuid, KeyMaker::Engine) => {}
+        (FieldType::Text | FieldType::Uuid, _) => {}
+        (FieldType::Int, KeyMaker::Database | KeyMaker::Inserter) => {}
         (_, KeyMaker::Engine) => {
             cx.error(Code::M203, &field_pointer, "a key that the engine makes is a UUID")
                 .help("make the field `uuid` or `text`");
@@ -226,5 +289,5 @@ fn key(cx: &mut Cx<'_>, doc: &CatalogDoc, fields: &[Option<CatalogField>]) -> Op
                 .help("a key is an int, a text or a uuid");
         }
     }
-    Some((name.to_owned(), made_by))
+    Some(())
 }

@@ -271,7 +271,7 @@ fn identity(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog) -> Identity {
                 format!("`{}` is not text, and remote ids are", name.as_str()),
             );
         }
-        if name.as_str() == catalog.key {
+        if catalog.key.contains(name.as_str()) {
             cx.error(
                 Code::M402,
                 "/identity/remote_id",

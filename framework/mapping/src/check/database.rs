@@ -5,7 +5,7 @@ use crate::build::sub;
 use crate::finding::{Code, Finding, Severity, Source};
 use crate::mapping::Mapping;
 use crate::project::Project;
-use bothways_model::{Catalog, CatalogField, FieldType, KeyMaker};
+use bothways_model::{Catalog, CatalogField, FieldType, Ident, KeyMaker};
 use std::sync::Arc;
 
 /// What a database says about the table of a catalog.
@@ -135,12 +135,19 @@ impl Check<'_> {
             .any(|columns| matches!(columns.as_slice(), [one] if one.eq_ignore_ascii_case(column)))
     }
 
+    /// Whether these are all the columns of the key, in any order.
+    fn is_key(&self, columns: &[String]) -> bool {
+        let has = |column: &Ident| columns.iter().any(|one| one.eq_ignore_ascii_case(column.as_str()));
+        columns.len() == self.catalog.key.names().len() && self.catalog.key_fields().all(|f| has(&f.column))
+    }
+
     fn key(&mut self) {
-        let column = self.catalog.key_field().column.as_str();
-        let is_key = matches!(self.table.primary_key.as_slice(), [one] if one.eq_ignore_ascii_case(column));
-        if !is_key && !self.is_unique(column) {
+        let is_key = self.is_key(&self.table.primary_key);
+        if !is_key && !self.table.unique.iter().any(|columns| self.is_key(columns)) {
+            let columns: Vec<String> = self.catalog.key_fields().map(|f| format!("`{}`", f.column)).collect();
+            let (columns, verb) = (columns.join(" and "), if columns.len() > 1 { "are" } else { "is" });
             let message =
-                format!("`{column}` is not the primary key of `{}`, nor unique", self.catalog.table);
+                format!("{columns} {verb} not the primary key of `{}`, nor unique", self.catalog.table);
             self.say(Severity::Error, "/key", message, "a link belongs to one row: name the table's key");
         }
         if is_key && self.table.reuses_keys && self.catalog.made_by == KeyMaker::Database {
@@ -150,18 +157,25 @@ impl Check<'_> {
             );
             self.say(Severity::Warning, "/key", message, "declare the key `INTEGER PRIMARY KEY AUTOINCREMENT`; until then reuse is told by the match fields");
         }
-        let unmade = self.column(column).is_some_and(|c| !c.has_default);
-        if self.catalog.made_by == KeyMaker::Database
-            && unmade
-            && !matches!(self.catalog.key_field().ty, FieldType::Int)
-        {
-            let message = format!("nothing in the database makes the key `{column}`");
-            self.say(
-                Severity::Warning,
-                "/key",
-                message,
-                "say `key: { field: …, made_by: engine }`, or give the column a default",
-            );
+        let key: Vec<CatalogField> = self.catalog.key_fields().cloned().collect();
+        for field in key {
+            let Some(column) = self.column(field.column.as_str()) else { continue };
+            let (unmade, nullable) = (!column.has_default, column.nullable);
+            match self.catalog.made_by {
+                KeyMaker::Database if unmade && field.ty != FieldType::Int => {
+                    let message = format!("nothing in the database makes the key `{}`", field.column);
+                    let help = "say `key: { field: …, made_by: engine }`, or give the column a default";
+                    self.say(Severity::Warning, "/key", message, help);
+                }
+                KeyMaker::Inserter if nullable => {
+                    let message =
+                        format!("the column `{}` is part of the key, and may be null", field.column);
+                    let help =
+                        "make the column NOT NULL: a row with a null there has no key, and takes no part";
+                    self.say(Severity::Warning, &sub("/fields", &field.name), message, help);
+                }
+                KeyMaker::Database | KeyMaker::Engine | KeyMaker::Inserter => {}
+            }
         }
     }
 
@@ -187,7 +201,7 @@ impl Check<'_> {
                 format!("the column `{}` is {}, which rounds decimals", column.name, column.declared);
             self.say(Severity::Warning, &pointer, message, "keep decimals as text or in an exact type");
         }
-        let is_key = field.name == self.catalog.key;
+        let is_key = self.catalog.key.contains(&field.name);
         if column.nullable && !field.optional && !is_key {
             let message = format!("the column `{}` may be null, and the field is not optional", column.name);
             self.say(
@@ -264,7 +278,7 @@ impl Check<'_> {
                 let field =
                     self.catalog.fields.iter().find(|f| f.column.as_str().eq_ignore_ascii_case(&column.name));
                 let filled = field.is_some_and(|f| {
-                    f.name == self.catalog.key
+                    self.catalog.key.contains(&f.name)
                         || fills.contains(&f.name.as_str())
                         || mapping.on_create.local.iter().any(|(name, _)| *name == f.name)
                 });

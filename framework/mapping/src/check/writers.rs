@@ -3,11 +3,11 @@
 use crate::build::{Cx, sub};
 use crate::doc::{MappingDoc, MappingFieldDoc};
 use crate::finding::{Code, Finding, Severity};
-use crate::mapping::{Field, Mapping};
-use bothways_model::Ident;
+use crate::mapping::{CreatePolicy, Field, Mapping};
+use bothways_model::{Ident, KeyMaker};
 use std::sync::Arc;
 
-/// Within one mapping: no two fields write one local column, nor a constant, nor the key.
+/// Within one mapping: no two fields write one local column, nor a constant. The key is written only where it comes with the row.
 pub(crate) fn check_mapping(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping) {
     let mut writers: Vec<(&str, String)> = Vec::new();
     if let Some(remote_id) = &mapping.identity.remote_id {
@@ -21,14 +21,8 @@ pub(crate) fn check_mapping(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping
             _ => base,
         };
         let is_key = !pointer.ends_with("/local");
-        if field.local_name() == mapping.catalog.key {
-            report(
-                cx,
-                &pointer,
-                is_key,
-                "the key is made by the database or the engine, and never written".to_owned(),
-            )
-            .help("add `direction: out` to send it, or give the remote's key a column of its own");
+        if mapping.catalog.key.contains(field.local_name()) {
+            check_key(cx, &pointer, is_key, mapping, field);
         }
         if let Some((_, other)) = writers.iter().find(|(name, _)| *name == field.local_name()) {
             let message = format!("{other} already writes the local field `{}`", field.local_name());
@@ -43,6 +37,45 @@ pub(crate) fn check_mapping(cx: &mut Cx<'_>, doc: &MappingDoc, mapping: &Mapping
             cx.key_error(Code::M402, &sub("/on_create/local", name), message)
                 .help("a constant is for fields that nothing else fills");
         }
+    }
+    check_inserted_key(cx, mapping);
+}
+
+/// A field that comes in for the key, or for a part of it.
+fn check_key(cx: &mut Cx<'_>, pointer: &str, is_key: bool, mapping: &Mapping, field: &Field) {
+    if mapping.catalog.made_by != KeyMaker::Inserter {
+        let message = "the key is made by the database or the engine, and never written".to_owned();
+        report(cx, pointer, is_key, message)
+            .help("add `direction: out` to send it, or give the remote's key a column of its own");
+    } else if !field.immutable {
+        let message = format!(
+            "`{}` is part of the key `{}`, and what comes in never gives a row another key",
+            field.local_name(),
+            mapping.catalog.key
+        );
+        report(cx, pointer, is_key, message)
+            .help("add `immutable: true`: it is set when the row is created, and a later change parks. Or `direction: out`");
+    }
+}
+
+/// Rows that are created have a whole key.
+fn check_inserted_key(cx: &mut Cx<'_>, mapping: &Mapping) {
+    let creates = mapping.creates.from_remote == CreatePolicy::Create;
+    if !creates || mapping.catalog.made_by != KeyMaker::Inserter {
+        return;
+    }
+    for name in mapping.catalog.key.names() {
+        let comes_in = mapping.fields.iter().any(|f| f.direction.comes_in() && f.local_name() == name);
+        if comes_in || mapping.on_create.local.iter().any(|(set, _)| set == name) {
+            continue;
+        }
+        let message = format!(
+            "rows are created, and nothing gives them `{name}`, which is part of the key `{}`",
+            mapping.catalog.key
+        );
+        cx.error(Code::M402, "/creates/from_remote", message).help(format!(
+            "map it with `immutable: true`, set it with `on_create: {{ local: {{ {name}: … }} }}`, or say `creates: {{ from_remote: manual }}`"
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Call;
 use crate::path::Query;
-use bothways_model::SingularPath;
+use bothways_model::{SingularPath, key};
 use serde_json::Value as Json;
 
 /// Where a record's id is: one place, or several whose values make it together.
@@ -31,11 +31,7 @@ impl IdSpec {
         let part = |query: &Query| query.first(record).and_then(plain_text).filter(|part| !part.is_empty());
         match self.0.as_slice() {
             [one] => part(one),
-            several => {
-                let parts =
-                    several.iter().map(|q| part(q).map(|p| p.replace('%', "%25").replace('/', "%2F")));
-                parts.collect::<Option<Vec<_>>>().map(|parts| parts.join("/"))
-            }
+            several => several.iter().map(part).collect::<Option<Vec<_>>>().map(|parts| key::join(&parts)),
         }
     }
 
@@ -44,8 +40,7 @@ impl IdSpec {
         if self.0.len() == 1 {
             return Some(vec![id.to_owned()]);
         }
-        let parts: Vec<String> =
-            id.split('/').map(|part| part.replace("%2F", "/").replace("%25", "%")).collect();
+        let parts = key::split(id);
         let whole = parts.len() == self.0.len() && parts.iter().all(|part| !part.is_empty());
         whole.then_some(parts)
     }

@@ -3,8 +3,11 @@
 use super::short::short_form;
 use super::{Name, Ordered, Text};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
+use std::fmt;
 
 /// What one local table holds.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -15,7 +18,7 @@ pub struct CatalogDoc {
     pub catalog: Name,
     /// The table, optionally `schema.table`.
     pub table: Text,
-    /// The primary key field; long form to say who makes keys.
+    /// The primary key field, or a list of the fields that are the key together; long form to say who makes keys.
     pub key: KeyDoc,
     /// A timestamp column: a row with a value there counts as deleted, in both directions. Default: none.
     #[serde(default)]
@@ -29,9 +32,47 @@ pub struct CatalogDoc {
     pub fields: Ordered<FieldDoc>,
 }
 
-short_form! {
-    /// The primary key.
-    KeyDoc, "the name of the key field, or a map with `field`", Name, KeyLong
+/// The primary key.
+#[derive(Clone, Debug, PartialEq)]
+pub enum KeyDoc {
+    /// One field, whose values the database makes.
+    Field(Name),
+    /// Several fields together, whose values come with the row from whoever inserts it.
+    Fields(Vec<Name>),
+    /// One field, with more to say.
+    Long(KeyLong),
+}
+
+impl<'de> Deserialize<'de> for KeyDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Forms;
+        impl<'de> Visitor<'de> for Forms {
+            type Value = KeyDoc;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the name of the key field, a list of the key's fields, or a map with `field`")
+            }
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<KeyDoc, E> {
+                Ok(KeyDoc::Field(Name(name.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<KeyDoc, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(KeyDoc::Fields)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<KeyDoc, A::Error> {
+                KeyLong::deserialize(MapAccessDeserializer::new(map)).map(KeyDoc::Long)
+            }
+        }
+        deserializer.deserialize_any(Forms)
+    }
+}
+
+impl JsonSchema for KeyDoc {
+    fn schema_name() -> Cow<'static, str> {
+        "KeyDoc".into()
+    }
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let (one, long) = (generator.subschema_for::<Name>(), generator.subschema_for::<KeyLong>());
+        json_schema!({ "anyOf": [one, { "type": "array", "items": one, "minItems": 2 }, long] })
+    }
 }
 
 /// The primary key, with who makes it.

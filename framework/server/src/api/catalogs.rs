@@ -79,9 +79,10 @@ struct Catalogs {
 struct CatalogBody {
     /// Its name.
     name: String,
-    /// Its key field.
-    key: String,
-    /// Who makes keys: `database` or `engine`.
+    /// Its key fields, in order. A record's id is the key's text; of several fields their texts with `/` between, and `%25`
+    /// and `%2F` for a `%` and a `/` of a text.
+    key: Vec<String>,
+    /// Who makes keys: `database`, `engine`, or `inserter`, who sends the key's fields along.
     made_by: &'static str,
     /// How many records it has.
     count: u64,
@@ -111,10 +112,11 @@ struct FieldBody {
 fn describe(catalog: &Catalog, count: u64) -> CatalogBody {
     CatalogBody {
         name: catalog.name.clone(),
-        key: catalog.key.clone(),
+        key: catalog.key.names().to_vec(),
         made_by: match catalog.made_by {
             KeyMaker::Database => "database",
             KeyMaker::Engine => "engine",
+            KeyMaker::Inserter => "inserter",
         },
         count,
         fields: catalog

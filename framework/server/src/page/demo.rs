@@ -146,7 +146,7 @@ async fn write_here(visit: &Visit, sides: &Sides, id: Option<LocalId>, form: &Fi
     if let Some(id) = id {
         return super::record::save(visit, &kind.catalog, &id, &named).await;
     }
-    let made = fields::changes(records.catalog(&kind.catalog)?, &named)
+    let made = fields::given(records.catalog(&kind.catalog)?, &named)
         .map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", why))?;
     records.create(&kind.catalog, &made).await.map(drop).map_err(Problem::of_edit)
 }

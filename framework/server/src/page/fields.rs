@@ -24,10 +24,12 @@ pub(super) struct Input {
     pub(super) placeholder: Option<&'static str>,
 }
 
-/// The inputs of a catalog's fields but the key, with a row's values.
+/// The inputs of a row's fields but the key, with their values; of a new row those that a person gives.
 pub(super) fn inputs(catalog: &Catalog, row: Option<&LocalRow>) -> Vec<Input> {
-    let fields = catalog.fields.iter().filter(|field| field.name != catalog.key);
-    fields.map(|field| input(field, row.and_then(|r| r.fields.get(&field.name)))).collect()
+    match row {
+        Some(row) => catalog.other_fields().map(|f| input(f, row.fields.get(&f.name))).collect(),
+        None => catalog.given_fields().map(|f| input(f, None)).collect(),
+    }
 }
 
 /// The same with what a person typed, after a refusal. What they were shown stays with the form, so that what they typed still differs
@@ -96,13 +98,28 @@ fn plain_breaks(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n")
 }
 
-/// What a sent form sets. Without the values it showed, every field that is not empty.
+/// What a sent form sets in a row. Without the values it showed, every field that is not empty.
 ///
 /// # Errors
 /// A field that should hold JSON does not; the text says which.
 pub(super) fn changes(catalog: &Catalog, form: &Fields) -> Result<Map<String, Json>, String> {
+    set(catalog.other_fields(), form)
+}
+
+/// What a sent form gives a new row.
+///
+/// # Errors
+/// As for [`changes`].
+pub(super) fn given(catalog: &Catalog, form: &Fields) -> Result<Map<String, Json>, String> {
+    set(catalog.given_fields(), form)
+}
+
+fn set<'c>(
+    fields: impl Iterator<Item = &'c CatalogField>,
+    form: &Fields,
+) -> Result<Map<String, Json>, String> {
     let mut changed = Map::new();
-    for field in catalog.fields.iter().filter(|field| field.name != catalog.key) {
+    for field in fields {
         let Some(now) = sent(form, "field.", &field.name) else { continue };
         match sent(form, "was.", &field.name) {
             Some(was) if was == now => continue,
@@ -237,6 +254,18 @@ mod tests {
         ]);
         let expected = json!({ "name": "Ada", "more": { "a": 1 } });
         assert_eq!(Json::Object(changes(&catalog(), &form).unwrap()), expected);
+        assert_eq!(Json::Object(given(&catalog(), &form).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_key_that_comes_with_the_row_is_given_once() {
+        let catalog = Catalog { made_by: KeyMaker::Inserter, ..catalog() };
+        let form = form(&[("field.id", "7"), ("field.name", "Ada")]);
+        let (new, changed) = (given(&catalog, &form).unwrap(), changes(&catalog, &form).unwrap());
+        assert_eq!((new.get("id"), changed.get("id")), (Some(&json!("7")), None));
+        let row = LocalRow { id: "7".into(), fields: Record::new(), deleted_at: None };
+        let offered = |row| inputs(&catalog, row).iter().any(|input| input.name == "id");
+        assert_eq!((offered(None), offered(Some(&row))), (true, false));
     }
 
     #[test]

@@ -100,7 +100,7 @@ async fn record_page(
 
 /// The first text that a record holds beside its key.
 fn name_of(catalog: &Catalog, row: &LocalRow) -> Option<String> {
-    let texts = catalog.fields.iter().filter(|f| f.name != catalog.key && f.ty == FieldType::Text);
+    let texts = catalog.other_fields().filter(|f| f.ty == FieldType::Text);
     texts.filter_map(|f| row.fields.get(&f.name)).find(|value| !value.is_blank()).map(|value| value.to_text())
 }
 

@@ -11,7 +11,7 @@ use askama::Template;
 use axum::Extension;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use bothways_model::{Catalog, LocalId, LocalRow, Value};
+use bothways_model::{Catalog, CatalogField, FieldType, LocalId, LocalRow, Value};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -96,7 +96,8 @@ async fn list(visit: Visit, Path(catalog): Path<String>, Query(query): Query<Lis
 async fn list_page(visit: &Visit, name: &str, query: ListQuery) -> Result<Response, Problem> {
     let records = &visit.app.records;
     let catalog = records.catalog(name)?.clone();
-    let columns: Vec<String> = columns(&catalog);
+    let columns = std::iter::once(catalog.id_form());
+    let columns = columns.chain(shown(&catalog).map(|field| field.name.clone())).collect();
     let after = query.after.clone().map(LocalId);
     let search = Some(query.q.as_str()).filter(|q| !q.is_empty());
     let page = records.list(name, search, after.as_ref(), PAGE).await?;
@@ -106,7 +107,7 @@ async fn list_page(visit: &Visit, name: &str, query: ListQuery) -> Result<Respon
         rows.push(Row {
             id: row.id.0.clone(),
             url: path(&["records", name, row.id.as_str()]),
-            cells: columns.iter().map(|column| cell(row, column)).collect(),
+            cells: cells(&catalog, row),
             places: places.into_iter().map(Place::from).collect(),
         });
     }
@@ -140,18 +141,19 @@ async fn list_page(visit: &Visit, name: &str, query: ListQuery) -> Result<Respon
     }))
 }
 
-/// The key, then the first fields that fit a cell.
-fn columns(catalog: &Catalog) -> Vec<String> {
-    let plain = |ty: &bothways_model::FieldType| {
-        !matches!(ty, bothways_model::FieldType::Json | bothways_model::FieldType::List(_))
-    };
-    let others = catalog.fields.iter().filter(|field| field.name != catalog.key && plain(&field.ty));
-    std::iter::once(catalog.key.clone()).chain(others.take(COLUMNS).map(|field| field.name.clone())).collect()
+/// The first fields that fit a cell, after the key.
+fn shown(catalog: &Catalog) -> impl Iterator<Item = &CatalogField> {
+    let plain = |field: &&CatalogField| !matches!(field.ty, FieldType::Json | FieldType::List(_));
+    catalog.other_fields().filter(plain).take(COLUMNS)
 }
 
-fn cell(row: &LocalRow, column: &str) -> Cell {
-    let value = row.fields.get(column).unwrap_or(&Value::Null);
-    Cell { text: value.to_text(), is_null: value.is_null() }
+fn cells(catalog: &Catalog, row: &LocalRow) -> Vec<Cell> {
+    let id = Cell { text: row.id.0.clone(), is_null: false };
+    let others = shown(catalog).map(|field| {
+        let value = row.fields.get(&field.name).unwrap_or(&Value::Null);
+        Cell { text: value.to_text(), is_null: value.is_null() }
+    });
+    std::iter::once(id).chain(others).collect()
 }
 
 #[derive(Template)]
@@ -188,7 +190,7 @@ async fn create(visit: Visit, Path(name): Path<String>, Extension(form): Extensi
 
 async fn create_page(visit: &Visit, name: &str, form: &Fields) -> Result<Response, Problem> {
     let catalog = visit.app.records.catalog(name)?;
-    let fields = match fields::changes(catalog, form) {
+    let fields = match fields::given(catalog, form) {
         Ok(fields) => fields,
         Err(refusal) => return new_page(visit, name, form, Some(refusal)).await,
     };

@@ -170,7 +170,7 @@ async fn catalogs_describe_their_fields() {
     let catalog = &body["catalogs"][0];
     assert_eq!(
         (&catalog["name"], &catalog["key"], &catalog["count"]),
-        (&json!("things"), &json!("id"), &json!(1))
+        (&json!("things"), &json!(["id"]), &json!(1))
     );
     let fields = catalog["fields"].as_array().unwrap();
     assert_eq!(

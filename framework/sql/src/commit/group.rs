@@ -46,11 +46,11 @@ pub(super) async fn write_grouped(
                 shape.rows.push(args);
             }
             (_, Some(row)) => {
-                let Some(key) = table.key_arg(&row.id) else { return Ok(Together::OneByOne) };
+                let Some(key) = table.key_args(&row.id) else { return Ok(Together::OneByOne) };
                 if columns.is_empty() {
                     continue;
                 }
-                args.insert(0, key);
+                args.splice(0..0, key);
                 let shape = updates.entry((task.pair, columns)).or_default();
                 shape.tasks.push(index);
                 shape.rows.push(args);

@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, SqliteConnection};
 use std::time::{Duration, Instant};
 
 /// What the change log says, oldest first: `operation key old`.
-async fn log(program: &Program) -> Vec<String> {
+pub(crate) async fn log(program: &Program) -> Vec<String> {
     let mut c = program.connection.lock().await;
     let sql = "SELECT op || ' ' || key || coalesce(' ' || old_key, '') FROM bothways_changes ORDER BY id";
     let all = sqlx::query_scalar(sql).fetch_all(&mut *c).await.unwrap();

@@ -1,7 +1,7 @@
 //! Another program that writes the same tables with plain SQL, and short ways to what the tests need.
 
 use async_trait::async_trait;
-use bothways_model::{LinkId, LocalId, LocalRow, Mode, PairId, Record, Seq, Timestamp, Value};
+use bothways_model::{Catalog, LinkId, LocalId, LocalRow, Mode, PairId, Record, Seq, Timestamp, Value};
 use bothways_sql::Sql;
 use bothways_store::contract::{Bench, catalogs};
 use bothways_store::{
@@ -37,6 +37,17 @@ pub(crate) const TABLES: &str = "
     CREATE TABLE tags (code TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, label TEXT);
 ";
 
+/// A table whose key is two columns.
+pub(crate) const SEATS: &str = "
+    CREATE TABLE seats (
+        code TEXT NOT NULL COLLATE NOCASE,
+        holder TEXT,
+        tenant INTEGER NOT NULL,
+        badge TEXT UNIQUE,
+        PRIMARY KEY (tenant, code COLLATE BINARY)
+    );
+";
+
 /// A store on a database of its own, and the other program.
 pub(crate) struct Program {
     pub(crate) store: Sql,
@@ -51,13 +62,17 @@ impl Program {
     }
 
     pub(crate) async fn with_tables(tables: &str) -> Self {
+        Self::of(tables, catalogs()).await
+    }
+
+    pub(crate) async fn of(tables: &str, catalogs: Vec<Catalog>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("shop.db");
         let url = format!("sqlite://{}", path.display());
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
         let mut connection = options.connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(tables.to_owned())).execute(&mut connection).await.unwrap();
-        let store = Sql::open(&url, catalogs()).await.unwrap();
+        let store = Sql::open(&url, catalogs).await.unwrap();
         store.migrate().await.unwrap();
         Self { store, connection: Mutex::new(connection), url, _folder: folder }
     }
@@ -84,7 +99,11 @@ impl Program {
         let (names, values): (Vec<&String>, Vec<&Value>) = fields.iter().unzip();
         let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
         let marks = vec!["?"; values.len()].join(", ");
-        let key = if catalog == "tags" { "code" } else { "id" };
+        let key = match catalog {
+            "tags" => "code",
+            "seats" => "tenant || '/' || code",
+            _ => "id",
+        };
         let sql = format!(
             "{verb} INTO {catalog} ({}) VALUES ({marks}) RETURNING CAST({key} AS TEXT)",
             names.join(", ")
@@ -111,8 +130,15 @@ fn bind(values: Vec<&Value>) -> SqliteArguments {
 fn key(catalog: &str, id: &LocalId) -> String {
     match catalog {
         "tags" => format!("code = '{id}' COLLATE BINARY"),
+        "seats" => seat(id, " AND "),
         _ => format!("id = {id}"),
     }
+}
+
+/// The key columns of a seat, equal to those of a plain id or set to them.
+fn seat(id: &LocalId, between: &str) -> String {
+    let (tenant, code) = id.as_str().split_once('/').unwrap();
+    format!("tenant = {tenant}{between}code = '{code}'")
 }
 
 #[async_trait]
@@ -143,17 +169,20 @@ impl Bench for Program {
     }
 
     async fn rekey(&self, catalog: &str, old: &LocalId, new: &LocalId) {
-        let set = if catalog == "tags" { format!("code = '{new}'") } else { format!("id = {new}") };
+        let set = match catalog {
+            "tags" => format!("code = '{new}'"),
+            "seats" => seat(new, ", "),
+            _ => format!("id = {new}"),
+        };
         self.sql(&format!("UPDATE {catalog} SET {set} WHERE {}", key(catalog, old))).await;
     }
 
     async fn swap(&self, catalog: &str, a: &LocalId, b: &LocalId, spare: &LocalId) {
-        assert_eq!(catalog, "customers");
-        self.sql(&format!(
-            "BEGIN; UPDATE customers SET id = {spare} WHERE id = {a}; UPDATE customers SET id = {a} WHERE id = {b}; \
-             UPDATE customers SET id = {b} WHERE id = {spare}; COMMIT"
-        ))
-        .await;
+        let set = |id: &LocalId| if catalog == "seats" { seat(id, ", ") } else { format!("id = {id}") };
+        let step = |from: &LocalId, to: &LocalId| {
+            format!("UPDATE {catalog} SET {} WHERE {}", set(to), key(catalog, from))
+        };
+        self.sql(&format!("BEGIN; {}; {}; {}; COMMIT", step(a, spare), step(b, a), step(spare, b))).await;
     }
 
     async fn lose(&self, catalog: &str, id: &LocalId) {

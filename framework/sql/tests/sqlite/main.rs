@@ -4,6 +4,7 @@
 mod bulk;
 mod capture;
 mod cells;
+mod composite;
 mod concurrency;
 mod contract;
 mod foreign;

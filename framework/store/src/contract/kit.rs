@@ -54,6 +54,25 @@ pub fn catalogs() -> Vec<Catalog> {
     ]
 }
 
+/// `seats`, whose key is two columns.
+pub fn seats() -> Catalog {
+    Catalog {
+        name: "seats".into(),
+        schema: None,
+        table: ident("seats"),
+        key: vec!["tenant".to_owned(), "code".to_owned()].into(),
+        made_by: KeyMaker::Inserter,
+        deleted_at: None,
+        track: Track::Trigger,
+        fields: vec![
+            field("tenant", FieldType::Int, false),
+            field("code", FieldType::Text, false),
+            field("holder", FieldType::Text, true),
+            field("badge", FieldType::Text, true),
+        ],
+    }
+}
+
 /// A fixed moment plus so many seconds.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + TimeDelta::days(20_000) + TimeDelta::seconds(seconds)

@@ -5,6 +5,7 @@
 
 pub mod brakes;
 pub mod claims;
+pub mod composite;
 pub mod credentials;
 pub mod deletes;
 pub mod intake;
@@ -22,7 +23,7 @@ pub mod signals;
 pub mod sweep;
 pub mod waiting;
 
-pub use kit::catalogs;
+pub use kit::{catalogs, seats};
 
 use crate::Store;
 use async_trait::async_trait;
@@ -50,6 +51,20 @@ pub trait Bench: Send + Sync {
     async fn lose(&self, catalog: &str, id: &LocalId);
     /// Puts something in a customer's `balance` that is not a decimal.
     async fn spoil(&self, id: &LocalId);
+}
+
+/// The checks of keys of several columns, as [`crate::store_contract!`] makes tests of the others; `$make` gives a [`Bench`] whose only
+/// table is that of [`seats`], with unique `badge`.
+#[macro_export]
+macro_rules! composite_contract {
+    ($make:expr) => {
+        $crate::store_contract! { @each $make;
+            composite {
+                rows_are_told_apart_by_every_part, pages_follow_the_whole_key, changes_are_captured_by_the_whole_key,
+                links_follow_a_changed_part, replaced_rows_are_known, the_engine_writes_whole_keys
+            }
+        }
+    };
 }
 
 /// Makes one `#[tokio::test]` for every check; `$make` is an async expression that gives a fresh [`Bench`].

@@ -1,7 +1,7 @@
 //! Another program that writes the same tables: what triggers see of it, the engine sees.
 
 use super::MemoryStore;
-use super::rows::{key_value, refused};
+use super::rows::{key_fields, refused};
 use super::state::{Op, State};
 use crate::Result;
 use bothways_model::{LocalId, LocalRow, Record, Timestamp};
@@ -131,7 +131,6 @@ fn update(s: &mut State, catalog: &str, id: &LocalId, fields: &Record, at: Times
 }
 
 fn rekey(s: &mut State, catalog: &str, old: &LocalId, new: &LocalId, at: Timestamp) -> Result<bool> {
-    let field = s.table(catalog)?.catalog.key_field();
-    let fields = Record::from_iter([(field.name.clone(), key_value(&field.ty, new).map_err(refused)?)]);
+    let fields = key_fields(&s.table(catalog)?.catalog, new).map_err(refused)?;
     update(s, catalog, old, &fields, at)
 }

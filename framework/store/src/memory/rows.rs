@@ -4,7 +4,7 @@ use super::MemoryStore;
 use super::state::{Change, Op, State};
 use crate::{Result, RowPage, RowUpdate, Rows, StoreError, StoreErrorKind, UnreadableRow};
 use async_trait::async_trait;
-use bothways_model::{FieldType, LocalId, LocalRow, Record, Timestamp, Track, Value};
+use bothways_model::{Catalog, CatalogField, KeyPart, LocalId, LocalRow, Record, Timestamp, Track, Value};
 
 /// Why a row write did not happen: the table's words.
 pub(super) type Refusal = String;
@@ -161,7 +161,15 @@ impl Rows for MemoryStore {
     }
 }
 
-/// The key field's type decides how a literal id becomes a value.
-pub(super) fn key_value(ty: &FieldType, id: &LocalId) -> std::result::Result<Value, Refusal> {
-    Value::from_text(ty, id.as_str()).map_err(|error| error.to_string())
+/// The key fields of a row with this id.
+pub(super) fn key_fields(catalog: &Catalog, id: &LocalId) -> std::result::Result<Record, Refusal> {
+    let parts = catalog.key_of(id).ok_or_else(|| format!("{} is not a valid key", catalog.key))?;
+    let value = |(field, part): (&CatalogField, KeyPart)| {
+        let value = match part {
+            KeyPart::Int(number) => Value::Int(number),
+            KeyPart::Text(text) => Value::from_text(&field.ty, &text).map_err(|error| error.to_string())?,
+        };
+        Ok((field.name.clone(), value))
+    };
+    catalog.key_fields().zip(parts).map(value).collect()
 }

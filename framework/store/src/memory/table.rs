@@ -1,15 +1,11 @@
 //! One table of the user's: keys, constraints, defaults, a trigger.
 
-use bothways_model::{Catalog, FieldType, KeyMaker, LocalId, LocalRow, Record, Timestamp, Value};
+use bothways_model::{Catalog, FieldType, KeyMaker, KeyPart, LocalId, LocalRow, Record, Timestamp, Value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A key in the table's order: whole numbers by value, everything else by bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum RowKey {
-    Int(i64),
-    Text(String),
-}
+/// A key in the table's order.
+pub(super) type RowKey = Vec<KeyPart>;
 
 /// See [`super::MemoryStore::trigger`].
 pub(super) type Alter = Arc<dyn Fn(&mut Record) -> Result<(), String> + Send + Sync>;
@@ -41,13 +37,7 @@ impl Table {
 
     /// The key of this id; `None` if no row can have it.
     pub(super) fn key(&self, id: &LocalId) -> Option<RowKey> {
-        match self.catalog.key_field().ty {
-            FieldType::Int => {
-                let number: i64 = id.as_str().parse().ok()?;
-                (number.to_string() == id.as_str()).then_some(RowKey::Int(number))
-            }
-            _ => Some(RowKey::Text(id.0.clone())),
-        }
+        self.catalog.key_of(id)
     }
 
     /// A row, or why it cannot be read.
@@ -61,18 +51,20 @@ impl Table {
 
     /// The row that an insert of `fields` makes, or why the table refuses it. Stores nothing.
     pub(super) fn prepare_insert(&self, fields: &Record) -> Result<LocalRow, String> {
-        let name = self.catalog.key.clone();
         let mut full: Record = self.catalog.fields.iter().map(|f| (f.name.clone(), Value::Null)).collect();
         for (field, value) in self.defaults.iter().chain(fields.iter()) {
             full.set(field.clone(), value.clone());
         }
-        if full.get(&name).is_none_or(Value::is_null) && self.catalog.made_by == KeyMaker::Database {
-            full.set(name.clone(), Value::Int(self.next_key()));
+        if self.catalog.made_by == KeyMaker::Database
+            && let Some(missing) = self.catalog.id_of(&full).err().map(str::to_owned)
+        {
+            full.set(missing, Value::Int(self.next_key()));
         }
         self.alter(&mut full)?;
         let id = self.id_of(&full)?;
         let row = LocalRow { id, fields: full, deleted_at: None };
         self.check(&row, None)?;
+        let name = self.catalog.key.to_string();
         let key = self.key(&row.id).ok_or_else(|| self.named(&name, "is not a valid key"))?;
         if self.rows.contains_key(&key) || self.spoiled.contains_key(&key) {
             return Err(format!("UNIQUE constraint failed: {}.{name}", self.catalog.table));
@@ -101,16 +93,14 @@ impl Table {
     }
 
     fn next_key(&self) -> i64 {
-        let highest = match self.rows.last_key_value() {
-            Some((RowKey::Int(number), _)) => *number,
-            _ => 0,
-        };
+        let last = self.rows.last_key_value();
+        let highest = last.and_then(|(key, _)| number(key)).unwrap_or(0);
         self.sequence.max(highest).saturating_add(1)
     }
 
     /// Stores a new row.
     pub(super) fn insert(&mut self, row: LocalRow) {
-        if let Some(RowKey::Int(number)) = self.key(&row.id) {
+        if let Some(number) = self.key(&row.id).as_ref().and_then(number) {
             self.sequence = self.sequence.max(number);
         }
         self.put(row);
@@ -142,12 +132,9 @@ impl Table {
         self.rows.values().filter(clash).map(|r| r.id.clone()).collect()
     }
 
-    /// The id in the key field.
+    /// The id that these fields make.
     pub(super) fn id_of(&self, fields: &Record) -> Result<LocalId, String> {
-        match fields.get(&self.catalog.key) {
-            None | Some(Value::Null) => Err(self.named(&self.catalog.key, "must not be null")),
-            Some(value) => Ok(LocalId(value.to_text())),
-        }
+        self.catalog.id_of(fields).map_err(|missing| self.named(missing, "must not be null"))
     }
 
     fn alter(&self, fields: &mut Record) -> Result<(), String> {
@@ -175,6 +162,14 @@ impl Table {
 
     fn named(&self, field: &str, what: &str) -> String {
         format!("{}.{field} {what}", self.catalog.table)
+    }
+}
+
+/// The number that a key is, if it is one.
+fn number(key: &RowKey) -> Option<i64> {
+    match key[..] {
+        [KeyPart::Int(number)] => Some(number),
+        _ => None,
     }
 }
 

@@ -61,15 +61,26 @@ fn head(name: &str, table: &str) -> Lines {
 fn of_table(name: &str, table: &str, facts: &TableFacts) -> anyhow::Result<String> {
     let key = key(table, facts)?;
     let mut lines = head(name, table);
-    let made = key.has_default || key.kind == ColumnKind::Int;
-    match key.kind {
-        ColumnKind::Uuid | ColumnKind::Text | ColumnKind::Any if !made => {
+    match &key[..] {
+        [one] => {
+            let made = one.has_default || one.kind == ColumnKind::Int;
+            match one.kind {
+                ColumnKind::Uuid | ColumnKind::Text | ColumnKind::Any if !made => {
+                    lines.push(
+                        format!("key: {{ field: {}, made_by: engine }}", one.name),
+                        "UUIDs; nothing in the database makes this key",
+                    );
+                }
+                _ => lines.push(format!("key: {}", one.name), "made by the database"),
+            }
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|column| column.name.as_str()).collect();
             lines.push(
-                format!("key: {{ field: {}, made_by: engine }}", key.name),
-                "UUIDs; nothing in the database makes this key",
+                format!("key: [{}]", names.join(", ")),
+                "whoever inserts a row gives them: a mapping that creates rows has to fill them",
             );
         }
-        _ => lines.push(format!("key: {}", key.name), "made by the database"),
     }
     let marks = |column: &&ColumnFacts| {
         let moment = matches!(column.kind, ColumnKind::Timestamp | ColumnKind::Text | ColumnKind::Any);
@@ -84,37 +95,43 @@ fn of_table(name: &str, table: &str, facts: &TableFacts) -> anyhow::Result<Strin
     }
     lines.push("fields:", "");
     for column in facts.columns.iter().filter(|column| !marked.iter().any(|m| m.name == column.name)) {
-        field(&mut lines, column, column.name == key.name);
+        field(&mut lines, column, key.iter().any(|part| part.name == column.name));
     }
     Ok(lines.text())
 }
 
 /// The primary key, or else a column that is unique and never null.
-fn key<'a>(table: &str, facts: &'a TableFacts) -> anyhow::Result<&'a ColumnFacts> {
-    let column = |name: &str| facts.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
+fn key<'a>(table: &str, facts: &'a TableFacts) -> anyhow::Result<Vec<&'a ColumnFacts>> {
+    let column = |name: &String| facts.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
     let unique = facts.unique.iter().filter_map(|columns| match columns.as_slice() {
         [one] => column(one).filter(|c| !c.nullable),
         _ => None,
     });
-    let named = match facts.primary_key.as_slice() {
-        [one] => column(one),
-        [] => unique.clone().next(),
-        several => bail!(
-            "the key of `{table}` is {} columns ({}), and a catalog's key is one: give the table a column that is unique and NOT NULL, \
-             and write the catalog with that as its `key`",
-            several.len(),
-            several.join(", ")
-        ),
+    let key: Vec<&ColumnFacts> = match facts.primary_key.as_slice() {
+        [] => unique.take(1).collect(),
+        names => names.iter().filter_map(column).collect(),
     };
-    match named {
-        Some(column) if Ident::new(column.name.as_str()).is_ok() => Ok(column),
-        Some(column) => {
-            bail!("the key `{}` of `{table}` is no plain name: letters, digits and `_`", column.name)
-        }
-        None => bail!(
+    if key.is_empty() {
+        bail!(
             "`{table}` has no primary key and no unique column: a link belongs to one row, so it needs one"
-        ),
+        );
     }
+    for column in &key {
+        if Ident::new(column.name.as_str()).is_err() {
+            bail!("the key `{}` of `{table}` is no plain name: letters, digits and `_`", column.name);
+        }
+        let holds =
+            matches!(column.kind, ColumnKind::Int | ColumnKind::Text | ColumnKind::Uuid | ColumnKind::Any);
+        if key.len() > 1 && !holds {
+            bail!(
+                "the key of `{table}` has the column `{}`, which is {}, and a key holds whole numbers, texts and UUIDs: write the \
+                 catalog with a column that is unique and NOT NULL as its `key`",
+                column.name,
+                column.declared
+            );
+        }
+    }
+    Ok(key)
 }
 
 fn field(lines: &mut Lines, column: &ColumnFacts, is_key: bool) {
@@ -183,12 +200,26 @@ mod tests {
     }
 
     #[test]
-    fn a_table_without_one_key_is_refused_with_the_reason() {
-        let two = table(
-            &["a", "b"],
-            vec![column("a", ColumnKind::Int, false), column("b", ColumnKind::Int, false)],
+    fn a_key_of_several_columns_is_written_in_its_order() {
+        let columns = vec![
+            column("id", ColumnKind::Int, true),
+            column("name", ColumnKind::Text, true),
+            column("tenant", ColumnKind::Text, true),
+        ];
+        let text = of_table("t", "t", &table(&["tenant", "id"], columns)).expect("written");
+        assert!(text.contains("\nkey: [tenant, id]"), "{text}");
+        assert!(text.contains("\n  id: int") && text.contains("\n  tenant: text"), "{text}");
+        assert!(
+            !text.contains("int?") && !text.contains("tenant: text?"),
+            "no part of it is optional: {text}"
         );
-        assert!(of_table("t", "t", &two).expect_err("refused").to_string().contains("2 columns (a, b)"));
+        let moments = vec![column("a", ColumnKind::Int, false), column("at", ColumnKind::Timestamp, false)];
+        let refused = of_table("t", "t", &table(&["a", "at"], moments)).expect_err("refused").to_string();
+        assert!(refused.contains("`at`"), "{refused}");
+    }
+
+    #[test]
+    fn a_table_without_a_key_is_refused_with_the_reason() {
         let none = table(&[], vec![column("a", ColumnKind::Int, false)]);
         assert!(of_table("t", "t", &none).expect_err("refused").to_string().contains("no primary key"));
     }

@@ -12,7 +12,7 @@ use crate::unknown_name::unknown_name;
 use anyhow::bail;
 use bothways_diagnose::modeline;
 use bothways_mapping::connector::ResourceSpec;
-use bothways_model::{Capabilities, Catalog, CatalogField, FieldType, Segment, SingularPath};
+use bothways_model::{Capabilities, Catalog, CatalogField, FieldType, KeyMaker, Segment, SingularPath};
 
 /// So many places of the sample that nothing pairs with are listed.
 const MOST_OTHERS: usize = 40;
@@ -107,8 +107,7 @@ struct Written<'a> {
 
 impl Written<'_> {
     fn text(&self) -> anyhow::Result<String> {
-        let fields: Vec<&CatalogField> =
-            self.catalog.fields.iter().filter(|f| f.name != self.catalog.key).collect();
+        let fields: Vec<&CatalogField> = self.catalog.other_fields().collect();
         let proposals = pair(&fields, self.places);
         let sure = |p: &Proposal| matches!(p, Proposal::Sure { .. });
         if !proposals.iter().any(sure) {
@@ -132,6 +131,12 @@ impl Written<'_> {
         lines.push("", "");
         self.identity(&mut lines, &fields, &proposals);
         lines.push("fields:", "local field: its place in the remote record");
+        for name in self.inserted_key() {
+            lines.push(
+                format!("  # {name}: {{ remote: $.…, immutable: true }}"),
+                "part of the key: a record that makes a row brings it",
+            );
+        }
         for (field, proposal) in fields.iter().zip(&proposals) {
             self.field(&mut lines, field, proposal);
         }
@@ -139,6 +144,14 @@ impl Written<'_> {
         lines.push("", "");
         self.policies(&mut lines, &fields, &proposals);
         Ok(lines.text())
+    }
+
+    /// The key fields that come with a new row.
+    fn inserted_key(&self) -> &[String] {
+        match self.catalog.made_by {
+            KeyMaker::Inserter => self.catalog.key.names(),
+            KeyMaker::Database | KeyMaker::Engine => &[],
+        }
     }
 
     fn remote(&self) -> String {
@@ -295,7 +308,8 @@ impl Written<'_> {
             .iter()
             .zip(proposals)
             .find(|(field, proposal)| !field.optional && !matches!(proposal, Proposal::Sure { .. }))
-            .map(|(field, _)| field.name.clone());
+            .map(|(field, _)| &field.name);
+        let unfilled = self.inserted_key().first().or(unfilled);
         let from_local = if outward { "create" } else { "manual" };
         let from_remote = if unfilled.is_some() { "manual" } else { "create" };
         let why = match (&unfilled, outward) {
