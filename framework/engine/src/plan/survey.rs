@@ -8,12 +8,13 @@ use crate::decide::{
     Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide,
     local_changed,
 };
+use crate::detached::{self, LIVE_AGAIN};
 use crate::named;
 use crate::quiet;
 use crate::read::{self, Seen};
 use crate::reading::ReadError;
 use crate::references::{self, Asked, Parents};
-use crate::scope::{self, LEFT_HERE, LEFT_THERE};
+use crate::scope::{self, BACK, LEFT_HERE, LEFT_THERE};
 use crate::unmet::Met;
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq};
@@ -147,7 +148,7 @@ impl<'p> Survey<'p> {
                     } else if link.state.is_live() {
                         self.linked_differs(&link, &seen).await?;
                     } else if scope::is_back_there(&pair.mapping, &link, item) {
-                        self.returning(&link);
+                        self.returning(&link, BACK);
                     }
                     Scratch::Linked
                 }
@@ -255,7 +256,20 @@ impl<'p> Survey<'p> {
             && let Some(record) = Self::get(self.source, id).await?
             && pair.mapping.remote_in_scope(&record.body)
         {
-            self.returning(link);
+            self.returning(link, BACK);
+        }
+        let live_again = detached::is_live_again(&pair.mapping, link, row);
+        let unseen =
+            link.state == LinkState::Detached && detached::has_unseen_edits(&pair.mapping, link, row);
+        if let Some(id) = link.remote_id.as_ref().filter(|_| live_again || unseen) {
+            match Self::get(self.source, id).await? {
+                Some(_) if live_again => self.returning(link, LIVE_AGAIN),
+                Some(_) => {}
+                None => {
+                    let link = Link { state: LinkState::Detached, ..link.clone() };
+                    self.decide_linked(&link, row, None).await?;
+                }
+            }
         }
         let Some(id) = link.remote_id.as_ref().filter(|_| link.state == LinkState::Linked) else {
             return Ok(());
@@ -280,10 +294,10 @@ impl<'p> Survey<'p> {
         Ok(())
     }
 
-    /// A link that was closed for the scope, and is one again.
-    fn returning(&mut self, link: &Link) {
+    /// A link that was closed, and is one again.
+    fn returning(&mut self, link: &Link, why: &str) {
         if let (Some(local), Some(remote)) = (&link.local_id, &link.remote_id) {
-            self.item(items::returning(local, remote));
+            self.item(items::returning(local, remote, why));
         }
     }
 
