@@ -36,7 +36,7 @@ enum Scratch {
     /// A row without a link.
     Row(Record),
     /// A record or row with a link: a candidate all the same (rule 27).
-    Linked,
+    Linked(LinkState),
 }
 
 pub(super) struct Survey<'p> {
@@ -150,13 +150,13 @@ impl<'p> Survey<'p> {
                     } else if scope::is_back_there(&pair.mapping, &link, item) {
                         self.returning(&link, BACK);
                     }
-                    Scratch::Linked
+                    Scratch::Linked(link.state)
                 }
                 None if item.gone || !pair.mapping.remote_in_scope(&item.body) => {
                     self.totals.out_of_scope += 1;
                     continue;
                 }
-                None if Self::is_stamped(self.source, item).await? => Scratch::Linked,
+                None if Self::is_stamped(self.source, item).await? => Scratch::Linked(LinkState::Linked),
                 None => Scratch::Record(Kept::of(&seen)),
             };
             keys.push(self.key(Side::Remote, item.id.as_str(), value, &kept));
@@ -231,7 +231,7 @@ impl<'p> Survey<'p> {
             let kept = match link {
                 Some(link) => {
                     self.look_at_linked(&link, &row).await?;
-                    Scratch::Linked
+                    Scratch::Linked(link.state)
                 }
                 None if row.deleted_at.is_some() || !pair.mapping.local_in_scope(&row.fields) => {
                     self.totals.out_of_scope += 1;
@@ -411,7 +411,7 @@ impl<'p> Survey<'p> {
             .filter_map(|scratch| match scratch {
                 Scratch::Record(kept) => Some(Asked { remote: Some(kept.fields()), ..Asked::default() }),
                 Scratch::Row(row) => Some(Asked { local: Some(row), ..Asked::default() }),
-                Scratch::Linked => None,
+                Scratch::Linked(_) => None,
             })
             .collect();
         self.ask(&asked).await
@@ -528,7 +528,10 @@ fn scratch(key: &Key) -> Option<Scratch> {
 /// The scratch table knows no links; its contents do.
 fn marked(mut group: Group) -> Group {
     for member in group.remote.iter_mut().chain(&mut group.local) {
-        member.linked = matches!(scratch(&member.key), Some(Scratch::Linked));
+        member.link = match scratch(&member.key) {
+            Some(Scratch::Linked(state)) => Some(state),
+            _ => None,
+        };
     }
     group
 }

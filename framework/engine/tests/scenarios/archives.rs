@@ -264,11 +264,15 @@ async fn a_detached_row_is_attached_to_another_record_by_a_person() {
     let (world, row, gone) = detached().await;
     let other = world.remote_create(json!({ "email": "ann@example.com", "name": "Ann", "phone": "9" }));
     world.settle().await;
-    assert!(items(&world).await.iter().any(|item| item.reason == "ambiguous"), "linked candidates count");
+    let ambiguous = world.ops.parked(None, Some("ambiguous"), 10).await.unwrap();
+    assert_eq!(ambiguous.len(), 1, "linked candidates count");
+    assert!(ambiguous[0].message.contains("rows 1 (its link is detached)"), "{}", ambiguous[0].message);
     world.ops.link(None, &row, &other, "ada").await.unwrap();
     world.settle().await;
     let link = world.link_of(&row).await;
     assert_eq!((link.state, link.remote_id), (LinkState::Linked, Some(other)));
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.settle().await;
     assert!(items(&world).await.iter().all(|item| item.reason == "conflict"), "{:#?}", items(&world).await);
     let old = world.links().await.into_iter().find(|link| link.remote_id.as_ref() == Some(&gone));
     assert_eq!(old.expect("it is known").state, LinkState::Unlinked);
