@@ -6,7 +6,7 @@ use crate::look::{Ended, Look};
 use crate::{ConnectionState, read};
 use bothways_connector::{Operation, Outcome};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, SingularPath, Timestamp, Value};
-use bothways_store::{Group, Guard, HistoryOp, KeyWrite, Lease, ParkReason, Parked, Side, Unit};
+use bothways_store::{Group, Guard, HistoryOp, KeyWrite, Lease, LinkState, ParkReason, Parked, Side, Unit};
 use std::collections::BTreeMap;
 
 impl Look {
@@ -182,7 +182,11 @@ pub(crate) fn ambiguous_entry(group: &Group, now: Timestamp) -> Parked {
     let ids = |members: &[bothways_store::GroupMember]| {
         let names: Vec<String> = members
             .iter()
-            .map(|m| if m.linked { format!("{} (linked)", m.key.id) } else { m.key.id.clone() })
+            .map(|m| match m.link {
+                None => m.key.id.clone(),
+                Some(LinkState::Linked) => format!("{} (linked)", m.key.id),
+                Some(state) => format!("{} (its link is {})", m.key.id, state.as_str()),
+            })
             .collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }
     };

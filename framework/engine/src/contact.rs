@@ -77,12 +77,12 @@ pub(crate) enum Judged<'g> {
 
 /// Judges a group; linked candidates count (rule 27).
 pub(crate) fn judge(group: &Group) -> Judged<'_> {
-    let free = |members: &[GroupMember]| members.iter().any(|member| !member.linked);
+    let free = |members: &[GroupMember]| members.iter().any(|member| !member.is_linked());
     if !free(&group.remote) && !free(&group.local) {
         return Judged::Settled;
     }
     match (group.remote.as_slice(), group.local.as_slice()) {
-        ([remote], [local]) if !remote.linked && !local.linked && group.value.is_some() => {
+        ([remote], [local]) if !remote.is_linked() && !local.is_linked() && group.value.is_some() => {
             Judged::Link { remote: &remote.key, local: &local.key }
         }
         ([remote], []) => Judged::Record(&remote.key),

@@ -158,7 +158,7 @@ impl Look {
             let locals = group.local.iter().filter(|m| m.key.id != row.id.0).count();
             match (locals, group.remote.as_slice()) {
                 (0, []) => {}
-                (0, [one]) if !one.linked => {
+                (0, [one]) if !one.is_linked() => {
                     let id = RemoteId(one.key.id.clone());
                     return self.adopt_record(row, id).await;
                 }
@@ -283,7 +283,7 @@ impl Look {
             let others = group.remote.iter().filter(|m| m.key.id != observed.id.0).count();
             match (others, group.local.as_slice()) {
                 (0, []) => {}
-                (0, [one]) if !one.linked => {
+                (0, [one]) if !one.is_linked() => {
                     return self.adopt_row(LocalId(one.key.id.clone()), observed).await;
                 }
                 _ => return self.ambiguous(&group, &value).await,
@@ -562,5 +562,5 @@ fn engine_key(ty: &bothways_model::FieldType, id: LinkId) -> Value {
 
 /// Whether somebody has linked a row or record of a group.
 fn is_linked(members: &[GroupMember], id: &str) -> bool {
-    members.iter().any(|member| member.linked && member.key.id == id)
+    members.iter().any(|member| member.is_linked() && member.key.id == id)
 }

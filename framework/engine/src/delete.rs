@@ -32,7 +32,9 @@ impl Look {
         let digest = decision.digest();
         let mut unit = match decision.record {
             RecordAction::Close { state, why } => {
-                self.close(link.clone(), state, why, gone == GoneLocal::Deleted)
+                let mut link = link.clone();
+                link.body.archived = gone == GoneLocal::Archived;
+                self.close(link, state, why, gone == GoneLocal::Deleted)
             }
             RecordAction::AskDelete { state, why } => {
                 let mut unit = self.ask_delete(link.clone(), state, why, &digest);
@@ -166,12 +168,9 @@ impl Look {
 
     /// A record answers to another id: it was merged into another one (rule 26).
     pub(crate) async fn merged(&self, mut link: Link, observed: bothways_model::Observed) -> Unit {
-        let other = self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&observed.id)).await;
-        let taken_by_other = match other {
-            Ok(links) => links.into_iter().flatten().any(|l| l.id != link.id && l.state.is_live()),
-            Err(error) => {
-                return *self.failed(&crate::read::unexpected(&format!("a link lookup ({error})"))).await;
-            }
+        let taken_by_other = match self.belongs_to_another(&link, &observed.id).await {
+            Ok(taken) => taken,
+            Err(ended) => return *ended,
         };
         let mut unit = self.unit();
         let into = observed.id.clone();

@@ -167,7 +167,9 @@ impl Look {
             return Ok(());
         }
         // It was proven before, or a person says so.
-        if link.state == LinkState::Detached || link.body.delete_choice.is_some() {
+        if matches!(link.state, LinkState::Detached | LinkState::Tombstone)
+            || link.body.delete_choice.is_some()
+        {
             return Ok(());
         }
         // The answer's time, not the look's: it may have been long on its way.

@@ -41,8 +41,8 @@ impl Pass<'_> {
     }
 
     fn is_doubtful(&self, group: &Group) -> bool {
-        let stale = |member: &GroupMember| !member.linked && member.key.seen < self.state.seq;
-        let linked = |member: &GroupMember| member.linked;
+        let stale = |member: &GroupMember| !member.is_linked() && member.key.seen < self.state.seq;
+        let linked = |member: &GroupMember| member.is_linked();
         group.remote.iter().chain(&group.local).any(stale)
             || (judge(group) == Judged::Ambiguous && group.remote.iter().chain(&group.local).any(linked))
     }
@@ -50,7 +50,7 @@ impl Pass<'_> {
     async fn renew(&mut self, group: &Group, seq: Seq, effects: &mut PageCommit) -> Result<(), EngineError> {
         for member in &group.remote {
             let id = RemoteId(member.key.id.clone());
-            if member.linked {
+            if member.is_linked() {
                 let links =
                     self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await?;
                 match links.into_iter().next().flatten() {
@@ -64,7 +64,7 @@ impl Pass<'_> {
         }
         for member in &group.local {
             let id = LocalId(member.key.id.clone());
-            if member.linked {
+            if member.is_linked() {
                 let links = self.engine.store.links_of_local(self.pair.id, std::slice::from_ref(&id)).await?;
                 match links.into_iter().next().flatten() {
                     // The bases of a detached link stand still while its row goes on.

@@ -4,6 +4,7 @@ use crate::apply::{again, entry};
 use crate::decide::{
     GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide, local_value,
 };
+use crate::detached::has_unseen_edits;
 use crate::look::{Ended, Look};
 use bothways_model::LocalRow;
 use bothways_store::{
@@ -28,18 +29,26 @@ impl Look {
         let decision = self.decision(&link, local, None);
         self.permit_decision(&link, &decision)?;
         let digest = decision.digest();
-        let already_detached = link.state == LinkState::Detached && link.body.delete_choice.is_none();
+        let stored = self.taken.link.as_ref().map(|link| link.state);
+        let nothing_new = stored == Some(LinkState::Detached)
+            && link.body.delete_choice.is_none()
+            && !row.as_ref().is_some_and(|row| has_unseen_edits(&self.pair.mapping, &link, row));
+        let chosen = link.body.delete_choice.is_some();
+        // What is archived keeps its link: it may be live again.
+        let free = row.is_none() && gone != Some(GoneLocal::Archived);
+        let asks = matches!(decision.record, RecordAction::AskDelete { .. });
+        let stays = asks || matches!(decision.record, RecordAction::Close { .. });
         let gone_keys = self.dropped_keys(&link, row.is_none(), true);
         let deletes_row = decision.record == RecordAction::DeleteLocal;
         let mut unit = match decision.record {
-            RecordAction::AskDelete { .. } if already_detached => {
+            RecordAction::AskDelete { .. } if nothing_new => {
                 // A person knows; edits of a detached row do not flow (rule 34).
                 let mut unit = self.unit();
                 unit.work = self.still_parked_or_done();
                 unit
             }
             RecordAction::AskDelete { state, why } => self.ask_delete(link, state, why, &digest),
-            RecordAction::Close { state, why } => self.close(link, state, why, row.is_none()),
+            RecordAction::Close { state, why } => self.close(link, state, why, free),
             RecordAction::ArchiveLocal | RecordAction::DeleteLocal => {
                 let charge = self.delete_charge(link.id, Side::Local);
                 let mut unit = self.carry_delete_in(link, decision.record);
@@ -57,6 +66,9 @@ impl Look {
             }
         };
         unit.keys.extend(gone_keys);
+        if let Some(row) = row.as_ref().filter(|_| stays) {
+            self.note_shown(&mut unit, row, asks, chosen);
+        }
         if let (Some(row), false) = (&row, deletes_row) {
             // The row stays: whoever matches it is told from it (rule 27).
             let value = self.pair.mapping.match_key(&self.pair.mapping.read_local(&row.fields));
@@ -74,7 +86,7 @@ impl Look {
     }
 
     /// Parked work stays parked when nothing new came of the look; other work is done.
-    fn still_parked_or_done(&self) -> Vec<WorkWrite> {
+    pub(crate) fn still_parked_or_done(&self) -> Vec<WorkWrite> {
         self.taken
             .work
             .iter()

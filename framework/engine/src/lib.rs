@@ -22,6 +22,7 @@ mod create;
 mod created;
 pub mod decide;
 mod delete;
+mod detached;
 mod drift;
 mod engine;
 mod error;

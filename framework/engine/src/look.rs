@@ -14,6 +14,7 @@ use crate::pairs::PairRuntime;
 use crate::push::FieldWrite;
 use crate::read::Seen;
 use crate::retry::{self, Next};
+use crate::scope::BACK;
 use crate::{Engine, Purpose, SendError, named};
 use bothways_mapping::mapping::Check;
 use bothways_model::planted::{self, Bug};
@@ -301,8 +302,11 @@ impl Look {
             return self.unlinked().await;
         }
         if !link.state.is_live() {
+            if let Some(row) = self.live_again(&link) {
+                return self.comes_back(link, row).await;
+            }
             return match self.returns_to_scope(&link).await? {
-                true => Ok(self.reopened(link)),
+                true => Ok(self.reopened(link, BACK)),
                 false => Ok(self.closed(link)),
             };
         }
@@ -370,9 +374,8 @@ impl Look {
         }
     }
 
-    /// A link that is over: a live row under a tombstone is shown as detached, everything else is ignored (rule 34). Where its row is
-    /// deleted, the row's id is free for another record (rule 30).
-    fn closed(&self, mut link: Link) -> Unit {
+    /// A link that is over: nothing flows (rule 34). Where its row is deleted, the row's id is free for another record (rule 30).
+    pub(crate) fn closed(&self, mut link: Link) -> Unit {
         let mut unit = self.unit();
         unit.work = self.done();
         if let (Some(GoneLocal::Deleted), reused) = self.local_side(&link)
@@ -383,13 +386,12 @@ impl Look {
             unit.signals.extend(self.next_of_id(reused));
             return unit;
         }
-        let live = self.taken.row.as_ref().is_some_and(|row| row.deleted_at.is_none());
-        if live && link.state == LinkState::Tombstone && link.local_id.is_some() {
-            link.state = LinkState::Detached;
-            link.body.note = Some("the row is live again, its remote record is gone".into());
-            unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+        match &self.taken.row {
+            Some(row) if link.body.merged_into.is_some() && link.local_id.is_some() => {
+                self.stays_merged(link, row)
+            }
+            _ => unit,
         }
-        unit
     }
 
     /// Whether the row counts as gone, and whether its id now belongs to another record (rules 30, 32).
@@ -492,6 +494,7 @@ impl Look {
         link.body.late.retain(|l| l.until > self.now);
         link.body.observed = self.taken.token;
         link.body.delete_choice = None;
+        link.body.shown = None;
         let decision = self.decision(&link, LocalSight::Row(&row), Some(&seen));
         self.permit_decision(&link, &decision)?;
         let flapping = self.flapping(&link, &decision, &seen).await?;

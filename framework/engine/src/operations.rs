@@ -4,6 +4,7 @@
 use crate::items::conflict_digest;
 use crate::{DriftReport, Engine, EngineError, PairRuntime, Purpose, Quota};
 use bothways_connector::{Login, Operation, Outcome, Tokens};
+use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{ConnectionName, FieldType, LinkId, LocalId, RemoteId, Secret, Value};
 use bothways_store::{
     AuditEntry, Choice, DeleteChoice, Guard, HistoryFilter, HistoryRow, Keep, Link, LinkState, LinkWrite,
@@ -188,6 +189,12 @@ impl Operations {
             ));
         };
         self.edit_link(link, |link, mapping| match resolution {
+            Resolution::Delete(DeleteChoice::Recreate) if mapping.creates.from_local != CreatePolicy::Create => {
+                Err(EngineError::Refused(format!(
+                    "mapping `{}` creates no records from rows (`creates.from_local`): `bothways link` attaches the row to a record that is there",
+                    mapping.name
+                )))
+            }
             Resolution::Delete(choice) if item.reason == "delete" => {
                 link.body.delete_choice = Some(*choice);
                 Ok(())
@@ -270,7 +277,8 @@ impl Operations {
         Ok(was)
     }
 
-    /// Links a row and a record by a person's word. Both must exist unlinked; the next look compares them (bases unknown).
+    /// Links a row and a record by a person's word. Both must exist unlinked; the next look compares them (bases unknown). A row that has
+    /// lost its record is taken off that one first.
     ///
     /// # Errors
     /// One of them does not exist or is linked already; the credentials mean another account (rule 28); the service does not answer;
@@ -292,6 +300,7 @@ impl Operations {
         }
         self.engine.check_usable(&pair.connection).await?;
         self.check_exists(&pair, remote).await?;
+        self.take_off_lost(&pair, local, remote, by).await?;
         let now = self.engine.ports.clock.now();
         let id = LinkId(self.engine.ports.random.uuid(now));
         let token = self.engine.store.draw(1).await?;
@@ -315,11 +324,7 @@ impl Operations {
         });
         match self.engine.commits.commit(unit).await? {
             UnitOutcome::Done { .. } => {}
-            _ => {
-                return Err(EngineError::Refused(
-                    "the row or the record has a live link already: `unlink` it first".into(),
-                ));
-            }
+            _ => return Err(linked_already()),
         }
         self.audit(
             by,
@@ -329,6 +334,25 @@ impl Operations {
         .await?;
         self.engine.nudge().await;
         Ok(id)
+    }
+
+    /// Takes a detached row off the record it has lost, unless the one it is to be of has a row.
+    async fn take_off_lost(
+        &self,
+        pair: &PairRuntime,
+        local: &LocalId,
+        remote: &RemoteId,
+        by: &str,
+    ) -> Result<(), EngineError> {
+        let store = &self.engine.store;
+        let links = store.links_of_local(pair.id, std::slice::from_ref(local)).await?;
+        let lost = links.into_iter().flatten().find(|link| link.state == LinkState::Detached);
+        let Some(lost) = lost else { return Ok(()) };
+        let links = store.links_of_remote(pair.id, std::slice::from_ref(remote)).await?;
+        if links.into_iter().flatten().any(|link| link.state.is_live()) {
+            return Err(linked_already());
+        }
+        self.unlink(lost.id, by).await
     }
 
     async fn check_exists(&self, pair: &PairRuntime, id: &RemoteId) -> Result<(), EngineError> {
@@ -349,10 +373,14 @@ impl Operations {
     /// There is no live link; the store fails.
     pub async fn unlink(&self, link: LinkId, by: &str) -> Result<(), EngineError> {
         self.edit_link(link, |link, _| {
-            if !link.state.is_live() {
+            // One that would be linked again by itself is taken apart for good.
+            let comes_back = link.body.archived || link.body.left_scope.is_some();
+            if !link.state.is_live() && !comes_back {
                 return Err(EngineError::Refused(format!("the link is {} already", link.state.as_str())));
             }
             link.state = LinkState::Unlinked;
+            link.body.archived = false;
+            link.body.left_scope = None;
             link.body.conflicts.clear();
             link.body.note = Some(format!("unlinked by {by}"));
             Ok(())
@@ -494,6 +522,10 @@ fn choose(
         conflict.stale = None;
     }
     Ok(())
+}
+
+fn linked_already() -> EngineError {
+    EngineError::Refused("the row or the record has a live link already: `unlink` it first".into())
 }
 
 /// Which mappings there are to choose from.

@@ -98,7 +98,7 @@ impl Look {
                     && mapping.local_in_scope(&row.fields)
             }
         };
-        if !is_asked || self.local_side(link).0.is_some() {
+        if !is_asked || self.local_side(link).0.is_some() || self.belongs_to_another(link, id).await? {
             return Ok(false);
         }
         let returns = match self.get(id).await? {
@@ -109,16 +109,17 @@ impl Look {
             _ => false,
         };
         if let (true, Some(local)) = (returns, &link.local_id) {
-            self.permit(|| Some(items::returning(local, id)))?;
+            self.permit(|| Some(items::returning(local, id, BACK)))?;
         }
         Ok(returns)
     }
 
     /// The unit that makes a closed link one again; what differs by then is the next look's.
-    pub(crate) fn reopened(&self, mut link: Link) -> Unit {
+    pub(crate) fn reopened(&self, mut link: Link, why: &str) -> Unit {
         let mut unit = self.unit();
         link.state = LinkState::Linked;
         link.body.left_scope = None;
+        link.body.archived = false;
         link.body.note = None;
         unit.history.push(entry(
             &link,
@@ -126,7 +127,7 @@ impl Look {
             HistoryOp::Link,
             BTreeMap::new(),
             vec![34],
-            BACK.into(),
+            why.into(),
             None,
         ));
         unit.signals.extend(again(&link, true));

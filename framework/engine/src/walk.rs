@@ -10,7 +10,7 @@ use crate::pairs::PairRuntime;
 use crate::pass::{Pass, Stage};
 use crate::reading::ReadError;
 use crate::unmet::Met;
-use crate::{Engine, EngineError, Purpose, quiet, read, scope};
+use crate::{Engine, EngineError, Purpose, detached, quiet, read, scope};
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, RemoteId, Seq, Timestamp};
@@ -233,9 +233,15 @@ impl Pass<'_> {
             LinkState::Linked | LinkState::Waiting => local_changed(mapping, &row.fields, &link.body),
             // It is back.
             LinkState::Missing => row.deleted_at.is_none(),
-            LinkState::Detached => false,
-            LinkState::Unlinked => scope::is_back_here(mapping, link, row),
-            LinkState::Tombstone => row.deleted_at.is_none(),
+            LinkState::Detached => detached::has_unseen_edits(mapping, link, row),
+            LinkState::Unlinked => {
+                scope::is_back_here(mapping, link, row) || detached::is_live_again(mapping, link, row)
+            }
+            LinkState::Tombstone => {
+                let merged = link.body.merged_into.is_some();
+                detached::is_live_again(mapping, link, row)
+                    || (merged && detached::has_unseen_edits(mapping, link, row))
+            }
         }
     }
 

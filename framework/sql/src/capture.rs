@@ -111,9 +111,10 @@ impl Capture for Sql {
         let tombstone = LinkState::Tombstone.as_str();
         let gone = before(keep_days.max(TOMBSTONE_DAYS));
         let sql = "DELETE FROM bothways_intents WHERE link IN \
-                   (SELECT id FROM bothways_links WHERE state = ? AND live = 0 AND updated_at < ?)";
+                   (SELECT id FROM bothways_links WHERE state = ? AND live = 0 AND local_id IS NULL AND updated_at < ?)";
         execute(&mut tx, sql, [tombstone.into(), gone.into()]).await.map_err(ours)?;
-        let sql = "DELETE FROM bothways_links WHERE state = ? AND live = 0 AND updated_at < ?";
+        let sql =
+            "DELETE FROM bothways_links WHERE state = ? AND live = 0 AND local_id IS NULL AND updated_at < ?";
         execute(&mut tx, sql, [tombstone.into(), gone.into()]).await.map_err(ours)?;
         tx.commit().await.map_err(ours)
     }

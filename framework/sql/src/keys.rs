@@ -2,13 +2,13 @@
 
 use crate::Sql;
 use crate::connection::Connection;
-use crate::error::ours;
+use crate::error::{damaged, ours};
 use crate::statement::{Arg, Bulk, Writes, columns_of, fetch, list};
 use crate::stored::{KEY, get, key_args, read_key};
 use crate::tuple::Tuple;
 use async_trait::async_trait;
 use bothways_model::PairId;
-use bothways_store::{Group, GroupMember, Key, KeyWrite, Keys, Result, Side};
+use bothways_store::{Group, GroupMember, Key, KeyWrite, Keys, LinkState, Result, Side};
 use std::collections::HashMap;
 
 /// Whether a link answers for the record of match key `k`.
@@ -17,6 +17,17 @@ const LINKED: &str = "CASE k.side \
                     OR EXISTS (SELECT 1 FROM bothways_links AS l WHERE l.live = 0 AND l.pair = k.pair AND l.local_id = k.id) \
      ELSE EXISTS (SELECT 1 FROM bothways_links AS l WHERE l.live = 1 AND l.pair = k.pair AND l.remote_id = k.id) \
        OR EXISTS (SELECT 1 FROM bothways_links AS l WHERE l.live = 0 AND l.pair = k.pair AND l.remote_id = k.id) END";
+
+/// The state of the link that answers for the record of match key `k`.
+const STATE: &str = "CASE k.side \
+     WHEN 'local' THEN coalesce(\
+       (SELECT l.state FROM bothways_links AS l WHERE l.live = 1 AND l.pair = k.pair AND l.local_id = k.id), \
+       (SELECT l.state FROM bothways_links AS l WHERE l.live = 0 AND l.pair = k.pair AND l.local_id = k.id \
+        ORDER BY l.created_at DESC, l.id DESC LIMIT 1)) \
+     ELSE coalesce(\
+       (SELECT l.state FROM bothways_links AS l WHERE l.live = 1 AND l.pair = k.pair AND l.remote_id = k.id), \
+       (SELECT l.state FROM bothways_links AS l WHERE l.live = 0 AND l.pair = k.pair AND l.remote_id = k.id \
+        ORDER BY l.created_at DESC, l.id DESC LIMIT 1)) END";
 
 fn of_key(write: &KeyWrite) -> (PairId, Side, &str) {
     match write {
@@ -89,14 +100,17 @@ async fn write_run(to: &mut Writes<'_>, run: &[&KeyWrite]) -> Result<()> {
 }
 
 fn member(row: &Tuple) -> Result<GroupMember> {
-    Ok(GroupMember { key: read_key(row)?, linked: get(row, 6)? })
+    let state: Option<String> = get(row, 6)?;
+    let link =
+        state.map(|word| LinkState::parse(&word).ok_or_else(|| damaged("a link's state"))).transpose()?;
+    Ok(GroupMember { key: read_key(row)?, link })
 }
 
 /// The groups of these values, in their order.
 async fn groups_of(c: &mut Connection, pair: PairId, values: &[String]) -> Result<Vec<Group>> {
     // One more than the limit is never listed, so the window keeps hopeless groups from filling the memory.
     let sql = format!(
-        "SELECT {columns}, {LINKED} FROM (SELECT *, row_number() OVER (PARTITION BY value, side ORDER BY id) AS number \
+        "SELECT {columns}, {STATE} FROM (SELECT *, row_number() OVER (PARTITION BY value, side ORDER BY id) AS number \
          FROM bothways_keys WHERE pair = ? AND value IN (SELECT value FROM json_each(?))) AS k \
          WHERE k.number <= {limit} ORDER BY k.value, k.side, k.id",
         columns = columns_of("k", KEY),
@@ -144,7 +158,7 @@ async fn blank_groups(
     limit: usize,
 ) -> Result<Vec<Group>> {
     let sql = format!(
-        "SELECT {columns}, 0 FROM bothways_keys AS k WHERE k.pair = ? AND k.value IS NULL AND (k.side, k.id) > (?, ?) \
+        "SELECT {columns}, NULL FROM bothways_keys AS k WHERE k.pair = ? AND k.value IS NULL AND (k.side, k.id) > (?, ?) \
          AND NOT ({LINKED}) ORDER BY k.side, k.id LIMIT ?",
         columns = columns_of("k", KEY)
     );

@@ -39,6 +39,6 @@ pub trait Capture: Send + Sync {
     }
 
     /// Removes what has served its time: event ids after 3 days, closed intents and history after `keep_days`, tombstones of
-    /// deleted records after max(30 days, ...) (rule 34).
+    /// deleted records after max(30 days, ...), as far as they have no row any more (rule 34).
     async fn prune(&self, now: Timestamp, keep_days: u32) -> Result<()>;
 }

@@ -1,7 +1,7 @@
 //! Match keys: normalised match values of the records of both sides, indexed, so that first contact never looks records up one
 //! by one and counts linked candidates too (rule 27).
 
-use crate::{Result, Side};
+use crate::{LinkState, Result, Side};
 use async_trait::async_trait;
 use bothways_model::{PairId, Seq};
 use serde::{Deserialize, Serialize};
@@ -53,8 +53,16 @@ pub enum KeyWrite {
 pub struct GroupMember {
     /// Its key.
     pub key: Key,
-    /// Whether a link answers for the record: a live one, or a closed one that forbids re-linking by itself.
-    pub linked: bool,
+    /// The state of the link that answers for the record: of the live one, else of the newest closed one, which forbids linking it
+    /// by itself as well.
+    pub link: Option<LinkState>,
+}
+
+impl GroupMember {
+    /// Whether a link answers for the record, live or closed.
+    pub fn is_linked(&self) -> bool {
+        self.link.is_some()
+    }
 }
 
 /// All records of a pair with one match value. A record without a match value is a group of its own, with `value: None`.

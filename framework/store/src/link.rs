@@ -18,7 +18,8 @@ pub enum LinkState {
     Detached,
     /// The row is gone without a captured delete; a person decides (rule 32).
     Missing,
-    /// A person or a scope took the link apart; nothing flows, nothing is re-linked by itself.
+    /// A person, a policy or a scope took the link apart; nothing flows. Only what left the scope, or was archived, is linked again by
+    /// itself when it is back.
     Unlinked,
     /// Both are over; kept so that late events revive nothing (rule 34).
     Tombstone,
@@ -194,6 +195,12 @@ pub struct LinkBody {
     /// The side that left the mapping's scope, for which the link was closed: it is a link again when that side is back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_scope: Option<Side>,
+    /// The row was archived when the link was closed: it is a link again when the row is live again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
+    /// A digest of the row as a person was shown it when it had lost its record: later edits are shown again (rule 34).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
     /// The record that a merged record became part of (rule 26).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merged_into: Option<RemoteId>,

@@ -118,6 +118,16 @@ pub(super) fn decide(sight: &Sight<'_>) -> RecordAction {
     }
     match (sight.local, sight.remote) {
         (LocalSight::Row(_), RemoteSight::Record(_)) => RecordAction::Merge,
+        // A person decides: a policy of deletes is not carried out on a row that outlived one, or that its user brought back.
+        (LocalSight::Row(_), RemoteSight::Gone)
+            if sight.state == LinkState::Detached && deletes.from_remote != FromRemoteDelete::Recreate =>
+        {
+            ask(
+                LinkState::Detached,
+                "the remote record is gone and the row goes on: its edits do not flow. Create the record again, carry the delete \
+                 out here too, or keep the row as it is; `bothways link` attaches it to another record (rule 34)",
+            )
+        }
         (LocalSight::Row(row), RemoteSight::Gone) => {
             if update_wins && local_changed(mapping, &row.fields, sight.body) {
                 return ask(

@@ -5,7 +5,6 @@ use crate::create::new_row;
 use crate::decide::{Action, Decision, RecordAction, References, Verdict};
 use crate::read::Seen;
 use crate::references::{NoRow, refer_out};
-use crate::scope::BACK;
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LocalId, Record, RemoteId, Value};
@@ -36,10 +35,9 @@ pub(crate) fn leaving(local: &LocalId, remote: &RemoteId, why: &str) -> PlanItem
     PlanItem { why: why.to_owned(), ..bare(PlanAction::Close, Some(local.as_str()), Some(remote.as_str())) }
 }
 
-/// Records that are linked again, since the side that had left the scope is back. What differs by then is told once they are.
-pub(crate) fn returning(local: &LocalId, remote: &RemoteId) -> PlanItem {
-    let why = BACK.to_owned();
-    PlanItem { why, ..bare(PlanAction::Link, Some(local.as_str()), Some(remote.as_str())) }
+/// Records that are linked again, since the side that had left is back. What differs by then is told once they are.
+pub(crate) fn returning(local: &LocalId, remote: &RemoteId, why: &str) -> PlanItem {
+    PlanItem { why: why.to_owned(), ..bare(PlanAction::Link, Some(local.as_str()), Some(remote.as_str())) }
 }
 
 /// Linked records about which a person has to say something first.

@@ -8,12 +8,13 @@ use crate::decide::{
     Action, Decision, GoneLocal, LocalSight, RecordAction, References, RemoteSight, Sight, decide,
     local_changed,
 };
+use crate::detached::{self, LIVE_AGAIN};
 use crate::named;
 use crate::quiet;
 use crate::read::{self, Seen};
 use crate::reading::ReadError;
 use crate::references::{self, Asked, Parents};
-use crate::scope::{self, LEFT_HERE, LEFT_THERE};
+use crate::scope::{self, BACK, LEFT_HERE, LEFT_THERE};
 use crate::unmet::Met;
 use bothways_connector::{Operation, Outcome, Page, PageCursor};
 use bothways_model::{LinkId, LocalId, LocalRow, Observed, Record, RemoteId, Seq};
@@ -35,7 +36,7 @@ enum Scratch {
     /// A row without a link.
     Row(Record),
     /// A record or row with a link: a candidate all the same (rule 27).
-    Linked,
+    Linked(LinkState),
 }
 
 pub(super) struct Survey<'p> {
@@ -147,15 +148,15 @@ impl<'p> Survey<'p> {
                     } else if link.state.is_live() {
                         self.linked_differs(&link, &seen).await?;
                     } else if scope::is_back_there(&pair.mapping, &link, item) {
-                        self.returning(&link);
+                        self.returning(&link, BACK);
                     }
-                    Scratch::Linked
+                    Scratch::Linked(link.state)
                 }
                 None if item.gone || !pair.mapping.remote_in_scope(&item.body) => {
                     self.totals.out_of_scope += 1;
                     continue;
                 }
-                None if Self::is_stamped(self.source, item).await? => Scratch::Linked,
+                None if Self::is_stamped(self.source, item).await? => Scratch::Linked(LinkState::Linked),
                 None => Scratch::Record(Kept::of(&seen)),
             };
             keys.push(self.key(Side::Remote, item.id.as_str(), value, &kept));
@@ -230,7 +231,7 @@ impl<'p> Survey<'p> {
             let kept = match link {
                 Some(link) => {
                     self.look_at_linked(&link, &row).await?;
-                    Scratch::Linked
+                    Scratch::Linked(link.state)
                 }
                 None if row.deleted_at.is_some() || !pair.mapping.local_in_scope(&row.fields) => {
                     self.totals.out_of_scope += 1;
@@ -255,7 +256,20 @@ impl<'p> Survey<'p> {
             && let Some(record) = Self::get(self.source, id).await?
             && pair.mapping.remote_in_scope(&record.body)
         {
-            self.returning(link);
+            self.returning(link, BACK);
+        }
+        let live_again = detached::is_live_again(&pair.mapping, link, row);
+        let unseen =
+            link.state == LinkState::Detached && detached::has_unseen_edits(&pair.mapping, link, row);
+        if let Some(id) = link.remote_id.as_ref().filter(|_| live_again || unseen) {
+            match Self::get(self.source, id).await? {
+                Some(_) if live_again => self.returning(link, LIVE_AGAIN),
+                Some(_) => {}
+                None => {
+                    let link = Link { state: LinkState::Detached, ..link.clone() };
+                    self.decide_linked(&link, row, None).await?;
+                }
+            }
         }
         let Some(id) = link.remote_id.as_ref().filter(|_| link.state == LinkState::Linked) else {
             return Ok(());
@@ -280,10 +294,10 @@ impl<'p> Survey<'p> {
         Ok(())
     }
 
-    /// A link that was closed for the scope, and is one again.
-    fn returning(&mut self, link: &Link) {
+    /// A link that was closed, and is one again.
+    fn returning(&mut self, link: &Link, why: &str) {
         if let (Some(local), Some(remote)) = (&link.local_id, &link.remote_id) {
-            self.item(items::returning(local, remote));
+            self.item(items::returning(local, remote, why));
         }
     }
 
@@ -397,7 +411,7 @@ impl<'p> Survey<'p> {
             .filter_map(|scratch| match scratch {
                 Scratch::Record(kept) => Some(Asked { remote: Some(kept.fields()), ..Asked::default() }),
                 Scratch::Row(row) => Some(Asked { local: Some(row), ..Asked::default() }),
-                Scratch::Linked => None,
+                Scratch::Linked(_) => None,
             })
             .collect();
         self.ask(&asked).await
@@ -514,7 +528,10 @@ fn scratch(key: &Key) -> Option<Scratch> {
 /// The scratch table knows no links; its contents do.
 fn marked(mut group: Group) -> Group {
     for member in group.remote.iter_mut().chain(&mut group.local) {
-        member.linked = matches!(scratch(&member.key), Some(Scratch::Linked));
+        member.link = match scratch(&member.key) {
+            Some(Scratch::Linked(state)) => Some(state),
+            _ => None,
+        };
     }
     group
 }

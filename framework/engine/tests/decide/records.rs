@@ -61,6 +61,8 @@ struct Case {
     deletes: Deletes,
     choice: Option<DeleteChoice>,
     archives: bool,
+    /// The row has outlived a record before, or its user brought it back.
+    detached: bool,
 }
 
 fn fields(x: &str) -> Record {
@@ -99,7 +101,7 @@ fn decided(mapping: &Arc<Mapping>, case: &Case) -> Decision {
         },
         references: &References::default(),
         body: &body,
-        state: LinkState::Linked,
+        state: if case.detached { LinkState::Detached } else { LinkState::Linked },
         now: Timestamp::UNIX_EPOCH,
     })
 }
@@ -131,6 +133,12 @@ fn check_gone_there(case: &Case, action: &RecordAction, context: &str) {
         Some(DeleteChoice::Recreate) => assert_eq!(*action, RecordAction::Recreate, "{context}"),
         Some(DeleteChoice::Keep) => {
             assert!(closes(action) && state(action) == Some(LinkState::Detached), "{context}");
+        }
+        None if case.detached && case.deletes.from_remote != FromRemoteDelete::Recreate => {
+            assert!(
+                asks(action) && state(action) == Some(LinkState::Detached),
+                "no policy takes it away: {context}"
+            );
         }
         None if wins && case.local == Local::Changed => {
             assert!(
@@ -190,10 +198,12 @@ fn two_records_in_every_case() {
     for (local, remote) in LOCAL.into_iter().flat_map(|local| REMOTE.map(|remote| (local, remote))) {
         for (from_remote, from_local) in FROM_REMOTE.into_iter().flat_map(|r| FROM_LOCAL.map(|l| (r, l))) {
             for against_update in [AgainstUpdate::UpdateWins, AgainstUpdate::DeleteWins] {
-                for (choice, archives) in CHOICES.into_iter().flat_map(|c| [false, true].map(|a| (c, a))) {
+                let flags = [(false, false), (false, true), (true, false), (true, true)];
+                for (choice, (archives, detached)) in CHOICES.into_iter().flat_map(|c| flags.map(|f| (c, f)))
+                {
                     let deletes =
                         Deletes { from_remote, from_local, against_update, confirmed_irreversible: true };
-                    let case = Case { local, remote, deletes, choice, archives };
+                    let case = Case { local, remote, deletes, choice, archives, detached };
                     let decision = decided(&mapping, &case);
                     let action = &decision.record;
                     let context = format!("{case:?} -> {action:?}");
@@ -224,7 +234,7 @@ fn two_records_in_every_case() {
         }
     }
     println!("decided {count} cases of two records");
-    assert_eq!(count, 5 * 5 * 6 * 4 * 2 * 4 * 2);
+    assert_eq!(count, 5 * 5 * 6 * 4 * 2 * 4 * 2 * 2);
 }
 
 /// A delete asks whether the other side was changed since; what was never known counts as changed, what is not shown does not.
@@ -261,7 +271,14 @@ fn a_change_is_what_differs_from_its_own_base() {
 fn a_digest_tells_decisions_apart() {
     let mapping = mapping("manual", "both");
     let of = |local, remote| {
-        let case = Case { local, remote, deletes: Deletes::default(), choice: None, archives: false };
+        let case = Case {
+            local,
+            remote,
+            deletes: Deletes::default(),
+            choice: None,
+            archives: false,
+            detached: false,
+        };
         decided(&mapping, &case)
     };
     let all: Vec<Decision> = LOCAL.into_iter().flat_map(|l| REMOTE.map(|r| of(l, r))).collect();

@@ -26,4 +26,15 @@ impl World {
         let link = self.link_of(&row).await;
         (row, link.remote_id.expect("created"))
     }
+
+    /// Archives a row: its `deleted_at` is set.
+    pub fn archive(&self, id: &LocalId) {
+        let now = self.now();
+        assert!(self.store.foreign().archive("customers", id, Some(now), now).unwrap());
+    }
+
+    /// Clears the `deleted_at` of a row.
+    pub fn restore(&self, id: &LocalId) {
+        assert!(self.store.foreign().archive("customers", id, None, self.now()).unwrap());
+    }
 }

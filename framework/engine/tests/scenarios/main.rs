@@ -12,6 +12,7 @@ mod quickbooks;
 
 mod absences;
 mod accounts;
+mod archives;
 mod between;
 mod books;
 mod brakes;

@@ -44,19 +44,22 @@ pub async fn intents_close_and_reopen_nothing(bench: &dyn Bench) {
     assert_eq!(store.creates_in_flight(pair, 9).await.unwrap().len(), 1, "uncertain is in flight");
 }
 
-/// Old event ids, closed intents, history and tombstones go; nothing else does.
+/// Old event ids, closed intents, history and tombstones go; nothing else does, and no tombstone whose row is there: it may be live again.
 pub async fn prune_keeps_what_counts(bench: &dyn Bench) {
     let store = bench.store();
     let pair = pair(store).await;
-    bench.insert("customers", customer("Ada", "ada@x.test")).await;
+    let row = bench.insert("customers", customer("Ada", "ada@x.test")).await;
     let live = linked(store, pair, 1, None, Some("cus_1")).await;
     let dead = linked(store, pair, 2, None, Some("cus_2")).await;
-    let taken = look_at(store, &dead, 20).await;
-    let mut bury = unit(&taken);
-    let mut tombstone = dead.clone();
-    tombstone.state = LinkState::Tombstone;
-    bury.confirm = Some(write(&tombstone, LocalBinding::Keep));
-    done(commit(store, bury).await);
+    let archived = linked(store, pair, 3, Some(&row), Some("cus_3")).await;
+    for link in [&dead, &archived] {
+        let taken = look_at(store, link, 20).await;
+        let mut bury = unit(&taken);
+        let mut tombstone = link.clone();
+        tombstone.state = LinkState::Tombstone;
+        bury.confirm = Some(write(&tombstone, LocalBinding::Keep));
+        done(commit(store, bury).await);
+    }
     let taken = look_at(store, &live, 21).await;
     let mut pending = unit(&taken);
     pending.intents = vec![open(&live, 1, "update")];
@@ -78,6 +81,7 @@ pub async fn prune_keeps_what_counts(bench: &dyn Bench) {
     store.prune(at(32 * day), 1).await.unwrap();
     assert!(store.link(dead.id).await.unwrap().is_none());
     assert!(store.link(live.id).await.unwrap().is_some());
+    assert!(store.link(archived.id).await.unwrap().is_some(), "its row is there");
     let stale = Unit::new(Guard::Token { link: dead.id, token: super::kit::seq(1) });
     assert_eq!(commit(store, stale).await, UnitOutcome::Stale);
 }

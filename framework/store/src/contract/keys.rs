@@ -83,9 +83,10 @@ pub async fn say_who_is_linked(bench: &dyn Bench) {
     close.confirm = Some(write(&closed, LocalBinding::Keep));
     done(commit(store, close).await);
     let group = group(store, pair, "a").await;
-    let flags = |members: &[crate::GroupMember]| members.iter().map(|m| m.linked).collect::<Vec<_>>();
-    assert_eq!(flags(&group.local), [true, true, false]);
-    assert_eq!(flags(&group.remote), [true, true, false]);
+    let states = |members: &[crate::GroupMember]| members.iter().map(|m| m.link).collect::<Vec<_>>();
+    let expected = [Some(LinkState::Linked), Some(LinkState::Unlinked), None];
+    assert_eq!(states(&group.local), expected);
+    assert_eq!(states(&group.remote), expected);
 }
 
 /// Every group with an unlinked member exactly once, in pages, values before single records.

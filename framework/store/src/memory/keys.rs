@@ -17,7 +17,7 @@ impl State {
             Side::Local => self.link_of_local(key.pair, &LocalId(key.id.clone())),
             Side::Remote => self.link_of_remote(key.pair, &RemoteId(key.id.clone())),
         };
-        GroupMember { key: key.clone(), linked: link.is_some() }
+        GroupMember { key: key.clone(), link: link.map(|link| link.state) }
     }
 
     /// The groups of a pair in order. All of them: this store is for tests.
@@ -36,7 +36,7 @@ impl State {
                 Side::Remote => &mut group.remote,
             };
             let member = self.member(key);
-            if !(member.linked && planted::is(Bug::MatchIgnoresLinked)) {
+            if !(member.is_linked() && planted::is(Bug::MatchIgnoresLinked)) {
                 side.push(member);
             }
         }
@@ -74,7 +74,7 @@ impl Keys for MemoryStore {
             let (kind, rest) = text.split_at_checked(1)?;
             Some((kind == "n", rest.to_owned()))
         });
-        let unlinked = |group: &Group| group.remote.iter().chain(&group.local).any(|m| !m.linked);
+        let unlinked = |group: &Group| group.remote.iter().chain(&group.local).any(|m| !m.is_linked());
         let mut page = Vec::new();
         let mut last = None;
         for (position, group) in groups {

@@ -191,7 +191,9 @@ impl Capture for MemoryStore {
             let gone: Vec<_> = s
                 .links
                 .values()
-                .filter(|l| l.state == crate::LinkState::Tombstone && l.updated_at < old)
+                .filter(|l| {
+                    l.state == crate::LinkState::Tombstone && l.local_id.is_none() && l.updated_at < old
+                })
                 .map(|l| l.id)
                 .collect();
             gone.into_iter().for_each(|id| s.remove_link(id));

@@ -1,0 +1,384 @@
+//! Rows with a `deleted_at`: archived here, archived because the record is gone, and live again.
+
+use crate::harness::{CATALOG, Setup, World};
+use bothways_connector_sandbox::{Action, Fault};
+use bothways_engine::{Item, PassOptions, Resolution};
+use bothways_model::{LocalId, Method, RemoteId};
+use bothways_store::{DeleteChoice, LinkState};
+use serde_json::json;
+
+const SYNC: &str = "sync: { feed: never, reconcile: never }";
+
+/// A shop whose rows can be archived, under these policies of deletes.
+fn archiving(deletes: &str) -> Setup {
+    Setup {
+        catalog: format!("{CATALOG}deleted_at: archived_at\n"),
+        ..Setup::with(&format!("deletes: {{ {deletes} }}\n{SYNC}"))
+    }
+}
+
+async fn items(world: &World) -> Vec<Item> {
+    world.ops.parked(None, None, 10).await.unwrap()
+}
+
+async fn is_archived(world: &World, row: &LocalId) -> bool {
+    world.row(row).await.expect("the row is there").deleted_at.is_some()
+}
+
+async fn state(world: &World, row: &LocalId) -> LinkState {
+    world.link_of(row).await.state
+}
+
+async fn decide(world: &World, choice: DeleteChoice) {
+    let item = items(world).await.remove(0);
+    assert_eq!(item.reason, "delete");
+    world.ops.resolve(&item.id, &Resolution::Delete(choice), Some(&item.digest), "ada").await.unwrap();
+    world.settle().await;
+}
+
+/// Ann was archived because her record is gone, and her row is live again.
+async fn detached() -> (World, LocalId, RemoteId) {
+    let world = World::new(archiving("from_remote: archive")).await;
+    let (row, id) = world.linked().await;
+    world.remote_delete(&id);
+    world.settle().await;
+    assert!(is_archived(&world, &row).await);
+    world.restore(&row);
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Detached);
+    (world, row, id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_archived_goes_by_the_policy_of_local_deletes() {
+    for (policy, after) in [
+        ("from_local: manual", LinkState::Linked),
+        ("from_local: ignore", LinkState::Linked),
+        ("from_local: unlink", LinkState::Unlinked),
+        ("from_local: delete, confirm: irreversible", LinkState::Tombstone),
+    ] {
+        let world = World::new(archiving(policy)).await;
+        let (row, id) = world.linked().await;
+        world.archive(&row);
+        world.settle().await;
+        assert_eq!(state(&world, &row).await, after, "{policy}");
+        let deletes = policy.contains("delete,");
+        assert_eq!(world.customers().len(), usize::from(!deletes), "{policy}");
+        assert_eq!(items(&world).await.len(), usize::from(policy.contains("manual")), "{policy}");
+        world.update(&row, &[("name", "Anna")]);
+        world.settle().await;
+        assert!(is_archived(&world, &row).await, "{policy}");
+        assert!(deletes || world.remote(&id, "name").as_deref() == Some("Ann"), "nothing flows: {policy}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_gone_archives_its_row() {
+    let world = World::new(archiving("from_remote: archive")).await;
+    let (row, id) = world.linked().await;
+    world.remote_delete(&id);
+    world.settle().await;
+    assert!(is_archived(&world, &row).await);
+    assert_eq!(state(&world, &row).await, LinkState::Tombstone);
+    world.update(&row, &[("phone", "2")]);
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Tombstone);
+    assert!(items(&world).await.is_empty() && world.customers().is_empty());
+}
+
+/// Whatever closed the link of an archived row, what both sides changed meanwhile goes where it should.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_live_again_is_linked_as_before_where_its_record_lives() {
+    for policy in
+        ["from_local: manual", "from_local: ignore", "from_local: unlink", "from_local: manual, kept"]
+    {
+        let world = World::new(archiving(policy.trim_end_matches(", kept"))).await;
+        let (row, id) = world.linked().await;
+        let link = world.link_of(&row).await.id;
+        world.archive(&row);
+        world.settle().await;
+        if policy.ends_with("kept") {
+            decide(&world, DeleteChoice::Keep).await;
+            assert_eq!(state(&world, &row).await, LinkState::Unlinked);
+        }
+        world.update(&row, &[("phone", "777")]);
+        world.remote_update(&id, json!({ "name": "Anna" }));
+        world.settle().await;
+        assert_eq!(world.remote(&id, "phone").as_deref(), Some("1"), "{policy}");
+        assert_eq!(world.local(&row, "name").await.as_deref(), Some("Ann"), "{policy}");
+        world.restore(&row);
+        world.settle().await;
+        world.assert_in_step().await;
+        assert_eq!(world.link_of(&row).await.id, link, "{policy}");
+        assert_eq!(world.remote(&id, "phone").as_deref(), Some("777"), "{policy}");
+        assert_eq!(world.local(&row, "name").await.as_deref(), Some("Anna"), "{policy}");
+        assert!(items(&world).await.is_empty(), "{policy}");
+        assert_eq!(world.customers().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_both_sides_changed_while_a_row_was_archived_is_a_conflict() {
+    let world = World::new(archiving("from_local: unlink")).await;
+    let (row, id) = world.linked().await;
+    world.archive(&row);
+    world.settle().await;
+    world.update(&row, &[("name", "Local")]);
+    world.remote_update(&id, json!({ "name": "Remote" }));
+    world.restore(&row);
+    world.settle().await;
+    assert_eq!(world.remote(&id, "name").as_deref(), Some("Remote"));
+    assert_eq!(world.local(&row, "name").await.as_deref(), Some("Local"));
+    let waiting = items(&world).await;
+    assert_eq!((waiting.len(), waiting[0].reason.as_str()), (1, "conflict"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_what_becomes_of_a_row_that_is_live_again() {
+    let mut world = World::new(archiving("from_local: unlink")).await;
+    let (row, id) = world.linked().await;
+    world.archive(&row);
+    world.settle().await;
+    assert_eq!(world.plan().await.1, []);
+    world.kill();
+    world.restore(&row);
+    let (totals, planned) = world.plan().await;
+    assert_eq!((totals.link, planned.len()), (1, 1), "{planned:#?}");
+    assert!(planned[0].why.contains("live again"), "{planned:#?}");
+    world.hold_webhooks(true);
+    world.remote_delete(&id);
+    let (totals, planned) = world.plan().await;
+    assert_eq!((totals.ask, planned.len()), (1, 1), "{planned:#?}");
+    world.reopen().await;
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.restart().await;
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Detached);
+    assert_eq!(items(&world).await.len(), 1);
+    assert_eq!(world.plan().await.1, [], "it waits for a person, and nothing else is to be done");
+}
+
+/// Whoever deleted the record, the row that its user brought back stays, and waits for its user's word.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_live_again_without_its_record_is_detached_and_waits_for_a_person() {
+    for policy in [
+        "from_remote: archive",
+        "from_local: delete, from_remote: delete, confirm: irreversible",
+        "from_local: delete, from_remote: archive, against_update: delete_wins, confirm: irreversible",
+        "from_local: unlink, from_remote: delete",
+        "from_local: ignore, from_remote: unlink",
+        "from_local: manual, from_remote: ignore",
+    ] {
+        let world = World::new(archiving(policy)).await;
+        let (row, id) = world.linked().await;
+        if !policy.starts_with("from_remote") {
+            world.archive(&row);
+            world.settle().await;
+        }
+        if world.customer(&id).is_some_and(|customer| customer["deleted"] != true) {
+            world.remote_delete(&id);
+            world.settle().await;
+        }
+        assert!(is_archived(&world, &row).await, "{policy}");
+        world.restore(&row);
+        world.settle().await;
+        assert_eq!(state(&world, &row).await, LinkState::Detached, "{policy}");
+        let waiting = items(&world).await;
+        assert_eq!((waiting.len(), waiting[0].reason.as_str()), (1, "delete"), "{policy}");
+        assert!(waiting[0].message.contains("gone"), "{}", waiting[0].message);
+        // Neither a touch nor an edit, nor its end, has the policy take the row away again.
+        for fields in [("note", "x"), ("phone", "777"), ("phone", "1")] {
+            world.update(&row, &[fields]);
+            world.settle().await;
+            assert!(!is_archived(&world, &row).await, "{policy}");
+            assert_eq!(state(&world, &row).await, LinkState::Detached, "{policy}");
+            assert_eq!(items(&world).await.len(), 1, "{policy}");
+        }
+        assert!(world.customers().is_empty(), "{policy}: recreates nothing by itself");
+        world.update(&row, &[("phone", "777")]);
+        decide(&world, DeleteChoice::Recreate).await;
+        world.assert_in_step().await;
+        assert_eq!(world.customers()[0]["phone"], "777", "{policy}");
+        assert!(items(&world).await.is_empty(), "{policy}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_may_leave_a_detached_row_alone_until_it_is_edited_again() {
+    for dismiss in [false, true] {
+        let (world, row, _) = detached().await;
+        world.update(&row, &[("phone", "777")]);
+        world.settle().await;
+        if dismiss {
+            world.ops.dismiss(&items(&world).await[0].id, "ada").await.unwrap();
+        } else {
+            decide(&world, DeleteChoice::Keep).await;
+        }
+        assert_eq!(state(&world, &row).await, LinkState::Detached);
+        assert!(items(&world).await.is_empty());
+        world.update(&row, &[("note", "nothing that is mapped")]);
+        world.settle().await;
+        world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+        world.settle().await;
+        assert!(items(&world).await.is_empty(), "that is left alone");
+        world.update(&row, &[("phone", "778")]);
+        world.settle().await;
+        assert_eq!(items(&world).await.len(), 1, "nobody has seen this edit");
+        assert!(!is_archived(&world, &row).await && world.customers().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_row_can_be_archived_again() {
+    let (world, row, _) = detached().await;
+    decide(&world, DeleteChoice::Carry).await;
+    assert!(is_archived(&world, &row).await);
+    assert_eq!(state(&world, &row).await, LinkState::Tombstone);
+    let (world, row, _) = detached().await;
+    world.archive(&row);
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Tombstone);
+    assert!(items(&world).await.is_empty(), "nothing waits any more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_of_a_row_whose_lost_record_is_ignored_waits_for_a_person() {
+    for policy in ["from_remote: ignore", "from_remote: ignore, against_update: delete_wins"] {
+        let world = World::new(archiving(policy)).await;
+        let (row, id) = world.linked().await;
+        world.remote_delete(&id);
+        world.settle().await;
+        assert_eq!(state(&world, &row).await, LinkState::Detached);
+        assert!(items(&world).await.is_empty(), "nothing is lost yet");
+        world.update(&row, &[("phone", "777")]);
+        world.settle().await;
+        assert_eq!(items(&world).await.len(), 1, "{policy}");
+        decide(&world, DeleteChoice::Recreate).await;
+        world.assert_in_step().await;
+        assert_eq!(world.customers()[0]["phone"], "777");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_row_is_attached_to_another_record_by_a_person() {
+    let (world, row, gone) = detached().await;
+    let other = world.remote_create(json!({ "email": "ann@example.com", "name": "Ann", "phone": "9" }));
+    world.settle().await;
+    let ambiguous = world.ops.parked(None, Some("ambiguous"), 10).await.unwrap();
+    assert_eq!(ambiguous.len(), 1, "linked candidates count");
+    assert!(ambiguous[0].message.contains("rows 1 (its link is detached)"), "{}", ambiguous[0].message);
+    world.ops.link(None, &row, &other, "ada").await.unwrap();
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    assert_eq!((link.state, link.remote_id), (LinkState::Linked, Some(other)));
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.settle().await;
+    assert!(items(&world).await.iter().all(|item| item.reason == "conflict"), "{:#?}", items(&world).await);
+    let old = world.links().await.into_iter().find(|link| link.remote_id.as_ref() == Some(&gone));
+    assert_eq!(old.expect("it is known").state, LinkState::Unlinked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_s_own_unlink_is_final() {
+    for policy in ["from_local: unlink", "from_local: delete, confirm: irreversible"] {
+        let world = World::new(archiving(policy)).await;
+        let (row, id) = world.linked().await;
+        let link = world.link_of(&row).await.id;
+        let late = policy.contains("unlink");
+        if late {
+            world.archive(&row);
+            world.settle().await;
+        }
+        world.ops.unlink(link, "ada").await.unwrap();
+        assert!(world.ops.unlink(link, "ada").await.is_err(), "there is nothing left to take apart");
+        if !late {
+            world.archive(&row);
+            world.settle().await;
+        }
+        world.restore(&row);
+        world.update(&row, &[("phone", "777")]);
+        world.settle().await;
+        assert_eq!(state(&world, &row).await, LinkState::Unlinked, "{policy}");
+        assert_eq!(world.remote(&id, "phone").as_deref(), Some("1"));
+        assert!(items(&world).await.is_empty());
+    }
+}
+
+/// The record was given to another row while this one was archived: the restored row is a new one and meets it as any other would.
+#[tokio::test(start_paused = true)]
+async fn a_row_whose_record_belongs_to_another_one_by_now_is_a_new_row() {
+    let world = World::new(archiving("from_local: unlink")).await;
+    let (row, id) = world.linked().await;
+    world.archive(&row);
+    world.settle().await;
+    let other = world.insert(&[("email", "ann@new.example"), ("name", "Ann B")]);
+    world.settle().await;
+    world.ops.unlink(world.link_of(&other).await.id, "ada").await.unwrap();
+    world.ops.link(None, &other, &id, "ada").await.unwrap();
+    world.settle().await;
+    world.update(&row, &[("email", "old@example.com")]);
+    world.restore(&row);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    assert_eq!(link.state, LinkState::Linked);
+    assert_ne!(link.remote_id, Some(id.clone()));
+    assert_eq!(world.link_of(&other).await.remote_id, Some(id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_only_not_found_must_be_missed_twice() {
+    let world = World::new(archiving("from_local: unlink")).await;
+    let (row, id) = world.linked().await;
+    let other = world.insert(&[("email", "bob@example.com")]);
+    world.settle().await;
+    world.archive(&row);
+    world.settle().await;
+    world.fault(Fault::next(Action::OtherAccount).on(Method::Get, format!("/v1/customers/{id}")));
+    world.restore(&row);
+    world.update(&row, &[("phone", "777")]);
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Linked);
+    assert_eq!(state(&world, &other).await, LinkState::Linked);
+    assert_eq!(world.remote(&id, "phone").as_deref(), Some("777"));
+    world.assert_in_step().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn archives_count_in_the_brake_on_deletes() {
+    let policy = "from_local: delete, from_remote: archive, confirm: irreversible";
+    let world = super::brakes::linked(archiving(policy), 11).await;
+    let rows = world.rows().await;
+    for row in &rows {
+        world.archive(&row.id);
+    }
+    assert_eq!(super::brakes::brake(&world, 11).await.kind, "deletes");
+    assert_eq!(world.customers().len(), 11, "none is deleted");
+    for row in &rows {
+        world.restore(&row.id);
+    }
+    world.settle().await;
+    world.assert_in_step().await;
+    assert!(world.ops.brakes().await.unwrap().is_empty(), "what is back is not deleted");
+    let world = super::brakes::linked(archiving(policy), 11).await;
+    for customer in world.customers() {
+        world.remote_delete(&RemoteId(customer["id"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(super::brakes::brake(&world, 11).await.kind, "deletes");
+    assert!(world.rows().await.iter().all(|row| row.deleted_at.is_none()), "no row is archived");
+}
+
+/// What was archived is remembered as long as its row is there: it does not come back as a new record.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_live_again_after_a_year_is_still_detached() {
+    let world = World::new(archiving("from_remote: archive")).await;
+    let (row, id) = world.linked().await;
+    world.remote_delete(&id);
+    world.settle().await;
+    bothways_store::Capture::prune(&*world.store, world.now() + chrono::TimeDelta::days(365), 30)
+        .await
+        .unwrap();
+    world.restore(&row);
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Detached);
+    assert!(world.customers().is_empty());
+}
