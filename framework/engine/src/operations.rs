@@ -464,7 +464,7 @@ impl Operations {
     }
 }
 
-fn choose(
+pub(crate) fn choose(
     link: &mut Link,
     mapping: &bothways_mapping::Mapping,
     choices: &BTreeMap<String, KeepText>,
