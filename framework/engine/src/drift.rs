@@ -71,10 +71,6 @@ impl Pass<'_> {
         let page =
             PageCommit { cursor: Some(Cursor { name: name(self.pair.id), value }), ..PageCommit::default() };
         self.engine.store.commit_page(now, &page).await?;
-        let mapping = &self.pair.mapping.name;
-        metrics::gauge!("bothways_drift", "mapping" => mapping.clone()).set(lost as f64);
-        let alarm = if alert { 1.0 } else { 0.0 };
-        metrics::gauge!("bothways_drift_alert", "mapping" => mapping.clone()).set(alarm);
         if alert {
             tracing::error!(
                 pair = %self.pair.id, drifted = counts.drifted, missing = counts.missing,

@@ -8,6 +8,7 @@ mod entering;
 mod following;
 mod forms;
 mod mapped;
+mod measuring;
 mod operating;
 mod serving;
 mod showing;
