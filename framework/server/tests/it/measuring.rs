@@ -114,4 +114,8 @@ async fn lost_events_and_spent_calls_are_in_the_api_and_on_the_page() {
     drifted(&world, false).await;
     let page = browser.page("/status").await;
     assert!(!page.contains("some are being lost"), "{page}");
+    assert!(
+        page.contains("9 records differed, of 4 of them nothing had told; 2 rows were gone untold"),
+        "{page}"
+    );
 }
