@@ -5,6 +5,7 @@ use crate::EngineError;
 use crate::operations::Operations;
 use crate::plan::file::keyed;
 use bothways_model::Secret;
+use bothways_store::Link;
 use hmac::{Hmac, Mac};
 use serde::Serialize;
 use sha2::Sha256;
@@ -25,6 +26,11 @@ impl Seals {
         let mut mac = self.0.clone();
         mac.update(&serde_json::to_vec(what).unwrap_or_default());
         hex::encode(&mac.finalize().into_bytes()[..8])
+    }
+
+    /// The digest of what people change of a link: what it binds, how it stands, and what is decided and known of its fields.
+    pub(crate) fn of_link(&self, link: &Link) -> String {
+        self.of(&(&link.local_id, &link.remote_id, link.state, &link.body))
     }
 }
 
