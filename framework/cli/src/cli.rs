@@ -262,22 +262,28 @@ pub(crate) struct Item {
 
 /// `parked resolve`.
 #[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("decision").required(true).multiple(true))]
 pub(crate) struct Resolve {
     /// The item, as `parked list` names it
-    pub(crate) id: String,
+    #[arg(required_unless_present = "all")]
+    pub(crate) id: Option<String>,
+    /// All conflicts of a mapping at once, instead of one item; without --digest it says how many there are and changes nothing
+    #[arg(long, conflicts_with_all = ["id", "delete"])]
+    pub(crate) all: bool,
+    /// With --all: of this mapping
+    #[arg(long, requires = "all")]
+    pub(crate) mapping: Option<String>,
     /// Keep this side's value, in all fields in conflict
-    #[arg(long, value_name = "SIDE", group = "decision", conflicts_with = "delete")]
+    #[arg(long, value_name = "SIDE", conflicts_with = "delete", required_unless_present_any = ["fields", "delete", "all"])]
     pub(crate) keep: Option<KeepSide>,
-    /// Decide one field: name=local, name=remote or name=value:TEXT (repeatable)
-    #[arg(long = "field", value_name = "NAME=CHOICE", group = "decision", conflicts_with = "delete")]
+    /// Decide one field: name=local, name=remote or name=value:TEXT (repeatable); with --all only the name of the one that --keep is about
+    #[arg(long = "field", value_name = "NAME[=CHOICE]", conflicts_with = "delete")]
     pub(crate) fields: Vec<String>,
     /// Decide about a delete: carry it to the other side, keep the other record, or create the deleted one again
-    #[arg(long, value_name = "WHAT", group = "decision")]
+    #[arg(long, value_name = "WHAT")]
     pub(crate) delete: Option<DeleteWord>,
-    /// The digest that `parked show` printed: refused if anything moved since
-    #[arg(long)]
-    pub(crate) digest: String,
+    /// The digest that `parked show` printed, or the same command without it: refused if anything moved since
+    #[arg(long, required_unless_present = "all")]
+    pub(crate) digest: Option<String>,
 }
 
 /// A side.

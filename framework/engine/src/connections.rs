@@ -141,8 +141,6 @@ impl Engine {
             Some(why) => tracing::error!(connection = %name, "the circuit is open: {why}"),
             None => tracing::info!(connection = %name, "the circuit is closed: the service answers again"),
         }
-        let open = if trouble.is_some() { 1.0 } else { 0.0 };
-        metrics::gauge!("bothways_circuit_open", "connection" => name.0.clone()).set(open);
         self.set_trouble(&format!("circuit/{name}"), trouble);
         self.tell();
     }

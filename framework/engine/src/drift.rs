@@ -5,6 +5,7 @@ use crate::{Engine, EngineError, PairRuntime};
 use bothways_model::{PairId, RemoteId, Timestamp};
 use bothways_store::{Cursor, Link, PageCommit};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// So many differing links are looked up one by one; beyond that all of them count.
 const LOOKED_UP: u64 = 1_000;
@@ -22,6 +23,19 @@ pub struct DriftReport {
     pub missing: u64,
     /// Events or triggers were healthy, as far as we know, and still did not tell: they are being lost.
     pub alert: bool,
+}
+
+impl fmt::Display for DriftReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.differing == 0 && self.missing == 0 {
+            return f.write_str("nothing differed");
+        }
+        let Self { differing, drifted, missing, .. } = self;
+        write!(
+            f,
+            "{differing} records differed, of {drifted} of them nothing had told; {missing} rows were gone untold"
+        )
+    }
 }
 
 impl Pass<'_> {
@@ -71,10 +85,6 @@ impl Pass<'_> {
         let page =
             PageCommit { cursor: Some(Cursor { name: name(self.pair.id), value }), ..PageCommit::default() };
         self.engine.store.commit_page(now, &page).await?;
-        let mapping = &self.pair.mapping.name;
-        metrics::gauge!("bothways_drift", "mapping" => mapping.clone()).set(lost as f64);
-        let alarm = if alert { 1.0 } else { 0.0 };
-        metrics::gauge!("bothways_drift_alert", "mapping" => mapping.clone()).set(alarm);
         if alert {
             tracing::error!(
                 pair = %self.pair.id, drifted = counts.drifted, missing = counts.missing,

@@ -2,10 +2,10 @@
 
 use crate::EngineError;
 use crate::operations::Operations;
+use crate::sealed::Seals;
 use bothways_model::{LinkId, PairId, Value};
 use bothways_store::{Link, LinkFilter, ParkReason, ParkedFilter, Subject, Work, WorkId};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
 /// Something that waits for a person.
@@ -58,6 +58,7 @@ impl Operations {
         limit: usize,
     ) -> Result<Vec<Item>, EngineError> {
         let pair = mapping.map(|m| self.pair(Some(m))).transpose()?.map(|p| p.id);
+        let seals = self.seals().await?;
         let mut items = Vec::new();
         if reason.is_none_or(|r| r != "conflict") {
             let filter = ParkedFilter { pair, reason: reason.and_then(ParkReason::parse) };
@@ -68,7 +69,7 @@ impl Operations {
         if reason.is_none_or(|r| r == "conflict") {
             let filter = LinkFilter { pair, conflicts: true, ..LinkFilter::default() };
             for link in self.engine.store.links(&filter, None, limit).await? {
-                items.push(self.item_of_link(&link));
+                items.push(self.item_of_link(&link, &seals));
             }
         }
         items.sort_by(|a, b| a.since.cmp(&b.since));
@@ -83,7 +84,7 @@ impl Operations {
     pub async fn item(&self, id: &str) -> Result<Item, EngineError> {
         if let Ok(link) = id.parse::<LinkId>() {
             let link = self.engine.store.link(link).await?.ok_or_else(|| no_item(id))?;
-            return Ok(self.item_of_link(&link));
+            return Ok(self.item_of_link(&link, &self.seals().await?));
         }
         let work = self.parked_work(id).await?;
         self.item_of_work(work).await
@@ -125,7 +126,7 @@ impl Operations {
         })
     }
 
-    fn item_of_link(&self, link: &Link) -> Item {
+    fn item_of_link(&self, link: &Link, seals: &Seals) -> Item {
         let plain = |value: &Option<Value>| value.as_ref().map(Value::to_plain_json);
         let fields = link
             .body
@@ -159,7 +160,7 @@ impl Operations {
                 .unwrap_or(link.updated_at)
                 .to_rfc3339(),
             fields,
-            digest: conflict_digest(link),
+            digest: conflict_digest(link, seals),
         }
     }
 
@@ -199,8 +200,7 @@ fn conflict_message(link: &Link) -> String {
 }
 
 /// What a person was shown of a link's conflicts.
-pub(crate) fn conflict_digest(link: &Link) -> String {
+pub(crate) fn conflict_digest(link: &Link, seals: &Seals) -> String {
     let shown: Vec<_> = link.body.conflicts.iter().map(|(label, c)| (label, &c.local, &c.remote)).collect();
-    let text = serde_json::to_string(&shown).unwrap_or_default();
-    hex::encode(&Sha256::digest(text.as_bytes())[..8])
+    seals.of(&shown)
 }

@@ -2,16 +2,19 @@
 
 use crate::{EngineError, Operations};
 use bothways_model::ConnectionName;
+use bothways_store::BrakeKind;
 use std::collections::BTreeMap;
 
 impl Operations {
-    /// Sets the gauges of what waits, how old it is, and how much of a day's calls is used.
+    /// Sets the gauges of what waits and is withheld, how old it is, what the last full pass found different, how much of a day's calls
+    /// is used, and which circuits are open.
     ///
     /// # Errors
     /// The store fails.
     pub async fn measure(&self) -> Result<(), EngineError> {
         let engine = &self.engine;
         let now = engine.ports.clock.now();
+        let brakes = engine.store.brakes(now).await?;
         let mut lags: BTreeMap<ConnectionName, f64> = BTreeMap::new();
         for pair in engine.pairs() {
             let counts = engine.store.counts(pair.id).await?;
@@ -30,11 +33,25 @@ impl Operations {
             for (name, value) in gauges {
                 metrics::gauge!(name, "mapping" => mapping.clone()).set(value);
             }
+            for kind in BrakeKind::ALL {
+                let of_kind =
+                    brakes.iter().filter(|brake| brake.name.pair == pair.id && brake.name.kind == kind);
+                let withheld: u64 = of_kind.map(|brake| brake.withheld).sum();
+                metrics::gauge!("bothways_withheld", "mapping" => mapping.clone(), "brake" => kind.as_str())
+                    .set(withheld as f64);
+            }
+            if let Some(drift) = engine.drift(pair.id).await? {
+                let lost = drift.drifted + drift.missing;
+                metrics::gauge!("bothways_drift", "mapping" => mapping.clone()).set(lost as f64);
+                metrics::gauge!("bothways_drift_alert", "mapping" => mapping.clone()).set(flag(drift.alert));
+            }
             let lag = lags.entry(pair.connection.clone()).or_default();
             *lag = lag.max(age);
         }
         for (connection, lag) in lags {
             metrics::gauge!("bothways_lag_seconds", "connection" => connection.0.clone()).set(lag);
+            let is_out = engine.connections.is_out(&connection);
+            metrics::gauge!("bothways_circuit_open", "connection" => connection.0.clone()).set(flag(is_out));
             if let Some(quota) = engine.quota(&connection).await? {
                 metrics::gauge!("bothways_quota_used", "connection" => connection.0.clone())
                     .set(quota.used as f64);
@@ -44,4 +61,8 @@ impl Operations {
         }
         Ok(())
     }
+}
+
+fn flag(is: bool) -> f64 {
+    if is { 1.0 } else { 0.0 }
 }

@@ -83,6 +83,12 @@ pub enum KeepText {
     Value(serde_json::Value),
 }
 
+/// What a person changed of a link, in digests (rule 68).
+struct Edited {
+    before: String,
+    after: String,
+}
+
 impl Operations {
     /// A handle on an engine.
     pub fn new(engine: Arc<Engine>) -> Self {
@@ -188,32 +194,39 @@ impl Operations {
                 "there is no link to decide about: use `link`, `replay` or `dismiss`".into(),
             ));
         };
-        self.edit_link(link, |link, mapping| match resolution {
-            Resolution::Delete(DeleteChoice::Recreate) if mapping.creates.from_local != CreatePolicy::Create => {
-                Err(EngineError::Refused(format!(
-                    "mapping `{}` creates no records from rows (`creates.from_local`): `bothways link` attaches the row to a record that is there",
-                    mapping.name
-                )))
-            }
-            Resolution::Delete(choice) if item.reason == "delete" => {
-                link.body.delete_choice = Some(*choice);
-                Ok(())
-            }
-            Resolution::Delete(_) => Err(EngineError::Refused("this item is not about a delete".into())),
-            Resolution::Fields(choices) => {
-                if conflict_digest(link) != item.digest {
-                    return Err(EngineError::Refused(
-                        "the values moved since they were shown: look again".into(),
-                    ));
+        let seals = self.seals().await?;
+        let edited = self
+            .edit_link(link, |link, mapping| match resolution {
+                Resolution::Delete(DeleteChoice::Recreate)
+                    if mapping.creates.from_local != CreatePolicy::Create =>
+                {
+                    Err(EngineError::Refused(format!(
+                        "mapping `{}` creates no records from rows (`creates.from_local`): `bothways link` attaches the row to a record that is there",
+                        mapping.name
+                    )))
                 }
-                choose(link, mapping, choices, by)
-            }
-        })
-        .await?;
+                Resolution::Delete(choice) if item.reason == "delete" => {
+                    link.body.delete_choice = Some(*choice);
+                    Ok(())
+                }
+                Resolution::Delete(_) => Err(EngineError::Refused("this item is not about a delete".into())),
+                Resolution::Fields(choices) => {
+                    if conflict_digest(link, &seals) != item.digest {
+                        return Err(EngineError::Refused(
+                            "the values moved since they were shown: look again".into(),
+                        ));
+                    }
+                    choose(link, mapping, choices, by)
+                }
+            })
+            .await?;
         if let Ok(number) = id.parse::<i64>() {
             self.engine.store.replay(WorkId(number), self.engine.ports.clock.now()).await?;
         }
-        self.audit(by, "resolve", serde_json::json!({ "item": id, "digest": item.digest })).await?;
+        let Edited { before, after } = edited;
+        let detail =
+            serde_json::json!({ "item": id, "digest": item.digest, "before": before, "after": after });
+        self.audit(by, "resolve", detail).await?;
         self.engine.nudge().await;
         Ok(())
     }
@@ -225,7 +238,9 @@ impl Operations {
     pub async fn replay(&self, id: &str, by: &str) -> Result<(), EngineError> {
         let work = self.parked_work(id).await?;
         self.engine.store.replay(work.id, self.engine.ports.clock.now()).await?;
-        self.audit(by, "replay", serde_json::json!({ "item": id })).await?;
+        let before = self.seals().await?.of(&work.parked);
+        let detail = serde_json::json!({ "item": id, "before": before, "after": null });
+        self.audit(by, "replay", detail).await?;
         self.engine.nudge().await;
         self.engine.tell();
         Ok(())
@@ -244,7 +259,9 @@ impl Operations {
             )));
         }
         self.engine.store.dismiss(work.id).await?;
-        self.audit(by, "dismiss", serde_json::json!({ "item": id })).await?;
+        let before = self.seals().await?.of(&work.parked);
+        let detail = serde_json::json!({ "item": id, "before": before, "after": null });
+        self.audit(by, "dismiss", detail).await?;
         self.engine.tell();
         Ok(())
     }
@@ -254,9 +271,13 @@ impl Operations {
     /// # Errors
     /// The store fails.
     pub async fn pause(&self, scope: PauseScope, reason: &str, by: &str) -> Result<(), EngineError> {
-        let detail = serde_json::json!({ "scope": &scope, "reason": reason });
+        let before = self.pause_digest(&scope).await?;
         let pause =
             Pause { scope, reason: reason.to_owned(), by: by.to_owned(), at: self.engine.ports.clock.now() };
+        let after = self.seals().await?.of(&pause);
+        let detail = serde_json::json!({
+            "scope": &pause.scope, "reason": reason, "before": before, "after": after,
+        });
         self.engine.store.pause(&pause).await?;
         self.engine.refresh_pauses().await?;
         self.audit(by, "pause", detail).await?;
@@ -269,12 +290,21 @@ impl Operations {
     /// # Errors
     /// The store fails.
     pub async fn resume(&self, scope: &PauseScope, by: &str) -> Result<bool, EngineError> {
+        let before = self.pause_digest(scope).await?;
         let was = self.engine.store.resume(scope).await?;
         self.engine.refresh_pauses().await?;
-        self.audit(by, "resume", serde_json::json!({ "scope": scope })).await?;
+        let detail = serde_json::json!({ "scope": scope, "before": before, "after": null });
+        self.audit(by, "resume", detail).await?;
         self.engine.nudge().await;
         self.engine.tell();
         Ok(was)
+    }
+
+    /// The digest of the pause of a scope, if it is paused.
+    async fn pause_digest(&self, scope: &PauseScope) -> Result<Option<String>, EngineError> {
+        let pauses = self.engine.store.pauses().await?;
+        let seals = self.seals().await?;
+        Ok(pauses.iter().find(|pause| pause.scope == *scope).map(|pause| seals.of(pause)))
     }
 
     /// Links a row and a record by a person's word. Both must exist unlinked; the next look compares them (bases unknown). A row that has
@@ -315,6 +345,7 @@ impl Operations {
         link.local_id = Some(local.clone());
         link.remote_id = Some(remote.clone());
         link.body.note = Some(format!("linked by {by}"));
+        let after = self.seals().await?.of_link(&link);
         let mut unit = Unit::new(Guard::Claim(Box::new(link)));
         unit.signals.push(Signal {
             pair: pair.id,
@@ -326,12 +357,10 @@ impl Operations {
             UnitOutcome::Done { .. } => {}
             _ => return Err(linked_already()),
         }
-        self.audit(
-            by,
-            "link",
-            serde_json::json!({ "mapping": pair.mapping.name, "local": local, "remote": remote }),
-        )
-        .await?;
+        let detail = serde_json::json!({
+            "mapping": pair.mapping.name, "local": local, "remote": remote, "before": null, "after": after,
+        });
+        self.audit(by, "link", detail).await?;
         self.engine.nudge().await;
         Ok(id)
     }
@@ -372,21 +401,24 @@ impl Operations {
     /// # Errors
     /// There is no live link; the store fails.
     pub async fn unlink(&self, link: LinkId, by: &str) -> Result<(), EngineError> {
-        self.edit_link(link, |link, _| {
-            // One that would be linked again by itself is taken apart for good.
-            let comes_back = link.body.archived || link.body.left_scope.is_some();
-            if !link.state.is_live() && !comes_back {
-                return Err(EngineError::Refused(format!("the link is {} already", link.state.as_str())));
-            }
-            link.state = LinkState::Unlinked;
-            link.body.archived = false;
-            link.body.left_scope = None;
-            link.body.conflicts.clear();
-            link.body.note = Some(format!("unlinked by {by}"));
-            Ok(())
-        })
-        .await?;
-        self.audit(by, "unlink", serde_json::json!({ "link": link })).await
+        let edited = self
+            .edit_link(link, |link, _| {
+                // One that would be linked again by itself is taken apart for good.
+                let comes_back = link.body.archived || link.body.left_scope.is_some();
+                if !link.state.is_live() && !comes_back {
+                    return Err(EngineError::Refused(format!("the link is {} already", link.state.as_str())));
+                }
+                link.state = LinkState::Unlinked;
+                link.body.archived = false;
+                link.body.left_scope = None;
+                link.body.conflicts.clear();
+                link.body.note = Some(format!("unlinked by {by}"));
+                Ok(())
+            })
+            .await?;
+        let Edited { before, after } = edited;
+        let detail = serde_json::json!({ "link": link, "before": before, "after": after });
+        self.audit(by, "unlink", detail).await
     }
 
     /// History, newest first.
@@ -450,12 +482,13 @@ impl Operations {
         Ok(self.engine.store.audit(&entry).await?)
     }
 
-    /// Changes a link under a short lease of its own, then has it looked at.
+    /// Changes a link under a short lease of its own, then has it looked at. Returns the digests of both.
     async fn edit_link(
         &self,
         id: LinkId,
         edit: impl Fn(&mut Link, &bothways_mapping::Mapping) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
+    ) -> Result<Edited, EngineError> {
+        let seals = self.seals().await?;
         for _ in 0..50 {
             let now = self.engine.ports.clock.now();
             let Some(taken) = self.engine.store.lease(id, now, now + TimeDelta::seconds(5)).await? else {
@@ -470,6 +503,7 @@ impl Operations {
             };
             let guard = Guard::Token { link: id, token: taken.token };
             let pair = self.engine.pairs.get(&link.pair);
+            let before = seals.of_link(&link);
             let edited = match &pair {
                 Some(pair) => edit(&mut link, &pair.mapping),
                 None => Err(EngineError::NotFound("mapping loaded for this link".into())),
@@ -477,6 +511,7 @@ impl Operations {
             let mut unit = Unit::new(guard);
             // The signals that were folded in with the lease are due again with this one.
             unit.signals.extend(crate::apply::again(&link, true));
+            let after = seals.of_link(&link);
             if edited.is_ok() {
                 unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
             }
@@ -485,14 +520,14 @@ impl Operations {
             if matches!(outcome, UnitOutcome::Done { .. }) {
                 self.engine.nudge().await;
                 self.engine.tell();
-                return Ok(());
+                return Ok(Edited { before, after });
             }
         }
         Err(EngineError::Refused("the record is being worked on; try again in a moment".into()))
     }
 }
 
-fn choose(
+pub(crate) fn choose(
     link: &mut Link,
     mapping: &bothways_mapping::Mapping,
     choices: &BTreeMap<String, KeepText>,

@@ -149,7 +149,7 @@ impl Engine {
             return Ok(());
         }
         self.relay_wake.notify_one();
-        self.measure_brakes(now).await?;
+        self.log_brakes(now).await?;
         self.store.sweep(now).await?;
         self.repair_triggers().await?;
         for (catalog, why) in self.store.unfit().await? {

@@ -82,6 +82,9 @@ const TESTED_WITH: &[(&str, &str)] = &[
     ("framework/engine", "connectors/stripe"),
     // Versions and whole records are no matter of Stripe's: a document of a few lines has them.
     ("framework/engine", "connectors/rest"),
+    // What pages and routes show of a mapping needs one that is loaded: that of a document of a few lines.
+    ("framework/server", "framework/mapping"),
+    ("framework/server", "connectors/rest"),
 ];
 
 #[test]

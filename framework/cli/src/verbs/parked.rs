@@ -1,5 +1,7 @@
 //! `parked`: sees and decides what waits for a person.
 
+mod all;
+
 use crate::cli::{DeleteWord, Item as ItemArg, KeepSide, Parked, ParkedList, Resolve};
 use crate::opened::{Opened, person};
 use crate::output::{Ended, Output, moment_of, talk};
@@ -10,13 +12,14 @@ use bothways_mapping::Mapping;
 use bothways_model::FieldType;
 use bothways_store::DeleteChoice;
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) async fn run(settings: &Settings, args: &Parked, out: Output) -> anyhow::Result<Ended> {
     let opened = Opened::open(settings).await?;
     match args {
         Parked::List(args) => list(&opened, args, out).await,
         Parked::Show(ItemArg { id }) => show(&opened, id, out).await,
+        Parked::Resolve(args) if args.all => all::run(&opened, args, out).await,
         Parked::Resolve(args) => resolve(&opened, args, out).await,
         Parked::Replay(ItemArg { id }) => {
             opened.operations.replay(id, &person()).await?;
@@ -68,8 +71,20 @@ async fn list(opened: &Opened, args: &ParkedList, out: Output) -> anyhow::Result
         if items.is_empty() {
             talk("nothing waits");
         }
+        for mapping in several(&items) {
+            talk(format!(
+                "several conflicts of {mapping}: `bothways parked resolve --all --mapping {mapping}` says how to decide them at once"
+            ));
+        }
     }
     Ok(Ended::waiting_if(!items.is_empty()))
+}
+
+/// The mappings with more than one conflict in the list.
+fn several(items: &[Item]) -> BTreeSet<&str> {
+    let mut seen = BTreeSet::new();
+    let conflicts = items.iter().filter(|item| item.reason == "conflict").map(|item| item.mapping.as_str());
+    conflicts.filter(|mapping| !seen.insert(*mapping)).collect()
 }
 
 async fn show(opened: &Opened, id: &str, out: Output) -> anyhow::Result<Ended> {
@@ -112,7 +127,9 @@ fn or_none(id: &Option<String>) -> &str {
 }
 
 async fn resolve(opened: &Opened, args: &Resolve, out: Output) -> anyhow::Result<Ended> {
-    let item = opened.operations.item(&args.id).await?;
+    // Nothing but `--all` goes without them.
+    let (Some(id), Some(digest)) = (&args.id, &args.digest) else { bail!("name the item and its --digest") };
+    let item = opened.operations.item(id).await?;
     let resolution = match args.delete {
         Some(DeleteWord::Carry) => Resolution::Delete(DeleteChoice::Carry),
         Some(DeleteWord::Keep) => Resolution::Delete(DeleteChoice::Keep),
@@ -122,8 +139,8 @@ async fn resolve(opened: &Opened, args: &Resolve, out: Output) -> anyhow::Result
             Resolution::Fields(choices(args, &item, &pair.mapping)?)
         }
     };
-    opened.operations.resolve(&args.id, &resolution, Some(&args.digest), &person()).await?;
-    done(out, "resolve", &args.id, "noted; the running engine, or `bothways sync`, carries it out")
+    opened.operations.resolve(id, &resolution, Some(digest), &person()).await?;
+    done(out, "resolve", id, "noted; the running engine, or `bothways sync`, carries it out")
 }
 
 fn choices(args: &Resolve, item: &Item, mapping: &Mapping) -> anyhow::Result<BTreeMap<String, KeepText>> {

@@ -135,12 +135,14 @@ fn details(pair: &PairStatus) {
     if let Some(why) = &pair.blocked {
         talk(format!("{name}: {why}"));
     }
-    if let Some(drift) = pair.drift.as_ref().filter(|drift| drift.alert) {
-        talk(format!(
+    match &pair.drift {
+        Some(drift) if drift.alert => talk(format!(
             "{name}: the last full pass found {} records that differed and {} rows that were gone, and nothing had told of them \
              although events and triggers seem healthy: some are being lost",
             drift.drifted, drift.missing
-        ));
+        )),
+        Some(drift) => talk(format!("{name}: last full pass: {drift}")),
+        None => {}
     }
     if let Some(quota) = &pair.quota {
         talk(format!("{name}: {}: {quota}", pair.connection));

@@ -1,6 +1,6 @@
 //! `demo`: one command, both directions, nothing of a real installation touched and nothing left behind.
 
-use crate::shop::{Engine, command, sql, until};
+use crate::shop::{Engine, Secrets, command, sql, until};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ impl Demo {
     async fn start(folder: &std::path::Path, env: &[(String, String)], args: &[&str]) -> Self {
         let mut all = vec!["demo", "--listen", "127.0.0.1:0"];
         all.extend(args);
-        let engine = Engine::start(command(folder, env, &all));
+        let engine = Engine::start(command(folder, env, &all), Secrets::default());
         engine.says("Ctrl-C").await;
         let (page, stripe) = (engine.base("open "), engine.base("stripe      curl "));
         Self { engine, page, stripe, client: reqwest::Client::new() }

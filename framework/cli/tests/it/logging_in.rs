@@ -6,6 +6,13 @@ use reqwest::Url;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex};
 
+/// What its tokens begin with.
+const ACCESS: &str = "access-of-the-desk-";
+const REFRESH: &str = "refresh-of-the-desk-";
+/// What it gives a browser.
+const CODE: &str = "code-of-the-desk-1";
+const CLIENT_SECRET: &str = "client-secret-of-the-desk";
+
 /// A service that lets people in and gives each refresh token once.
 #[derive(Default)]
 struct Desk {
@@ -21,10 +28,11 @@ impl Desk {
         let field = |name: &str| fields.query_pairs().find(|(n, _)| n == name).map(|(_, v)| v.into_owned());
         let good = match field("grant_type").as_deref() {
             Some("authorization_code") => {
-                field("code").as_deref() == Some("c-1")
+                field("code").as_deref() == Some(CODE)
+                    && field("client_secret").as_deref() == Some(CLIENT_SECRET)
                     && field("code_verifier").is_some_and(|v| v.len() == 64)
             }
-            Some("refresh_token") => field("refresh_token") == Some(format!("refresh-{}", self.grants)),
+            Some("refresh_token") => field("refresh_token") == Some(format!("{REFRESH}{}", self.grants)),
             _ => false,
         };
         if !good {
@@ -32,12 +40,12 @@ impl Desk {
         }
         self.grants += 1;
         let n = self.grants;
-        (200, json!({ "access_token": format!("access-{n}"), "refresh_token": format!("refresh-{n}") }))
+        (200, json!({ "access_token": format!("{ACCESS}{n}"), "refresh_token": format!("{REFRESH}{n}") }))
     }
 
     fn people(&mut self, bearer: &str) -> (u16, Json) {
         // The token of a login soon ends.
-        if bearer != format!("Bearer access-{}", self.grants) || self.grants < 2 {
+        if bearer != format!("Bearer {ACCESS}{}", self.grants) || self.grants < 2 {
             return (401, json!({}));
         }
         self.seen.push(bearer.to_owned());
@@ -54,10 +62,10 @@ impl Desk {
 }
 
 const DESK: &str = r#"connector: desk
-vars: { url: {}, client_id: {} }
+vars: { url: {}, client_id: {}, client_secret: { secret: true } }
 http:
   base_url: ${url}
-  auth: { oauth2: { token_url: "${url}/token", authorize_url: "https://desk.example/authorize", client_id: "${client_id}" } }
+  auth: { oauth2: { token_url: "${url}/token", authorize_url: "https://desk.example/authorize", client_id: "${client_id}", client_secret: "${client_secret}", client_auth: body } }
 lists: { items: $.items }
 resources:
   people: { id: $.id, list: GET /people, get: "GET /people/{id}", update: "PATCH /people/{id}" }
@@ -73,26 +81,30 @@ async fn a_login_is_kept_encrypted_and_renewed() {
     shop.write("mappings/desk-people.yaml", DESK_MAPPING);
     shop.set("DESK_URL", Some(&address));
     shop.set("DESK_CLIENT_ID", Some("bothways"));
+    shop.set("DESK_CLIENT_SECRET", Some(CLIENT_SECRET));
+    // Everything that can be said of ours is said.
+    shop.set("BOTHWAYS_LOG", Some("warn,bothways=trace"));
+    [ACCESS, REFRESH, CODE].iter().for_each(|secret| shop.keeps(secret));
     // Nobody is sent to a browser for a token that could not be kept.
     let early = shop.run(&["login", "desk"]).await;
     assert!(early.code != 0 && early.out.is_empty(), "{early:?}");
     shop.run(&["migrate"]).await.ended(0);
-    let (child, line) = shop.ask(&["login", "desk"]).await;
-    let early = child.wait_with_output().await.expect("it ends");
-    assert!(line.is_empty() && !early.status.success(), "{line}");
-    assert!(String::from_utf8_lossy(&early.stderr).contains("BOTHWAYS_KEY"), "{early:?}");
+    let asking = shop.ask(&["login", "desk"]).await;
+    assert!(asking.line.is_empty(), "{}", asking.line);
+    let early = asking.ends().await;
+    assert!(early.code != 0 && early.err.contains("BOTHWAYS_KEY"), "{early:?}");
     let planned = shop.run(&["plan", "desk-people"]).await;
     assert!(planned.code != 0 && planned.err.contains("BOTHWAYS_KEY"), "{planned:?}");
     shop.set("BOTHWAYS_KEY", Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="));
     let planned = shop.run(&["plan", "desk-people"]).await;
     assert!(planned.code != 0 && planned.err.contains("bothways login desk"), "{planned:?}");
 
-    let (mut child, line) = shop.ask(&["login", "desk"]).await;
-    let url = Url::parse(&line).expect("an address to open");
+    let asking = shop.ask(&["login", "desk"]).await;
+    let url = Url::parse(&asking.line).expect("an address to open");
     let field = |name: &str| url.query_pairs().find(|(n, _)| n == name).expect("it is there").1.into_owned();
     assert_eq!((url.host_str(), field("client_id").as_str()), (Some("desk.example"), "bothways"));
     let back = |state: &str| {
-        let query = [("code", "c-1"), ("state", state)];
+        let query = [("code", CODE), ("state", state)];
         reqwest::get(Url::parse_with_params(&field("redirect_uri"), query).expect("an address"))
     };
     let forged = back("somebody-elses").await.expect("an answer");
@@ -103,14 +115,14 @@ async fn a_login_is_kept_encrypted_and_renewed() {
     );
     let answer = back(&field("state")).await.expect("an answer").text().await.expect("text");
     assert!(answer.contains("is let in"), "{answer}");
-    assert_eq!(child.wait().await.expect("it ends").code(), Some(0));
+    asking.ends().await.ended(0);
 
     shop.run(&["plan", "desk-people"]).await.ended(0);
-    assert_eq!(desk.lock().unwrap().seen, ["Bearer access-2"], "its first token had ended");
+    assert_eq!(desk.lock().unwrap().seen, [format!("Bearer {ACCESS}2")], "its first token had ended");
     shop.run(&["plan", "desk-people"]).await.ended(0);
     assert_eq!(desk.lock().unwrap().seen.len(), 2, "the next process goes on with the same");
     let stored = shop.sql("SELECT key || sealed || origin FROM bothways_credentials").await.expect("kept");
-    assert!(!stored.contains("refresh-") && !stored.contains("access-"), "{stored}");
+    assert!(!stored.contains(REFRESH) && !stored.contains(ACCESS), "{stored}");
 
     let other = shop.run(&["login", "stripe"]).await;
     assert!(other.code != 0 && other.err.contains("nobody has to log in"), "{other:?}");

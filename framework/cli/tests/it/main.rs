@@ -18,3 +18,4 @@ mod running;
 mod service;
 mod setting_up;
 mod shop;
+mod standing;

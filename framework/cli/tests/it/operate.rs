@@ -141,6 +141,64 @@ async fn a_conflict_is_decided_field_by_field() {
 }
 
 #[tokio::test]
+async fn all_conflicts_of_a_mapping_are_decided_at_once() {
+    let shop = Shop::with_table().await;
+    for n in 0..3 {
+        let email = format!("p{n}@example.com");
+        shop.sql(&format!("INSERT INTO customers (name, email) VALUES ('Here {n}', '{email}')")).await;
+        shop.customer(&format!("There {n}"), &email);
+    }
+    shop.run(&["migrate"]).await.ended(0);
+    shop.run(&["approve"]).await.ended(0);
+    shop.run(&["sync"]).await.ended(1);
+    let list = shop.run(&["parked", "list"]).await.ended(1);
+    assert!(list.err.contains("parked resolve --all --mapping stripe-customers"), "{list:?}");
+
+    let all = ["parked", "resolve", "--all", "--mapping", "stripe-customers"];
+    let with = |more: &[&'static str]| [&all[..], more].concat();
+    let shown = shop.run(&with(&["--format", "json"])).await.ended(1).json();
+    assert_eq!((&shown["count"], &shown["fields"]), (&json!(3), &json!({ "name": 3 })), "{shown}");
+    let digest = shown["digest"].as_str().expect("a digest").to_owned();
+    let text = shop.run(&with(&["--field", "name", "--keep", "local"])).await.ended(1);
+    assert!(text.out.contains("name") && text.out.contains('3'), "{text:?}");
+    let command = format!("{} --field name --keep local --digest {digest}", all.join(" "));
+    assert!(text.err.contains(&format!("decide exactly these 3 records: bothways {command}")), "{text:?}");
+    assert_eq!(shop.remote("p1@example.com", "name").as_deref(), Some("There 1"), "nothing is changed");
+
+    // Which side is to be kept, of which field, and what was seen: said in full or not at all.
+    for (unclear, says) in [
+        (&["--digest", "0000"][..], "--keep"),
+        (&["--keep", "local", "--field", "name=local"], "alone"),
+        (&["--keep", "local", "--field", "name", "--field", "phone"], "one field"),
+        (&["--keep", "local", "--delete", "carry"], "--delete"),
+        (&["4711"], "--all"),
+    ] {
+        let ran = shop.run(&with(unclear)).await.ended(2);
+        assert!(ran.err.contains(says), "{ran:?}");
+    }
+    shop.run(&with(&["--field", "nmae"])).await.ended(1);
+    shop.run(&["parked", "resolve", "--all", "--mapping", "nobody"]).await.ended(1);
+    shop.sql("UPDATE customers SET name = 'Here and now' WHERE id = 2").await;
+    shop.run(&["sync"]).await.ended(1);
+    let stale = shop.run(&[&all[..], &["--keep", "local", "--digest", &digest]].concat()).await.ended(1);
+    assert!(stale.err.contains("other conflicts") && stale.err.contains("3 records now"), "{stale:?}");
+
+    let shown = shop.run(&with(&["--format", "json"])).await.ended(1).json();
+    let digest = shown["digest"].as_str().expect("a digest").to_owned();
+    let done = shop.run(&[&all[..], &["--keep", "local", "--digest", &digest]].concat()).await.ended(0);
+    assert!(done.err.contains("decided: 3 records"), "{done:?}");
+    shop.run(&["sync"]).await.ended(0);
+    for (n, name) in ["Here 0", "Here and now", "Here 2"].into_iter().enumerate() {
+        assert_eq!(shop.remote(&format!("p{n}@example.com"), "name").as_deref(), Some(name));
+    }
+    let audit = shop.run(&["audit", "--limit", "1", "--format", "json"]).await.ended(0).json();
+    assert_eq!((&audit[0]["by"], &audit[0]["action"]), (&json!("tester"), &json!("resolve-all")), "{audit}");
+    assert_eq!(audit[0]["detail"]["digest"], json!(digest), "{audit}");
+    let over = shop.run(&with(&["--keep", "local"])).await.ended(0);
+    assert!(over.err.contains("no conflict"), "{over:?}");
+}
+
+#[tokio::test]
 async fn a_delete_left_to_a_person_is_decided() {
     let shop = synced().await;
     shop.sql("DELETE FROM customers WHERE email = 'ada@example.com'").await;

@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Executor, Row};
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -56,6 +56,14 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    fn new(output: Output, secrets: &Secrets) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("text");
+        let code = output.status.code().unwrap_or(-1);
+        let ran = Self { code, out: text(output.stdout), err: text(output.stderr) };
+        secrets.are_kept_by(&ran.err);
+        ran
+    }
+
     /// The output as one JSON document.
     pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
@@ -76,11 +84,57 @@ impl Ran {
     }
 }
 
+/// What no run may say, neither to a person at the terminal nor in its log (`RULES.md` S25): what the variables of the tests hold that
+/// are secrets, and whatever else a test names.
+#[derive(Clone, Default)]
+pub(crate) struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// A shorter one may be a word of ours.
+    const SHORTEST: usize = 12;
+
+    fn of(env: &[(String, String)], named: &[String]) -> Self {
+        let is_secret = |name: &str| {
+            !name.ends_with("_FILE") && ["KEY", "SECRET", "TOKEN"].iter().any(|word| name.contains(word))
+        };
+        let variables = env.iter().filter(|(name, _)| is_secret(name)).flat_map(|(_, text)| text.split(','));
+        let all = variables.chain(named.iter().map(String::as_str));
+        Self(all.filter(|text| text.len() >= Self::SHORTEST).map(str::to_owned).collect())
+    }
+
+    /// Fails if one of them was said.
+    #[track_caller]
+    fn are_kept_by(&self, said: &str) {
+        for secret in &self.0 {
+            assert!(!said.contains(secret), "the secret that begins with {}… was said: {said}", &secret[..4]);
+        }
+    }
+}
+
+#[test]
+fn secrets_are_known_by_their_variables() {
+    let env = [
+        ("STRIPE_WEBHOOK_SECRET", "whsec_the_first_one,whsec_the_second"),
+        ("BOTHWAYS_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+        ("STRIPE_API_KEY_FILE", "/run/secrets/stripe"),
+        ("CRM_TOKEN", "right"),
+        ("CRM_BASE_URL", "https://crm.example"),
+    ]
+    .map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let secrets = Secrets::of(&env, &["given-by-the-service".to_owned()]);
+    let known = ["whsec_the_first_one", "whsec_the_second", &env[1].1, "given-by-the-service"];
+    assert_eq!(secrets.0, known);
+    secrets.are_kept_by("right, https://crm.example, /run/secrets/stripe");
+    let said = std::panic::catch_unwind(|| secrets.are_kept_by("sent with whsec_the_second"));
+    assert!(said.is_err());
+}
+
 /// The installation.
 pub(crate) struct Shop {
     folder: TempDir,
     pub(crate) stripe: Running,
     env: Vec<(String, String)>,
+    secrets: Vec<String>,
 }
 
 impl Shop {
@@ -94,7 +148,8 @@ impl Shop {
             ("STRIPE_BASE_URL".to_owned(), stripe.url()),
             ("STRIPE_RATE".to_owned(), "1000/s".to_owned()),
         ];
-        let shop = Self { folder: TempDir::new().expect("a folder"), stripe, env };
+        let folder = TempDir::new().expect("a folder");
+        let shop = Self { folder, stripe, env, secrets: Vec::new() };
         shop.write("mappings/customers.yaml", CATALOG);
         shop.write("mappings/stripe-customers.yaml", MAPPING);
         shop
@@ -111,6 +166,15 @@ impl Shop {
     pub(crate) fn set(&mut self, name: &str, value: Option<&str>) {
         self.env.retain(|(known, _)| known != name);
         self.env.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// No run from here on may say this either: what a service gives, and no variable holds.
+    pub(crate) fn keeps(&mut self, secret: &str) {
+        self.secrets.push(secret.to_owned());
+    }
+
+    fn secrets(&self) -> Secrets {
+        Secrets::of(&self.env, &self.secrets)
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -130,29 +194,25 @@ impl Shop {
     /// Runs the binary to its end.
     pub(crate) async fn run(&self, args: &[&str]) -> Ran {
         let output = self.command(args).stdin(Stdio::null()).output().await.expect("it starts");
-        Ran {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).expect("text"),
-            err: String::from_utf8(output.stderr).expect("text"),
-        }
+        Ran::new(output, &self.secrets())
     }
 
     /// Starts the binary, which says on its first line what a person is to do.
-    pub(crate) async fn ask(&self, args: &[&str]) -> (Child, String) {
+    pub(crate) async fn ask(&self, args: &[&str]) -> Asking {
         let mut command = self.command(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("it starts");
         let mut line = String::new();
         let mut out = BufReader::new(child.stdout.as_mut().expect("output"));
         tokio::time::timeout(PATIENCE, out.read_line(&mut line)).await.expect("a line").expect("a line");
-        (child, line.trim().to_owned())
+        Asking { child, line: line.trim().to_owned(), secrets: self.secrets() }
     }
 
     /// Starts the engine on free ports.
     pub(crate) fn start(&self, args: &[&str]) -> Engine {
         let mut all = vec!["run", "--listen", "127.0.0.1:0", "--hooks-listen", "127.0.0.1:0"];
         all.extend(args);
-        Engine::start(self.command(&all))
+        Engine::start(self.command(&all), self.secrets())
     }
 
     /// The same with a terminal as its standard error.
@@ -163,7 +223,7 @@ impl Shop {
         command.env_clear().envs(run.as_std().get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.env("PATH", std::env::var_os("PATH").expect("a path to Python"));
         command.current_dir(run.as_std().get_current_dir().expect("a folder")).kill_on_drop(true);
-        Engine::start(command)
+        Engine::start(command, self.secrets())
     }
 
     /// Runs SQL as any program would, and returns the first column of the first row as text, if there is one.
@@ -230,14 +290,39 @@ pub(crate) async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut look
     panic!("waited in vain: {what}");
 }
 
+/// A binary that waits for what it told a person to do.
+pub(crate) struct Asking {
+    child: Child,
+    /// What it said.
+    pub(crate) line: String,
+    secrets: Secrets,
+}
+
+impl Asking {
+    /// Waits for its end.
+    pub(crate) async fn ends(self) -> Ran {
+        Ran::new(self.child.wait_with_output().await.expect("it ends"), &self.secrets)
+    }
+}
+
 /// A binary that runs on.
 pub(crate) struct Engine {
     child: Child,
     err: watch::Receiver<String>,
+    secrets: Secrets,
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.secrets.are_kept_by(&self.said());
+        }
+    }
 }
 
 impl Engine {
-    pub(crate) fn start(mut command: Command) -> Self {
+    /// Starts it; none of these secrets may be said before it is dropped.
+    pub(crate) fn start(mut command: Command, secrets: Secrets) -> Self {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -254,7 +339,7 @@ impl Engine {
                 });
             }
         });
-        Self { child, err }
+        Self { child, err, secrets }
     }
 
     /// Its process id.
@@ -300,11 +385,19 @@ impl Engine {
         assert!(asked.success());
         let status =
             tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("waited");
+        self.ends_to_speak().await;
         status.code().unwrap_or(-1)
     }
 
     /// Kills it without asking.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.expect("killed");
+        self.ends_to_speak().await;
+    }
+
+    /// Waits until its last words are heard: whoever speaks for it drops the sender then.
+    async fn ends_to_speak(&mut self) {
+        let heard = async { while self.err.changed().await.is_ok() {} };
+        tokio::time::timeout(PATIENCE, heard).await.expect("its standard error ends");
     }
 }

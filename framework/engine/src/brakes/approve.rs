@@ -194,8 +194,8 @@ impl Operations {
 }
 
 impl Engine {
-    /// Tells the metrics how much is withheld (rule 67), and the log what is withheld since now.
-    pub(crate) async fn measure_brakes(&self, now: Timestamp) -> Result<(), EngineError> {
+    /// Tells the log what is withheld since now.
+    pub(crate) async fn log_brakes(&self, now: Timestamp) -> Result<(), EngineError> {
         let on = self.store.brakes(now).await?;
         let known = {
             let mut known = self.brakes_known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -206,14 +206,6 @@ impl Engine {
             let (pair, kind, id) = (brake.name.pair, brake.name.kind.as_str(), brake.id.0);
             let why = why(brake);
             tracing::error!(pair = %pair, kind, "brake-{id} is on: {why}. See `bothways brakes brake-{id}`");
-        }
-        for pair in self.pairs() {
-            for kind in BrakeKind::ALL {
-                let of_kind = on.iter().filter(|brake| brake.name.pair == pair.id && brake.name.kind == kind);
-                let withheld: u64 = of_kind.map(|brake| brake.withheld).sum();
-                metrics::gauge!("bothways_withheld", "mapping" => pair.mapping.name.clone(), "brake" => kind.as_str())
-                    .set(withheld as f64);
-            }
         }
         Ok(())
     }

@@ -165,7 +165,8 @@ impl PlanKey {
     }
 }
 
-fn keyed(key: &[u8]) -> Hmac<Sha256> {
+/// A keyed hash under this key.
+pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // HMAC takes keys of any length; should that change, an empty key makes every seal fail, and none fit by mistake.
     Hmac::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()))
 }

@@ -7,6 +7,7 @@ mod harness;
 
 mod alone;
 mod applies;
+mod decided;
 mod first_contact;
 mod gaps;
 mod intake;

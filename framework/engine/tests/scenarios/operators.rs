@@ -2,9 +2,9 @@
 
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
-use bothways_engine::EngineError;
+use bothways_engine::{EngineError, KeepText, Resolution};
 use bothways_model::{LocalId, Method, RemoteId};
-use bothways_store::{LinkState, Pairs, Pause, PauseScope};
+use bothways_store::{LinkState, Pairs, ParkReason, Parked, Pause, PauseScope, WorkQueue};
 use serde_json::json;
 use std::time::Duration;
 
@@ -185,4 +185,86 @@ async fn a_record_that_does_not_exist_is_linked_to_nothing() {
         assert!(matches!(&refused, EngineError::NotFound(what) if what.contains(id.as_str())), "{refused}");
     }
     assert!(!world.link_of(&row).await.state.is_live());
+}
+
+/// Rule 68: who did what, and of what was changed digests of before and after, which tell no value.
+#[tokio::test(start_paused = true)]
+async fn what_people_change_is_noted_with_digests_of_before_and_after() {
+    let mut world = World::new(Setup::default()).await;
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let link = world.link_of(&row).await;
+    let id = link.remote_id.clone().unwrap();
+    let last = async |world: &World, action: &str| {
+        let entry = world.ops.audits(1).await.unwrap().remove(0);
+        assert_eq!((entry.by.as_str(), entry.action.as_str()), ("ada", action));
+        let text = entry.detail.to_string();
+        assert!(!text.contains("Bea") && !text.contains("Cy") && !text.contains("a@example.com"), "{text}");
+        let digest = |when: &str| {
+            let digest = entry.detail.get(when).unwrap_or_else(|| panic!("no {when}: {text}"));
+            assert!(digest.is_null() || digest.as_str().is_some_and(|d| d.len() == 16), "{text}");
+            digest.as_str().map(str::to_owned)
+        };
+        (digest("before"), digest("after"))
+    };
+    world.ops.unlink(link.id, "ada").await.unwrap();
+    let (linked, unlinked) = last(&world, "unlink").await;
+    assert!(linked.is_some() && unlinked.is_some() && linked != unlinked);
+
+    world.update(&row, &[("name", "Bea")]);
+    world.remote_update(&id, json!({ "name": "Cy" }));
+    world.settle().await;
+    world.ops.link(None, &row, &id, "ada").await.unwrap();
+    let (none, again) = last(&world, "link").await;
+    assert!(none.is_none() && again.is_some() && again != linked);
+    world.settle().await;
+
+    let scope = PauseScope::All;
+    world.ops.pause(scope.clone(), "holiday", "ada").await.unwrap();
+    let (running, paused) = last(&world, "pause").await;
+    world.ops.pause(scope.clone(), "holiday, longer", "ada").await.unwrap();
+    let (before, longer) = last(&world, "pause").await;
+    assert_eq!((running, &before), (None, &paused));
+    assert_ne!(longer, paused);
+    world.ops.resume(&scope, "ada").await.unwrap();
+    assert_eq!(last(&world, "resume").await, (longer, None));
+
+    world.kill();
+    world.reopen().await;
+    let item = world.ops.parked(None, Some("conflict"), 9).await.unwrap().remove(0);
+    let keep = |side: KeepText| Resolution::Fields([("name".to_owned(), side)].into());
+    world.ops.resolve(&item.id, &keep(KeepText::Local), Some(&item.digest), "ada").await.unwrap();
+    let (open, local) = last(&world, "resolve").await;
+    world.ops.resolve(&item.id, &keep(KeepText::Remote), Some(&item.digest), "ada").await.unwrap();
+    let (before, remote) = last(&world, "resolve").await;
+    assert_eq!(before, local, "what one left is what the next one found");
+    assert!(open != local && remote != local && remote != open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn parked_work_that_is_taken_up_or_dropped_is_noted_with_its_digest() {
+    let world = World::new(Setup::default()).await;
+    let mut digests = Vec::new();
+    for n in 0..2 {
+        let parked = Parked {
+            reason: ParkReason::Ambiguous,
+            message: format!("two records look like number {n}"),
+            digest: "d".into(),
+            at: world.now(),
+        };
+        world.store.park_group(world.pair(), &format!("group {n}"), &parked).await.unwrap();
+        let item = world.ops.parked(None, None, 9).await.unwrap().pop().unwrap();
+        match n {
+            0 => world.ops.dismiss(&item.id, "ada").await.unwrap(),
+            _ => world.ops.replay(&item.id, "ada").await.unwrap(),
+        }
+        let entry = world.ops.audits(1).await.unwrap().remove(0);
+        assert_eq!(
+            (entry.action.as_str(), &entry.detail["item"]),
+            (["dismiss", "replay"][n], &json!(item.id))
+        );
+        assert_eq!(entry.detail.get("after"), Some(&json!(null)));
+        digests.push(entry.detail["before"].as_str().unwrap().to_owned());
+    }
+    assert_ne!(digests[0], digests[1]);
 }

@@ -16,7 +16,7 @@ pub(crate) const BODY: usize = 1024 * 1024;
 const LOGIN: usize = 4 * 1024;
 /// How long a request of the main listener may take.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long one may take that compares both sides in full, or works through a whole pass.
+/// How long one may take that compares both sides in full, or works through a whole pass or all conflicts.
 const LONG: Duration = Duration::from_secs(15 * 60);
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -63,7 +63,8 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
         ));
     };
     let path = request.uri().path();
-    let is_long = ["/plan", "/approve", "/apply", "/revert"].iter().any(|end| path.ends_with(end));
+    let is_long =
+        ["/plan", "/approve", "/apply", "/revert", "/resolve"].iter().any(|end| path.ends_with(end));
     tokio::time::timeout(if is_long { LONG } else { PATIENCE }, next.run(request)).await.map_err(|_| {
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took too long", 1)
     })

@@ -3,6 +3,7 @@
 mod audit;
 mod brakes;
 mod catalogs;
+mod conflicts;
 mod explain;
 mod extract;
 mod health;
@@ -15,6 +16,7 @@ mod revert;
 mod shapes;
 mod to_its_end;
 
+pub(crate) use conflicts::{WantedSet, resolve_all};
 pub(crate) use explain::{explanations, word};
 pub(crate) use extract::{Path, Query};
 pub(crate) use health::healthy;
@@ -32,6 +34,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = catalogs::routes(routes);
     let routes = mappings::routes(routes);
     let routes = parked::routes(routes);
+    let routes = conflicts::routes(routes);
     let routes = brakes::routes(routes);
     let routes = history::routes(routes);
     let routes = audit::routes(routes);

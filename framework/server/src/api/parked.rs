@@ -8,7 +8,7 @@ use crate::routes::{Answer, Endpoint, Routes};
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use axum::{Extension, Json};
-use bothways_engine::stored::{DeleteChoice, TokenScope};
+use bothways_engine::stored::{DeleteChoice, Side, TokenScope};
 use bothways_engine::{ConflictView, Item, KeepText, Resolution};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ enum Choice {
 
 #[derive(Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-enum SideName {
+pub(super) enum SideName {
     /// The catalog's.
     Local,
     /// The service's.
@@ -175,6 +175,15 @@ enum DeleteWord {
     Keep,
     /// Create the deleted remote record again.
     Recreate,
+}
+
+impl From<SideName> for Side {
+    fn from(side: SideName) -> Self {
+        match side {
+            SideName::Local => Side::Local,
+            SideName::Remote => Side::Remote,
+        }
+    }
 }
 
 impl From<SideName> for KeepText {

@@ -3,6 +3,7 @@
 
 mod assets;
 mod brakes;
+mod conflicts;
 mod deeds;
 mod demo;
 mod entry;
@@ -41,6 +42,7 @@ pub(crate) fn routes(routes: Routes) -> Routes {
     let routes = records::routes(routes);
     let routes = record::routes(routes);
     let routes = waiting::routes(routes);
+    let routes = conflicts::routes(routes);
     let routes = past::routes(routes);
     let routes = deeds::routes(routes);
     let routes = status::routes(routes);

@@ -133,7 +133,7 @@ impl From<PairStatus> for Shown {
             blocked: status.blocked,
             trouble: status.trouble,
             quota: status.quota,
-            drift: status.drift.filter(|drift| drift.alert),
+            drift: status.drift,
             catalog: status.catalog,
             connection: status.connection,
             resource: status.resource,

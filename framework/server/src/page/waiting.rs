@@ -37,7 +37,15 @@ struct WaitingPage {
     shell: Shell,
     only: Option<String>,
     refusal: Option<String>,
+    many: Vec<Many>,
     items: Vec<Shown>,
+}
+
+/// A mapping with several records in conflict, which can be decided at once.
+struct Many {
+    mapping: String,
+    records: u64,
+    url: String,
 }
 
 struct Shown {
@@ -92,6 +100,8 @@ async fn waiting_page(
         None => operations.parked(None, None, SHOWN).await?,
     };
     let status = refusal.as_ref().map_or(StatusCode::OK, |problem| problem.status);
+    let several = only.is_none() && items.iter().filter(|item| item.reason == "conflict").count() > 1;
+    let many = if several { many(visit).await? } else { Vec::new() };
     let mut listed = Vec::new();
     for item in items {
         listed.push(shown(visit, item).await);
@@ -100,9 +110,21 @@ async fn waiting_page(
         shell: visit.shell("Waiting", "waiting").await,
         only,
         refusal: refusal.map(|problem| problem.detail),
+        many,
         items: listed,
     };
     Ok(render_as(status, &page))
+}
+
+async fn many(visit: &Visit) -> Result<Vec<Many>, Problem> {
+    let mappings = visit.app.operations.status().await?.into_iter();
+    let several = mappings.filter(|status| status.counts.conflicts > 1);
+    let many = several.map(|status| Many {
+        url: path(&["conflicts", &status.mapping]),
+        records: status.counts.conflicts,
+        mapping: status.mapping,
+    });
+    Ok(many.collect())
 }
 
 async fn shown(visit: &Visit, item: Item) -> Shown {

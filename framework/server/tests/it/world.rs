@@ -6,7 +6,9 @@ use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, Response, StatusCode, header};
 use bothways_engine::stored::{ApiToken, TokenScope};
-use bothways_engine::{Clock, Engine, Http, Operations, Ports, Purpose, Random, Records, SendError, Tasks};
+use bothways_engine::{
+    Clock, Engine, Http, Loaded, Operations, Ports, Purpose, Quota, Random, Records, SendError, Tasks,
+};
 use bothways_model::{
     Catalog, CatalogField, ConnectionName, FieldType, Ident, KeyMaker, LinkId, LocalId, Mode, PairId,
     RemoteId, Timestamp, Track, Value,
@@ -51,7 +53,9 @@ impl Clock for StillClock {
     }
 }
 
-struct Outside;
+/// There is no other side; how much of its day's calls is used is what a test says.
+#[derive(Default)]
+struct Outside(Option<Quota>);
 
 impl Random for Outside {
     fn uuid(&self, _: Timestamp) -> uuid::Uuid {
@@ -79,6 +83,10 @@ impl Http for Outside {
         _: Duration,
     ) -> Result<bothways_model::Response, SendError> {
         Err(SendError::NotSent("there is no other side here".into()))
+    }
+
+    fn quota(&self, _: &ConnectionName) -> Option<Quota> {
+        self.0
     }
 }
 
@@ -135,19 +143,28 @@ impl World {
     }
 
     pub(crate) async fn build(serve: impl FnOnce(Arc<Engine>) -> Server) -> Self {
+        Self::open(&[], None, serve).await
+    }
+
+    /// With these mappings loaded, and so many calls of the day used.
+    pub(crate) async fn open(
+        loaded: &[Loaded],
+        quota: Option<Quota>,
+        serve: impl FnOnce(Arc<Engine>) -> Server,
+    ) -> Self {
         let store = MemoryStore::new([things()]);
         let clock = Arc::new(StillClock::default());
         let ports = Ports {
             clock: clock.clone(),
-            random: Arc::new(Outside),
-            tasks: Arc::new(Outside),
-            http: Arc::new(Outside),
+            random: Arc::new(Outside::default()),
+            tasks: Arc::new(Outside::default()),
+            http: Arc::new(Outside(quota)),
         };
         let engine = Engine::open(
             Arc::new(store.clone()),
             Arc::new(MemoryQueue::default()),
             ports,
-            &[],
+            loaded,
             &[Arc::new(things())],
             bothways_engine::Settings::default(),
         )
@@ -204,6 +221,18 @@ impl World {
 
     /// A link, with these fields in conflict (label, local, remote).
     pub(crate) async fn link(&self, local: &str, remote: &str, conflicts: &[(&str, &str, &str)]) -> LinkId {
+        let (id, claim) = self.claim(local, remote, conflicts).await;
+        self.store.commit(self.clock.now(), &[claim]).await.unwrap();
+        id
+    }
+
+    /// What makes such a link.
+    pub(crate) async fn claim(
+        &self,
+        local: &str,
+        remote: &str,
+        conflicts: &[(&str, &str, &str)],
+    ) -> (LinkId, Unit) {
         let now = self.clock.now();
         let id = LinkId(uuid::Uuid::now_v7());
         let conflicts = conflicts.iter().map(|(label, local, remote)| {
@@ -231,8 +260,7 @@ impl World {
             in_step_at: Some(now),
             lease: Some(Lease { token: self.store.draw(1).await.unwrap(), until: now }),
         };
-        self.store.commit(now, &[Unit::new(Guard::Claim(Box::new(link)))]).await.unwrap();
-        id
+        (id, Unit::new(Guard::Claim(Box::new(link))))
     }
 
     pub(crate) async fn park(&self, message: &str) {
