@@ -452,7 +452,8 @@ impl Run {
     fn written(&self) -> (u64, u64) {
         let kinds = self.sim.plan.kinds();
         let ledgers: Vec<_> = kinds.into_iter().map(|kind| self.sim.ledger(kind)).collect();
-        (ledgers.iter().map(|l| l.engine_writes).sum(), ledgers.iter().map(|l| l.engine_row_writes).sum())
+        let records = ledgers.iter().map(|ledger| ledger.engine_writes.len() as u64).sum();
+        (records, ledgers.iter().map(|ledger| ledger.engine_row_writes).sum())
     }
 
     /// The checkers that look at the whole run.

@@ -96,7 +96,11 @@ impl SimStore {
         let watched: Vec<Unit> = units.iter().map(|unit| watch(&self.process.sim, unit)).collect();
         let call = self.backing.store.commit(now, &watched);
         let note = |sim: &Sim, last: &BTreeMap<&'static str, u64>, outcomes: &Vec<UnitOutcome>| {
+            let mut doubts = sim.doubts.lock().unwrap_or_else(PoisonError::into_inner);
             for (unit, outcome) in units.iter().zip(outcomes) {
+                if matches!(outcome, UnitOutcome::Done { .. } | UnitOutcome::RowRefused { .. }) {
+                    doubts.note(unit);
+                }
                 tie(sim, last, unit, outcome);
             }
         };

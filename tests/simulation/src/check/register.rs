@@ -25,7 +25,7 @@ pub(crate) fn register(sim: &Sim, snapshots: &[Snapshot]) -> Vec<String> {
 }
 
 /// A record of either side: rows by their entity, records by their id.
-type Node = (Side, String);
+pub(super) type Node = (Side, String);
 
 struct Judge<'j> {
     plan: &'j Plan,
@@ -40,10 +40,10 @@ struct Judge<'j> {
 
 /// Which records were ever tied to each other, directly or not.
 #[derive(Default)]
-struct Ties {
-    component: BTreeMap<Node, usize>,
+pub(super) struct Ties {
+    pub(super) component: BTreeMap<Node, usize>,
     /// Components of links.
-    of_link: BTreeMap<String, usize>,
+    pub(super) of_link: BTreeMap<String, usize>,
 }
 
 impl Ties {
@@ -80,7 +80,7 @@ impl Ties {
         Self { component, of_link }
     }
 
-    fn of_kind(kind: &Kind, snapshots: &[Snapshot], ledger: &Ledger) -> Self {
+    pub(super) fn of_kind(kind: &Kind, snapshots: &[Snapshot], ledger: &Ledger) -> Self {
         let snapshots = snapshots.iter().filter(|snapshot| snapshot.place.kind.is(kind));
         Self::new(snapshots.flat_map(|snapshot| &snapshot.links), ledger)
     }
