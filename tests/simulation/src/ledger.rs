@@ -123,6 +123,8 @@ pub(crate) struct Ledger {
     entities: u64,
     /// Rows in which a person takes something back.
     undone: BTreeSet<String>,
+    /// When people wrote to a row, be it what it held already or what no mapping has.
+    row_touched: BTreeMap<u64, Vec<u64>>,
     pub(crate) rows: BTreeMap<String, Thing>,
     pub(crate) records: BTreeMap<String, Thing>,
     pub(crate) changes: Vec<Change>,
@@ -164,6 +166,7 @@ impl Ledger {
             seq: 0,
             entities: 0,
             undone: BTreeSet::new(),
+            row_touched: BTreeMap::new(),
             rows: BTreeMap::new(),
             records: BTreeMap::new(),
             changes: Vec::new(),
@@ -320,6 +323,19 @@ impl Ledger {
     /// A living row by its number.
     pub(crate) fn row(&self, entity: u64) -> Option<&Thing> {
         self.rows.values().find(|thing| thing.entity == entity)
+    }
+
+    /// Somebody writes to a row, whatever it is.
+    pub(crate) fn touch_row(&mut self, id: &str, at: u64) {
+        if let Some(entity) = self.rows.get(id).map(|row| row.entity) {
+            self.row_touched.entry(entity).or_default().push(at);
+        }
+    }
+
+    /// When somebody last did, before a moment.
+    pub(crate) fn row_touched(&self, entity: u64, before: u64) -> u64 {
+        let touched = self.row_touched.get(&entity).into_iter().flatten().copied();
+        touched.filter(|at| *at <= before).max().unwrap_or(0)
     }
 
     /// A person takes back what was written to this row: what happens to it next is theirs.

@@ -253,7 +253,8 @@ impl Member {
         let Asking { request, tasks } = asking;
         let target = Target::of(sim, connection, &request);
         let seen = match (target.record(), tasks.first()) {
-            (Some(_), _) if sim.plan.blind => 0,
+            // Whoever writes under a condition has to look.
+            (Some((place, _)), _) if sim.plan.blind && !place.is_guarded => 0,
             (Some((place, id)), Some(task)) => sim.ledger(place.kind).seen_by(*task, id, since),
             _ => u64::MAX,
         };
@@ -381,6 +382,9 @@ fn serve(
         Answer::Dropped => 0,
     };
     sim.note("served", u64::from(status), process.pid);
+    if status == 412 {
+        sim.count("changed_since412");
+    }
     sim.trace().content(request.url.as_bytes());
     sim.trace().content(&request.body);
     sim.say(|| {

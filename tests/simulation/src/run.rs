@@ -462,6 +462,9 @@ impl Run {
         let named = |checker: &str, all: Vec<String>| -> Vec<String> {
             all.into_iter().map(|violation| format!("{checker}: {violation}")).collect()
         };
+        let history = snapshots.iter().flat_map(|snapshot| &snapshot.history);
+        let by_time = history.filter(|row| row.entry.rules.contains(&12)).count() as u64;
+        self.sim.trace().counters.add("newest_decided", by_time);
         let mut found = Vec::new();
         for snapshot in &snapshots {
             found.extend(named("one record per row", once(snapshot, &self.sim)));
