@@ -233,7 +233,10 @@ impl Look {
             fields,
             key: key.clone(),
             seen: seen.body.clone(),
-            version: seen.version.clone(),
+            version: match planted::is(Bug::ConditionForgotten) {
+                true => seen.version.as_ref().map(|_| "*".to_owned()),
+                false => seen.version.clone(),
+            },
         };
         let prepared = self.prepare_write(operation).await?;
         let sent_fields = writes.iter().map(FieldWrite::sent).collect();

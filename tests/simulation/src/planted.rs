@@ -105,6 +105,8 @@ const SAMPLE: &[Bug] = &[
     Bug::AbsenceFromListIsADelete,
     Bug::TakenIsDone,
     Bug::EventPayloadIsTheRecord,
+    Bug::ConfirmedSentAgain,
+    Bug::OnlyFirstPassRecorded,
 ];
 
 /// What found a mistake.

@@ -118,33 +118,34 @@ impl SimStore {
     /// Says what a poll goes on from without having anybody look at it.
     fn check_shown(&self, page: &PageCommit) {
         let sim = &self.process.sim;
-        let poll = page.cursor.as_ref().and_then(|cursor| cursor.name.strip_prefix("poll/")?.parse().ok());
+        let pair =
+            |kind: &str| page.cursor.as_ref().and_then(|cursor| cursor.name.strip_prefix(kind)?.parse().ok());
+        if let Some(wanted) = pair("pass-wanted/").map(PairId) {
+            let mut known = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            known.ask(sim.executor.this_task(), wanted);
+        }
+        let poll = pair("poll/");
         let Some((pair, place)) = poll.map(PairId).and_then(|pair| Some((pair, sim.place_of(pair)?))) else {
             return;
         };
-        let mut shown = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = shown.take(sim.executor.this_task());
+        let mut known = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = sim.executor.this_task();
+        let shown = known.take(task);
+        // Whose list does not reach back begins anew; a full pass, asked for before, finds what it passes over (rule 53).
         if page.cursor.as_ref().is_some_and(|cursor| cursor.value == serde_json::json!({})) {
-            return self.check_pass_follows(pair);
+            if !known.has_asked(task, pair) {
+                sim.is_wrong(format!(
+                    "cursor: the poll of {} begins anew, and nobody asked for a full pass",
+                    place.mapping
+                ));
+            }
+            return;
         }
         let ids: Vec<RemoteId> = shown.iter().map(|record| place.id(record).into()).collect();
         let links = self.backing.run(self.backing.store.links_of_remote(pair, &ids));
         let Some(links) = links.and_then(Result::ok).filter(|_| !ids.is_empty()) else { return };
         for wrong in untold((&sim.plan, place), &shown, &links, &sim.records(place), &page.signals) {
             sim.is_wrong(format!("cursor: a poll goes on, and {wrong}"));
-        }
-    }
-
-    /// Says that a poll begins anew, as one does whose list does not reach back, and no full pass follows (rule 53).
-    fn check_pass_follows(&self, pair: PairId) {
-        let store = &self.backing.store;
-        let is_there =
-            |name: String| self.backing.run(store.cursor(&name)).and_then(Result::ok).flatten().is_some();
-        // It is wanted, or under way since it was.
-        if !is_there(format!("pass-wanted/{pair}")) && !is_there(format!("pass/{pair}")) {
-            self.process
-                .sim
-                .is_wrong(format!("cursor: the poll of pair {pair} begins anew, and no full pass follows"));
         }
     }
 
