@@ -12,7 +12,7 @@ use crate::read::{self, Seen};
 use crate::{Engine, Purpose};
 use bothways_connector::{Operation, Outcome, StoredRequest, WriteKind};
 use bothways_mapping::Mapping;
-use bothways_model::{Observed, Record, RemoteId, Value};
+use bothways_model::{LinkId, Observed, Record, RemoteId, Request, Value};
 use bothways_store::{
     Delivery, FieldBase, Guard, Intent, IntentState, Link, LinkWrite, LocalBinding, SentField, Signal, Unit,
 };
@@ -60,6 +60,21 @@ impl Look {
                 value.clone_from(&key);
             }
         }
+    }
+
+    /// `Bug::ConfirmedSentAgain`.
+    pub(crate) async fn send_once_more(
+        &mut self,
+        (link, number): (LinkId, u32),
+        id: &RemoteId,
+        request: Request,
+    ) -> Result<(), Ended> {
+        let mut stored = StoredRequest { kind: WriteKind::Update, id: Some(id.clone()), request };
+        self.take_another_key(&mut stored);
+        if let Ok(prepared) = prepare(self.pair.resource.resume(stored)) {
+            self.send(link, number, prepared).await?;
+        }
+        Ok(())
     }
 
     /// `Bug::ReplayWithNewBytes`.

@@ -11,6 +11,7 @@ use crate::pairs::PairRuntime;
 use crate::reading::ReadError;
 use crate::{ConnectionState, Engine, EngineError};
 use bothways_connector::PageCursor;
+use bothways_model::planted::{self, Bug};
 use bothways_model::{LocalId, PairId, RemoteId, Seq, Timestamp};
 use bothways_store::{Cursor, LinkState, PageCommit, PassMark, Side, StoreErrorKind};
 use chrono::TimeDelta;
@@ -473,7 +474,9 @@ impl<'p> Pass<'p> {
         if first {
             self.engine.store.set_walked(pair, now).await?;
         }
-        self.engine.store.set_passed(pair, now).await?;
+        if first || !planted::is(Bug::OnlyFirstPassRecorded) {
+            self.engine.store.set_passed(pair, now).await?;
+        }
         self.engine.store.drop_cursor(&cursor_name(pair)).await?;
         self.engine.refresh_pairs().await?;
         self.engine.nudge().await;

@@ -173,6 +173,7 @@ impl Look {
         };
         self.may_still_update(&link, &id, &seen, at, number).await?;
         let mut told = true;
+        let twice = planted::is(Bug::ConfirmedSentAgain).then(|| prepared.call.request.clone());
         let (observed, confirmed) = match self.send(link.id, number, prepared).await? {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
@@ -204,6 +205,9 @@ impl Look {
         if planted::is(Bug::IntentClosedBeforeBases) {
             self.close_intent_alone(number).await?;
         }
+        if let Some(request) = twice {
+            self.send_once_more((link.id, number), &id, request).await?;
+        }
         let after = if confirmed { read::remote(&self.pair, &observed) } else { Seen::default() };
         Ok(self.confirm(link, seen, Answered { record: after, told }, writes, number))
     }
@@ -229,7 +233,10 @@ impl Look {
             fields,
             key: key.clone(),
             seen: seen.body.clone(),
-            version: seen.version.clone(),
+            version: match planted::is(Bug::ConditionForgotten) {
+                true => seen.version.as_ref().map(|_| "*".to_owned()),
+                false => seen.version.clone(),
+            },
         };
         let prepared = self.prepare_write(operation).await?;
         let sent_fields = writes.iter().map(FieldWrite::sent).collect();

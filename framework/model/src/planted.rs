@@ -121,6 +121,12 @@ bugs! {
     TokenUsedBeforeStored: "A refresh token that was replaced is used before the new one is stored.",
     PageTakenForAnswer: "A page of something in front of the service is taken for its answer to a write.",
     StampItselfNotLookedUp: "An uncertain create is looked up by what was sent alone, where the service finds records by our stamp.",
+    // Bounded echo, full passes (invariant 4, rule 54).
+    ConfirmedSentAgain: "An update that the service has confirmed is sent once more.",
+    OnlyFirstPassRecorded: "Only the end of the first full pass is stored, so that later ones begin again and again.",
+    // Which change is the later one, and what was changed meanwhile (rules 12, 24).
+    NewestIsTheLocal: "`newest` takes the local change wherever it can tell the times of both.",
+    ConditionForgotten: "An update goes out without the condition that the record is as it was read.",
 }
 
 impl Bug {

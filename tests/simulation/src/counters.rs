@@ -81,6 +81,8 @@ pub const KINDS: &[&str] = &[
     "invalid_session401",
     "sessions_ended",
     "request_limit403",
+    "changed_since412",
+    "newest_decided",
     "hidden_records",
     "records_merged",
     "recycle_bin_emptied",

@@ -76,6 +76,8 @@ pub(crate) struct Place {
     pub(crate) prefix: &'static str,
     /// What the service calls the fields, those within others with a dot.
     pub(crate) names: [&'static str; 4],
+    /// Whether an update is refused once somebody changed the record since it was read.
+    pub(crate) is_guarded: bool,
 }
 
 static CUSTOMERS: Kind = Kind {
@@ -169,7 +171,11 @@ pub(crate) static SALESFORCE_ACCOUNTS: Place = Place {
     mapping: "salesforce-accounts",
     prefix: "001",
     names: ["Name", "Website", "Phone", "Industry"],
+    is_guarded: false,
 };
+
+/// The same, each update under the condition that nobody has changed the account since it was read.
+pub(crate) static SALESFORCE_GUARDED_ACCOUNTS: Place = Place { is_guarded: true, ..SALESFORCE_ACCOUNTS };
 
 /// Contacts of accounts in Salesforce.
 pub(crate) static SALESFORCE_CONTACTS: Place = Place {
@@ -179,6 +185,7 @@ pub(crate) static SALESFORCE_CONTACTS: Place = Place {
     mapping: "salesforce-contacts",
     prefix: "003",
     names: ["Email", "FirstName", "Phone", "AccountId"],
+    is_guarded: false,
 };
 
 /// Customers as contacts in Salesforce, beside those in Stripe.
@@ -189,6 +196,7 @@ pub(crate) static SALESFORCE_CUSTOMERS: Place = Place {
     mapping: "salesforce-customers",
     prefix: "003",
     names: ["Email", "FirstName", "Phone", "Department"],
+    is_guarded: false,
 };
 
 /// Customers in Stripe.
@@ -199,6 +207,7 @@ pub(crate) static STRIPE_CUSTOMERS: Place = Place {
     mapping: "stripe-customers",
     prefix: "cus_",
     names: ["email", "name", "phone", "description"],
+    is_guarded: false,
 };
 
 /// Drafts of invoices in Stripe.
@@ -209,6 +218,7 @@ pub(crate) static STRIPE_INVOICES: Place = Place {
     mapping: "stripe-invoices",
     prefix: "in_",
     names: ["metadata.po", "description", "footer", "customer"],
+    is_guarded: false,
 };
 
 /// Invoices in Stripe with what they come to, which live on: they are finalized, and then stand as they are.
@@ -285,6 +295,7 @@ impl Place {
     pub(crate) fn remote(&self) -> String {
         match self.service {
             Service::Stripe => format!("stripe/{}", self.resource),
+            Service::Salesforce if self.is_guarded => "salesforce/account".to_owned(),
             Service::Salesforce => {
                 format!("{{ resource: salesforce/sobject, with: {{ object: {} }} }}", self.resource)
             }

@@ -90,6 +90,18 @@ pub(crate) struct Thing {
     pub(crate) stamp: Option<String>,
 }
 
+/// Something was done to one record at one time.
+#[derive(Clone, Debug)]
+pub(crate) struct Touch {
+    pub(crate) side: Side,
+    pub(crate) id: String,
+    pub(crate) entity: u64,
+    /// How many of its fields became something else.
+    pub(crate) fields: u64,
+    /// Whether that was one that refers to another record.
+    pub(crate) refers: bool,
+}
+
 /// A record's end.
 #[derive(Clone, Debug)]
 pub(crate) struct Gone {
@@ -111,6 +123,8 @@ pub(crate) struct Ledger {
     entities: u64,
     /// Rows in which a person takes something back.
     undone: BTreeSet<String>,
+    /// When people wrote to a row, be it what it held already or what no mapping has.
+    row_touched: BTreeMap<u64, Vec<u64>>,
     pub(crate) rows: BTreeMap<String, Thing>,
     pub(crate) records: BTreeMap<String, Thing>,
     pub(crate) changes: Vec<Change>,
@@ -132,12 +146,12 @@ pub(crate) struct Ledger {
     pub(crate) merged: BTreeMap<String, String>,
     /// Records that people took back out of the recycle bin.
     pub(crate) restored: BTreeSet<String>,
-    /// Requests of engines that changed a record.
-    pub(crate) engine_writes: u64,
+    /// Writes of engines to records that the service carried out, whether they changed anything or not.
+    pub(crate) engine_writes: Vec<Touch>,
     /// Effective commits of engines to rows.
     pub(crate) engine_row_writes: u64,
     /// Edits by users and the service that touched mapped fields, creates and deletes included.
-    pub(crate) edits: u64,
+    pub(crate) edits: Vec<Touch>,
 }
 
 /// Whether a value is a name that users write otherwise: see [`crate::users`].
@@ -152,6 +166,7 @@ impl Ledger {
             seq: 0,
             entities: 0,
             undone: BTreeSet::new(),
+            row_touched: BTreeMap::new(),
             rows: BTreeMap::new(),
             records: BTreeMap::new(),
             changes: Vec::new(),
@@ -164,9 +179,9 @@ impl Ledger {
             delivered: Vec::new(),
             merged: BTreeMap::new(),
             restored: BTreeSet::new(),
-            engine_writes: 0,
+            engine_writes: Vec::new(),
             engine_row_writes: 0,
-            edits: 0,
+            edits: Vec::new(),
         }
     }
 
@@ -178,11 +193,6 @@ impl Ledger {
     /// What a reference to the row with this id means now.
     pub(crate) fn meant(&self, id: &str) -> String {
         self.entity(id).map_or_else(|| format!("row {id}"), |entity| format!("#{entity}"))
-    }
-
-    /// How many rows and records there ever were.
-    pub(crate) fn entities(&self) -> u64 {
-        self.entities
     }
 
     fn next(&mut self) -> u64 {
@@ -315,6 +325,19 @@ impl Ledger {
         self.rows.values().find(|thing| thing.entity == entity)
     }
 
+    /// Somebody writes to a row, whatever it is.
+    pub(crate) fn touch_row(&mut self, id: &str, at: u64) {
+        if let Some(entity) = self.rows.get(id).map(|row| row.entity) {
+            self.row_touched.entry(entity).or_default().push(at);
+        }
+    }
+
+    /// When somebody last did, before a moment.
+    pub(crate) fn row_touched(&self, entity: u64, before: u64) -> u64 {
+        let touched = self.row_touched.get(&entity).into_iter().flatten().copied();
+        touched.filter(|at| *at <= before).max().unwrap_or(0)
+    }
+
     /// A person takes back what was written to this row: what happens to it next is theirs.
     pub(crate) fn is_undone(&mut self, id: &str) {
         self.undone.insert(id.to_owned());
@@ -343,20 +366,34 @@ impl Ledger {
 
     /// The records as they are now. Several that one call wrote are as many writes.
     pub(crate) fn observe_records(&mut self, now: Cut, who: Who, at: u64, seen: &Seen) -> bool {
-        let before = self.seq;
-        let changed = self.observe(Side::Remote, now, who, at, seen);
-        if changed && who.is_engine() {
-            self.engine_writes += self.touched_since(before);
-        }
-        changed
+        self.observe(Side::Remote, now, who, at, seen)
     }
 
-    /// How many rows and records changed since that change, at least one.
-    fn touched_since(&self, before: u64) -> u64 {
-        let gone = self.gone.iter().rev().take_while(|gone| gone.seq > before).count();
+    /// A write of an engine to a record that the service carried out, after `last` happened. It counts though it changed nothing.
+    pub(crate) fn note_carried_out(&mut self, id: &str, last: u64) {
+        let Some(entity) = self.records.get(id).map(|thing| thing.entity) else { return };
+        let changes = self.changes.iter().rev().take_while(|change| change.seq > last);
+        if !changes.into_iter().any(|change| change.entity == entity) {
+            let (side, id) = (Side::Remote, id.to_owned());
+            self.engine_writes.push(Touch { side, id, entity, fields: 0, refers: false });
+        }
+    }
+
+    /// Enters what was done to a row or record since `before`: that it was born, changed, or deleted.
+    fn note_touch(&mut self, side: Side, id: &str, entity: u64, who: Who, before: u64) {
+        if self.seq == before {
+            return;
+        }
         let changes = self.changes.iter().rev().take_while(|change| change.seq > before);
-        let touched: BTreeSet<u64> = changes.map(|change| change.entity).collect();
-        (gone + touched.len()).max(1) as u64
+        let fields: Vec<usize> = changes.map(|change| change.field).collect();
+        let refers = fields.iter().any(|field| self.kind.refers(*field));
+        let touch = Touch { side, id: id.to_owned(), entity, fields: fields.len() as u64, refers };
+        match (who.is_engine(), side) {
+            // Several at once are as many edits.
+            (false, _) => self.edits.push(touch),
+            (true, Side::Remote) => self.engine_writes.push(touch),
+            (true, Side::Local) => {}
+        }
     }
 
     fn observe(&mut self, side: Side, now: Cut, who: Who, at: u64, seen: &Seen) -> bool {
@@ -365,11 +402,13 @@ impl Ledger {
         let lost: Vec<String> = things.keys().filter(|id| !now.contains_key(*id)).cloned().collect();
         for id in lost {
             if let Some(thing) = things.remove(&id) {
-                let seq = self.next();
-                self.gone.push(Gone { seq, at, side, id, thing, who, woke: 0 });
+                let (seq, entity) = (self.next(), thing.entity);
+                self.gone.push(Gone { seq, at, side, id: id.clone(), thing, who, woke: 0 });
+                self.note_touch(side, &id, entity, who, seq - 1);
             }
         }
         for (id, (cells, stamp)) in now {
+            let last = self.seq;
             match things.get_mut(&id) {
                 Some(thing) => self.compare(side, &id, thing, cells, who, at, seen.of(&id)),
                 None => {
@@ -389,17 +428,15 @@ impl Ledger {
                         stamp,
                     };
                     self.compare(side, &id, &mut thing, cells, who, at, u64::MAX);
-                    things.insert(id, thing);
+                    things.insert(id.clone(), thing);
                 }
+            }
+            if let Some(entity) = things.get(&id).map(|thing| thing.entity) {
+                self.note_touch(side, &id, entity, who, last);
             }
         }
         *self.things(side) = things;
-        let changed = self.seq != before;
-        if changed && !who.is_engine() {
-            // Several at once are as many edits.
-            self.edits += self.touched_since(before);
-        }
-        changed
+        self.seq != before
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -428,7 +465,8 @@ impl Ledger {
                 _ => who,
             };
             if who == Who::Service {
-                self.edits += 1;
+                let (id, entity, refers) = (id.to_owned(), thing.entity, self.kind.refers(field));
+                self.edits.push(Touch { side, id, entity, fields: 1, refers });
             }
             let (before_by, before_seq) = thing.written[field];
             self.changes.push(Change {

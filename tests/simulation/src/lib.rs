@@ -10,6 +10,7 @@ mod counters;
 mod crash;
 mod dashboard;
 mod dice;
+mod doubts;
 mod executor;
 mod faults;
 mod fleet;

@@ -1,11 +1,12 @@
 //! `tests/simulate`: runs seeds, on all cores, and says which of them broke a promise.
 
+mod crashes;
 mod planted;
 
-use bothways_simulation::{Counters, FLOWS, Flow, Options, Outcome, simulate};
+use bothways_simulation::{Counters, Options, Outcome, simulate};
 use clap::Parser;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,18 +26,6 @@ struct Arguments {
     /// On SQLite (or not) in every seed; else in 1 of 100.
     #[arg(long)]
     sqlite: Option<bool>,
-    /// Instead of seeds: kill at every point of the canonical flows.
-    #[arg(long)]
-    crash_points: bool,
-    /// With `--crash-points`: kill twice, at every pair of points so many apart.
-    #[arg(long)]
-    pairs: Option<u64>,
-    /// With `--crash-points`: only the flow whose name begins so.
-    #[arg(long)]
-    flow: Option<String>,
-    /// With `--crash-points`: only this point.
-    #[arg(long)]
-    point: Option<u64>,
     /// Every seed twice, which must be the same run; else 1 of 100.
     #[arg(long)]
     twice: bool,
@@ -49,6 +38,8 @@ struct Arguments {
     /// Begin no further seed after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
+    #[command(flatten)]
+    crashes: crashes::Crashes,
     #[command(flatten)]
     planted: planted::Planted,
 }
@@ -84,8 +75,8 @@ fn main() -> ExitCode {
         (_, Some(threads)) => threads.max(1),
         _ => std::thread::available_parallelism().map_or(1, usize::from),
     };
-    if arguments.crash_points {
-        return crash_points(&arguments, threads);
+    if let Some(code) = arguments.crashes.run(threads, arguments.trace) {
+        return code;
     }
     let options = Options { workers: arguments.workers, sqlite: arguments.sqlite, trace: arguments.trace };
     if let Some(code) = arguments.planted.run(options, threads, guarded) {
@@ -175,74 +166,5 @@ fn conclude(arguments: &Arguments, tally: &mut Tally) -> ExitCode {
     }
     say(&format!("{} steps", tally.steps));
     say(&format!("simulated {} seeds, {violations} violations", tally.seeds));
-    if violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// One crash to be tried: at this point, with edits while down or not, and a second one.
-type Crash<'f> = (&'f Flow, u64, bool, Option<u64>);
-
-fn crash_points(arguments: &Arguments, threads: usize) -> ExitCode {
-    let mut crashes: Vec<Crash<'_>> = Vec::new();
-    let mut violations = 0;
-    for flow in FLOWS {
-        if arguments.flow.as_ref().is_some_and(|wanted| !flow.name.starts_with(wanted.as_str())) {
-            continue;
-        }
-        match flow.points() {
-            Ok(points) => {
-                say(&format!("{points:>5} points  {}", flow.name));
-                let chosen = (1..=points).filter(|point| arguments.point.is_none_or(|only| only == *point));
-                for point in chosen {
-                    let seconds: Vec<Option<u64>> = match arguments.pairs {
-                        Some(step) => (1..=points)
-                            .step_by(usize::try_from(step).unwrap_or(1).max(1))
-                            .map(Some)
-                            .collect(),
-                        None => vec![None],
-                    };
-                    for again in seconds {
-                        crashes.extend([(flow, point, false, again), (flow, point, true, again)]);
-                    }
-                }
-            }
-            Err(error) => {
-                say(&error);
-                violations += 1;
-            }
-        }
-    }
-    let next = AtomicUsize::new(0);
-    let found = Mutex::new((violations, 0_usize));
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some((flow, point, edits, again)) = crashes.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let tried = std::panic::catch_unwind(|| flow.crash(*point, *edits, *again, arguments.trace));
-                    let outcome = tried.unwrap_or_else(|_| Outcome {
-                        violations: vec!["the simulator panicked".to_owned()],
-                        ..Outcome::default()
-                    });
-                    let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
-                    found.1 += 1;
-                    if outcome.violations.is_empty() {
-                        continue;
-                    }
-                    found.0 += outcome.violations.len();
-                    say(&format!(
-                        "{} killed at point {point}{}{} failed; replay: tests/simulate --crash-points --flow '{}' --point {point} --trace",
-                        flow.name,
-                        if *edits { ", edited while down" } else { "" },
-                        again.map(|again| format!(", killed again at {again}")).unwrap_or_default(),
-                        flow.name,
-                    ));
-                    for violation in &outcome.violations {
-                        say(&format!("    {violation}"));
-                    }
-                }
-            });
-        }
-    });
-    let (violations, tried) = found.into_inner().unwrap_or_else(PoisonError::into_inner);
-    say(&format!("tried {tried} crashes, {violations} violations"));
     if violations > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }

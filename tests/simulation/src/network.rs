@@ -253,7 +253,8 @@ impl Member {
         let Asking { request, tasks } = asking;
         let target = Target::of(sim, connection, &request);
         let seen = match (target.record(), tasks.first()) {
-            (Some(_), _) if sim.plan.blind => 0,
+            // Whoever writes under a condition has to look.
+            (Some((place, _)), _) if sim.plan.blind && !place.is_guarded => 0,
             (Some((place, id)), Some(task)) => sim.ledger(place.kind).seen_by(*task, id, since),
             _ => u64::MAX,
         };
@@ -381,6 +382,9 @@ fn serve(
         Answer::Dropped => 0,
     };
     sim.note("served", u64::from(status), process.pid);
+    if status == 412 {
+        sim.count("changed_since412");
+    }
     sim.trace().content(request.url.as_bytes());
     sim.trace().content(&request.body);
     sim.say(|| {
@@ -402,7 +406,8 @@ fn serve(
     }
     match target.place {
         Some(place) if target.writes => {
-            note_write(sim, process, call, place, fault == Some(RequestFault::Automation));
+            let done = carried_out(call, &answer);
+            note_write(sim, process, call, place, (fault == Some(RequestFault::Automation), done));
         }
         _ if status == 200 => note_read(sim, call, &answer, fault != Some(RequestFault::HiddenField)),
         _ => {}
@@ -440,8 +445,32 @@ fn note_read(sim: &Sim, call: &Call, answer: &Answer, all: bool) {
     }
 }
 
-/// Enters what came of a request that writes, and says what is wrong with it.
-fn note_write(sim: &Arc<Sim>, process: &Arc<Process>, call: &Call, place: &'static Place, automation: bool) {
+/// Which of a call's writes the service carried out now, as far as its answer says so.
+fn carried_out(call: &Call, answer: &Answer) -> Vec<bool> {
+    let Answer::Response(response) = answer else { return Vec::new() };
+    let is_replayed =
+        response.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("idempotent-replayed"));
+    if is_replayed || !(200..300).contains(&response.status) {
+        return Vec::new();
+    }
+    match call.members.as_slice() {
+        [_] => vec![true],
+        _ => {
+            let results: Vec<Json> = serde_json::from_slice(&response.body).unwrap_or_default();
+            results.iter().map(|result| result["success"] == json!(true)).collect()
+        }
+    }
+}
+
+/// Enters what came of a request that writes, and says what is wrong with it. `automation`: the service rewrote something at once;
+/// `done`: what it says to have carried out.
+fn note_write(
+    sim: &Arc<Sim>,
+    process: &Arc<Process>,
+    call: &Call,
+    place: &'static Place,
+    (automation, done): (bool, Vec<bool>),
+) {
     let at = sim.executor.now();
     let last = sim.ledger(place.kind).last();
     let seen = match call.members.as_slice() {
@@ -455,6 +484,11 @@ fn note_write(sim: &Arc<Sim>, process: &Arc<Process>, call: &Call, place: &'stat
     let thawed = sim.executor.thawed_at(process.pid);
     let mut ledger = sim.ledger(place.kind);
     ledger.note_woken(last, thawed);
+    for (member, _) in call.members.iter().zip(done).filter(|(_, done)| *done) {
+        if let Some(id) = &member.target.id {
+            ledger.note_carried_out(id, last);
+        }
+    }
     let born = ledger.records.iter().filter(|(_, thing)| thing.born_seq > last);
     let mut born: BTreeMap<Option<String>, String> =
         born.map(|(id, thing)| (thing.stamp.clone(), id.clone())).collect();

@@ -2,8 +2,8 @@
 
 use crate::dice::Dice;
 use crate::kinds::{
-    Kind, LAST, MATCH, Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, SALESFORCE_CUSTOMERS, STRIPE_BILLS,
-    STRIPE_CUSTOMERS, STRIPE_INVOICES, Service, WAY,
+    Kind, LAST, MATCH, Place, SALESFORCE_ACCOUNTS, SALESFORCE_CONTACTS, SALESFORCE_CUSTOMERS,
+    SALESFORCE_GUARDED_ACCOUNTS, STRIPE_BILLS, STRIPE_CUSTOMERS, STRIPE_INVOICES, Service, WAY,
 };
 use bothways_engine::Settings;
 use std::collections::BTreeSet;
@@ -296,6 +296,7 @@ impl Plan {
             plan.places[1] = &STRIPE_BILLS;
             plan.steps = dice.one_of([0, 30_000, 150_000]);
         }
+        plan.draw_what_salesforce_can(&mut dice.fork(9));
         // As many edits, whatever they are of.
         plan.pause = plan.active / edits * u32::try_from(plan.places.len()).unwrap_or(1);
         plan
@@ -310,6 +311,20 @@ impl Plan {
             if self.settings.together && rate > 0 && !is_calm {
                 self.weather.requests.push((fault, rate));
             }
+        }
+    }
+
+    /// Salesforce says when a record was changed, so that the later change can win, and takes updates of accounts under a condition. Of a
+    /// stream of its own.
+    fn draw_what_salesforce_can(&mut self, dice: &mut Dice) {
+        let (newest, guarded) = (dice.below(3) == 0, dice.below(3) == 0);
+        if newest && !self.services().contains(&Service::Stripe) {
+            self.winner = "newest";
+        }
+        for place in
+            self.places.iter_mut().filter(|place| guarded && place.mapping == SALESFORCE_ACCOUNTS.mapping)
+        {
+            *place = &SALESFORCE_GUARDED_ACCOUNTS;
         }
     }
 

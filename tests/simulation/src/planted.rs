@@ -1,7 +1,8 @@
 //! `tests/simulate --planted all`: makes every known mistake on purpose and says what finds it.
 //!
 //! The same seeds are run as ever, in a build that makes one mistake at a time. A seed counts only if it is clean without the mistake.
-//! What no seed can show (SQL, signatures, a service that pages) is shown by another suite, which is really run.
+//! What no seed can show (SQL, signatures, a service that pages) is shown by another suite, which is really run: without the mistake, when
+//! it must pass, and with it.
 
 use bothways_model::planted::{self, Bug};
 use bothways_simulation::{Options, Outcome};
@@ -29,8 +30,9 @@ struct Suite {
 
 /// What seeds cannot show, and who shows it.
 const ELSEWHERE: &[(Bug, Suite)] = &[
-    // Stripe's customers have no time of change, and an operator who resolves a conflict is refused before it is stored.
+    // Where a time is not known it is a tie, and the remote side may win; what an engine did not know cannot be told from outside.
     (Bug::NewestByArrival, engine("test(the_later_change_wins)")),
+    // An operator who resolves a conflict is refused before it is stored.
     (Bug::StaleChoiceCarriedOut, engine("test(a_choice_holds_only)")),
     // The table of a simulation has no triggers.
     (Bug::RowNotReadBack, store("test(row_part::)")),
@@ -103,6 +105,8 @@ const SAMPLE: &[Bug] = &[
     Bug::AbsenceFromListIsADelete,
     Bug::TakenIsDone,
     Bug::EventPayloadIsTheRecord,
+    Bug::ConfirmedSentAgain,
+    Bug::OnlyFirstPassRecorded,
 ];
 
 /// What found a mistake.
@@ -155,23 +159,25 @@ impl Planted {
         for bug in &wanted {
             let hunt = Hunt { bug: *bug, seeds: self.planted_seeds, options, run };
             let suite = ELSEWHERE.iter().find(|(of, _)| of == bug).map(|(_, suite)| suite);
-            let found = match suite {
-                Some(suite) => run_suite(*bug, suite).map(|by| Found { by, seeds: 0 }),
-                None => hunt.hunt(threads),
-            };
-            let (by, seeds) = match &found {
-                Some(found) if suite.is_some() => {
+            let (by, seeds) = match suite.map(|suite| run_suite(*bug, suite)) {
+                Some(Ok(by)) => {
                     elsewhere += 1;
-                    (found.by.as_str(), "-".to_owned())
+                    (by, "-".to_owned())
                 }
-                Some(found) => {
-                    simulated += 1;
-                    (found.by.as_str(), found.seeds.to_string())
-                }
-                None => {
+                Some(Err(why)) => {
                     missed += 1;
-                    ("NOT FOUND", self.planted_seeds.to_string())
+                    (format!("NOT FOUND: {why}"), "-".to_owned())
                 }
+                None => match hunt.hunt(threads) {
+                    Some(found) => {
+                        simulated += 1;
+                        (found.by, found.seeds.to_string())
+                    }
+                    None => {
+                        missed += 1;
+                        ("NOT FOUND".to_owned(), self.planted_seeds.to_string())
+                    }
+                },
             };
             crate::say(&format!("| {} | {} | {} | {by} | {seeds} |", bug.number(), bug.name(), bug.about()));
         }
@@ -242,27 +248,49 @@ fn checker(violation: &str) -> String {
     violation.split(':').next().unwrap_or_default().to_owned()
 }
 
-/// Runs a suite that knows nothing of mistakes; the failed test if it finds this one.
-fn run_suite(bug: Bug, suite: &Suite) -> Option<String> {
-    let output = Command::new("cargo")
-        .args([
-            "nextest",
-            "run",
-            "--locked",
-            "--all-features",
-            "--color",
-            "never",
-            "-p",
-            suite.package,
-            "-E",
-            suite.tests,
-        ])
-        .env("BOTHWAYS_PLANTED", bug.number().to_string())
-        .output()
-        .ok()?;
+/// What a suite says.
+enum Said {
+    Passes,
+    /// The first test that fails.
+    Fails(String),
+    /// Nothing: it could not be built or run, or has no such tests.
+    Nothing,
+}
+
+/// Runs a suite that knows nothing of mistakes, without this one and then with it. The failed test if it finds it: one that passes
+/// without the mistake.
+///
+/// # Errors
+/// Why nothing was found, in words.
+fn run_suite(bug: Bug, suite: &Suite) -> Result<String, String> {
+    match ask(suite, None) {
+        Said::Passes => {}
+        Said::Fails(test) => return Err(format!("`{test}` fails without the mistake, too")),
+        Said::Nothing => return Err(format!("`{}` of {} does not run", suite.tests, suite.package)),
+    }
+    match ask(suite, Some(bug)) {
+        Said::Passes => Err(format!("`{}` of {} passes", suite.tests, suite.package)),
+        Said::Fails(test) => Ok(format!("`{test}`")),
+        Said::Nothing => Err(format!("`{}` of {} does not run with it", suite.tests, suite.package)),
+    }
+}
+
+/// Runs a suite whose code makes this mistake, or none.
+fn ask(suite: &Suite, bug: Option<Bug>) -> Said {
+    /// What nextest ends with if a test fails.
+    const TESTS_FAILED: i32 = 100;
+    let mut command = Command::new("cargo");
+    command.args(["nextest", "run", "--locked", "--all-features", "--color", "never"]);
+    command.args(["-p", suite.package, "-E", suite.tests]);
+    command.env("BOTHWAYS_PLANTED", bug.map_or(0, Bug::number).to_string());
+    let Ok(output) = command.output() else { return Said::Nothing };
     let words = String::from_utf8_lossy(&output.stderr);
-    let failed = words
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("FAIL [")?.split_once("] ").map(|(_, test)| test));
-    failed.map(|test| format!("`{}`", test.trim()))
+    let failed = |line: &str| {
+        line.trim().strip_prefix("FAIL [")?.split_once("] ").map(|(_, test)| test.trim().to_owned())
+    };
+    match (output.status.code(), words.lines().find_map(failed)) {
+        (Some(0), None) => Said::Passes,
+        (Some(TESTS_FAILED), Some(test)) => Said::Fails(test),
+        _ => Said::Nothing,
+    }
 }

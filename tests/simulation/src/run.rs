@@ -452,7 +452,8 @@ impl Run {
     fn written(&self) -> (u64, u64) {
         let kinds = self.sim.plan.kinds();
         let ledgers: Vec<_> = kinds.into_iter().map(|kind| self.sim.ledger(kind)).collect();
-        (ledgers.iter().map(|l| l.engine_writes).sum(), ledgers.iter().map(|l| l.engine_row_writes).sum())
+        let records = ledgers.iter().map(|ledger| ledger.engine_writes.len() as u64).sum();
+        (records, ledgers.iter().map(|ledger| ledger.engine_row_writes).sum())
     }
 
     /// The checkers that look at the whole run.
@@ -461,6 +462,9 @@ impl Run {
         let named = |checker: &str, all: Vec<String>| -> Vec<String> {
             all.into_iter().map(|violation| format!("{checker}: {violation}")).collect()
         };
+        let history = snapshots.iter().flat_map(|snapshot| &snapshot.history);
+        let by_time = history.filter(|row| row.entry.rules.contains(&12)).count() as u64;
+        self.sim.trace().counters.add("newest_decided", by_time);
         let mut found = Vec::new();
         for snapshot in &snapshots {
             found.extend(named("one record per row", once(snapshot, &self.sim)));

@@ -3,14 +3,17 @@
 
 use crate::kinds::{Kind, MATCH, Place, WAY, text};
 use crate::plan::{Plan, Way};
-use bothways_model::Response;
+use bothways_model::{PairId, Response};
 use bothways_store::{Link, LinkState, Signal, Subject};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// The last page that each task of a process was shown.
+/// The last page that each task of a process was shown, and the full passes that it has asked for.
 #[derive(Debug, Default)]
-pub(crate) struct Shown(BTreeMap<u64, Shot>);
+pub(crate) struct Shown {
+    pages: BTreeMap<u64, Shot>,
+    asked: BTreeSet<(u64, PairId)>,
+}
 
 #[derive(Debug, Default)]
 struct Shot {
@@ -29,13 +32,23 @@ impl Shown {
             _ => Vec::new(),
         };
         let (start, end) = (records.first().and_then(stamp), records.last().and_then(stamp));
-        let before = self.0.insert(task, Shot { records, end }).unwrap_or_default();
+        let before = self.pages.insert(task, Shot { records, end }).unwrap_or_default();
         is_later && start.is_some() && start == before.end
     }
 
     /// What a task was shown since this was last asked.
     pub(crate) fn take(&mut self, task: u64) -> Vec<Json> {
-        self.0.get_mut(&task).map(|shot| std::mem::take(&mut shot.records)).unwrap_or_default()
+        self.pages.get_mut(&task).map(|shot| std::mem::take(&mut shot.records)).unwrap_or_default()
+    }
+
+    /// A task has asked for a full pass.
+    pub(crate) fn ask(&mut self, task: u64, pair: PairId) {
+        self.asked.insert((task, pair));
+    }
+
+    /// Whether it has since this was last asked.
+    pub(crate) fn has_asked(&mut self, task: u64, pair: PairId) -> bool {
+        self.asked.remove(&(task, pair))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What everything in one run shares: time, chance, the service, the table, the ledger of what really happened.
 
 use crate::dice::Dice;
+use crate::doubts::Doubts;
 use crate::executor::{Executor, Pid};
 use crate::kinds::{Kind, LAST, Place, Service};
 use crate::ledger::{Cut, Ledger, Seen, Who};
@@ -57,6 +58,8 @@ pub(crate) struct Sim {
     pub(crate) turns: Mutex<Turns>,
     /// When the create with each idempotency key was first tried.
     tried: Mutex<BTreeMap<String, u64>>,
+    /// What became of intents.
+    pub(crate) doubts: Mutex<Doubts>,
     /// Events whose ids are stored.
     pub(crate) stored_events: Mutex<BTreeSet<String>>,
     /// What was seen to be wrong while it happened.
@@ -102,6 +105,7 @@ impl Sim {
             crash: Mutex::default(),
             turns: Mutex::default(),
             tried: Mutex::default(),
+            doubts: Mutex::default(),
             stored_events: Mutex::default(),
             seen_wrong: Mutex::default(),
             bin_emptied: Mutex::default(),

@@ -96,7 +96,11 @@ impl SimStore {
         let watched: Vec<Unit> = units.iter().map(|unit| watch(&self.process.sim, unit)).collect();
         let call = self.backing.store.commit(now, &watched);
         let note = |sim: &Sim, last: &BTreeMap<&'static str, u64>, outcomes: &Vec<UnitOutcome>| {
+            let mut doubts = sim.doubts.lock().unwrap_or_else(PoisonError::into_inner);
             for (unit, outcome) in units.iter().zip(outcomes) {
+                if matches!(outcome, UnitOutcome::Done { .. } | UnitOutcome::RowRefused { .. }) {
+                    doubts.note(unit);
+                }
                 tie(sim, last, unit, outcome);
             }
         };
@@ -114,14 +118,27 @@ impl SimStore {
     /// Says what a poll goes on from without having anybody look at it.
     fn check_shown(&self, page: &PageCommit) {
         let sim = &self.process.sim;
-        let poll = page.cursor.as_ref().and_then(|cursor| cursor.name.strip_prefix("poll/")?.parse().ok());
+        let pair =
+            |kind: &str| page.cursor.as_ref().and_then(|cursor| cursor.name.strip_prefix(kind)?.parse().ok());
+        if let Some(wanted) = pair("pass-wanted/").map(PairId) {
+            let mut known = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            known.ask(sim.executor.this_task(), wanted);
+        }
+        let poll = pair("poll/");
         let Some((pair, place)) = poll.map(PairId).and_then(|pair| Some((pair, sim.place_of(pair)?))) else {
             return;
         };
-        let mut shown = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let shown = shown.take(sim.executor.this_task());
-        // What a list that begins anew leaves out, the full pass tells that was asked for before.
+        let mut known = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let task = sim.executor.this_task();
+        let shown = known.take(task);
+        // Whose list does not reach back begins anew; a full pass, asked for before, finds what it passes over (rule 53).
         if page.cursor.as_ref().is_some_and(|cursor| cursor.value == serde_json::json!({})) {
+            if !known.has_asked(task, pair) {
+                sim.is_wrong(format!(
+                    "cursor: the poll of {} begins anew, and nobody asked for a full pass",
+                    place.mapping
+                ));
+            }
             return;
         }
         let ids: Vec<RemoteId> = shown.iter().map(|record| place.id(record).into()).collect();

@@ -152,6 +152,7 @@ impl Users {
                     Record::from_iter([("note", Value::Text(format!("x{note}")))]),
                     at,
                 );
+                self.sim.ledger(self.kind()).touch_row(id.as_str(), self.sim.executor.now());
                 self.sim.count("unmapped_edit");
             }
             _ => {
@@ -431,6 +432,7 @@ impl Users {
             .map(|(field, value)| (labels[*field], self.value(*field, value.clone())))
             .collect();
         self.sim.table.update(self.kind().catalog, id, fields, self.sim.machine_time());
+        self.sim.ledger(self.kind()).touch_row(id.as_str(), self.sim.executor.now());
         self.sim.say(|| format!("user updates row {id} of {}: {}", self.kind().catalog, self.shown(changes)));
         self.rows_changed();
     }

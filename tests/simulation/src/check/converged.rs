@@ -36,7 +36,12 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
         ));
     }
     for work in snapshot.waiting.iter().filter(|work| !snapshot.is_wait_true(work)) {
-        findings.push(format!("{:?} waits for {:?}{RELEASED}", work.subject, work.awaits));
+        let (subject, held) = (&work.subject, work.held.as_deref().unwrap_or_default());
+        findings.push(match &work.awaits {
+            Some(awaited) => format!("{subject:?} waits for {awaited:?}{RELEASED}"),
+            // No link tells of that; it is looked at again.
+            None => format!("{subject:?} says what is not so any more: {held}"),
+        });
     }
     // What was created for one row was made part of another's record meanwhile.
     let merged = |reason| reason == ParkReason::Duplicate && !judge.ledger.merged.is_empty();
@@ -293,7 +298,9 @@ impl Judge<'_> {
                     && shown(c.remote.as_ref().unwrap_or(&Value::Null))
                     && c.choice.is_none()
             }) {
-                if self.plan.winner == "manual" {
+                // The later of two changes is not known where nothing is known of either (rule 18).
+                let at_first = conflict.is_some_and(|conflict| conflict.first_contact);
+                if self.plan.winner == "manual" || (self.plan.winner == "newest" && at_first) {
                     continue;
                 }
                 return Some(format!(

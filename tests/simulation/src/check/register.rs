@@ -4,7 +4,7 @@
 use super::Snapshot;
 use crate::kinds::{Kind, MATCH, NAME, WAY};
 use crate::ledger::{Change, Gone, Ledger, Thing, Who};
-use crate::plan::{Plan, Way};
+use crate::plan::{Plan, RequestFault, Way};
 use crate::sim::Sim;
 use bothways_store::{HistoryOp, HistoryRow, Link, Side};
 use std::collections::BTreeMap;
@@ -25,7 +25,7 @@ pub(crate) fn register(sim: &Sim, snapshots: &[Snapshot]) -> Vec<String> {
 }
 
 /// A record of either side: rows by their entity, records by their id.
-type Node = (Side, String);
+pub(super) type Node = (Side, String);
 
 struct Judge<'j> {
     plan: &'j Plan,
@@ -40,10 +40,10 @@ struct Judge<'j> {
 
 /// Which records were ever tied to each other, directly or not.
 #[derive(Default)]
-struct Ties {
-    component: BTreeMap<Node, usize>,
+pub(super) struct Ties {
+    pub(super) component: BTreeMap<Node, usize>,
     /// Components of links.
-    of_link: BTreeMap<String, usize>,
+    pub(super) of_link: BTreeMap<String, usize>,
 }
 
 impl Ties {
@@ -80,7 +80,7 @@ impl Ties {
         Self { component, of_link }
     }
 
-    fn of_kind(kind: &Kind, snapshots: &[Snapshot], ledger: &Ledger) -> Self {
+    pub(super) fn of_kind(kind: &Kind, snapshots: &[Snapshot], ledger: &Ledger) -> Self {
         let snapshots = snapshots.iter().filter(|snapshot| snapshot.place.kind.is(kind));
         Self::new(snapshots.flat_map(|snapshot| &snapshot.links), ledger)
     }
@@ -184,11 +184,47 @@ impl<'j> Judge<'j> {
                 (self.plan.way_of(self.kind), change.side),
                 (Way::In, Side::Local) | (Way::Out, Side::Remote)
             );
-        if change.unseen || is_theirs {
+        if is_theirs || (change.unseen && !self.is_guarded(change)) {
             return findings;
+        }
+        if self.is_earlier(change, lost, component) {
+            findings.push(format!("newest: the earlier change won: {what}"));
         }
         findings.extend(self.overwritten(change, lost, component).map(|why| format!("{why}: {what}")));
         findings
+    }
+
+    /// Whether what is written after the last look cannot be written over: each update has the condition that there is no such thing.
+    /// Who is shown a part of a record is shown its version all the same.
+    fn is_guarded(&self, change: &Change) -> bool {
+        let hides = self.plan.weather.requests.iter().any(|(fault, _)| *fault == RequestFault::HiddenField);
+        let mut places = self.plan.places.iter().filter(|place| place.owns(&change.id));
+        change.side == Side::Remote && !hides && places.any(|place| place.is_guarded)
+    }
+
+    /// Whether `newest` let a value of a row replace a record's that was written after anybody wrote to the row (rule 12).
+    fn is_earlier(&self, change: &Change, lost: &Change, component: Option<usize>) -> bool {
+        /// What two times that are the same may differ by.
+        const ALIKE: u64 = 1_000_000;
+        let weather = &self.plan.weather;
+        let is_told = weather.clock_ahead == 0 && weather.clock_jump == 0;
+        // A person may choose, and a row that gets another key, or is another's by now, has other times.
+        let decides = self.plan.winner == "newest" && !self.plan.operators && self.plan.oddities == 0;
+        if !decides || !is_told || change.side != Side::Remote || lost.after.is_none() || component.is_none()
+        {
+            return false;
+        }
+        let here = |other: &&Change| other.side == Side::Local && other.seq < change.seq;
+        let came_in = |other: &Change| {
+            other.seq > lost.seq && self.alike(change.field, other.after.as_deref(), lost.after.as_deref())
+        };
+        if self.family(component, change.field).filter(here).any(came_in) {
+            return false;
+        }
+        let rows = self.ledger.changes.iter().filter(here).filter(|c| self.component_of(c) == component);
+        let written = |row: &Change| if row.who.is_engine() { 0 } else { row.at };
+        let last = rows.map(|row| written(row).max(self.ledger.row_touched(row.entity, change.at)));
+        last.max().is_some_and(|last| last + ALIKE < lost.at)
     }
 
     /// Whether some record tied to this one had no value there, by its users' doing.
@@ -236,9 +272,20 @@ impl<'j> Judge<'j> {
         let here_before = self.family(component, field).any(|o| {
             o.entity == change.entity && o.seq < lost.seq && self.alike(field, o.after.as_deref(), after)
         });
+        // A link that moves to the record that its own became part of meets what that one held before, and a winner decides (rules 18, 26).
+        let lost_between = |loser: &str, from: u64| {
+            let mut gone =
+                self.ledger.gone.iter().filter(|gone| gone.side == Side::Remote && gone.id == loser);
+            gone.any(|gone| (from..change.seq).contains(&gone.seq))
+        };
+        let of_master = written_there.is_some_and(|o| {
+            let merged = self.ledger.merged.iter();
+            merged.filter(|(_, master)| **master == o.id).any(|(loser, _)| lost_between(loser, o.seq))
+        });
         if change.side == Side::Local
             && after.is_some()
             && here_before
+            && !of_master
             // A reference that the other side still holds is no older value for having been here before: there are few to choose from.
             && written_there.is_none_or(|o| o.seq < lost.seq && !self.kind.refers(field))
         {
