@@ -22,6 +22,15 @@ impl Foreign<'_> {
         self.store.write(|s| update(s, catalog, id, &fields, at))
     }
 
+    /// `UPDATE` of the catalog's `deleted_at`. False if there is no such row.
+    pub fn archive(&self, catalog: &str, id: &LocalId, at: Timestamp) -> Result<bool> {
+        self.store.write(|s| {
+            let Some(row) = s.read_row(catalog, id)? else { return Ok(false) };
+            s.update_row(catalog, &row, &Record::new(), Some(Some(at)), at)?.map_err(refused)?;
+            Ok(true)
+        })
+    }
+
     /// `DELETE`. False if there is no such row.
     pub fn delete(&self, catalog: &str, id: &LocalId, at: Timestamp) -> Result<bool> {
         self.store.write(|s| s.delete_row(catalog, id, at))
