@@ -113,6 +113,7 @@ fn offer(mapping: &mut Json, workspace: &Workspace) {
         }
     };
     put("/properties/local", &workspace.catalogs);
+    put("/$defs/RowLookupDoc/properties/catalog", &workspace.catalogs);
     put("/$defs/RemoteDoc/anyOf/0", &workspace.resources);
     put("/$defs/RemoteLong/properties/resource", &workspace.resources);
 }
@@ -202,6 +203,7 @@ mod tests {
             .unwrap()
             .schema;
         assert_eq!(mapping["properties"]["local"]["enum"], json!(["customers"]));
+        assert_eq!(mapping["$defs"]["RowLookupDoc"]["properties"]["catalog"]["enum"], json!(["customers"]));
         assert_eq!(mapping["$defs"]["RemoteDoc"]["anyOf"][0]["enum"], json!(["stripe/customers"]));
         assert_eq!(
             mapping["$defs"]["RemoteLong"]["properties"]["resource"]["enum"],

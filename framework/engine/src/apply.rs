@@ -5,8 +5,8 @@
 
 use crate::brakes::blanks;
 use crate::decide::{
-    Action, Decision, LocalSight, References, RemoteRecord, RemoteSight, Sight, Verdict, decide, local_value,
-    remote_form,
+    Action, Decision, LocalSight, References, RemoteRecord, RemoteSight, Sight, Translated, Verdict, decide,
+    local_value, remote_form,
 };
 use crate::flap;
 use bothways_mapping::Mapping;
@@ -30,7 +30,7 @@ pub(crate) struct Scene {
     pub refused: Vec<(String, String)>,
     /// What the links say of its references.
     pub references: Arc<References>,
-    /// Signal the link where a reference waits: nothing else will wait for it.
+    /// Signal the link where a reference waits, or parks since nothing stands for it: nothing else will wait for it.
     pub tell_waits: bool,
     /// When it was last modified.
     pub changed_at: Option<Timestamp>,
@@ -153,7 +153,18 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
             scene.pass.clone(),
         ));
     }
-    if scene.tell_waits && decision.waits().next().is_some() {
+    let looked_up = |label: &str| scene.mapping.field(label).is_some_and(|field| field.lookup().is_some());
+    let parks = decision.refusals().any(|verdict| looked_up(&verdict.label));
+    // What a write's answer shows instead of what was sent, nobody asked about yet.
+    let unasked = |verdict: &Verdict| {
+        let shown =
+            scene.remote.get(&verdict.label).map(|there| scene.references.inward(&verdict.label, there));
+        looked_up(&verdict.label) && shown == Some(Translated::NotAsked)
+    };
+    if decision.refusals().any(unasked) {
+        settled.signals.extend(again(&link, true));
+    }
+    if scene.tell_waits && (parks || decision.waits().next().is_some()) {
         settled.signals.extend(again(&link, true));
     }
     if decision.pushes().any(|v| !scene.held.contains(&v.label) || freed(v)) {

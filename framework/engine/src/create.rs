@@ -15,7 +15,7 @@ use crate::look::{Ended, Look};
 use crate::plan::items;
 use crate::push::Sent;
 use crate::read::{self, Seen};
-use crate::references::{Asked, NoRow, refer_in, refer_out};
+use crate::references::{Asked, NoRecord, NoRow, refer_in, refer_out};
 use bothways_connector::{Operation, Outcome, WriteKind};
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_mapping::{Direction, Field, Mapping};
@@ -348,7 +348,13 @@ impl Look {
         self.permit(|| items::create_remote(&mapping, &row.id, &row.fields, &references))?;
         let referred = match refer_out(&mapping, &row.fields, &references) {
             Ok(referred) => referred,
-            Err((label, key)) => return Ok(self.waiting(&label, Side::Local, &key).await),
+            Err(NoRecord::Waits(label, key)) => return Ok(self.waiting(&label, Side::Local, &key).await),
+            Err(NoRecord::Untold(why)) => {
+                let mut unit = self.unit();
+                unit.signals.extend(self.look_for_row());
+                unit.work = self.park(ParkReason::Refused, why, "create-remote-refused");
+                return Ok(unit);
+            }
         };
         let mut body = match mapping.new_remote(&referred) {
             Ok(body) => body,

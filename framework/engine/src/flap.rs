@@ -100,7 +100,7 @@ impl Look {
             (Action::Push, Some(value), _) if field.reference.is_some() => {
                 match seen.references.outward(&field.label, value) {
                     Translated::Known(id) => would_flap(recent, &field.label, Side::Remote, &id, self.now),
-                    Translated::Unlinked | Translated::NotAsked => false,
+                    Translated::Unlinked | Translated::Untold(_) | Translated::NotAsked => false,
                 }
             }
             (Action::Push, Some(value), _) => would_flap(recent, &field.label, Side::Remote, value, self.now),

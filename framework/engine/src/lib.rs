@@ -39,6 +39,7 @@ mod intake;
 mod intents;
 mod items;
 mod look;
+mod lookups;
 mod match_keys;
 mod measure;
 mod mistakes;

@@ -195,11 +195,15 @@ impl Look {
         self.parking(reason, message, digest)
     }
 
+    /// Which of the signals is parked, where the look is.
+    pub(crate) fn bearer(&self) -> usize {
+        self.taken.work.iter().position(|w| !w.facts.is_empty() || w.parked.is_some()).unwrap_or(0)
+    }
+
     fn parking(&self, reason: ParkReason, message: String, digest: &str) -> Vec<WorkWrite> {
         let parked = Parked { reason, message, digest: digest.to_owned(), at: self.now };
         let mut writes = self.done();
-        let bearer =
-            self.taken.work.iter().position(|w| !w.facts.is_empty() || w.parked.is_some()).unwrap_or(0);
+        let bearer = self.bearer();
         if let Some(work) = self.taken.work.get(bearer) {
             writes[bearer] = WorkWrite::Park { id: work.id, generation: work.generation, parked };
         }
@@ -541,6 +545,9 @@ impl Look {
             );
             self.park(ParkReason::Flapping, message, &digest)
         } else if let Some((label, why)) = refused.first() {
+            if refused.iter().any(|(label, _)| self.is_looked_up(label)) {
+                unit.signals.extend(self.look_for_row());
+            }
             self.park(ParkReason::Refused, format!("field `{label}`: {why}"), &digest)
         } else if self.holds.any() {
             self.held_work()

@@ -250,7 +250,7 @@ fn mapping_digest(mapping: &Mapping) -> String {
     let Mapping { name, catalog, remote, connector, on_create, conflicts, fields, .. } = mapping;
     let fields: Vec<_> = fields
         .iter()
-        .map(|f| (&f.label, &f.lens, &f.normalize, &f.default, f.required, f.winner, f.unit))
+        .map(|f| (&f.label, &f.lens, f.lookup(), &f.normalize, &f.default, f.required, f.winner, f.unit))
         .collect();
     let text = format!(
         "{} {name} {:?} {remote:?} {} {on_create:?} {conflicts:?} {fields:?}",

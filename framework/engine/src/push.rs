@@ -108,7 +108,7 @@ impl Look {
                 match seen.references.outward(&field.label, &value) {
                     Translated::Known(id) => source.set(field.local_name(), id),
                     // The next look asks.
-                    Translated::Unlinked | Translated::NotAsked => continue,
+                    Translated::Unlinked | Translated::Untold(_) | Translated::NotAsked => continue,
                 }
             }
             match self.pair.mapping.image(field, &source) {

@@ -1,19 +1,21 @@
 //! References between records: asking the links what stands for what, and waiting for links that are not there yet (rule 35).
 //!
 //! A reference is the key of a row here and the id of a record there. Which belong together, the links of the other catalog on the
-//! same connection say; they are asked before a decision, which then stays pure.
+//! same connection say; they are asked before a decision, which then stays pure. What stands for a row by its own value is asked in
+//! `lookups.rs`.
 
 use crate::Engine;
 use crate::decide::{References, Translated};
 use crate::events::look_at;
 use crate::intents::close;
 use crate::look::{Ended, Look};
+use crate::lookups;
 use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
 use crate::push::Sent;
 use crate::read::Seen;
 use bothways_connector::{Operation, Outcome};
-use bothways_mapping::Mapping;
+use bothways_mapping::{Field, Mapping, Reference};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{
     ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Timestamp, Value,
@@ -26,7 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Waiting work is looked at again after this, though nothing but the link it waits for should be able to help.
-const PATIENCE: TimeDelta = TimeDelta::minutes(10);
+pub(crate) const PATIENCE: TimeDelta = TimeDelta::minutes(10);
 
 /// The pair of each catalog on one connection: whose links translate references to it.
 pub(crate) type Parents = BTreeMap<String, PairId>;
@@ -76,7 +78,7 @@ impl Engine {
         false
     }
 
-    /// What the links say of the references of some records of one pair.
+    /// What the database says of the references of some records of one pair.
     pub(crate) async fn references(
         &self,
         pair: &PairRuntime,
@@ -101,11 +103,52 @@ pub(crate) fn parents(
     pairs: impl Iterator<Item = (String, ConnectionName, PairId)>,
     pair: &PairRuntime,
 ) -> Parents {
-    let wanted: BTreeSet<&String> = pair.mapping.fields.iter().filter_map(|f| f.reference.as_ref()).collect();
+    let wanted: BTreeSet<&String> = pair.mapping.fields.iter().filter_map(|f| f.linked()).collect();
     pairs
         .filter(|(catalog, connection, _)| *connection == pair.connection && wanted.contains(catalog))
         .map(|(catalog, _, id)| (catalog, id))
         .collect()
+}
+
+/// What has to be known of one field: by text, so that each is asked for once.
+#[derive(Default)]
+pub(crate) struct Wanted {
+    /// Keys of rows here.
+    pub(crate) keys: BTreeMap<String, Value>,
+    /// What stands for rows there.
+    pub(crate) there: BTreeMap<String, Value>,
+}
+
+impl Wanted {
+    fn of(field: &Field, asked: &[Asked<'_>]) -> Self {
+        let mut wanted = Self::default();
+        for one in asked {
+            let base = one.body.and_then(|body| body.base.get(&field.label));
+            let local = one.local.and_then(|row| row.get(field.local_name()));
+            let remote = one.remote.and_then(|record| record.get(&field.label));
+            let then = base.and_then(|b| b.local.as_ref());
+            let known = |value: Option<&Value>, base: Option<&Value>| value.is_some() && value == base;
+            let in_step = known(local, then) && known(remote, base.and_then(|b| b.remote.as_ref()));
+            let chosen = one.body.and_then(|body| body.conflicts.get(&field.label)?.choice.as_ref());
+            let chosen = chosen.and_then(|choice| match &choice.keep {
+                bothways_store::Keep::Value(value) => Some(value),
+                _ => None,
+            });
+            if in_step && chosen.is_none() {
+                continue;
+            }
+            let then = then.filter(|_| field.lookup().is_some());
+            put(&mut wanted.keys, local.into_iter().chain(then).chain(chosen));
+            // What a base stands for tells a side that moved from one that says the same in other words.
+            let then = base.and_then(|b| b.remote.as_ref());
+            put(&mut wanted.there, remote.into_iter().chain(then));
+        }
+        wanted
+    }
+}
+
+fn put<'v>(into: &mut BTreeMap<String, Value>, values: impl Iterator<Item = &'v Value>) {
+    into.extend(values.filter(|value| !value.is_null()).map(|value| (value.to_text(), value.clone())));
 }
 
 /// Asks for every reference of which a side is not what was last known of it.
@@ -117,30 +160,17 @@ pub(crate) async fn ask(
 ) -> Result<Arc<References>, StoreError> {
     let mut references = References::default();
     for field in &mapping.fields {
-        let Some(catalog) = &field.reference else { continue };
-        let (mut keys, mut ids) = (BTreeSet::new(), BTreeSet::new());
-        for one in asked {
-            let base = one.body.and_then(|body| body.base.get(&field.label));
-            let local = one.local.and_then(|row| row.get(field.local_name()));
-            let remote = one.remote.and_then(|record| record.get(&field.label));
-            let known = |value: Option<&Value>, base: Option<&Value>| value.is_some() && value == base;
-            let in_step = known(local, base.and_then(|b| b.local.as_ref()))
-                && known(remote, base.and_then(|b| b.remote.as_ref()));
-            let chosen = one.body.and_then(|body| body.conflicts.get(&field.label)?.choice.as_ref());
-            let chosen = chosen.and_then(|choice| match &choice.keep {
-                bothways_store::Keep::Value(value) => Some(value),
-                _ => None,
-            });
-            if in_step && chosen.is_none() {
+        let Some(reference) = &field.reference else { continue };
+        let wanted = Wanted::of(field, asked);
+        let catalog = match reference {
+            Reference::Link(catalog) => catalog,
+            Reference::Lookup(lookup) => {
+                lookups::ask(reads, mapping, field, lookup, wanted, &mut references).await?;
                 continue;
             }
-            keys.extend(local.into_iter().chain(chosen).filter(|v| !v.is_null()).map(Value::to_text));
-            // What a base stands for tells a side that moved from one that says the same in other words.
-            let then = base.and_then(|b| b.remote.as_ref());
-            ids.extend(remote.into_iter().chain(then).filter(|v| !v.is_null()).map(Value::to_text));
-        }
-        let keys: Vec<LocalId> = keys.into_iter().map(LocalId).collect();
-        let ids: Vec<RemoteId> = ids.into_iter().map(RemoteId).collect();
+        };
+        let keys: Vec<LocalId> = wanted.keys.into_keys().map(LocalId).collect();
+        let ids: Vec<RemoteId> = wanted.there.into_keys().map(RemoteId).collect();
         let (by_key, by_id) = match parents.get(catalog) {
             Some(parent) => {
                 (reads.links_of_local(*parent, &keys).await?, reads.links_of_remote(*parent, &ids).await?)
@@ -176,13 +206,15 @@ pub(crate) enum NoRow {
     Refused(String),
     /// This field of it refers to this record, which has no link yet.
     Waits(String, String),
+    /// No row can be told for this field of it, in words for people.
+    Untold(String),
 }
 
 impl NoRow {
     /// For people.
     pub(crate) fn text(self) -> String {
         match self {
-            NoRow::Refused(why) => why,
+            NoRow::Refused(why) | NoRow::Untold(why) => why,
             NoRow::Waits(label, id) => {
                 format!("field `{label}`: record {id}, which it refers to, is not linked yet")
             }
@@ -203,6 +235,7 @@ pub(crate) fn refer_in(mapping: &Mapping, seen: &Seen, row: &mut Record) -> Resu
         let Some(id) = seen.fields.get(&field.label) else { continue };
         match seen.references.inward(&field.label, id) {
             Translated::Known(key) => row.set(field.local_name(), key),
+            Translated::Untold(why) => return Err(NoRow::Untold(format!("field `{}`: {why}", field.label))),
             Translated::Unlinked | Translated::NotAsked if mapping.needs(field) => {
                 return Err(NoRow::Waits(field.label.clone(), id.to_text()));
             }
@@ -212,24 +245,37 @@ pub(crate) fn refer_in(mapping: &Mapping, seen: &Seen, row: &mut Record) -> Resu
     Ok(())
 }
 
-/// A row as its record would hold it, references as ids of records. What is not linked yet comes later, unless the record needs it:
-/// then the label and the key are returned.
+/// Why a row cannot become a record.
+pub(crate) enum NoRecord {
+    /// This field of it refers to the row with this key, which has no link yet.
+    Waits(String, String),
+    /// Nothing stands for the row that a field of it refers to, in words for people.
+    Untold(String),
+}
+
+/// A row as its record would hold it, references as what stands for them there. What is not linked yet comes later, unless the record
+/// needs it.
 pub(crate) fn refer_out(
     mapping: &Mapping,
     row: &Record,
     references: &References,
-) -> Result<Record, (String, String)> {
+) -> Result<Record, NoRecord> {
     let mut referred = row.clone();
     for field in mapping.fields.iter().filter(|field| field.reference.is_some() && field.direction.goes_out())
     {
         let Some(key) = row.get(field.local_name()) else { continue };
         match references.outward(&field.label, key) {
-            Translated::Known(id) if !planted::is(Bug::ReferenceSentUntranslated) => {
+            Translated::Known(id)
+                if field.lookup().is_some() || !planted::is(Bug::ReferenceSentUntranslated) =>
+            {
                 referred.set(field.local_name(), id);
             }
             Translated::Known(_) => referred.set(field.local_name(), Value::Text(key.to_text())),
+            Translated::Untold(why) => {
+                return Err(NoRecord::Untold(format!("field `{}`: {why}", field.label)));
+            }
             Translated::Unlinked | Translated::NotAsked if mapping.needs(field) => {
-                return Err((field.label.clone(), key.to_text()));
+                return Err(NoRecord::Waits(field.label.clone(), key.to_text()));
             }
             Translated::Unlinked | Translated::NotAsked => referred.set(field.local_name(), Value::Null),
         }
@@ -279,14 +325,14 @@ impl Look {
     }
 
     /// When what waits is looked at again: the longer it has waited, the later, within these bounds.
-    fn later(&self, least: TimeDelta, most: TimeDelta) -> Timestamp {
+    pub(crate) fn later(&self, least: TimeDelta, most: TimeDelta) -> Timestamp {
         let now = self.engine.ports.clock.now();
         let since = self.taken.work.iter().map(|work| work.since).min().unwrap_or(now);
         now + (now - since).clamp(least, most)
     }
 
     fn catalog_of(&self, label: &str) -> String {
-        self.pair.mapping.field(label).and_then(|field| field.reference.clone()).unwrap_or_default()
+        self.pair.mapping.field(label).and_then(|field| field.linked().cloned()).unwrap_or_default()
     }
 
     /// What a row of another catalog lacks, so that nothing there can refer to it, in words for people.
@@ -389,8 +435,7 @@ impl Look {
         let (store, catalog) = (&self.engine.store, &self.pair.mapping.catalog.name);
         let mut above = None;
         for child in self.engine.pairs().filter(|child| child.connection == self.pair.connection) {
-            let referring =
-                child.mapping.fields.iter().filter(|field| field.reference.as_ref() == Some(catalog));
+            let referring = child.mapping.fields.iter().filter(|field| field.linked() == Some(catalog));
             let labels: Vec<&str> = referring.map(|field| field.label.as_str()).collect();
             if labels.is_empty() {
                 continue;
@@ -438,7 +483,7 @@ impl Look {
             let Some(link) = links.into_iter().flatten().next() else { continue };
             let parents = self.engine.parents(&pair);
             for field in &pair.mapping.fields {
-                let Some(parent) = field.reference.as_ref().and_then(|catalog| parents.get(catalog)) else {
+                let Some(parent) = field.linked().and_then(|catalog| parents.get(catalog)) else {
                     continue;
                 };
                 let key = link.body.base.get(&field.label).and_then(|base| base.local.as_ref());
@@ -458,6 +503,10 @@ impl Look {
         unit.work = match no {
             NoRow::Waits(label, id) => self.wait_for(&label, Side::Remote, &id).await,
             NoRow::Refused(why) => self.park(ParkReason::Refused, why, "create-local-refused"),
+            NoRow::Untold(why) => {
+                unit.signals.extend(self.look_for_row());
+                self.park(ParkReason::Refused, why, "create-local-refused")
+            }
         };
         unit
     }

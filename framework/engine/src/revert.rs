@@ -318,7 +318,7 @@ impl Revert<'_> {
             for value in [&mut change.before, &mut change.after].into_iter().filter(|_| refers) {
                 *value = value.take().and_then(|id| match references.inward(label, &id) {
                     Translated::Known(key) => Some(key),
-                    Translated::Unlinked | Translated::NotAsked => None,
+                    Translated::Unlinked | Translated::Untold(_) | Translated::NotAsked => None,
                 });
             }
         }

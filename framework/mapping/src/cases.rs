@@ -156,8 +156,13 @@ impl Case<'_> {
                 );
                 continue;
             };
-            // A reference is given as the id of a record: which row that is, only links know.
-            let ty = if field.reference.is_some() { &FieldType::Text } else { &field.ty };
+            // A reference is given as what stands for it outside: which row that is, only the database knows.
+            let mapped = self.mapping.fields.iter().find(|f| f.reference.is_some() && f.local_name() == name);
+            let ty = match mapped {
+                Some(mapped) => mapped.ty(),
+                None if field.reference.is_some() => &FieldType::Text,
+                None => &field.ty,
+            };
             // `phone: 5010` is text where the catalog says text.
             let written = match self.node.at(&below).map(|n| &n.content) {
                 Some(Content::Scalar { text, .. }) if !json.0.is_null() => Some(Value::from_text(ty, text)),

@@ -29,6 +29,6 @@ pub use filter::Filter;
 pub use finding::{Code, Finding, Severity, Source, Span, nearest};
 pub use lens::{Lens, Normalize, Refusal, RefusalKind};
 pub use load::{DocumentKind, Parsed, load, load_parsed, sort};
-pub use mapping::{Direction, Field, Mapping, Reading};
+pub use mapping::{Direction, Field, Mapping, Reading, Reference, RowLookup};
 pub use path::Query;
 pub use project::{Loaded, Project, SourceFile};

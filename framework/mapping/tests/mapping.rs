@@ -1,5 +1,7 @@
 //! What a checked mapping does with records.
 
+#[path = "mapping/lookups.rs"]
+mod lookups;
 #[path = "mapping/shapes.rs"]
 mod shapes;
 

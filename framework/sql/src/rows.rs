@@ -2,6 +2,7 @@
 
 use crate::Sql;
 use crate::connection::Connection;
+use crate::dialect::{key_columns, key_text};
 use crate::error::{Row, ours, refused, theirs};
 use crate::row_write::{delete, insert, update};
 use crate::statement::{Arg, fetch, fetch_optional, list};
@@ -9,7 +10,7 @@ use crate::stored::get;
 use crate::table::{Read, Table};
 use crate::tuple::Tuple;
 use async_trait::async_trait;
-use bothways_model::{FieldType, LocalId, LocalRow, PairId, Record};
+use bothways_model::{CatalogField, FieldType, LocalId, LocalRow, PairId, Record, Value};
 use bothways_store::{Result, RowPage, RowUpdate, Rows, StoreError};
 use serde_json::Value as Json;
 use std::collections::{HashMap, HashSet};
@@ -43,6 +44,11 @@ pub(crate) fn row_question(table: &Table, ids: &[LocalId]) -> Option<(String, Ar
         format!("{} WHERE {key} IN (SELECT value FROM json_each(?))", table.select())
     };
     (!keys.is_empty()).then(|| (sql, list(&keys)))
+}
+
+fn known<'t>(table: &'t Table, field: &str) -> Result<&'t CatalogField> {
+    let unknown = || crate::error::unknown(format!("`{}` has no field `{field}`", table.catalog.name));
+    table.catalog.field(field).ok_or_else(unknown)
 }
 
 /// The rows that were found.
@@ -174,6 +180,47 @@ impl Rows for Sql {
             }
         }
         Ok(page)
+    }
+
+    async fn held_by(&self, catalog: &str, field: &str, keys: &[LocalId]) -> Result<Vec<Option<Value>>> {
+        let table = self.database.table(catalog)?;
+        let known = known(&table, field)?;
+        let Some((sql, asked)) = row_question(&table, keys) else { return Ok(vec![None; keys.len()]) };
+        let at = table.catalog.fields.iter().position(|field| field.name == known.name).unwrap_or_default();
+        let mut c = self.database.reader().await?;
+        let mut held = HashMap::new();
+        for row in fetch(&mut c, sql, [asked]).await.map_err(ours)? {
+            let value = crate::cell::read(&row, at + 1, &known.ty).unwrap_or(Value::Null);
+            held.insert(LocalId(get(&row, 0)?), value);
+        }
+        Ok(keys.iter().map(|key| held.get(key).cloned()).collect())
+    }
+
+    async fn holders(&self, catalog: &str, field: &str, values: &[Value]) -> Result<Vec<Vec<LocalId>>> {
+        let table = self.database.table(catalog)?;
+        let field = known(&table, field)?;
+        let asked = values.iter().filter(|value| matches!(value, Value::Text(_) | Value::Int(_)));
+        let asked: Vec<serde_json::Value> = asked.map(Value::to_plain_json).collect();
+        let (column, key) = (table.column(&field.column), key_text(&table.name(), &key_columns(&table.catalog)));
+        let live = table.catalog.deleted_at.as_ref().map(|at| format!(" AND {} IS NULL", table.column(at)));
+        // The first and the last are one where there is one, and need no more room where there are many.
+        let sql = format!(
+            "SELECT {column}, min({key} COLLATE BINARY), max({key} COLLATE BINARY) FROM {} \
+             WHERE {column} IN (SELECT value FROM json_each(?)){} GROUP BY {column} COLLATE BINARY",
+            table.name(),
+            live.unwrap_or_default()
+        );
+        let mut c = self.database.reader().await?;
+        let mut found = Vec::new();
+        for row in fetch(&mut c, sql, [list(&asked)]).await.map_err(ours)? {
+            if let Ok(value) = crate::cell::read(&row, 0, &field.ty) {
+                let mut keys = vec![LocalId(get(&row, 1)?), LocalId(get(&row, 2)?)];
+                keys.dedup();
+                found.push((value, keys));
+            }
+        }
+        let of = |value| found.iter().find(|(held, _)| held == value).map(|(_, keys)| keys.clone());
+        Ok(values.iter().map(|value| of(value).unwrap_or_default()).collect())
     }
 
     async fn count_rows(&self, catalog: &str) -> Result<u64> {

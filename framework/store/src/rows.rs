@@ -2,7 +2,7 @@
 
 use crate::Result;
 use async_trait::async_trait;
-use bothways_model::{LocalId, LocalRow, Record};
+use bothways_model::{LocalId, LocalRow, Record, Value};
 
 /// A page of rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -49,6 +49,15 @@ pub trait Rows: Send + Sync {
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<RowPage>;
+
+    /// What the rows with these keys hold in `field`, in the order asked, archived rows too: `None` where there is no such row, null also
+    /// where a row holds there what its catalog does not allow.
+    async fn held_by(&self, catalog: &str, field: &str, keys: &[LocalId]) -> Result<Vec<Option<Value>>>;
+
+    /// The keys of the rows that hold each of these texts or whole numbers in `field`, in the order asked: of those that are not archived,
+    /// and at most two for each, which tells one from several. Texts are compared by bytes, whatever the column's collation; nothing
+    /// holds null.
+    async fn holders(&self, catalog: &str, field: &str, values: &[Value]) -> Result<Vec<Vec<LocalId>>>;
 
     /// How many rows there are.
     async fn count_rows(&self, catalog: &str) -> Result<u64>;

@@ -8,7 +8,7 @@ use crate::table::Backing;
 use async_trait::async_trait;
 use bothways_model::{
     AccountId, ConnectionName, LinkId, LocalId, LocalRow, Mode, PairId, Record, RemoteId, Secret, Seq,
-    Timestamp,
+    Timestamp, Value,
 };
 use bothways_store::{
     ApiToken, Approval, AuditEntry, Brake, BrakeApproval, BrakeApproved, BrakeId, BrakeName, Brakes, Capture,
@@ -379,6 +379,8 @@ forward!(Pairs {
 forward!(Rows {
     Read row(catalog: &str, id: &LocalId) -> Option<LocalRow>;
     Read rows(catalog: &str, search: Option<&str>, after: Option<&LocalId>, limit: usize) -> RowPage;
+    Read held_by(catalog: &str, field: &str, keys: &[LocalId]) -> Vec<Option<Value>>;
+    Read holders(catalog: &str, field: &str, values: &[Value]) -> Vec<Vec<LocalId>>;
     Read count_rows(catalog: &str) -> u64;
     Write insert_row(catalog: &str, fields: &Record) -> LocalRow;
     Write update_row(catalog: &str, id: &LocalId, expected: &Record, fields: &Record) -> RowUpdate;

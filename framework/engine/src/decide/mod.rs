@@ -33,7 +33,7 @@ pub struct Sight<'a> {
     pub local: LocalSight<'a>,
     /// The remote side now.
     pub remote: RemoteSight<'a>,
-    /// What the links say of references.
+    /// What the database says of references.
     pub references: &'a References,
     /// Bases and conflicts.
     pub body: &'a LinkBody,
@@ -98,7 +98,10 @@ fn fields(sight: &Sight<'_>, row: &Record, shown: &RemoteRecord<'_>) -> Vec<Verd
     let references: Vec<Option<Here>> = mapping
         .fields
         .iter()
-        .map(|field| Here::of(field, sight.references, remote.get(&field.label), base_of(field)))
+        .map(|field| {
+            let (local, remote) = (local_value(field, row), remote.get(&field.label));
+            Here::of(field, sight.references, local, remote, base_of(field))
+        })
         .collect();
     let states: Vec<(Four<'_>, FieldState)> = mapping
         .fields
@@ -145,6 +148,7 @@ fn fields(sight: &Sight<'_>, row: &Record, shown: &RemoteRecord<'_>) -> Vec<Verd
             }
             let verdict = verdict(sight, field, four, state, shown.changed_at);
             match here {
+                Some(here) if field.lookup().is_some() => looking_up(sight, here, verdict),
                 Some(here) => referring(sight, here, verdict),
                 None => verdict,
             }
@@ -236,6 +240,14 @@ fn referring(sight: &Sight<'_>, here: &Here, mut verdict: Verdict) -> Verdict {
     verdict.action = waits;
     verdict.rule = 35;
     verdict.why = "what it refers to is not linked yet".into();
+    verdict
+}
+
+/// What no row stands for, or more than one, does not travel, and nothing is guessed (rule 35).
+fn looking_up(sight: &Sight<'_>, here: &Here, mut verdict: Verdict) -> Verdict {
+    if let Some(why) = here.untold(sight.references, &verdict) {
+        (verdict.action, verdict.rule, verdict.why) = (Action::Refuse, 35, why);
+    }
     verdict
 }
 
@@ -446,7 +458,7 @@ fn forbidden(
     let label = &field.label;
     // A reference that could not travel at creation is a part of it that comes later.
     let late_part =
-        field.reference.is_some() && matches!(state, FieldState::FillLocal | FieldState::FillRemote);
+        field.linked().is_some() && matches!(state, FieldState::FillLocal | FieldState::FillRemote);
     if field.immutable && state != FieldState::LateEcho && !late_part {
         return Some((7, format!("`{label}` is immutable: it travels only when a record is created")));
     }

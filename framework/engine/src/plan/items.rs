@@ -4,7 +4,7 @@ use super::{PlanAction, PlanItem};
 use crate::create::new_row;
 use crate::decide::{Action, Decision, RecordAction, References, Verdict};
 use crate::read::Seen;
-use crate::references::{NoRow, refer_out};
+use crate::references::{NoRecord, NoRow, refer_out};
 use bothways_mapping::Mapping;
 use bothways_mapping::mapping::CreatePolicy;
 use bothways_model::{LocalId, Record, RemoteId, Value};
@@ -58,8 +58,8 @@ pub(crate) fn create_local(mapping: &Mapping, remote: &RemoteId, seen: &Seen) ->
         (CreatePolicy::Manual, _) => {
             (PlanAction::Ask, "a new record; creating its row is left to a person".to_owned())
         }
-        (CreatePolicy::Create, Err(NoRow::Refused(why))) => (PlanAction::Ask, why),
         (CreatePolicy::Create, Err(no @ NoRow::Waits(..))) => (PlanAction::CreateLocal, no.text()),
+        (CreatePolicy::Create, Err(no)) => (PlanAction::Ask, no.text()),
         (CreatePolicy::Create, Ok(_)) => (PlanAction::CreateLocal, "a new record".to_owned()),
     };
     let comes = mapping.fields.iter().filter(|field| field.direction.comes_in());
@@ -77,26 +77,26 @@ pub(crate) fn create_remote(
     row: &Record,
     references: &References,
 ) -> Option<PlanItem> {
-    let (referred, waits) = match refer_out(mapping, row, references) {
-        Ok(referred) => (referred, None),
-        Err((label, key)) => {
-            (row.clone(), Some(format!("field `{label}`: row {key}, which it refers to, is not linked yet")))
-        }
-    };
-    let made = if waits.is_some() { Ok(serde_json::Value::Null) } else { mapping.new_remote(&referred) };
-    let (action, why) = match (mapping.creates.from_local, made) {
-        (CreatePolicy::Ignore, _) => return None,
-        (CreatePolicy::Manual, _) => {
+    let (action, why) = match mapping.creates.from_local {
+        CreatePolicy::Ignore => return None,
+        CreatePolicy::Manual => {
             (PlanAction::Ask, "a new row; creating it remotely is left to a person".to_owned())
         }
-        (CreatePolicy::Create, Err(refusals)) => {
-            let refusals: Vec<String> =
-                refusals.into_iter().map(|(label, why)| format!("field `{label}`: {why}")).collect();
-            (PlanAction::Ask, refusals.join("; "))
-        }
-        (CreatePolicy::Create, Ok(_)) => {
-            (PlanAction::CreateRemote, waits.unwrap_or_else(|| "a new row".to_owned()))
-        }
+        CreatePolicy::Create => match refer_out(mapping, row, references) {
+            Err(NoRecord::Waits(label, key)) => {
+                let why = format!("field `{label}`: row {key}, which it refers to, is not linked yet");
+                (PlanAction::CreateRemote, why)
+            }
+            Err(NoRecord::Untold(why)) => (PlanAction::Ask, why),
+            Ok(referred) => match mapping.new_remote(&referred) {
+                Ok(_) => (PlanAction::CreateRemote, "a new row".to_owned()),
+                Err(refusals) => {
+                    let refusals: Vec<String> =
+                        refusals.into_iter().map(|(label, why)| format!("field `{label}`: {why}")).collect();
+                    (PlanAction::Ask, refusals.join("; "))
+                }
+            },
+        },
     };
     let goes = mapping.fields.iter().filter(|field| field.direction.goes_out());
     let fields = goes

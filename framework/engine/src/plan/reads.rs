@@ -1,7 +1,7 @@
 //! What a plan may ask the database.
 
 use async_trait::async_trait;
-use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId};
+use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId, Value};
 use bothways_store::{Link, LinkFilter, LinkState, Pair, Result, RowPage, Rows, Store};
 use std::sync::Arc;
 
@@ -24,6 +24,10 @@ pub trait PlanReads: Send + Sync {
     async fn linked(&self, pair: PairId, after: Option<LinkId>, limit: usize) -> Result<Vec<Link>>;
     /// How many links are in state `linked`.
     async fn count_linked(&self, pair: PairId) -> Result<u64>;
+    /// See [`Rows::held_by`].
+    async fn held_by(&self, catalog: &str, field: &str, keys: &[LocalId]) -> Result<Vec<Option<Value>>>;
+    /// See [`Rows::holders`].
+    async fn holders(&self, catalog: &str, field: &str, values: &[Value]) -> Result<Vec<Vec<LocalId>>>;
     /// Whether a row's delete was captured and is not dealt with yet.
     async fn is_deleted(&self, pair: PairId, id: &LocalId) -> Result<bool>;
 }
@@ -74,6 +78,14 @@ impl PlanReads for Installed {
         Ok(counts.links.get(LinkState::Linked.as_str()).copied().unwrap_or(0))
     }
 
+    async fn held_by(&self, catalog: &str, field: &str, keys: &[LocalId]) -> Result<Vec<Option<Value>>> {
+        self.0.held_by(catalog, field, keys).await
+    }
+
+    async fn holders(&self, catalog: &str, field: &str, values: &[Value]) -> Result<Vec<Vec<LocalId>>> {
+        self.0.holders(catalog, field, values).await
+    }
+
     async fn is_deleted(&self, pair: PairId, id: &LocalId) -> Result<bool> {
         let work = self.0.work_of(pair, Some(id), None).await?;
         Ok(work.iter().any(|work| !work.facts.is_empty()))
@@ -122,6 +134,14 @@ impl PlanReads for NotInstalled {
 
     async fn count_linked(&self, _: PairId) -> Result<u64> {
         Ok(0)
+    }
+
+    async fn held_by(&self, catalog: &str, field: &str, keys: &[LocalId]) -> Result<Vec<Option<Value>>> {
+        self.0.held_by(catalog, field, keys).await
+    }
+
+    async fn holders(&self, catalog: &str, field: &str, values: &[Value]) -> Result<Vec<Vec<LocalId>>> {
+        self.0.holders(catalog, field, values).await
     }
 
     async fn is_deleted(&self, _: PairId, _: &LocalId) -> Result<bool> {

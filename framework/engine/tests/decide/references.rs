@@ -2,7 +2,7 @@
 
 use crate::{CATALOG, CONNECTOR, Case, cases, mapping, of, value};
 use bothways_engine::decide::{
-    Action, LocalSight, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+    Action, LocalSight, References, RemoteRecord, RemoteSight, Sight, Translated, Verdict, decide,
 };
 use bothways_mapping::{Mapping, SourceFile, load};
 use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
@@ -11,8 +11,13 @@ use std::sync::Arc;
 
 /// The same mapping with `x` a reference to a row of the same catalog.
 fn referring(winner: &str, direction: &str) -> Arc<Mapping> {
+    referring_as(winner, direction, "string")
+}
+
+/// The same by a codec: `string` through links, or a lookup.
+fn referring_as(winner: &str, direction: &str, codec: &str) -> Arc<Mapping> {
     let text = format!(
-        "mapping: shop-people\nlocal: people\nremote: shop/people\nfields:\n  x: {{ remote: $.x, direction: {direction}, winner: {winner} }}\n  y: {{ remote: $.y, direction: {direction}, winner: {winner} }}\ncreates: {{ from_local: ignore }}\nsync: {{ reconcile: 1h }}\n"
+        "mapping: shop-people\nlocal: people\nremote: shop/people\nfields:\n  x: {{ remote: $.x, direction: {direction}, winner: {winner}, as: {codec} }}\n  y: {{ remote: $.y, direction: {direction}, winner: {winner} }}\ncreates: {{ from_local: ignore }}\nsync: {{ reconcile: 1h }}\n"
     );
     let files = vec![
         SourceFile::new("shop.yaml", CONNECTOR),
@@ -128,6 +133,83 @@ fn references_are_decided_as_values_are_once_they_are_linked() {
     }
     println!("references: {count} cases with something unlinked");
     assert_eq!(count, 4 * 3 * 320 * 3);
+}
+
+/// What stands for a row by its own value: where that is known the field is decided as any other; where it is not, nothing travels and
+/// nothing waits.
+#[test]
+fn lookups_are_decided_as_values_are_and_refuse_what_nothing_stands_for() {
+    let told = |known: [bool; 2]| {
+        let mut references = References::default();
+        for ((key, code), known) in [(1, "a"), (2, "b")].into_iter().zip(known) {
+            let untold = || Translated::Untold("nothing".into());
+            let there = if known { Translated::Known(Value::Text(code.into())) } else { untold() };
+            references.note_outward("x", &key.to_string(), there);
+            let row = if known { Translated::Known(Value::Int(key)) } else { untold() };
+            references.note_inward("x", code, row);
+        }
+        references
+    };
+    let mut refused = 0;
+    for winner in ["manual", "local", "remote", "newest"] {
+        for direction in ["both", "in", "out"] {
+            let plain = mapping(winner, direction);
+            let mapping = referring_as(winner, direction, "{ lookup: { catalog: people, by: y } }");
+            for case in cases() {
+                let expected = of(&plain, LinkState::Linked, &case);
+                let reference = as_reference(&case);
+                let verdict = referred(&mapping, &told([true, true]), &reference);
+                assert_eq!(verdict.action, expected, "{winner} {direction} {case:?}");
+                for known in [[true, false], [false, true], [false, false]] {
+                    let verdict = referred(&mapping, &told(known), &reference);
+                    let is_known = |value: &Option<Value>| match value {
+                        Some(Value::Text(code)) => known[usize::from(code != "a")],
+                        _ => true,
+                    };
+                    let context =
+                        || format!("{verdict:?} {known:?} {expected:?} {winner} {direction} {case:?}");
+                    match &verdict.action {
+                        Action::Wait { .. } => panic!("there is no link to wait for: {}", context()),
+                        Action::Push => assert!(is_known(&case.local), "{}", context()),
+                        Action::Pull => assert!(is_known(&case.remote), "{}", context()),
+                        Action::Refuse if expected != Action::Refuse => {
+                            refused += 1;
+                            assert!(!(is_known(&case.local) && is_known(&case.remote)), "{}", context());
+                            assert_eq!(
+                                (verdict.rule, verdict.why.as_str()),
+                                (35, "nothing"),
+                                "{}",
+                                context()
+                            );
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
+/// A record that says what stands for the row says the same, whatever else that may stand for.
+#[test]
+fn what_a_row_is_known_by_is_no_change() {
+    let mapping = referring_as("manual", "both", "{ lookup: { catalog: people, by: y } }");
+    let mut references = References::default();
+    for key in ["1", "2"] {
+        references.note_outward("x", key, Translated::Known(Value::Text("a".into())));
+    }
+    references.note_inward("x", "a", Translated::Untold("more than one".into()));
+    let case = |local: i64, base: Option<i64>| Case {
+        local: Some(Value::Int(local)),
+        remote: value("a"),
+        unread: false,
+        base_local: base.map(Value::Int),
+        base_remote: base.and_then(|_| value("a")),
+    };
+    assert_eq!(referred(&mapping, &references, &case(1, None)).action, Action::Agree);
+    assert_eq!(referred(&mapping, &references, &case(1, Some(1))).action, Action::None);
+    assert_eq!(referred(&mapping, &references, &case(2, Some(1))).action, Action::Agree);
 }
 
 /// What a person chose for a reference travels once it has a link, too.

@@ -144,8 +144,8 @@ impl PlanSink for Items {
     }
 }
 
-/// The checked mappings, the one of customers first.
-fn load(setup: &Setup) -> Vec<Arc<Mapping>> {
+/// The checked mappings, the one of customers first, and all catalogs.
+fn load(setup: &Setup) -> (Vec<Arc<Mapping>>, Vec<Catalog>) {
     let mut files = vec![
         SourceFile::new("customers.yaml", setup.catalog.clone()),
         SourceFile::new("stripe-customers.yaml", setup.mapping.clone()),
@@ -160,7 +160,7 @@ fn load(setup: &Setup) -> Vec<Arc<Mapping>> {
     let project = loaded.project.unwrap_or_else(|| panic!("{findings:#?}"));
     let mut mappings = project.mappings;
     mappings.sort_by_key(|mapping| mapping.catalog.name != "customers");
-    mappings
+    (mappings, project.catalogs.values().map(|catalog| (**catalog).clone()).collect())
 }
 
 impl World {
@@ -178,8 +178,7 @@ impl World {
         let mut stripe = Stripe::new(config);
         let (endpoint, secret) =
             stripe.dashboard_endpoint("http://127.0.0.1:1/hooks/stripe", &[], clock.truth()).unwrap();
-        let mappings = load(&setup);
-        let catalogs: Vec<Catalog> = mappings.iter().map(|mapping| (*mapping.catalog).clone()).collect();
+        let (mappings, catalogs) = load(&setup);
         let store = Arc::new((setup.table)(MemoryStore::new(catalogs)));
         let stripe = Arc::new(Mutex::new(stripe));
         let account = |name: &str, seed: u64| {
@@ -319,7 +318,7 @@ impl World {
     /// The documents change while nothing runs: the next start reads this mapping.
     pub fn change_mapping(&mut self, text: &str) {
         self.setup.mapping = text.to_owned();
-        self.mappings = load(&self.setup);
+        (self.mappings, _) = load(&self.setup);
         self.mapping = self.mappings[0].clone();
     }
 

@@ -30,6 +30,7 @@ mod held;
 mod hub;
 mod leases;
 mod looked_up;
+mod lookups;
 mod merges;
 mod named;
 mod newest;

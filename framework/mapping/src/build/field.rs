@@ -1,20 +1,22 @@
 //! The fields of mapping documents.
 
-use super::mapping::{constant, way};
-use super::{Cx, sub};
+use super::mapping::{Known, constant, way};
+use super::{Cx, reference, sub};
 use crate::check;
-use crate::doc::{CodecDoc, MappingDoc, MappingFieldDoc, MappingFieldLong, MinorDoc, Ordered, Scalar};
+use crate::doc::{
+    CodecDoc, MappingDoc, MappingFieldDoc, MappingFieldLong, MinorDoc, Ordered, RowLookupDoc, Scalar,
+};
 use crate::finding::Code;
 use crate::lens::{Codec, Currency, Lens, Minor, Normalize, Part, Word};
-use crate::mapping::{Direction, Field, Winner};
+use crate::mapping::{Direction, Field, Reference, RowLookup, Winner};
 use crate::path::Query;
 use bothways_model::{Catalog, CatalogField, FieldType};
 
 /// A field's document, whichever form it has.
-struct Written<'a> {
-    label: &'a str,
+pub(super) struct Written<'a> {
+    pub(super) label: &'a str,
     pointer: String,
-    long: Option<&'a MappingFieldLong>,
+    pub(super) long: Option<&'a MappingFieldLong>,
     remote: &'a str,
     /// Which of the local fields is meant, where there are two.
     part: usize,
@@ -37,8 +39,16 @@ impl<'a> Written<'a> {
         }
     }
 
-    fn at(&self, key: &str) -> String {
+    pub(super) fn at(&self, key: &str) -> String {
         sub(&self.pointer, key)
+    }
+
+    /// Where the codec with this number in its chain is.
+    pub(super) fn codec_at(&self, index: usize) -> String {
+        match self.long.and_then(|long| long.codec.as_ref()) {
+            Some(chain) if chain.listed => sub(&self.at("as"), &index.to_string()),
+            _ => self.at("as"),
+        }
     }
 
     fn remote_at(&self) -> String {
@@ -67,11 +77,19 @@ impl<'a> Written<'a> {
         }
     }
 
+    /// What of another catalog's row stands for it outside.
+    pub(super) fn lookup(&self) -> Option<&'a RowLookupDoc> {
+        match self.long?.codec.as_ref()?.chain.first()? {
+            CodecDoc::Lookup(lookup) => Some(lookup),
+            _ => None,
+        }
+    }
+
     fn direction(&self) -> Direction {
         self.long.and_then(|l| l.direction).map_or(Direction::Both, Into::into)
     }
 
-    fn normalize(&self) -> Normalize {
+    pub(super) fn normalize(&self) -> Normalize {
         Normalize(self.long.iter().flat_map(|l| l.normalize.iter().flatten()).map(|w| (*w).into()).collect())
     }
 }
@@ -94,7 +112,13 @@ pub(super) fn two_names<'a>(label: &'a str, doc: &'a MappingFieldDoc) -> Option<
 }
 
 /// All fields that can be used.
-pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winner: Winner) -> Vec<Field> {
+pub(super) fn fields(
+    cx: &mut Cx<'_>,
+    doc: &MappingDoc,
+    known: &Known,
+    catalog: &Catalog,
+    winner: Winner,
+) -> Vec<Field> {
     if doc.fields.is_empty() {
         cx.error(Code::Y103, "/fields", "a mapping has at least one field");
     }
@@ -104,8 +128,8 @@ pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winne
         let written = Written::new(label, field_doc);
         check_words(cx, &written, doc);
         if written.words().is_some() {
-            parts(cx, written, doc, catalog, winner, &mut fields);
-        } else if let Some(field) = field(cx, &written, doc, catalog, winner, fields.len()) {
+            parts(cx, written, (doc, known), catalog, winner, &mut fields);
+        } else if let Some(field) = field(cx, &written, (doc, known), catalog, winner, fields.len()) {
             if let Some(tied) = field.lens.tied_to() {
                 ties.push((label.to_owned(), tied.to_owned()));
             }
@@ -120,15 +144,15 @@ pub(super) fn fields(cx: &mut Cx<'_>, doc: &MappingDoc, catalog: &Catalog, winne
 fn parts(
     cx: &mut Cx<'_>,
     written: Written<'_>,
-    doc: &MappingDoc,
+    documents: (&MappingDoc, &Known),
     catalog: &Catalog,
     winner: Winner,
     fields: &mut Vec<Field>,
 ) {
     let unit = fields.len();
-    let first = field(cx, &written, doc, catalog, winner, unit);
+    let first = field(cx, &written, documents, catalog, winner, unit);
     let before = cx.count();
-    let last = field(cx, &Written { part: 1, ..written }, doc, catalog, winner, unit);
+    let last = field(cx, &Written { part: 1, ..written }, documents, catalog, winner, unit);
     // What is wrong with the text was said for the first one already.
     cx.forget_repeated(before);
     for mut field in [first, last].into_iter().flatten() {
@@ -192,7 +216,7 @@ pub(super) fn check_texts(cx: &mut Cx<'_>, doc: &MappingDoc) {
 fn field(
     cx: &mut Cx<'_>,
     written: &Written<'_>,
-    doc: &MappingDoc,
+    (doc, known): (&MappingDoc, &Known),
     catalog: &Catalog,
     winner: Winner,
     unit: usize,
@@ -209,13 +233,20 @@ fn field(
     } else {
         check::paths::writable(cx, &written.pointer, &written.remote_at(), &read, direction, written.long)
     };
-    let lens = local.and_then(|local| match &local.reference {
-        Some(target) => reference(cx, written, target),
-        None => lens(cx, written, &local.ty, doc, catalog, true),
+    let travels = local.and_then(|local| match (written.lookup(), &local.reference) {
+        (Some(lookup), _) => {
+            let by = reference::lookup(cx, written, lookup, local, known)?;
+            let lookup = RowLookup { catalog: lookup.catalog.0.clone(), by: by.name.clone() };
+            Some((lens(cx, written, &by.ty, doc, catalog, true)?, Some(Reference::Lookup(lookup))))
+        }
+        (None, Some(target)) => {
+            Some((reference::link(cx, written, target)?, Some(Reference::Link(target.clone()))))
+        }
+        (None, None) => Some((lens(cx, written, &local.ty, doc, catalog, true)?, None)),
     });
     let default = default(cx, written, local);
-    let (local, lens) = (local?, lens?);
-    if local.reference.is_none() {
+    let (local, (lens, reference)) = (local?, travels?);
+    if reference.is_none() {
         check_normalize(cx, written, &local.ty);
     }
     let long = written.long;
@@ -232,36 +263,11 @@ fn field(
         required: long.and_then(|l| l.required).unwrap_or(!local.optional),
         immutable: long.and_then(|l| l.immutable).unwrap_or(false),
         winner: own_winner.map_or(winner, Into::into),
-        reference: local.reference.clone(),
+        reference,
         unit,
         source: cx.place.key_source(&written.pointer),
         winner_source: own_winner.map(|_| cx.source(&written.at("winner"))),
     })
-}
-
-/// The lens of a reference. Its value is the links' business, so nothing else can be said about it.
-fn reference(cx: &mut Cx<'_>, written: &Written<'_>, target: &str) -> Option<Lens> {
-    let long = written.long;
-    if !written.normalize().0.is_empty() {
-        let message = format!("`{}` refers to `{target}`, and ids are not made alike", written.label);
-        cx.error(Code::M203, &written.at("normalize"), message).help("remove `normalize`");
-    }
-    if long.is_some_and(|long| long.default.is_some()) {
-        let message = format!("`{}` refers to `{target}`, and has no default", written.label);
-        cx.error(Code::M203, &written.at("default"), message).help("remove `default`");
-    }
-    let number = match long.and_then(|long| long.codec.as_ref()).map(|codecs| codecs.chain.as_slice()) {
-        None | Some([CodecDoc::String]) => false,
-        Some([CodecDoc::Number]) => true,
-        Some(_) => {
-            let message =
-                format!("`{}` refers to `{target}`, and travels as the id of a record", written.label);
-            cx.error(Code::M203, &written.at("as"), message)
-                .help("remove `as`; `as: number` where the service wants the id as a number");
-            return None;
-        }
-    };
-    Some(Lens::reference(number))
 }
 
 fn local<'c>(cx: &mut Cx<'_>, written: &Written<'_>, catalog: &'c Catalog) -> Option<&'c CatalogField> {
@@ -330,17 +336,16 @@ fn lens(
     catalog: &Catalog,
     currencies: bool,
 ) -> Option<Lens> {
-    let chain = written.long.and_then(|l| l.codec.as_ref());
-    let at = written.at("as");
-    let place = |index: usize| match chain {
-        Some(chain) if chain.listed => sub(&at, &index.to_string()),
-        _ => at.clone(),
-    };
+    // What is looked up in another catalog, the engine does: the lens begins after it.
+    let first = usize::from(written.lookup().is_some());
+    let chain = written.long.and_then(|l| l.codec.as_ref()).and_then(|chain| chain.chain.get(first..));
+    let place = |index: usize| written.codec_at(first + index);
     let codecs = match chain {
         None => None,
+        Some([]) if first > 0 => None,
         Some(chain) => {
             let mut codecs = Vec::new();
-            for (index, codec) in chain.chain.iter().enumerate() {
+            for (index, codec) in chain.iter().enumerate() {
                 if let (CodecDoc::Words(_), Some((first, last))) = (codec, written.words()) {
                     let (first, last) = (first.to_owned(), last.to_owned());
                     let normalize = written.normalize();
@@ -353,7 +358,7 @@ fn lens(
         }
     };
     if let Some(Codec::Values(words)) = codecs.as_ref().and_then(|c| c.first()) {
-        let table = match chain.and_then(|chain| chain.chain.first()) {
+        let table = match chain.and_then(|chain| chain.first()) {
             Some(CodecDoc::Table(name)) => sub("/tables", name.as_str()),
             _ => sub(&place(0), "values"),
         };
@@ -365,7 +370,7 @@ fn lens(
         Err(error) => {
             let pointer = match error.index {
                 Some(index) if named => place(index),
-                _ if named => at,
+                _ if named => written.at("as"),
                 _ => written.pointer.clone(),
             };
             cx.error(Code::M203, &pointer, error.message).help(error.help);
@@ -404,6 +409,11 @@ fn codec(
         CodecDoc::Split(separator) => Codec::Split(text("split", separator)),
         // Without two local fields, which was reported.
         CodecDoc::Words(_) => return None,
+        CodecDoc::Lookup(_) => {
+            let message = "`lookup` comes first: it takes the key that the local field holds";
+            cx.error(Code::M203, pointer, message);
+            return None;
+        }
         CodecDoc::Values(words) => Codec::Values(self::words(words)),
         CodecDoc::Table(name) => {
             let Some(table) = mapping.tables.get(name.as_str()) else {
@@ -454,6 +464,13 @@ fn currency(
     };
     let written = Written::new(label, field_doc);
     let local = catalog.field(written.local())?;
+    if written.lookup().is_some() {
+        let message =
+            format!("`{label}` is looked up in another catalog, and its row holds no currency itself");
+        cx.error(Code::M203, pointer, message)
+            .help("name the field that holds an ISO 4217 code such as `eur`");
+        return None;
+    }
     if !matches!(local.ty, FieldType::Text | FieldType::Enum(_)) {
         cx.error(
             Code::M203,

@@ -28,7 +28,7 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    fn may_hold(&self, name: &str) -> bool {
+    pub(super) fn may_hold(&self, name: &str) -> bool {
         self.incomplete || self.broken.contains(name)
     }
 }
@@ -83,7 +83,7 @@ fn one(cx: &mut Cx<'_>, doc: &MappingDoc, known: &Known) -> Option<Mapping> {
     };
     let resource = connector.resources.get(&remote.resource)?;
     let conflicts = conflicts(cx, doc);
-    let fields = field::fields(cx, doc, &catalog, conflicts.winner);
+    let fields = field::fields(cx, doc, known, &catalog, conflicts.winner);
     let mapping = Mapping {
         name: doc.mapping.0.clone(),
         document: doc.mapping.0.clone(),

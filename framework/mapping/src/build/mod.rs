@@ -11,6 +11,7 @@ mod mapping;
 mod paging;
 mod rate;
 mod record;
+mod reference;
 mod resource;
 mod words;
 

@@ -1,5 +1,5 @@
-//! M501: the documents against the database, from facts that the caller read there. And M303, where a database knows whether
-//! a column is unique.
+//! M501: the documents against the database, from facts that the caller read there. And M303 and M401, where a database knows
+//! whether a column is unique.
 
 use crate::build::sub;
 use crate::finding::{Code, Finding, Severity, Source};
@@ -84,6 +84,9 @@ pub fn check_database(project: &Project, facts: &dyn Fn(&Catalog) -> Option<Tabl
         check.table();
         for mapping in project.mappings.iter().filter(|m| m.catalog.name == *name) {
             check.mapping(mapping);
+        }
+        for mapping in &project.mappings {
+            check.lookups(mapping);
         }
     }
     findings
@@ -292,6 +295,30 @@ impl Check<'_> {
                 }
             }
         }
+        self.matching(mapping);
+    }
+
+    /// What stands for rows of this table in mappings of others should stand for one each.
+    fn lookups(&mut self, mapping: &Mapping) {
+        for field in mapping.fields.iter().filter(|field| field.direction.comes_in()) {
+            let Some(lookup) = field.lookup().filter(|lookup| lookup.catalog == self.catalog.name) else {
+                continue;
+            };
+            let Some(by) = self.catalog.field(&lookup.by) else { continue };
+            if !self.is_unique(by.column.as_str()) {
+                let message = format!(
+                    "`{}` is looked up in `{}`, whose column `{}` is not unique",
+                    field.label, self.catalog.table, by.column
+                );
+                let pointer = sub("/fields", &field.label);
+                let help = "a value that several rows hold parks; a unique index would prevent that";
+                let at = Some(mapping.said_at(&pointer).clone());
+                self.push(Code::M401, Severity::Warning, at, &pointer, message, help);
+            }
+        }
+    }
+
+    fn matching(&mut self, mapping: &Mapping) {
         for (index, label) in mapping.identity.matching.iter().enumerate() {
             let Some(field) = mapping.field(label).and_then(|f| self.catalog.field(f.local_name())) else {
                 continue;

@@ -1,8 +1,8 @@
-//! M401: what a reference refers to is mapped on the same connection, once, and something of every circle may wait.
+//! M401: what a reference refers to by links is mapped on the same connection, once, and something of every circle may wait.
 
 use crate::build::sub;
 use crate::finding::{Code, Finding, Severity};
-use crate::mapping::{Field, Mapping};
+use crate::mapping::{Field, Mapping, Reference};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -10,11 +10,18 @@ use std::sync::Arc;
 pub(crate) fn check_all(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
     for mapping in mappings {
         for field in &mapping.fields {
-            let Some(target) = &field.reference else { continue };
+            let Some(reference) = &field.reference else { continue };
+            let target = match reference {
+                Reference::Link(catalog) => catalog,
+                Reference::Lookup(lookup) => &lookup.catalog,
+            };
             if mapping.identity.matching.contains(&field.label) {
                 let message =
                     format!("`{}` refers to `{target}`, and rows cannot be matched by it", field.label);
                 push(findings, field, message, "match by fields whose values both sides hold");
+            }
+            if field.lookup().is_some() {
+                continue;
             }
             let connection = &mapping.remote.connection;
             match targets(mappings, mapping, target).as_slice() {
@@ -55,7 +62,7 @@ fn targets<'m>(mappings: &'m [Arc<Mapping>], mapping: &Mapping, catalog: &str) -
 fn circles(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
     for start in mappings {
         for field in start.fields.iter().filter(|field| start.needs(field)) {
-            let Some(target) = &field.reference else { continue };
+            let Some(target) = field.linked() else { continue };
             let mut met = BTreeSet::new();
             let mut open = targets(mappings, start, target);
             while let Some(mapping) = open.pop() {
@@ -71,9 +78,7 @@ fn circles(mappings: &[Arc<Mapping>], findings: &mut Vec<Finding>) {
                 if met.insert(&mapping.name) {
                     let needed = mapping.fields.iter().filter(|field| mapping.needs(field));
                     open.extend(
-                        needed
-                            .filter_map(|f| f.reference.as_ref())
-                            .flat_map(|next| targets(mappings, mapping, next)),
+                        needed.filter_map(|f| f.linked()).flat_map(|next| targets(mappings, mapping, next)),
                     );
                 }
             }

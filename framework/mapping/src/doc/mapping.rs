@@ -227,6 +227,21 @@ pub enum CodecDoc {
     /// Two fields that would not come back as they are park. Each field goes by its own name from here on: in `identity.match`, in
     /// history, in conflicts.
     Words(WordsDoc),
+    /// The local field holds the key of a row of another catalog, and the remote side says what that row holds in one of its fields.
+    /// Comes first in a list. A value that no row holds, or more than one, parks until exactly one does.
+    Lookup(RowLookupDoc),
+}
+
+/// A field of another catalog that stands for its rows. That catalog needs no mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Row lookup")]
+pub struct RowLookupDoc {
+    /// The catalog whose keys the local field holds.
+    pub catalog: Name,
+    /// Its field that the remote side knows: a text or a whole number, no two rows with the same. Compared exactly. Archived rows keep
+    /// theirs, but what the remote side says never means them.
+    pub by: Name,
 }
 
 /// Where a text is split into two local fields.

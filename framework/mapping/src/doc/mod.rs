@@ -35,7 +35,7 @@ pub use mapping::{
     AgainstUpdateDoc, AsDoc, CheckDoc, CodecDoc, ConfirmDoc, ConflictsDoc, CreatePolicyDoc, CreatesDoc,
     DeletesDoc, DirectionDoc, FromLocalDoc, FromRemoteDoc, IdentityDoc, LocalDoc, MappingDoc,
     MappingFieldDoc, MappingFieldLong, MinorDoc, NormalizeWord, OnCreateDoc, OnlyDoc, RemoteDoc, RemoteLong,
-    SafetyDoc, SyncDoc, WinnerDoc, WordsDoc,
+    RowLookupDoc, SafetyDoc, SyncDoc, WinnerDoc, WordsDoc,
 };
 pub use ordered::Ordered;
 pub use record::{IdDoc, LookupDoc, SendsDoc};

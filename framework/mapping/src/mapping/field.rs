@@ -39,6 +39,24 @@ impl Direction {
     }
 }
 
+/// What stands for a row on the remote side.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// The id of the record that the row is linked with, by the links of this catalog on the same connection.
+    Link(String),
+    /// What the row itself holds.
+    Lookup(RowLookup),
+}
+
+/// A field of another catalog that stands for its rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowLookup {
+    /// The catalog.
+    pub catalog: String,
+    /// Its field.
+    pub by: String,
+}
+
 /// One field of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {
@@ -65,9 +83,9 @@ pub struct Field {
     pub immutable: bool,
     /// Who wins a conflict: the field's own word, else the mapping's.
     pub winner: Winner,
-    /// The catalog whose rows it refers to. On the remote side the field reads as the id of a record, on the local side as the key of
-    /// a row; which belong together, the links of that catalog on the same connection say.
-    pub reference: Option<String>,
+    /// The rows that it refers to, if it does. On the local side the field reads as the key of such a row, on the remote side as
+    /// what stands for it there.
+    pub reference: Option<Reference>,
     /// Its merge unit: fields with the same number change together.
     pub unit: usize,
     /// Where the field is written.
@@ -82,7 +100,23 @@ impl Field {
         self.local.first().map_or(self.label.as_str(), String::as_str)
     }
 
-    /// The local type.
+    /// The catalog whose links say which record stands for the row that it refers to.
+    pub fn linked(&self) -> Option<&String> {
+        match &self.reference {
+            Some(Reference::Link(catalog)) => Some(catalog),
+            _ => None,
+        }
+    }
+
+    /// What of another catalog's row stands for it.
+    pub fn lookup(&self) -> Option<&RowLookup> {
+        match &self.reference {
+            Some(Reference::Lookup(lookup)) => Some(lookup),
+            _ => None,
+        }
+    }
+
+    /// The type of its values, as they are compared; of a reference, that of what stands for the row on the remote side.
     pub fn ty(&self) -> &FieldType {
         self.lens.local_type()
     }

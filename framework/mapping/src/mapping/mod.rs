@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-pub use field::{Direction, Field};
+pub use field::{Direction, Field, Reference, RowLookup};
 pub use policy::{
     AgainstUpdate, Check, Conflicts, CreatePolicy, Creates, Deletes, FromLocalDelete, FromRemoteDelete,
     Winner,
@@ -129,7 +129,7 @@ impl Mapping {
         field.required || self.catalog.field(field.local_name()).is_some_and(|local| !local.optional)
     }
 
-    /// What rows hold of a field. A reference is the key of another row there, whatever its record is called.
+    /// What rows hold of a field. A reference is the key of another row there, whatever stands for it elsewhere.
     pub fn type_of<'m>(&'m self, field: &'m Field) -> &'m FieldType {
         let column = self.catalog.field(field.local_name()).filter(|_| field.reference.is_some());
         column.map_or(field.ty(), |local| &local.ty)

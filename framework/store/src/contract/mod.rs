@@ -142,7 +142,8 @@ macro_rules! store_contract {
             operator { audits_newest_first, pages_through_history, keeps_a_secret, keeps_tokens, erases_a_person, erases_what_let_go_of_its_row }
             rows {
                 are_written_and_captured, change_only_what_was_expected, page_in_key_order, search_finds_text_in_any_case, say_what_is_unreadable,
-                refuse_what_the_table_refuses, name_unknown_catalogs, links_answer_in_order
+                refuse_what_the_table_refuses, name_unknown_catalogs, links_answer_in_order,
+                say_what_they_hold, are_found_by_what_they_hold
             }
         }
     };

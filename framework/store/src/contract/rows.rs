@@ -1,8 +1,8 @@
 //! The catalog's own tables, and reading links.
 
 use super::Bench;
-use super::kit::{at, customer, linked, local, pair, relay, take_one, text};
-use crate::{LinkFilter, LinkState, RowUpdate, Store, StoreErrorKind};
+use super::kit::{at, commit, customer, linked, local, look_at, pair, relay, settle, take_one, text, unit};
+use crate::{LinkFilter, LinkState, RowUpdate, RowWrite, Settled, Store, StoreErrorKind};
 use bothways_model::{LocalId, Record, Value};
 
 fn set(field: &str, value: Value) -> Record {
@@ -144,6 +144,55 @@ pub async fn name_unknown_catalogs(bench: &dyn Bench) {
     assert_eq!(store.row("nobody", &"1".into()).await.unwrap_err().kind, StoreErrorKind::Unknown);
     assert_eq!(store.row("customers", &"not a number".into()).await.unwrap(), None);
     assert_eq!(store.row("customers", &"007".into()).await.unwrap(), None, "ids are bytes");
+}
+
+/// In the order asked; one field of them, whatever is wrong with another.
+pub async fn say_what_they_hold(bench: &dyn Bench) {
+    let store = bench.store();
+    let ada = bench.insert("customers", customer("Ada", "ada@x.test")).await;
+    let bob = bench.insert("customers", set("name", text("Bob"))).await;
+    bench.spoil(&bob).await;
+    let asked = [bob.clone(), "77".into(), ada.clone(), "x".into(), bob.clone()];
+    let held = async |field: &str| store.held_by("customers", field, &asked).await.unwrap();
+    let (a, b) = (Some(text("Ada")), Some(text("Bob")));
+    assert_eq!(held("name").await, [b.clone(), None, a, None, b]);
+    assert_eq!(held("email").await[0], Some(Value::Null));
+    assert_eq!(held("id").await[2], Some(Value::Int(ada.as_str().parse().unwrap())));
+    assert!(store.held_by("customers", "name", &[]).await.unwrap().is_empty());
+    assert_eq!(store.held_by("tags", "label", &["1".into()]).await.unwrap(), [None]);
+    let unknown = store.held_by("customers", "nonsense", &asked).await.unwrap_err();
+    assert_eq!(unknown.kind, StoreErrorKind::Unknown);
+}
+
+/// One, several or none, by bytes; those that are archived do not count.
+pub async fn are_found_by_what_they_hold(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let mut ids = Vec::new();
+    for (n, name) in ["Ada", "Bob", "Bob", "Bob", "ada", "Old"].into_iter().enumerate() {
+        ids.push(bench.insert("customers", customer(name, &format!("e{n}@x.test"))).await);
+    }
+    let old = linked(store, pair, 1, Some(&ids[5]), Some("cus_1")).await;
+    let mut archive = unit(&look_at(store, &old, 1).await);
+    archive.settle = settle(|_, _| Settled { row: RowWrite::Archive(at(2)), ..Settled::default() });
+    commit(store, archive).await;
+    let asked = [text("ada"), text("Bob"), text("Eve"), Value::Null, text("Old"), text("Ada"), text("ada")];
+    let found = store.holders("customers", "name", &asked).await.unwrap();
+    let counts: Vec<usize> = found.iter().map(Vec::len).collect();
+    assert_eq!(counts, [1, 2, 0, 0, 0, 1, 1], "{found:?}");
+    assert_eq!((&found[0][0], &found[5][0], &found[6][0]), (&ids[4], &ids[0], &ids[4]));
+    assert!(found[1].iter().all(|id| ids[1..4].contains(id)), "{found:?}");
+    let third = Value::Int(ids[2].as_str().parse().unwrap());
+    let by_number = store.holders("customers", "id", &[third, Value::Int(77)]).await.unwrap();
+    assert_eq!(by_number, [vec![ids[2].clone()], vec![]]);
+    for code in ["b", "C"] {
+        bench.insert("tags", Record::from_iter([("code", text(code)), ("label", text("one"))])).await;
+    }
+    let cased = store.holders("tags", "code", &[text("B"), text("b")]).await.unwrap();
+    assert_eq!(cased, [vec![], vec![LocalId::from("b")]], "whatever the column folds");
+    assert_eq!(store.holders("tags", "label", &[text("one")]).await.unwrap()[0].len(), 2);
+    let unknown = store.holders("customers", "nonsense", &asked).await.unwrap_err();
+    assert_eq!(unknown.kind, StoreErrorKind::Unknown);
 }
 
 /// Filters, pages, and answers in the order asked.

@@ -2,6 +2,7 @@
 
 use super::MemoryStore;
 use super::state::{Change, Op, State};
+use super::table::Table;
 use crate::{Result, RowPage, RowUpdate, Rows, StoreError, StoreErrorKind, UnreadableRow};
 use async_trait::async_trait;
 use bothways_model::{Catalog, CatalogField, KeyPart, LocalId, LocalRow, Record, Timestamp, Track, Value};
@@ -83,6 +84,13 @@ pub(super) fn refused(why: Refusal) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, why)
 }
 
+fn known(table: &Table, field: &str) -> Result<()> {
+    let unknown = || {
+        StoreError::new(StoreErrorKind::Unknown, format!("`{}` has no field `{field}`", table.catalog.name))
+    };
+    table.catalog.field(field).map(|_| ()).ok_or_else(unknown)
+}
+
 fn contains(row: &LocalRow, needle: &str) -> bool {
     let hit = |text: &str| text.to_lowercase().contains(needle);
     hit(row.id.as_str()) || row.fields.iter().any(|(_, v)| matches!(v, Value::Text(text) if hit(text)))
@@ -130,6 +138,29 @@ impl Rows for MemoryStore {
             }
         }
         Ok(page)
+    }
+
+    async fn held_by(&self, catalog: &str, field: &str, keys: &[LocalId]) -> Result<Vec<Option<Value>>> {
+        let state = self.lock();
+        let table = state.table(catalog)?;
+        known(table, field)?;
+        let row = |id: &LocalId| table.rows.get(&table.key(id)?);
+        let held = |row: &LocalRow| row.fields.get(field).cloned().unwrap_or(Value::Null);
+        Ok(keys.iter().map(|id| row(id).map(held)).collect())
+    }
+
+    async fn holders(&self, catalog: &str, field: &str, values: &[Value]) -> Result<Vec<Vec<LocalId>>> {
+        let state = self.lock();
+        let table = state.table(catalog)?;
+        known(table, field)?;
+        let holds = |row: &&LocalRow, value: &Value| {
+            row.deleted_at.is_none() && !value.is_null() && row.fields.get(field) == Some(value)
+        };
+        let of = |value: &Value| {
+            let holders = table.rows.values().filter(|row| holds(row, value)).take(2);
+            holders.map(|row| row.id.clone()).collect()
+        };
+        Ok(values.iter().map(of).collect())
     }
 
     async fn count_rows(&self, catalog: &str) -> Result<u64> {

@@ -160,7 +160,7 @@ fn column(shelf: &Shelf, field: &Field, mappings: &[Arc<Mapping>]) -> BesideColu
         there,
         words,
         placeholder,
-        refers_to: field.reference.as_deref().and_then(of),
+        refers_to: field.linked().map(String::as_str).and_then(of),
     }
 }
 
