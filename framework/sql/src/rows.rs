@@ -201,7 +201,8 @@ impl Rows for Sql {
         let field = known(&table, field)?;
         let asked = values.iter().filter(|value| matches!(value, Value::Text(_) | Value::Int(_)));
         let asked: Vec<serde_json::Value> = asked.map(Value::to_plain_json).collect();
-        let (column, key) = (table.column(&field.column), key_text(&table.name(), &key_columns(&table.catalog)));
+        let (column, key) =
+            (table.column(&field.column), key_text(&table.name(), &key_columns(&table.catalog)));
         let live = table.catalog.deleted_at.as_ref().map(|at| format!(" AND {} IS NULL", table.column(at)));
         // The first and the last are one where there is one, and need no more room where there are many.
         let sql = format!(

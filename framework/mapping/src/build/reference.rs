@@ -60,7 +60,13 @@ pub(super) fn lookup<'k>(
         return None;
     };
     let mut fits = true;
-    let key = catalog.key_field();
+    let keys: Vec<&CatalogField> = catalog.key_fields().collect();
+    let [key] = keys[..] else {
+        let message = format!("the key of `{target}` is {}, and `{}` holds one", catalog.key, local.name);
+        cx.error(Code::M203, &sub(&at, "catalog"), message)
+            .help("look rows up in a catalog whose key is one field");
+        return None;
+    };
     if let Some(other) = local.reference.as_ref().filter(|other| *other != target) {
         let message = format!("`{}` refers to rows of `{other}`, not of `{target}`", local.name);
         cx.error(Code::M203, &sub(&at, "catalog"), message).help(format!("write `catalog: {other}`"));
