@@ -1,6 +1,7 @@
 //! The built binary from outside: exit codes, output, settings, and whole installations against the sandbox.
 
 mod applying;
+mod archiving;
 mod brakes;
 mod connectors_readme;
 mod demo;

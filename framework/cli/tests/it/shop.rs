@@ -243,6 +243,11 @@ impl Shop {
         self.stripe.sandbox().with(|stripe, now| stripe.dashboard_update(id, &fields, now)).expect("updated");
     }
 
+    /// Deletes a customer at the sandbox's dashboard.
+    pub(crate) fn remove(&self, id: &str) {
+        self.stripe.sandbox().with(|stripe, now| stripe.dashboard_delete(id, now)).expect("deleted");
+    }
+
     /// Where the sandbox is.
     pub(crate) fn address(&self) -> String {
         self.stripe.url()

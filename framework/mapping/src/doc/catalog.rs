@@ -20,7 +20,8 @@ pub struct CatalogDoc {
     pub table: Text,
     /// The primary key field, or a list of the fields that are the key together; long form to say who makes keys.
     pub key: KeyDoc,
-    /// A timestamp column: a row with a value there counts as deleted, in both directions. Default: none.
+    /// A timestamp column: a row with a value there counts as deleted, in both directions. Clearing it links the row as before where
+    /// its remote record lives; where it does not, a person decides. Default: none.
     #[serde(default)]
     #[schemars(with = "Text")]
     pub deleted_at: Option<Text>,

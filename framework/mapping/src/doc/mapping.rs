@@ -503,7 +503,7 @@ pub struct DeletesDoc {
 pub enum FromRemoteDoc {
     /// A person decides.
     Manual,
-    /// Nothing; the link stays as a tombstone.
+    /// Nothing: the row stays. A person decides once it is edited.
     Ignore,
     /// The row stays, without its link.
     Unlink,
@@ -524,7 +524,7 @@ pub enum FromLocalDoc {
     Manual,
     /// Nothing: the remote record stays, and a row that is archived stays linked to it.
     Ignore,
-    /// The remote record stays, without its link.
+    /// The remote record stays, without its link, until a row that was archived is live again.
     Unlink,
     /// The remote record is deleted.
     Delete,

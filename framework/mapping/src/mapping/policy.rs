@@ -53,7 +53,7 @@ words! {
     FromRemoteDelete {
         /// A person decides.
         Manual = "manual",
-        /// Nothing; the link stays as a tombstone.
+        /// Nothing: the row stays. A person decides once it is edited.
         Ignore = "ignore",
         /// The row stays, without its link.
         Unlink = "unlink",
@@ -68,9 +68,9 @@ words! {
     FromLocalDelete {
         /// A person decides.
         Manual = "manual",
-        /// Nothing; the link stays as a tombstone.
+        /// Nothing: the remote record stays, and a row that is archived stays linked to it.
         Ignore = "ignore",
-        /// The remote record stays, without its link.
+        /// The remote record stays, without its link, until a row that was archived is live again.
         Unlink = "unlink",
         /// The remote record is deleted.
         Delete = "delete",
