@@ -73,6 +73,7 @@ async fn nothing_is_created_again_where_the_mapping_creates_nothing() {
     shop.run(&["sync"]).await.ended(1);
     let deletes = "deletes: { from_remote: archive }\ncreates: { from_local: ignore }\n";
     shop.write("mappings/stripe-customers.yaml", &format!("{MAPPING}{deletes}"));
+    shop.run(&["approve"]).await.ended(0);
     let item = waiting(&shop).await;
     let (id, digest) = (item["id"].as_str().expect("an id"), item["digest"].as_str().expect("a digest"));
     let refused =
