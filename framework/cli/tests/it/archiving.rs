@@ -66,17 +66,3 @@ async fn a_row_brought_back_is_linked_to_another_record_by_a_person() {
     assert_eq!(shop.remote("ada@example.com", "phone").as_deref(), Some("777"), "the record had none");
     shop.run(&["status"]).await.ended(0);
 }
-
-#[tokio::test]
-async fn nothing_is_created_again_where_the_mapping_creates_nothing() {
-    let shop = brought_back().await;
-    shop.run(&["sync"]).await.ended(1);
-    let deletes = "deletes: { from_remote: archive }\ncreates: { from_local: ignore }\n";
-    shop.write("mappings/stripe-customers.yaml", &format!("{MAPPING}{deletes}"));
-    let item = waiting(&shop).await;
-    let (id, digest) = (item["id"].as_str().expect("an id"), item["digest"].as_str().expect("a digest"));
-    let refused =
-        shop.run(&["parked", "resolve", id, "--digest", digest, "--delete", "recreate"]).await.ended(1);
-    assert!(refused.err.contains("creates.from_local"), "{refused:?}");
-    shop.run(&["parked", "resolve", id, "--digest", digest, "--delete", "keep"]).await.ended(0);
-}

@@ -367,6 +367,27 @@ async fn archives_count_in_the_brake_on_deletes() {
     assert!(world.rows().await.iter().all(|row| row.deleted_at.is_none()), "no row is archived");
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_record_is_created_again_where_the_mapping_creates_none() {
+    let setup = archiving("from_remote: archive");
+    let mapping = format!("{}\ncreates: {{ from_local: ignore }}\n", setup.mapping);
+    let world = World::new(Setup { mapping, ..setup }).await;
+    let id = world.remote_create(json!({ "email": "ann@example.com" }));
+    world.settle().await;
+    world.remote_delete(&id);
+    world.settle().await;
+    let row = world.rows().await.remove(0).id;
+    world.restore(&row);
+    world.settle().await;
+    let item = items(&world).await.remove(0);
+    let recreate = Resolution::Delete(DeleteChoice::Recreate);
+    let refused = world.ops.resolve(&item.id, &recreate, Some(&item.digest), "ada").await;
+    assert!(refused.is_err_and(|why| why.to_string().contains("creates.from_local")));
+    assert_eq!(items(&world).await.len(), 1, "it still waits");
+    decide(&world, DeleteChoice::Keep).await;
+    assert!(items(&world).await.is_empty());
+}
+
 /// What was archived is remembered as long as its row is there: it does not come back as a new record.
 #[tokio::test(start_paused = true)]
 async fn a_row_that_is_live_again_after_a_year_is_still_detached() {
