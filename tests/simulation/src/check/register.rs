@@ -214,6 +214,10 @@ impl<'j> Judge<'j> {
         {
             return false;
         }
+        // What is taken back out of the recycle bin holds what it held.
+        if self.ledger.restored.contains(&change.id) {
+            return false;
+        }
         let here = |other: &&Change| other.side == Side::Local && other.seq < change.seq;
         let came_in = |other: &Change| {
             other.seq > lost.seq && self.alike(change.field, other.after.as_deref(), lost.after.as_deref())
