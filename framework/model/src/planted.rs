@@ -124,8 +124,7 @@ bugs! {
     // Bounded echo, full passes (invariant 4, rule 54).
     ConfirmedSentAgain: "An update that the service has confirmed is sent once more.",
     OnlyFirstPassRecorded: "Only the end of the first full pass is stored, so that later ones begin again and again.",
-    // Which change is the later one, and what was changed meanwhile (rules 12, 24).
-    NewestIsTheLocal: "`newest` takes the local change wherever it can tell the times of both.",
+    // What was changed meanwhile (rule 44).
     ConditionForgotten: "An update goes out without the condition that the record is as it was read.",
 }
 

@@ -434,7 +434,7 @@ fn newest(sight: &Sight<'_>, field: &Field, changed_at: Option<Timestamp>) -> (A
     let apart = (local - remote).num_milliseconds().unsigned_abs();
     if u128::from(apart) <= sight.mapping.conflicts.skew.as_millis() {
         tie("within the skew")
-    } else if local > remote || planted::is(Bug::NewestIsTheLocal) {
+    } else if local > remote {
         (Action::Push, 12, "winner: newest, the local change is later".into())
     } else {
         (Action::Pull, 12, "winner: newest, the remote change is later".into())
