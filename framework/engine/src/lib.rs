@@ -62,6 +62,7 @@ mod records;
 mod references;
 mod refusals;
 mod renewal;
+mod repeated;
 mod retry;
 mod revert;
 mod reverted;

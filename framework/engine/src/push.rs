@@ -45,7 +45,7 @@ pub(crate) struct FieldWrite {
 }
 
 impl FieldWrite {
-    fn sent(&self) -> SentField {
+    pub(crate) fn sent(&self) -> SentField {
         SentField {
             field: self.label.clone(),
             sent: self.sent.clone(),
@@ -174,7 +174,8 @@ impl Look {
         self.may_still_update(&link, &id, &seen, at, number).await?;
         let mut told = true;
         let twice = planted::is(Bug::ConfirmedSentAgain).then(|| prepared.call.request.clone());
-        let (observed, confirmed) = match self.send(link.id, number, prepared).await? {
+        let sent = self.send(link.id, number, prepared).await?;
+        let (observed, confirmed) = match self.unless_repeated(sent, &id, writes).await? {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
                 Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => {

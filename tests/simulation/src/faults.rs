@@ -17,7 +17,6 @@ pub(crate) fn draw_fault(sim: &Sim, request: &Request, call: &Call) -> Option<Re
     let (path, _) = path_of(request);
     let target = &call.target;
     let Target { is_walk, is_feed, is_later_page: pages, writes: is_write, .. } = *target;
-    let is_guarded = target.place.is_some_and(|place| place.is_guarded);
     let may_change = target.place.is_some_and(|place| place.resource != "invoices");
     sim.draw(|dice| {
         sim.plan.weather.requests.iter().find_map(|(fault, rate)| {
@@ -25,8 +24,6 @@ pub(crate) fn draw_fault(sim: &Sim, request: &Request, call: &Call) -> Option<Re
                 RequestFault::StaleList => is_walk,
                 RequestFault::EmptyList => is_walk || is_feed,
                 RequestFault::PageRepeated | RequestFault::PageSkipped => (is_walk || is_feed) && pages,
-                // What was carried out breaks its own condition: the repetition is refused, and that answer comes back.
-                RequestFault::Duplicate if is_guarded => false,
                 RequestFault::Saved500
                 | RequestFault::Saved500Executed
                 | RequestFault::Duplicate

@@ -3,8 +3,8 @@
 
 use crate::harness::CATALOG;
 use crate::shop::Scene;
-use bothways_model::Method;
-use bothways_store::{IntentState, ParkReason};
+use bothways_model::{Method, Value};
+use bothways_store::{HistoryFilter, HistoryOp, IntentState, Operator, ParkReason};
 
 const PATCH_IF_MATCH: &str = "{ call: \"PATCH /items/{id}\", if_match: { header: If-Match } }";
 const PUT_IF_MATCH: &str = "{ call: \"PUT /items/{id}\", sends: whole, if_match: { header: If-Match } }";
@@ -43,7 +43,8 @@ async fn a_conditional_update_that_was_overtaken_is_decided_anew() {
     assert_eq!(scene.item("name"), "There", "the remote side wins, and was there first");
     assert_eq!(scene.local("name").await, "There");
     assert_eq!(scene.intents().await, [IntentState::Refused]);
-    assert_eq!(scene.shop().asked, [Method::Get, Method::Patch, Method::Get]);
+    // Whether it was its own first copy that overtook it, and what to do now.
+    assert_eq!(scene.shop().asked, [Method::Get, Method::Patch, Method::Get, Method::Get]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -103,4 +104,22 @@ async fn a_service_that_never_agrees_with_a_version_is_not_asked_for_ever() {
     let writes = scene.shop().asked.iter().filter(|method| **method == Method::Patch).count();
     assert_eq!(writes, 10);
     assert_eq!(scene.item("name"), "Ann");
+}
+
+/// The network delivered it twice: the second copy is refused, and only that answer comes back.
+#[tokio::test(start_paused = true)]
+async fn a_conditional_update_that_its_own_first_copy_overtook_was_carried_out() {
+    let scene = scene(PATCH_IF_MATCH).await;
+    scene.shop().before_write = Some(("name", "Here"));
+    scene.update(&HERE).await;
+    assert_eq!((scene.item("name"), scene.local("name").await), ("Here".into(), "Here".into()));
+    assert_eq!(scene.intents().await, [IntentState::Confirmed]);
+    let filter = HistoryFilter::default();
+    let history = scene.world.store.history(&filter, None, 10).await.unwrap();
+    let named = history
+        .iter()
+        .filter(|row| row.entry.op == HistoryOp::Update)
+        .find_map(|row| row.entry.fields.get("name"))
+        .expect("history names it");
+    assert_eq!(named.before, Some(Value::Text("Ann".into())), "{history:?}");
 }
