@@ -85,5 +85,6 @@ fn families(sim: &Sim, kind: &'static Kind, snapshots: &[Snapshot]) -> Vec<Famil
 fn comes_in_parts(sim: &Sim) -> bool {
     let hides = [RequestFault::HiddenField, RequestFault::HiddenRecords];
     let hidden = sim.plan.weather.requests.iter().any(|(fault, _)| hides.contains(fault));
-    hidden || sim.trace().counters.of("brake_withheld") > 0
+    let brakes = ["brake_withheld", "brake_approved"];
+    hidden || brakes.iter().any(|brake| sim.trace().counters.of(brake) > 0)
 }

@@ -32,7 +32,9 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
             ));
         }
         // An operator may have decided what the policy leaves to a person.
-        let decided = policy == "manual" || (plan.operators && plan.update_wins);
+        // So do rows that stayed without their record, once somebody edited them (rule 34).
+        let stayed = gone.side == Side::Local && policy == "ignore";
+        let decided = policy == "manual" || stayed || (plan.operators && plan.update_wins);
         if policy != "delete" && !(decided && plan.operators) {
             findings.push(format!("{side} {} was deleted although the policy is `{policy}`", gone.id));
         }
@@ -79,7 +81,10 @@ fn is_there(id: &str, at: u64, ledger: &Ledger) -> bool {
     let gone = ledger.gone.iter().find(|gone| gone.side == Side::Remote && gone.id == id);
     // Deleted along with it is deleted before its own turn.
     let with = |gone: &Gone| gone.at == at && gone.who == Who::Service;
-    let stays = ledger.records.contains_key(id) || gone.is_some_and(|gone| gone.at > at || with(gone));
+    // What was taken back out of the bin was not there in between.
+    let was_gone = gone.is_some_and(|gone| gone.at < at) && ledger.restored.contains(id);
+    let stays =
+        !was_gone && ledger.records.contains_key(id) || gone.is_some_and(|gone| gone.at > at || with(gone));
     let born = ledger.changes.iter().find(|change| change.side == Side::Remote && change.id == id);
     stays && born.is_some_and(|born| born.at + SETTLED < at)
 }
