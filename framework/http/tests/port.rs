@@ -380,6 +380,25 @@ async fn the_last_of_a_days_calls_are_kept_for_users() {
 }
 
 #[tokio::test]
+async fn each_connection_has_its_own_budgets() {
+    let server = Server::start(ok).await;
+    let hourly = Limits { requests: 1, per: SECOND * 3600, burst: 1, ..limits(origin(server.address)) };
+    let daily = Limits { daily: Some(10), ..limits(origin(server.address)) };
+    let names = ["eu", "us", "day-eu", "day-us"].map(ConnectionName::from);
+    let [eu, us, day_eu, day_us] = &names;
+    let all =
+        [(eu.clone(), &hourly), (us.clone(), &hourly), (day_eu.clone(), &daily), (day_us.clone(), &daily)];
+    let port = HttpPort::new(all, Settings::default()).unwrap();
+    let call = |name, purpose| port.send(name, purpose, get(server.address, "/"), SECOND / 5);
+    assert_eq!(call(eu, Purpose::Live).await.unwrap().status, 200);
+    assert!(matches!(call(eu, Purpose::Live).await, Err(SendError::Spent(_))), "its turn is in an hour");
+    assert_eq!(call(us, Purpose::Live).await.unwrap().status, 200);
+
+    while call(day_eu, Purpose::Background).await.is_ok() {}
+    assert_eq!(call(day_us, Purpose::Background).await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn tokens_may_come_from_a_second_origin() {
     let server = Server::start(ok).await;
     let with = |token_origin: &str| Limits {
