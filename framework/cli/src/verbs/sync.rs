@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: TimeDelta = TimeDelta::seconds(60);
 /// If nothing moves for so long, nothing will: longer than anything that is due sooner waits.
 const STALLED: Duration = Duration::from_secs(90);
+/// Work that nobody looks at for so long is for later, and not just taken.
+const LASTING: Duration = Duration::from_millis(500);
 /// How often it is asked whether everything is done, if nothing says so sooner.
 const LOOK: Duration = Duration::from_millis(100);
 /// Between two counts at least so many times as long as one takes: with much under way a count reads much, and every commit is news.
@@ -105,7 +107,7 @@ async fn expected(opened: &Opened, pair: &PairRuntime) -> Result<Option<u64>, En
 /// Waits until nothing is under way that this process can do now.
 async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Result<PairCounts, EngineError> {
     let mut news = opened.engine().news();
-    let mut was_quiet = false;
+    let mut quiet_since: Option<Instant> = None;
     let mut last = (PairCounts::default(), None);
     let mut moved = Instant::now();
     loop {
@@ -121,12 +123,13 @@ async fn drain(opened: &Opened, pair: &PairRuntime, progress: &Progress) -> Resu
         if now != last {
             moved = Instant::now();
         }
-        // Twice in a row: work may have been taken and not begun at the first glance. What is due and not taken is not for us to do:
-        // somebody paused it meanwhile.
-        if is_quiet && was_quiet || opened.looks() == 0 && moved.elapsed() > STALLED {
+        // Twice in a row, and for a while if there is work: it may have been taken, and whoever took it not have begun. What is due and
+        // not taken is not for us to do: somebody paused it meanwhile.
+        let lasts = |since: Instant| now.0.pending == 0 || since.elapsed() >= LASTING;
+        if is_quiet && quiet_since.is_some_and(lasts) || opened.looks() == 0 && moved.elapsed() > STALLED {
             return Ok(now.0);
         }
-        was_quiet = is_quiet;
+        quiet_since = is_quiet.then(|| quiet_since.unwrap_or_else(Instant::now));
         progress.under_way(now.0.pending);
         last = now;
         tokio::time::sleep(pause).await;
