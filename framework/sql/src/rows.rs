@@ -2,7 +2,6 @@
 
 use crate::Sql;
 use crate::connection::Connection;
-use crate::dialect::{key_columns, key_text};
 use crate::error::{Row, ours, refused, theirs};
 use crate::row_write::{delete, insert, update};
 use crate::statement::{Arg, fetch, fetch_optional, list};
@@ -201,8 +200,7 @@ impl Rows for Sql {
         let field = known(&table, field)?;
         let asked = values.iter().filter(|value| matches!(value, Value::Text(_) | Value::Int(_)));
         let asked: Vec<serde_json::Value> = asked.map(Value::to_plain_json).collect();
-        let (column, key) =
-            (table.column(&field.column), key_text(&table.name(), &key_columns(&table.catalog)));
+        let (column, key) = (table.column(&field.column), table.id());
         let live = table.catalog.deleted_at.as_ref().map(|at| format!(" AND {} IS NULL", table.column(at)));
         // The first and the last are one where there is one, and need no more room where there are many.
         let sql = format!(

@@ -63,8 +63,9 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
         ));
     };
     let path = request.uri().path();
+    let of_all_conflicts = path.ends_with("/resolve") && path.contains("/conflicts");
     let is_long =
-        ["/plan", "/approve", "/apply", "/revert", "/resolve"].iter().any(|end| path.ends_with(end));
+        of_all_conflicts || ["/plan", "/approve", "/apply", "/revert"].iter().any(|end| path.ends_with(end));
     tokio::time::timeout(if is_long { LONG } else { PATIENCE }, next.run(request)).await.map_err(|_| {
         Problem::later(StatusCode::SERVICE_UNAVAILABLE, "timeout", "the request took too long", 1)
     })

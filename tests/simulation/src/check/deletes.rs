@@ -31,8 +31,8 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
                 gone.id
             ));
         }
-        // An operator may have decided what the policy leaves to a person.
-        // So do rows that stayed without their record, once somebody edited them (rule 34).
+        // An operator may have decided what the policy leaves to a person, or what to do with a row that stayed without its record
+        // and was edited (rule 34).
         let stayed = gone.side == Side::Local && policy == "ignore";
         let decided = policy == "manual" || stayed || (plan.operators && plan.update_wins);
         if policy != "delete" && !(decided && plan.operators) {
