@@ -286,7 +286,12 @@ fn ask(suite: &Suite, bug: Option<Bug>) -> Said {
     let Ok(output) = command.output() else { return Said::Nothing };
     let words = String::from_utf8_lossy(&output.stderr);
     let failed = |line: &str| {
-        line.trim().strip_prefix("FAIL [")?.split_once("] ").map(|(_, test)| test.trim().to_owned())
+        let (_, test) = line.trim().strip_prefix("FAIL [")?.split_once("] ")?;
+        // Its number comes first: "(1/3) ".
+        let test = test.trim();
+        let named =
+            test.strip_prefix('(').and_then(|rest| rest.split_once(") ")).map_or(test, |(_, name)| name);
+        Some(named.to_owned())
     };
     match (output.status.code(), words.lines().find_map(failed)) {
         (Some(0), None) => Said::Passes,
