@@ -247,3 +247,53 @@ fn parse(id: &str) -> Result<BrakeId, EngineError> {
 fn no_brake(id: &str) -> EngineError {
     EngineError::NotFound(format!("brake `{id}` that is on"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bothways_model::PairId;
+    use bothways_store::BrakeName;
+
+    #[test]
+    fn each_brake_says_why_it_is_on() {
+        let said = |kind, part: &str| {
+            let name = BrakeName { pair: PairId(1), kind, part: part.to_owned() };
+            let since = Timestamp::UNIX_EPOCH;
+            why(&Brake { id: BrakeId(1), name, since, withheld: 5, approved: 0, counted: 7, most: 3 })
+        };
+        for (kind, part, words) in [
+            (
+                BrakeKind::Deletes,
+                "",
+                "7 deletes done, to come or missing within 30 minutes; 3 need no approval",
+            ),
+            (
+                BrakeKind::Blanking,
+                "remote/phone",
+                "field remote/phone emptied 7 times within 30 minutes or one full pass; 3 need no approval",
+            ),
+            (BrakeKind::Updates, "", "one full pass changes 7 links; 3 need no approval"),
+            (BrakeKind::Empty, "remote", "the remote side lists nothing although links exist"),
+            (
+                BrakeKind::Creates,
+                FIRST_IMPORT,
+                "the first import creates more than its plan named when it was approved; 3 need no approval",
+            ),
+            (
+                BrakeKind::Creates,
+                "",
+                "7 records created at the service within 30 minutes; 3 need no approval",
+            ),
+        ] {
+            assert_eq!(said(kind, part), words);
+        }
+    }
+
+    #[test]
+    fn a_brake_is_named_by_its_number() {
+        assert_eq!(parse("brake-7").unwrap(), BrakeId(7));
+        for odd in ["7", "brake-", "brake-x", "Brake-7"] {
+            assert!(parse(odd).unwrap_err().to_string().contains(odd), "{odd}");
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 use crate::{mapping, values};
 use bothways_engine::decide::{
-    Action, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
+    Action, Decision, LocalSight, RecordAction, References, RemoteRecord, RemoteSight, Sight, Verdict, decide,
 };
 use bothways_mapping::mapping::Winner;
 use bothways_mapping::{Direction, Field, Mapping};
@@ -13,6 +13,7 @@ use bothways_model::{LocalId, LocalRow, Record, Timestamp, Value};
 use bothways_store::{Choice, Conflict, FieldBase, Keep, LinkBody, LinkState};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 static MAPPING: LazyLock<Arc<Mapping>> = LazyLock::new(|| mapping("manual", "both"));
@@ -104,7 +105,7 @@ fn mapped(all: &[Drawn], order: &[usize]) -> Mapping {
     mapping
 }
 
-fn verdicts(mapping: &Mapping, all: &[Drawn]) -> (Vec<Verdict>, String) {
+fn decision(mapping: &Mapping, all: &[Drawn]) -> Decision {
     let (mut row, mut record, mut body) = (Record::new(), Record::new(), LinkBody::default());
     for (n, drawn) in all.iter().enumerate() {
         row.0.extend(drawn.local.clone().map(|value| (label(n), value)));
@@ -136,8 +137,11 @@ fn verdicts(mapping: &Mapping, all: &[Drawn]) -> (Vec<Verdict>, String) {
         now: Timestamp::UNIX_EPOCH,
     });
     assert_eq!(decision.record, RecordAction::Merge);
-    let digest = decision.digest();
-    (decision.verdicts, digest)
+    decision
+}
+
+fn verdicts(mapping: &Mapping, all: &[Drawn]) -> Vec<Verdict> {
+    decision(mapping, all).verdicts
 }
 
 fn by_label(verdicts: Vec<Verdict>) -> BTreeMap<String, Verdict> {
@@ -161,8 +165,17 @@ fn after(drawn: &Drawn, action: &Action) -> Drawn {
     next
 }
 
+/// Written out only for a failure.
+struct Context<'a>(&'a Drawn, &'a Verdict);
+
+impl fmt::Display for Context<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?} -> {:?}", self.0, self.1)
+    }
+}
+
 fn check(drawn: &Drawn, verdict: &Verdict) {
-    let context = format!("{drawn:?} -> {verdict:?}");
+    let context = Context(drawn, verdict);
     match &verdict.action {
         Action::Push => {
             assert!(drawn.direction != Direction::In && drawn.local.is_some(), "{context}");
@@ -197,7 +210,7 @@ fn check(drawn: &Drawn, verdict: &Verdict) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 20_000 },
+        cases: if std::env::var_os("PROPTEST_CASES").is_some() { ProptestConfig::default().cases } else { 200_000 },
         ..ProptestConfig::default()
     })]
 
@@ -211,24 +224,26 @@ proptest! {
     ) {
         let straight: Vec<usize> = (0..all.len()).collect();
         let mapping = mapped(&all, &straight);
-        let (decided, digest) = verdicts(&mapping, &all);
-        prop_assert_eq!(&verdicts(&mapping, &all), &(decided.clone(), digest), "the same again");
+        let (first, second) = (decision(&mapping, &all), decision(&mapping, &all));
+        prop_assert_eq!(first.digest(), second.digest(), "the same again");
+        prop_assert_eq!(&first.verdicts, &second.verdicts, "the same again");
+        let decided = first.verdicts;
         for (drawn, verdict) in all.iter().zip(&decided) {
             check(drawn, verdict);
         }
-        let (shuffled, _) = verdicts(&mapped(&all, &order), &all);
+        let shuffled = verdicts(&mapped(&all, &order), &all);
         prop_assert_eq!(by_label(shuffled), by_label(decided.clone()), "the order of fields decides nothing");
         // Fields of other units are not there for each other.
         for unit in 0..3 {
             let alone: Vec<usize> = straight.iter().copied().filter(|n| all[*n].unit == unit).collect();
-            let (of_unit, _) = verdicts(&mapped(&all, &alone), &all);
+            let of_unit = verdicts(&mapped(&all, &alone), &all);
             for verdict in of_unit {
                 prop_assert_eq!(Some(&verdict), decided.iter().find(|other| other.label == verdict.label));
             }
         }
         // Carried out, nothing is left to write but what a person or a refusal holds back.
         let next: Vec<Drawn> = all.iter().zip(&decided).map(|(drawn, verdict)| after(drawn, &verdict.action)).collect();
-        let (again, _) = verdicts(&mapping, &next);
+        let again = verdicts(&mapping, &next);
         for ((before, then), drawn) in decided.iter().zip(&again).zip(&next) {
             let writes = matches!(then.action, Action::Push | Action::Pull | Action::Set(_));
             let held = decided.iter().zip(&all).any(|(other, it)| {

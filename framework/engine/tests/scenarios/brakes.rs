@@ -2,9 +2,10 @@
 
 use crate::harness::{Setup, World};
 use bothways_engine::stored::WithheldSet;
-use bothways_engine::{BrakeRecord, BrakeStatus, EngineError, PassOptions, PassReport, Settings};
+use bothways_engine::{BrakeRecord, BrakeStatus, Clock, EngineError, PassOptions, PassReport, Settings};
 use bothways_model::{LocalId, RemoteId};
 use bothways_store::{HistoryFilter, HistoryOp, LinkState, Operator, Pairs, Side};
+use chrono::TimeDelta;
 use serde_json::json;
 use std::time::Duration;
 
@@ -266,10 +267,11 @@ async fn an_approval_expires_and_names_only_what_was_shown() {
     assert_eq!(world.customers().len(), 50, "it has ended");
     let again = brake(&world, 16).await;
     assert_eq!((again.approved, again.open), (0, 16));
-    for odd in [Duration::ZERO, HOUR * 25] {
+    for odd in [Duration::ZERO, HOUR * 24 + Duration::from_secs(1), HOUR * 25] {
         assert!(world.ops.approve_brake(&again.id, &set(&again), Some(odd), "", "ann").await.is_err());
     }
-    approve(&world, &again).await;
+    let longest = world.ops.approve_brake(&again.id, &set(&again), Some(HOUR * 24), "", "ann").await.unwrap();
+    assert_eq!(longest, world.clock.now() + TimeDelta::hours(24));
     world.settle().await;
     assert_eq!(world.customers().len(), 34);
     assert!(world.ops.brake("brake-999").await.is_err());

@@ -15,6 +15,7 @@ mod accounts;
 mod archives;
 mod between;
 mod books;
+mod brake_status;
 mod brakes;
 mod bulk_changes;
 mod circuits;

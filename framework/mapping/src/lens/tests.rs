@@ -9,7 +9,13 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use uuid::Uuid;
 
-const CASES: u32 = 512;
+/// So many of each law, or `PROPTEST_CASES`.
+const CASES: u32 = 4096;
+
+fn cases() -> ProptestConfig {
+    let asked = std::env::var_os("PROPTEST_CASES").is_some();
+    if asked { ProptestConfig::default() } else { ProptestConfig::with_cases(CASES) }
+}
 
 fn lens(ty: FieldType, codecs: Vec<Codec>) -> Lens {
     Lens::new(&ty, Some(codecs)).unwrap()
@@ -58,7 +64,7 @@ fn any_json() -> impl Strategy<Value = Json> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
+    #![proptest_config(cases())]
 
     #[test]
     fn plain_types_are_exact(text in "\\PC{0,20}", n in any::<i64>(), b in any::<bool>(), j in any_json()) {
