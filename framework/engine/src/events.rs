@@ -5,7 +5,7 @@
 use crate::{Engine, quiet, scope};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, Event, EventEffect, EventSubject, PairId, RemoteId};
-use bothways_store::{Delivery, Signal, Subject};
+use bothways_store::{About, Delivery, Signal, Subject};
 use chrono::TimeDelta;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -45,6 +45,7 @@ impl Engine {
                 deliveries.push(Delivery {
                     connection: connection.clone(),
                     event: event.id.clone(),
+                    about: event.subject.as_ref().map(about),
                     signals: Vec::new(),
                 });
             }
@@ -144,6 +145,10 @@ impl Engine {
             .filter(move |pair| pair.connection == *connection && pair.mapping.remote.resource == resource)
             .map(|pair| pair.id)
     }
+}
+
+fn about(subject: &EventSubject) -> About {
+    About { resource: subject.resource.clone(), record: subject.id.clone(), effect: subject.effect }
 }
 
 /// Look at this remote record.

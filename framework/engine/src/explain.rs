@@ -1,4 +1,4 @@
-//! Explains one record: both sides, bases, intents, what would be decided now, by which rule and which line (rule 66).
+//! Explains one record: both sides, bases, intents, events, what would be decided now, by which rule and which line (rule 66).
 
 use crate::decide::{self, LocalSight, RecordAction, Sight, Verdict, local_value};
 use crate::operations::Operations;
@@ -6,8 +6,8 @@ use crate::references::Asked;
 use crate::{EngineError, PairRuntime, Purpose, read};
 use bothways_connector::{Operation, Outcome};
 use bothways_mapping::mapping::Winner;
-use bothways_model::{LocalId, LocalRow, RemoteId, Value};
-use bothways_store::{HistoryFilter, HistoryOp, HistoryRow, Intent, Link, Side, Work};
+use bothways_model::{EventEffect, LocalId, LocalRow, RemoteId, Value};
+use bothways_store::{HistoryFilter, HistoryOp, HistoryRow, Intent, Link, Side, TakenEvent, Work};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub struct Explanation {
     pub fields: Vec<ExplainedField>,
     /// Remote writes, newest first.
     pub intents: Vec<ExplainedIntent>,
+    /// What the service told of the record, pushed or by its feed, newest first; kept for three days.
+    pub events: Vec<ExplainedEvent>,
     /// Signals and parked work.
     pub work: Vec<Work>,
     /// What was decided and written, newest first.
@@ -81,6 +83,19 @@ pub struct ExplainedIntent {
     pub sent_at: String,
     /// What became of it.
     pub outcome: Option<String>,
+}
+
+/// One event about the record, explained. An event decides nothing: it has the record looked at, or shows nothing new.
+#[derive(Clone, Debug, Serialize)]
+pub struct ExplainedEvent {
+    /// The service's id, or a digest of the event where it has none.
+    pub id: String,
+    /// When it was taken in, RFC 3339.
+    pub at: String,
+    /// What it told: `changed` or `deleted`.
+    pub told: &'static str,
+    /// Whether the record was looked at for it. Else it showed nothing new: most often it is the echo of our own write.
+    pub looked: bool,
 }
 
 impl Operations {
@@ -173,6 +188,11 @@ impl Operations {
             Some(link) => store.intents(link.id, 20).await?,
             None => Vec::new(),
         };
+        let resource = &pair.mapping.remote.resource;
+        let events = match &remote_id {
+            Some(id) => store.events_of(&pair.connection, resource, id, 20).await?,
+            None => Vec::new(),
+        };
         Ok(Some(Explanation {
             mapping: pair.mapping.name.clone(),
             document: pair.mapping.source.to_string(),
@@ -183,6 +203,7 @@ impl Operations {
             fields,
             remote: shown,
             intents: intents.iter().map(explain_intent).collect(),
+            events: events.into_iter().map(explain_event).collect(),
             work,
             history: store
                 .history(&filter, None, 50)
@@ -310,6 +331,14 @@ fn explain_intent(intent: &Intent) -> ExplainedIntent {
         sent_at: intent.sent_at.to_rfc3339(),
         outcome: intent.outcome.clone(),
     }
+}
+
+fn explain_event(taken: TakenEvent) -> ExplainedEvent {
+    let told = match taken.effect {
+        EventEffect::Upsert => "changed",
+        EventEffect::Delete => "deleted",
+    };
+    ExplainedEvent { id: taken.event, at: taken.at.to_rfc3339(), told, looked: taken.signalled }
 }
 
 /// A value for people: quoted text, plain everything else.

@@ -89,7 +89,7 @@ pub use connections::ConnectionState;
 pub use drift::DriftReport;
 pub use engine::Engine;
 pub use error::EngineError;
-pub use explain::{ExplainedField, ExplainedIntent, ExplainedWrite, Explanation, show_value};
+pub use explain::{ExplainedEvent, ExplainedField, ExplainedIntent, ExplainedWrite, Explanation, show_value};
 pub use feed::PollReport;
 pub use intake::{Intake, Received};
 pub use items::{ConflictView, Item};

@@ -7,11 +7,11 @@ use crate::connection::Connection;
 use crate::error::ours;
 use crate::keys::write_keys;
 use crate::queue::{Signaller, signal, signal_from};
-use crate::statement::{Arg, Bulk, Writes, execute, fetch_optional};
-use crate::stored::{from_json, get, nanos};
+use crate::statement::{Arg, Bulk, Writes, execute, fetch, fetch_optional};
+use crate::stored::{from_json, get, nanos, time};
 use async_trait::async_trait;
-use bothways_model::Timestamp;
-use bothways_store::{Delivery, Intake, PageCommit, Result, StoreError, StoreErrorKind};
+use bothways_model::{ConnectionName, EventEffect, RemoteId, Timestamp};
+use bothways_store::{Delivery, Intake, PageCommit, Result, StoreError, StoreErrorKind, TakenEvent};
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::oneshot;
@@ -48,15 +48,34 @@ impl Arrivals {
     }
 }
 
-fn event(connection: &str, event: &str, at: Timestamp) -> Vec<Arg> {
-    vec![connection.into(), event.into(), nanos(at).into()]
+/// The word for what an event told.
+fn effect_name(effect: EventEffect) -> &'static str {
+    match effect {
+        EventEffect::Upsert => "upsert",
+        EventEffect::Delete => "delete",
+    }
+}
+
+/// A row of the inbox.
+fn event(connection: &ConnectionName, event: &str, at: Timestamp, of: Option<&Delivery>) -> Vec<Arg> {
+    let about = of.and_then(|delivery| delivery.about.as_ref());
+    vec![
+        connection.as_str().into(),
+        event.into(),
+        nanos(at).into(),
+        about.map(|about| about.resource.as_str()).into(),
+        about.map(|about| about.record.as_str()).into(),
+        about.map(|about| effect_name(about.effect)).into(),
+        of.is_some_and(|delivery| !delivery.signals.is_empty()).into(),
+    ]
 }
 
 /// Inserts events that are not there yet and says which were new.
 async fn insert_events(c: &mut Connection, rows: Vec<Vec<Arg>>) -> Result<HashSet<(String, String)>> {
-    let head = "INSERT INTO bothways_inbox (connection, event, at) VALUES";
+    let head =
+        "INSERT INTO bothways_inbox (connection, event, at, resource, record, effect, signalled) VALUES";
     let tail = "ON CONFLICT (connection, event) DO NOTHING RETURNING connection, event";
-    let new = Bulk { head, width: 3, tail }.returning(c, rows).await.map_err(ours)?;
+    let new = Bulk { head, width: 7, tail }.returning(c, rows).await.map_err(ours)?;
     new.iter().map(|row| Ok((get(row, 0)?, get(row, 1)?))).collect()
 }
 
@@ -65,7 +84,7 @@ async fn accept(c: &mut Connection, arrivals: &[Arrival]) -> Result<Vec<Vec<bool
     let mut events = Vec::new();
     for arrival in arrivals {
         for delivery in &arrival.deliveries {
-            events.push(event(delivery.connection.as_str(), &delivery.event, arrival.now));
+            events.push(event(&delivery.connection, &delivery.event, arrival.now, Some(delivery)));
         }
     }
     let mut new = insert_events(c, events).await?;
@@ -127,6 +146,29 @@ impl Intake for Sql {
         }
     }
 
+    async fn events_of(
+        &self,
+        connection: &ConnectionName,
+        resource: &str,
+        record: &RemoteId,
+        limit: usize,
+    ) -> Result<Vec<TakenEvent>> {
+        let mut c = self.database.reader().await?;
+        let sql = "SELECT event, at, effect, signalled FROM bothways_inbox \
+                   WHERE connection = ? AND record = ? AND resource = ? ORDER BY number DESC LIMIT ?";
+        let args: [Arg; 4] =
+            [connection.as_str().into(), record.as_str().into(), resource.into(), limit.into()];
+        let rows = fetch(&mut c, sql, args).await.map_err(ours)?;
+        let taken = rows.iter().map(|row| {
+            let effect = match get(row, 2)? {
+                "delete" => EventEffect::Delete,
+                _ => EventEffect::Upsert,
+            };
+            Ok(TakenEvent { event: get(row, 0)?, at: time(get(row, 1)?), effect, signalled: get(row, 3)? })
+        });
+        taken.collect()
+    }
+
     async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {
         let mut writer = self.database.writer().await?;
         let mut tx = writer.begin().await?;
@@ -135,7 +177,7 @@ impl Intake for Sql {
         let mut to = Writes::new(&mut tx);
         write_keys(&mut to, &page.keys.iter().collect::<Vec<_>>()).await?;
         to.connection().await.map_err(ours)?;
-        let events = page.events.iter().map(|(connection, id)| event(connection.as_str(), id, now)).collect();
+        let events = page.events.iter().map(|(connection, id)| event(connection, id, now, None)).collect();
         insert_events(&mut tx, events).await?;
         if let Some(cursor) = &page.cursor {
             let sql = "INSERT INTO bothways_cursors (name, value) VALUES (?, ?) \

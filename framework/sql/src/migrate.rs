@@ -12,7 +12,7 @@ use bothways_model::{Catalog, Ident};
 use bothways_store::{Result, StoreError, StoreErrorKind};
 
 /// The migrations, in order. Released ones never change.
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 9] = [
     ("0001_engine", include_str!("../../../migrations/sqlite/0001_engine.sql")),
     ("0002_brakes", include_str!("../../../migrations/sqlite/0002_brakes.sql")),
     ("0003_secret", include_str!("../../../migrations/sqlite/0003_secret.sql")),
@@ -21,6 +21,7 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ("0006_credentials", include_str!("../../../migrations/sqlite/0006_credentials.sql")),
     ("0007_changed", include_str!("../../../migrations/sqlite/0007_changed.sql")),
     ("0008_former_origins", include_str!("../../../migrations/sqlite/0008_former_origins.sql")),
+    ("0009_told", include_str!("../../../migrations/sqlite/0009_told.sql")),
 ];
 
 /// What `migrate` did.

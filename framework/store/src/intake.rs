@@ -2,7 +2,7 @@
 
 use crate::{KeyWrite, PassMark, Result, Signal};
 use async_trait::async_trait;
-use bothways_model::{ConnectionName, Timestamp};
+use bothways_model::{ConnectionName, EventEffect, RemoteId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One event of a verified delivery, with what it signals.
@@ -12,8 +12,34 @@ pub struct Delivery {
     pub connection: ConnectionName,
     /// The event's id, or its digest.
     pub event: String,
-    /// What it signals; empty for types nobody maps.
+    /// What it tells of, if that could be read.
+    pub about: Option<About>,
+    /// What it signals; empty for types nobody maps, and where it shows nothing new.
     pub signals: Vec<Signal>,
+}
+
+/// What an event tells of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The resource, a name in the connector's document.
+    pub resource: String,
+    /// The record.
+    pub record: RemoteId,
+    /// What happened to it.
+    pub effect: EventEffect,
+}
+
+/// An event that was taken in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenEvent {
+    /// Its id, or its digest.
+    pub event: String,
+    /// When it was taken in.
+    pub at: Timestamp,
+    /// What it told.
+    pub effect: EventEffect,
+    /// Whether it had a record looked at. One that shows what is known already does not: most often the echo of our own write.
+    pub signalled: bool,
 }
 
 /// Where a feed, a poll or a walk stands: the name says which, the value is the caller's.
@@ -46,6 +72,15 @@ pub trait Intake: Send + Sync {
     /// Takes deliveries in, all in one transaction: inserts (connection, event id) if absent and, for new ones, their signals.
     /// Says of each whether it was new (rules 43, 48, 49).
     async fn intake(&self, now: Timestamp, deliveries: &[Delivery]) -> Result<Vec<bool>>;
+
+    /// The last `limit` events about a record that are still remembered, newest first (rule 66).
+    async fn events_of(
+        &self,
+        connection: &ConnectionName,
+        resource: &str,
+        record: &RemoteId,
+        limit: usize,
+    ) -> Result<Vec<TakenEvent>>;
 
     /// Commits a page.
     async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()>;

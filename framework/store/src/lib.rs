@@ -33,7 +33,7 @@ pub use credentials::{CredentialState, Credentials, KeptGrant, RenewalAsk, Renew
 pub use erasure::Erased;
 pub use error::{StoreError, StoreErrorKind};
 pub use history::{FieldChange, History, HistoryFilter, HistoryOp, HistoryRow, Side};
-pub use intake::{Cursor, Delivery, Intake, PageCommit};
+pub use intake::{About, Cursor, Delivery, Intake, PageCommit, TakenEvent};
 pub use intent::{Intent, IntentState, SentField};
 pub use keys::{Group, GroupMember, Key, KeyWrite, Keys};
 pub use link::{

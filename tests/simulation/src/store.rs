@@ -15,8 +15,8 @@ use bothways_store::{
     Charge, ChargeKey, Credentials, Delivery, Erased, Group, Guard, HistoryFilter, HistoryRow, Intake,
     Intent, Judged, KeyWrite, Keys, Link, LinkFilter, Links, Operator, PageCommit, Pair, PairCounts,
     PairSpec, Pairs, Parked, ParkedFilter, Pause, PauseScope, Relayed, RenewalAsk, RenewalEnd, Result,
-    RowPage, RowUpdate, Rows, Sealed, Signal, StoreError, StoreErrorKind, Take, Taken, Turn, Unit,
-    UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
+    RowPage, RowUpdate, Rows, Sealed, Signal, StoreError, StoreErrorKind, Take, Taken, TakenEvent, Turn,
+    Unit, UnitOutcome, Withheld, WithheldSet, Work, WorkId, WorkQueue,
 };
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -338,6 +338,17 @@ impl Intake for SimStore {
             Ok(new)
         };
         self.call("intake", "intake, after", Kind::Write, call).await
+    }
+
+    async fn events_of(
+        &self,
+        connection: &ConnectionName,
+        resource: &str,
+        record: &RemoteId,
+        limit: usize,
+    ) -> Result<Vec<TakenEvent>> {
+        let call = self.backing.store.events_of(connection, resource, record, limit);
+        self.call("events_of", "events_of, after", Kind::Read, call).await
     }
 
     async fn commit_page(&self, now: Timestamp, page: &PageCommit) -> Result<()> {

@@ -73,6 +73,12 @@ fn print(one: &Explanation, out: Output) -> anyhow::Result<()> {
         ]
     });
     out.table(["no", "committed (UTC)", "sent (UTC)", "call", "fields", "state", "outcome"], rows.collect())?;
+    section(out, "told by the service, newest first")?;
+    let rows = one.events.iter().map(|event| {
+        let effect = if event.looked { "looked at" } else { "found to show nothing new" };
+        [moment_of(&event.at), event.id.clone(), event.told.to_owned(), effect.to_owned()]
+    });
+    out.table(["taken in (UTC)", "event", "told", "so it was"], rows.collect())?;
     section(out, "written, newest first")?;
     let rows = one.history.iter().map(|write| {
         let (row, entry) = (&write.row, &write.row.entry);

@@ -124,6 +124,30 @@ async fn explain_names_both_sides_the_rule_and_the_line() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn explain_tells_of_events_and_what_they_were_good_for() {
+    let world = World::new(Setup::default()).await;
+    world.hold_webhooks(true);
+    let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);
+    world.settle().await;
+    let id = world.link_of(&row).await.remote_id.unwrap();
+    world.hold_webhooks(false);
+    world.settle().await;
+    let told = async || {
+        let mut explained = world.ops.explain(None, row.as_str()).await.unwrap();
+        explained.remove(0).events
+    };
+    let echo = told().await;
+    let [created] = echo.as_slice() else { panic!("{echo:?}") };
+    assert_eq!((created.told, created.looked), ("changed", false), "the echo of our own create");
+    world.remote_update(&id, json!({ "name": "B" }));
+    world.settle().await;
+    let renamed = told().await;
+    assert_eq!((renamed.len(), renamed[0].told, renamed[0].looked), (2, "changed", true), "{renamed:?}");
+    assert!(renamed[0].id.starts_with("evt_") && renamed[0].at >= renamed[1].at, "{renamed:?}");
+    assert_eq!(renamed[1].id, created.id);
+}
+
+#[tokio::test(start_paused = true)]
 async fn credentials_of_another_account_stop_the_connection() {
     let mut world = World::new(Setup::default()).await;
     let row = world.insert(&[("email", "a@example.com"), ("name", "A")]);

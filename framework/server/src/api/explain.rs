@@ -51,6 +51,8 @@ struct ExplainBody {
     fields: Vec<FieldBody>,
     /// Writes to the other side, newest first.
     intents: Vec<IntentBody>,
+    /// What the service told of the record, by webhooks or by its feed, newest first; kept for three days.
+    events: Vec<EventBody>,
     /// Signals and parked work.
     work: Vec<WorkBody>,
     /// What was decided and written, newest first.
@@ -117,6 +119,20 @@ struct IntentBody {
     sent_at: String,
     /// What became of it.
     outcome: Option<String>,
+}
+
+/// One event about the record. It decides nothing: the record is looked at for it, or it shows nothing new.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ExplainedEvent")]
+struct EventBody {
+    /// The service's id, or a digest of the event where it has none.
+    id: String,
+    /// When it was taken in, RFC 3339.
+    at: String,
+    /// What it told: `changed` or `deleted`.
+    told: &'static str,
+    /// Whether the record was looked at for it. Else it showed nothing new: most often it is the echo of our own write.
+    looked: bool,
 }
 
 /// A signal, or parked work.
@@ -207,6 +223,12 @@ fn body(app: &App, one: Explanation) -> ExplainBody {
         sent_at: intent.sent_at,
         outcome: intent.outcome,
     });
+    let events = one.events.into_iter().map(|event| EventBody {
+        id: event.id,
+        at: event.at,
+        told: event.told,
+        looked: event.looked,
+    });
     let work = one.work.into_iter().map(|work| WorkBody {
         id: work.id.0,
         since: work.since.to_rfc3339(),
@@ -237,6 +259,7 @@ fn body(app: &App, one: Explanation) -> ExplainBody {
         record_line: one.record_line,
         fields: fields.collect(),
         intents: intents.collect(),
+        events: events.collect(),
         work: work.collect(),
         history: history.collect(),
     }

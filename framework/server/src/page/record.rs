@@ -12,7 +12,7 @@ use askama::Template;
 use axum::Extension;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use bothways_engine::{EngineError, Explanation, show_value};
+use bothways_engine::{EngineError, ExplainedEvent, Explanation, show_value};
 use bothways_model::{Catalog, FieldType, LocalId, LocalRow};
 use std::collections::BTreeSet;
 
@@ -185,6 +185,7 @@ struct Explained {
     link: Option<String>,
     fields: Vec<ExplainedField>,
     intents: Vec<Intent>,
+    events: Vec<ExplainedEvent>,
     decisions: Vec<Decision>,
 }
 
@@ -292,6 +293,7 @@ impl From<Explanation> for Explained {
             would: explanation.record.as_ref().map(sentence),
             fields: fields.collect(),
             intents: intents.collect(),
+            events: explanation.events,
         }
     }
 }

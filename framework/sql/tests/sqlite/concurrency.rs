@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 fn delivery(pair: bothways_model::PairId, n: usize) -> Delivery {
     let signal =
         Signal { pair, subject: Subject::Remote(format!("cus_{n}").into()), look: true, not_before: None };
-    Delivery { connection: "stripe".into(), event: format!("evt_{n}"), signals: vec![signal] }
+    Delivery { connection: "stripe".into(), event: format!("evt_{n}"), about: None, signals: vec![signal] }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

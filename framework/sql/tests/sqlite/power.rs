@@ -144,7 +144,12 @@ async fn check(file: &Path, place: u64, promises: &[Promise]) {
                 assert_eq!(there, 1, "{context}");
             }
             Promise::Event(event) => {
-                let again = Delivery { connection: "stripe".into(), event: event.clone(), signals: vec![] };
+                let again = Delivery {
+                    connection: "stripe".into(),
+                    event: event.clone(),
+                    about: None,
+                    signals: vec![],
+                };
                 assert_eq!(store.intake(at(9_000), &[again]).await.unwrap(), [false], "{context}");
             }
             Promise::Sent(link, sent) | Promise::Confirmed(link, sent) => {
@@ -250,6 +255,7 @@ async fn nothing_that_got_out_is_lost_or_comes_again() {
         let delivery = Delivery {
             connection: "stripe".into(),
             event: event.clone(),
+            about: None,
             signals: vec![signal(&round.to_string())],
         };
         day.call(store.intake(at(now), &[delivery]), |_| vec![Promise::Event(event)]).await.unwrap();

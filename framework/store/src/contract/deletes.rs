@@ -64,8 +64,12 @@ pub async fn prune_keeps_what_counts(bench: &dyn Bench) {
     let mut pending = unit(&taken);
     pending.intents = vec![open(&live, 1, "update")];
     done(commit(store, pending).await);
-    let event =
-        Delivery { connection: "stripe".into(), event: "evt_1".into(), signals: vec![remote(pair, "cus_1")] };
+    let event = Delivery {
+        connection: "stripe".into(),
+        event: "evt_1".into(),
+        about: None,
+        signals: vec![remote(pair, "cus_1")],
+    };
     assert_eq!(store.intake(at(0), std::slice::from_ref(&event)).await.unwrap(), [true]);
     let day = 86_400;
     store.prune(at(29 * day), 1).await.unwrap();

@@ -2,10 +2,11 @@
 
 use super::Bench;
 use super::kit::{at, local, pair, remote, seq};
-use crate::{Cursor, Delivery, Key, KeyWrite, PageCommit, Side};
+use crate::{About, Cursor, Delivery, Key, KeyWrite, PageCommit, Side, TakenEvent};
+use bothways_model::EventEffect;
 
 fn delivery(connection: &str, event: &str, signals: Vec<crate::Signal>) -> Delivery {
-    Delivery { connection: connection.into(), event: event.into(), signals }
+    Delivery { connection: connection.into(), event: event.into(), about: None, signals }
 }
 
 /// A repeated event has no effect; another connection's event of the same id is another event.
@@ -25,6 +26,46 @@ pub async fn accepts_each_event_once(bench: &dyn Bench) {
     assert_eq!((before.len(), work("cus_2").await.len(), work("cus_never").await.len()), (1, 1, 0));
     assert_eq!(store.intake(at(1), &[first]).await.unwrap(), [false]);
     assert_eq!(work("cus_1").await, before, "not even a new generation");
+}
+
+/// What events told of a record is remembered, newest first: of this connection, this resource, this record.
+pub async fn tells_what_events_were_about(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let about = |event: &str, resource: &str, record: &str, effect, looks: bool| Delivery {
+        about: Some(About { resource: resource.into(), record: record.into(), effect }),
+        ..delivery("stripe", event, looks.then(|| remote(pair, record)).into_iter().collect())
+    };
+    let made = about("evt_9", "customers", "cus_1", EventEffect::Upsert, true);
+    let echo = about("evt_1", "customers", "cus_1", EventEffect::Upsert, false);
+    let others = [
+        about("evt_2", "invoices", "cus_1", EventEffect::Upsert, true),
+        about("evt_3", "customers", "cus_2", EventEffect::Upsert, true),
+        Delivery { connection: "other".into(), ..echo.clone() },
+        delivery("stripe", "evt_4", vec![]),
+    ];
+    store.intake(at(0), std::slice::from_ref(&made)).await.unwrap();
+    store.intake(at(1), &others).await.unwrap();
+    let gone = about("evt_5", "customers", "cus_1", EventEffect::Delete, true);
+    store.intake(at(1), &[echo, gone]).await.unwrap();
+    // What was known already is as it was.
+    store.intake(at(2), &[Delivery { signals: vec![], ..made }]).await.unwrap();
+    let taken =
+        async |limit| store.events_of(&"stripe".into(), "customers", &"cus_1".into(), limit).await.unwrap();
+    let event = |event: &str, seconds, effect, signalled| TakenEvent {
+        event: event.into(),
+        at: at(seconds),
+        effect,
+        signalled,
+    };
+    let all = [
+        event("evt_5", 1, EventEffect::Delete, true),
+        event("evt_1", 1, EventEffect::Upsert, false),
+        event("evt_9", 0, EventEffect::Upsert, true),
+    ];
+    assert_eq!(taken(10).await, all);
+    assert_eq!(taken(2).await, all[..2]);
+    assert_eq!(store.events_of(&"stripe".into(), "customers", &"cus_3".into(), 10).await.unwrap(), []);
 }
 
 /// A page and its cursor are one.

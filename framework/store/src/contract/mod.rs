@@ -135,7 +135,10 @@ macro_rules! store_contract {
                 groups_hold_both_sides, newer_observations_win, say_who_is_linked, list_unlinked_groups_in_pages,
                 are_limited, linked_drops_the_content
             }
-            intake { accepts_each_event_once, commits_pages_with_their_cursor, cursors_come_and_go }
+            intake {
+                accepts_each_event_once, tells_what_events_were_about, commits_pages_with_their_cursor,
+                cursors_come_and_go
+            }
             pairs {
                 are_durable, keep_their_account, count_what_status_shows, pause_and_resume, hold_what_must_not_go_out
             }

@@ -183,7 +183,7 @@ impl Capture for MemoryStore {
         self.write(|s| {
             s.at(now);
             let before = |days: u32| now - TimeDelta::days(i64::from(days));
-            s.events.retain(|_, at| *at >= now - EVENTS);
+            s.events.retain(|_, entry| entry.at >= now - EVENTS);
             s.intents.retain(|_, i| i.state.is_pending() || i.at >= before(keep_days));
             s.history.retain(|_, h| h.at >= before(keep_days));
             s.prune_charges(before(CHARGE_DAYS));

@@ -1,6 +1,7 @@
 //! Everything the store holds, with the indexes that keep each call quick, and the small steps all calls are made of.
 
 use super::brakes::BrakeRow;
+use super::intake::InboxEntry;
 use super::table::Table;
 use crate::transition::{ChargeRow, WorkRow};
 use crate::{
@@ -54,7 +55,8 @@ pub(super) struct State {
     pub(super) due: BTreeSet<(Timestamp, WorkId)>,
     last_work: i64,
     pub(super) keys: BTreeMap<(PairId, Side, String), Key>,
-    pub(super) events: BTreeMap<(ConnectionName, String), Timestamp>,
+    pub(super) events: BTreeMap<(ConnectionName, String), InboxEntry>,
+    pub(super) events_taken: u64,
     pub(super) cursors: BTreeMap<String, serde_json::Value>,
     pub(super) history: BTreeMap<i64, HistoryRow>,
     last_history: i64,
@@ -91,6 +93,7 @@ impl State {
             last_work: 0,
             keys: BTreeMap::new(),
             events: BTreeMap::new(),
+            events_taken: 0,
             cursors: BTreeMap::new(),
             history: BTreeMap::new(),
             last_history: 0,

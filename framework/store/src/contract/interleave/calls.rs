@@ -184,7 +184,12 @@ fn stale(scene: &Scene) -> Unit {
 }
 
 fn delivery(scene: &Scene, event: &str, record: &str) -> Delivery {
-    Delivery { connection: "stripe".into(), event: event.into(), signals: vec![remote(scene.pair, record)] }
+    Delivery {
+        connection: "stripe".into(),
+        event: event.into(),
+        about: None,
+        signals: vec![remote(scene.pair, record)],
+    }
 }
 
 fn page(scene: &Scene) -> PageCommit {

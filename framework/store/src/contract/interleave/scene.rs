@@ -80,7 +80,8 @@ pub async fn prepare(bench: &dyn Bench) -> Scene {
     done(commit(store, unit_of).await);
     let spare = store.draw(4).await.expect("tokens");
     // Accepted already.
-    let delivery = Delivery { connection: "stripe".into(), event: "evt_1".into(), signals: Vec::new() };
+    let delivery =
+        Delivery { connection: "stripe".into(), event: "evt_1".into(), about: None, signals: Vec::new() };
     store.intake(at(85), &[delivery]).await.expect("an event");
     let key = |side, id: &str, value: &str| {
         KeyWrite::Put(Key {
