@@ -230,8 +230,11 @@ impl Look {
             Outcome::Failed(failure) => return Err(self.failed(&failure).await),
             _ => {
                 let (gone, reused) = self.local_side(&link);
+                // The row is back by now: what becomes of one without its record is the next look's (rule 34).
+                let back = if gone.is_none() { again(&link, true) } else { Vec::new() };
                 let gone = gone.unwrap_or(GoneLocal::Archived);
                 let mut unit = self.deleted_remotely(link, &Default::default(), gone, intent.number);
+                unit.signals.extend(back);
                 unit.signals.extend(self.next_of_id(reused));
                 return Err(Box::new(unit));
             }

@@ -47,15 +47,17 @@ pub struct Awaited {
 }
 
 impl Awaited {
-    /// What a link brings that is bound on both sides: whoever waits for its record's row; and whoever waits for its row's record, unless
-    /// that was not found when it was last looked for.
+    /// What a link brings that is bound on both sides: whoever waits for its record's row, which is there though the record may be gone
+    /// (`detached`); and whoever waits for its row's record, unless that was not found when it was last looked for.
     pub fn of(link: &Link) -> Vec<Awaited> {
-        let (Some(local), Some(remote), LinkState::Linked) = (&link.local_id, &link.remote_id, link.state)
+        let (Some(local), Some(remote), LinkState::Linked | LinkState::Detached) =
+            (&link.local_id, &link.remote_id, link.state)
         else {
             return Vec::new();
         };
         let on = |side, id: &str| Awaited { pair: link.pair, side, id: id.to_owned() };
-        let found = link.body.missing_since.is_none().then(|| on(Side::Local, local.as_str()));
+        let is_found = link.state == LinkState::Linked && link.body.missing_since.is_none();
+        let found = is_found.then(|| on(Side::Local, local.as_str()));
         found.into_iter().chain([on(Side::Remote, remote.as_str())]).collect()
     }
 

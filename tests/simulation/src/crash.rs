@@ -15,6 +15,10 @@ const SECOND: u64 = 1_000_000;
 /// The flow in which refresh tokens rotate.
 const RENEWAL: &str = "Salesforce, update out, its session has ended";
 
+/// The flows in which a row is in the archive that its user takes back out: its record is deleted for that, or lives.
+const BACK_ALONE: &str = "back out of the archive, its record is deleted";
+const BACK_TOGETHER: &str = "back out of the archive, its record lives";
+
 /// A flow whose crash points are enumerated.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow {
@@ -233,6 +237,38 @@ pub static FLOWS: &[Flow] = &[
         },
     },
     Flow {
+        name: "archive out",
+        places: &[&STRIPE_CUSTOMERS],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| archive_row(run),
+    },
+    Flow {
+        name: "archive in",
+        places: &[&STRIPE_CUSTOMERS],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| delete_record(run),
+    },
+    Flow {
+        name: BACK_ALONE,
+        places: &[&STRIPE_CUSTOMERS],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| take_out(run),
+    },
+    Flow {
+        name: BACK_TOGETHER,
+        places: &[&STRIPE_CUSTOMERS],
+        ways: (true, "never", "never"),
+        winner: "local",
+        linked: 2,
+        act: |run| take_out(run),
+    },
+    Flow {
         name: "revert",
         places: &[&STRIPE_CUSTOMERS],
         ways: (true, "never", "never"),
@@ -294,6 +330,18 @@ fn delete_row(run: &Run) {
     }
 }
 
+fn archive_row(run: &Run) {
+    if let Some(id) = rows(run).first() {
+        run.users[0].archive_row(id);
+    }
+}
+
+fn take_out(run: &Run) {
+    if let Some(id) = rows(run).first() {
+        run.users[0].take_out(id);
+    }
+}
+
 fn delete_record(run: &Run) {
     if let Some(id) = records(run).first() {
         run.users[0].delete_record(id);
@@ -322,6 +370,12 @@ impl Flow {
         plan.winner = self.winner;
         plan.rhythm = (feed, reconcile);
         plan.rotates = self.name == RENEWAL;
+        if self.name.contains("archive") {
+            (plan.archives, plan.from_remote) = (1, "archive");
+        }
+        if self.name == BACK_TOGETHER {
+            plan.from_local = "unlink";
+        }
         plan
     }
 
@@ -343,6 +397,10 @@ impl Flow {
         run.settle(60 * SECOND);
         if self.name == "revert" {
             edit_record(&run, 1, "unwanted");
+            run.settle(60 * SECOND);
+        }
+        if [BACK_ALONE, BACK_TOGETHER].contains(&self.name) {
+            archive_row(&run);
             run.settle(60 * SECOND);
         }
         Ok(run)
@@ -385,6 +443,9 @@ impl Flow {
             edit_row(&run, 2, "down");
             edit_record(&run, 3, "down");
             edit_record(&run, 1, "down");
+            if run.sim.plan.archives > 0 {
+                take_out(&run);
+            }
         }
         if again.is_some() {
             wait_for_death(&mut run);

@@ -62,7 +62,7 @@ pub(crate) struct Fleet {
 /// They have errors: a mistake in the plan.
 pub(crate) fn load(plan: &Plan) -> Result<Vec<Arc<Mapping>>, String> {
     let kinds = plan.kinds().into_iter();
-    let catalogs = kinds.map(|kind| SourceFile::new(format!("{}.yaml", kind.catalog), kind.document));
+    let catalogs = kinds.map(|kind| SourceFile::new(format!("{}.yaml", kind.catalog), plan.catalog(kind)));
     let places = plan.places.iter();
     let mappings =
         places.map(|place| SourceFile::new(format!("{}.yaml", place.mapping), plan.document(place)));

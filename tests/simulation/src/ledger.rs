@@ -1,5 +1,6 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
+use crate::archive::{Archive, Move};
 use crate::executor::Pid;
 use crate::kinds::{Kind, MATCH, NAME, Place, WAY};
 use bothways_model::LinkId;
@@ -129,6 +130,8 @@ pub(crate) struct Ledger {
     pub(crate) records: BTreeMap<String, Thing>,
     pub(crate) changes: Vec<Change>,
     pub(crate) gone: Vec<Gone>,
+    /// Rows that were archived, or taken back out.
+    pub(crate) archive: Archive,
     /// Which rows were born with a local id, in order, and with which change.
     births: BTreeMap<String, Vec<(u64, u64)>>,
     /// Which row a local id meant last.
@@ -171,6 +174,7 @@ impl Ledger {
             records: BTreeMap::new(),
             changes: Vec::new(),
             gone: Vec::new(),
+            archive: Archive::default(),
             births: BTreeMap::new(),
             latest: BTreeMap::new(),
             ties: BTreeMap::new(),
@@ -343,8 +347,8 @@ impl Ledger {
         self.undone.insert(id.to_owned());
     }
 
-    /// The rows as they are now; whatever changed, `who` did it, but for what a person takes back.
-    pub(crate) fn observe_rows(&mut self, now: Cut, who: Who, at: u64) -> bool {
+    /// The rows as they are now, and which of them are archived; whatever changed, `who` did it, but for what a person takes back.
+    pub(crate) fn observe_rows(&mut self, now: Cut, archived: &BTreeSet<String>, who: Who, at: u64) -> bool {
         let undone = std::mem::take(&mut self.undone);
         let taken_back = !undone.is_empty() && {
             let mut first: Cut =
@@ -358,10 +362,29 @@ impl Ledger {
             self.observe(Side::Local, first, Who::User, at, &Seen::of_all(u64::MAX))
         };
         let changed = self.observe(Side::Local, now, who, at, &Seen::of_all(u64::MAX));
+        let changed = self.observe_archive(archived, who, at) || changed;
         if changed && who.is_engine() {
             self.engine_row_writes += 1;
         }
         changed || taken_back
+    }
+
+    /// These rows are archived now, and no others. Nobody takes that back: what a person undoes are values (rule 65).
+    fn observe_archive(&mut self, archived: &BTreeSet<String>, who: Who, at: u64) -> bool {
+        let is_moved = |(id, row): &(&String, &Thing)| {
+            self.archive.holds(row.entity, u64::MAX) != archived.contains(*id)
+        };
+        let moved: Vec<(String, Thing)> =
+            self.rows.iter().filter(is_moved).map(|(id, row)| (id.clone(), row.clone())).collect();
+        for (id, thing) in &moved {
+            let (seq, entity, side) = (self.next(), thing.entity, Side::Local);
+            let gone = Gone { seq, at, side, id: id.clone(), thing: thing.clone(), who, woke: 0 };
+            self.archive.note(Move { gone, archived: archived.contains(id) });
+            if !who.is_engine() {
+                self.edits.push(Touch { side, id: id.clone(), entity, fields: 0, refers: false });
+            }
+        }
+        !moved.is_empty()
     }
 
     /// The records as they are now. Several that one call wrote are as many writes.

@@ -4,6 +4,7 @@
 //! [`simulate`] runs one seed. What must hold of any run is in `check`; what can go wrong is drawn in `plan`; every kind of it has a
 //! counter in [`KINDS`].
 
+mod archive;
 mod askers;
 mod check;
 mod counters;

@@ -311,6 +311,8 @@ async fn resolve_one(running: Running, (which, how): (u64, u64)) -> Result<(), E
         ("conflict", 0) => Resolution::Fields(BTreeMap::from([(String::new(), KeepText::Remote)])),
         ("conflict", _) => Resolution::Fields(BTreeMap::from([(String::new(), KeepText::Local)])),
         (_, 0) => Resolution::Delete(DeleteChoice::Carry),
+        // A row that was taken back out of the archive is to have a record again.
+        (_, 1) if running.process.sim.plan.archives > 0 => Resolution::Delete(DeleteChoice::Recreate),
         _ => Resolution::Delete(DeleteChoice::Keep),
     };
     let sim = running.process.sim.clone();

@@ -188,6 +188,8 @@ pub(crate) struct Plan {
     pub(crate) deletes: u32,
     /// Key changes, id reuse and the like among local edits, in a million.
     pub(crate) oddities: u32,
+    /// What is done with the archive among local edits, in a million. 0: tables have none.
+    pub(crate) archives: u32,
     /// Edits of everything at once among edits, in a million.
     pub(crate) masses: u32,
     pub(crate) operators: bool,
@@ -255,6 +257,7 @@ impl Plan {
             pause: Duration::ZERO,
             deletes: dice.one_of([0, 20_000, 100_000, 200_000]),
             oddities: dice.one_of([0, 0, 50_000, 150_000]),
+            archives: 0,
             masses: 0,
             operators: dice.below(3) == 0,
             down_for: Duration::from_secs(300),
@@ -297,6 +300,7 @@ impl Plan {
             plan.steps = dice.one_of([0, 30_000, 150_000]);
         }
         plan.draw_what_salesforce_can(&mut dice.fork(9));
+        plan.draw_archive(&mut dice.fork(10));
         // As many edits, whatever they are of.
         plan.pause = plan.active / edits * u32::try_from(plan.places.len()).unwrap_or(1);
         plan
@@ -325,6 +329,16 @@ impl Plan {
             self.places.iter_mut().filter(|place| guarded && place.mapping == SALESFORCE_ACCOUNTS.mapping)
         {
             *place = &SALESFORCE_GUARDED_ACCOUNTS;
+        }
+    }
+
+    /// Whether tables have a column that says that a row is archived, and what becomes of a row there whose record is gone. Of a stream of
+    /// its own.
+    fn draw_archive(&mut self, dice: &mut Dice) {
+        let (has_one, rate) = (dice.below(4) == 0, dice.one_of([50_000, 150_000, 400_000]));
+        let from_remote = dice.one_of(["archive", "archive", self.from_remote]);
+        if has_one {
+            (self.archives, self.from_remote) = (rate, from_remote);
         }
     }
 
@@ -363,6 +377,7 @@ impl Plan {
         plan.active = Duration::ZERO;
         plan.before = 0;
         plan.operators = false;
+        plan.archives = 0;
         plan.masses = 0;
         plan.approves = true;
         plan.safety = "";
@@ -379,6 +394,12 @@ impl Plan {
             }
         }
         kinds
+    }
+
+    /// The catalog document of a kind.
+    pub(crate) fn catalog(&self, kind: &Kind) -> String {
+        let archive = if self.archives > 0 { "deleted_at: archived_at\n" } else { "" };
+        format!("{}{archive}", kind.document)
     }
 
     /// The mappings whose records refer to those of this kind.
@@ -497,10 +518,11 @@ fields:
     /// In one line.
     pub(crate) fn summary(&self) -> String {
         format!(
-            "{}, {} worker(s){}, webhooks {}, winner {}, {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, safety {:?}, active {:?}, weather {:?}",
+            "{}, {} worker(s){}{}, webhooks {}, winner {}, {:?}, from_remote {}, from_local {}, creates {}/{}, {}{}, safety {:?}, active {:?}, weather {:?}",
             self.places.iter().map(|place| place.mapping).collect::<Vec<_>>().join(", "),
             self.workers,
             if self.sqlite { " on SQLite" } else { "" },
+            if self.archives > 0 { " with an archive" } else { "" },
             self.webhooks,
             self.winner,
             self.way,

@@ -1,8 +1,8 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
 use crate::check::{
-    RELEASED, Snapshot, brakes, budget, children_first, deletes, left_by_a_stop, once, passed_over, patience,
-    register, unsettled,
+    RELEASED, Snapshot, archives, brakes, budget, children_first, deletes, left_by_a_stop, left_in_the_cold,
+    note_archives, once, passed_over, patience, register, unsettled,
 };
 use crate::counters::Counters;
 use crate::dice::Dice;
@@ -344,6 +344,8 @@ impl Run {
                     let snapshots = self.snapshots(false).unwrap_or_default();
                     let impatient: Vec<String> = snapshots.iter().flat_map(patience).collect();
                     self.violations.extend(impatient.into_iter().map(|what| format!("patience: {what}")));
+                    let cold = snapshots.iter().flat_map(|snapshot| left_in_the_cold(snapshot, &self.sim));
+                    self.violations.extend(cold.map(|what| format!("notice: passed over, {what}")));
                     if !outside::is_heard(&self.fleet, |running| Box::pin(outside::replay_all(running))) {
                         // Nobody was there to hear it.
                         asked = 0;
@@ -419,7 +421,7 @@ impl Run {
             if self.sim.executor.now() > start + 600 * SECOND {
                 // A side that lists nothing although there are links stops it (rule 59).
                 let snapshots = self.snapshots(false).unwrap_or_default();
-                if !snapshots.iter().any(|all| all.rows.is_empty() || all.records.is_empty()) {
+                if !snapshots.iter().any(Snapshot::lists_nothing) {
                     self.violations.push("liveness: a full pass did not end within 10 minutes".to_owned());
                 }
                 return;
@@ -469,7 +471,9 @@ impl Run {
         for snapshot in &snapshots {
             found.extend(named("one record per row", once(snapshot, &self.sim)));
             found.extend(named("delete evidence", deletes(snapshot, &snapshots, &self.sim)));
-            found.extend(named("brakes", brakes(snapshot, &self.sim.plan)));
+            note_archives(snapshot, &self.sim);
+            found.extend(named("archive", archives(snapshot, &snapshots, &self.sim)));
+            found.extend(named("brakes", brakes(snapshot, &self.sim)));
         }
         for children in &snapshots {
             let refers = |parents: &&Snapshot| {

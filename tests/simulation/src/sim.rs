@@ -195,7 +195,9 @@ impl Sim {
                 cells[LAST] = cells[LAST].take().map(|raw| parents.meant(&raw));
             }
         }
-        self.ledger(kind).observe_rows(cut, who, self.executor.now())
+        let archived =
+            rows.iter().filter(|row| row.deleted_at.is_some()).map(|row| row.id.0.clone()).collect();
+        self.ledger(kind).observe_rows(cut, &archived, who, self.executor.now())
     }
 
     /// All records of a place.

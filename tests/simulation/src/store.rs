@@ -143,10 +143,23 @@ impl SimStore {
         }
         let ids: Vec<RemoteId> = shown.iter().map(|record| place.id(record).into()).collect();
         let links = self.backing.run(self.backing.store.links_of_remote(pair, &ids));
-        let Some(links) = links.and_then(Result::ok).filter(|_| !ids.is_empty()) else { return };
+        let Some(mut links) = links.and_then(Result::ok).filter(|_| !ids.is_empty()) else { return };
+        if sim.plan.archives > 0 {
+            // One that was closed when the list was read, and is one again by now, is looked at for that (rule 34).
+            for link in &mut links {
+                link.take_if(|link| self.backing.run(self.is_signalled(link)).unwrap_or(false));
+            }
+        }
         for wrong in untold((&sim.plan, place), &shown, &links, &sim.records(place), &page.signals) {
             sim.is_wrong(format!("cursor: a poll goes on, and {wrong}"));
         }
+    }
+
+    /// Whether somebody is to look at a link already.
+    async fn is_signalled(&self, link: &Link) -> bool {
+        let (row, record) = (link.local_id.as_ref(), link.remote_id.as_ref());
+        let work = self.backing.store.work_of(link.pair, row, record).await.unwrap_or_default();
+        work.iter().any(|work| work.parked.is_none())
     }
 
     /// Says which events are known from now on without having anybody look at what they tell.

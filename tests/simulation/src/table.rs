@@ -22,6 +22,8 @@ pub(crate) trait Table: Send + Sync {
     fn insert(&self, of: &str, fields: Record, at: Timestamp) -> Option<LocalId>;
     /// Sets fields. False if there is no such row, or it is refused.
     fn update(&self, of: &str, id: &LocalId, fields: Record, at: Timestamp) -> bool;
+    /// Archives a row at that time, or takes it back out. False if there is no such row.
+    fn archive(&self, of: &str, id: &LocalId, archived: Option<Timestamp>, at: Timestamp) -> bool;
     /// Deletes. False if there is no such row.
     fn delete(&self, of: &str, id: &LocalId, at: Timestamp) -> bool;
     /// Changes a key. False if that is refused.
@@ -81,6 +83,10 @@ impl Table for InMemory {
         self.store.foreign().update(of, id, fields, at).unwrap_or(false)
     }
 
+    fn archive(&self, of: &str, id: &LocalId, archived: Option<Timestamp>, at: Timestamp) -> bool {
+        self.store.foreign().archive(of, id, archived, at).unwrap_or(false)
+    }
+
     fn delete(&self, of: &str, id: &LocalId, at: Timestamp) -> bool {
         self.store.foreign().delete(of, id, at).unwrap_or(false)
     }
@@ -132,6 +138,11 @@ impl InSqlite {
                 let mut user = options.connect().await.map_err(|error| error.to_string())?;
                 for kind in kinds {
                     sqlx::raw_sql(kind.table).execute(&mut user).await.map_err(|error| error.to_string())?;
+                }
+                for catalog in catalogs.iter().filter(|catalog| catalog.deleted_at.is_some()) {
+                    let add = format!("ALTER TABLE {} ADD COLUMN archived_at TEXT", catalog.table);
+                    let added = sqlx::raw_sql(AssertSqlSafe(add)).execute(&mut user).await;
+                    added.map_err(|error| error.to_string())?;
                 }
                 let sql = Sql::open(&format!("sqlite://{}", path.display()), catalogs)
                     .await
@@ -194,6 +205,11 @@ impl Table for InSqlite {
             fields.iter().map(|(name, value)| format!("{name} = {}", literal(value))).collect();
         let statement = format!("UPDATE {of} SET {} WHERE id = {}", sets.join(", "), id.as_str());
         self.execute(&statement, at).is_some_and(|changed| changed > 0)
+    }
+
+    fn archive(&self, of: &str, id: &LocalId, archived: Option<Timestamp>, at: Timestamp) -> bool {
+        let archived = archived.map_or(Value::Null, Value::Timestamp);
+        self.update(of, id, Record::from_iter([("archived_at", archived)]), at)
     }
 
     fn delete(&self, of: &str, id: &LocalId, at: Timestamp) -> bool {

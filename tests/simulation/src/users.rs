@@ -1,5 +1,7 @@
 //! People and programs who edit both sides all along, whether the engines run or not.
 
+mod archive;
+
 use crate::dice::Dice;
 use crate::kinds::{Kind, LAST, MATCH, NAME, Place, Service, WAY};
 use crate::ledger::{Seen, Who};
@@ -133,6 +135,9 @@ impl Users {
         let Some(id) = self.some_row() else { return drop(self.insert_row(None, None)) };
         if plan.masses > 0 && self.draw(|dice| dice.chance(plan.masses)) {
             return self.edit_many_rows();
+        }
+        if plan.archives > 0 && self.draw(|dice| dice.chance(plan.archives)) {
+            return self.use_archive(&id);
         }
         match what {
             _ if odd => self.do_something_odd(&id),

@@ -6,6 +6,7 @@ use bothways_engine::{Item, PassOptions, Resolution};
 use bothways_model::{LocalId, Method, RemoteId};
 use bothways_store::{DeleteChoice, LinkState};
 use serde_json::json;
+use std::time::Duration;
 
 const SYNC: &str = "sync: { feed: never, reconcile: never }";
 
@@ -402,4 +403,23 @@ async fn a_row_that_is_live_again_after_a_year_is_still_detached() {
     world.settle().await;
     assert_eq!(state(&world, &row).await, LinkState::Detached);
     assert!(world.customers().is_empty());
+}
+
+/// The answer to the delete of its record was lost, and its user wants the row back before anybody knows how that ended.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_live_again_while_the_delete_of_its_record_is_uncertain_is_detached() {
+    let setup = archiving("from_local: delete, confirm: irreversible");
+    let mut world = World::new(Setup { webhooks: false, ..setup }).await;
+    let (row, id) = world.linked().await;
+    world.fault(Fault::next(Action::LostAnswer).on(Method::Delete, format!("/v1/customers/{id}")));
+    world.archive(&row);
+    let lost = async |w: &World| w.fired(Action::LostAnswer.kind()) == 1;
+    world.until("the fault", Duration::from_secs(60), lost).await;
+    world.kill();
+    world.restore(&row);
+    world.restart().await;
+    world.settle().await;
+    assert!(world.customers().is_empty());
+    assert_eq!(state(&world, &row).await, LinkState::Detached);
+    assert_eq!(items(&world).await.len(), 1, "a person is told that its edits do not flow");
 }

@@ -1,6 +1,6 @@
 //! Records that refer to others: invoices and their customers on one connection (rule 35).
 
-use crate::harness::{Setup, World, mapping, record};
+use crate::harness::{CATALOG, Setup, World, mapping, record};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::Resolution;
 use bothways_mapping::SourceFile;
@@ -374,6 +374,31 @@ async fn an_invoice_of_a_customer_that_is_gone_goes_to_the_one_made_anew() {
     assert_eq!(invoices(&world)[0]["customer"], anew.as_str());
     world.settle().await;
     assert!(world.parked().await.is_empty());
+}
+
+/// A customer's row that is taken back out of the archive is there for the invoices of its record, also where that is gone.
+#[tokio::test(start_paused = true)]
+async fn an_invoice_from_the_service_waits_no_longer_for_a_row_that_is_live_again() {
+    let quiet = "deletes: { from_local: unlink }\nsync: { feed: never, reconcile: never }";
+    let catalog = format!("{CATALOG}deleted_at: archived_at\n");
+    let world = World::new(Setup { mapping: mapping(quiet), catalog, ..setup() }).await;
+    let ann = world.remote_create(json!({ "name": "Ann", "email": "ann@x.io" }));
+    world.settle().await;
+    let row = world.rows().await[0].id.clone();
+    world.archive(&row);
+    world.settle().await;
+    let invoice = draft(&world, &ann, json!({ "total": 500 }));
+    let now = world.now();
+    world.stripe().dashboard_advance(invoice.as_str(), "finalize", now).unwrap();
+    let held = async |w: &World| {
+        let work = w.store.work_of(w.pair_of("invoices"), None, Some(&invoice)).await.unwrap();
+        work.iter().any(|work| work.awaits.is_some())
+    };
+    world.until("it waits", SOON, held).await;
+    world.stripe().dashboard_delete(ann.as_str(), now).unwrap();
+    world.restore(&row);
+    world.until("its row is there", SOON, async |w: &World| invoice_row(w, &invoice).await.is_some()).await;
+    assert_eq!(world.link_of(&row).await.state, LinkState::Detached);
 }
 
 /// Whether an update is taken any more, the record tells as it is: it is read also where the base is trusted otherwise.

@@ -30,15 +30,16 @@ impl AwaitedHere {
             to.put(&sql, [nanos(now).into(), list(&self.brought)]);
         }
         if !self.waiting.is_empty() {
-            let there = |side: &str, found: &str| {
+            let there = |side: &str, states: &str, found: &str| {
                 format!(
                     "SELECT j.value ->> 0 FROM json_each(?2) AS j CROSS JOIN bothways_links AS l ON l.live = 1 AND \
                      l.pair = j.value ->> 1 AND l.{side}_id = j.value ->> 3 WHERE j.value ->> 2 = '{side}' AND \
-                     l.state = 'linked' AND l.local_id IS NOT NULL AND l.remote_id IS NOT NULL{found}"
+                     l.state IN ({states}) AND l.local_id IS NOT NULL AND l.remote_id IS NOT NULL{found}"
                 )
             };
-            let row = there("local", " AND l.body ->> 'missing_since' IS NULL");
-            let sql = format!("{due} id IN ({row} UNION ALL {})", there("remote", ""));
+            let row = there("local", "'linked'", " AND l.body ->> 'missing_since' IS NULL");
+            let record = there("remote", "'linked', 'detached'", "");
+            let sql = format!("{due} id IN ({row} UNION ALL {record})");
             to.put(&sql, [nanos(now).into(), list(&self.waiting)]);
         }
     }

@@ -128,7 +128,7 @@ macro_rules! store_contract {
             deletes { intents_close_and_reopen_nothing, prune_keeps_what_counts }
             sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }
             waiting { is_due_once_the_link_is_there, is_due_at_once_if_the_link_is_there_by_now, is_not_due_for_less,
-                is_not_due_for_a_record_that_is_missed,
+                is_not_due_for_a_record_that_is_missed, is_due_once_the_row_is_there_without_its_record,
                 parked_work_that_waits_is_parked_no_more
             }
             keys {

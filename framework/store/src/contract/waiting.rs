@@ -159,6 +159,48 @@ pub async fn is_not_due_for_a_record_that_is_missed(bench: &dyn Bench) {
     assert_eq!((taken.work[0].awaits.clone(), taken.work[0].held.clone()), (None, None));
 }
 
+/// A row is there though its record is gone, be it that its link was closed while somebody began to wait: whoever waits for the row of that
+/// record is told, whoever waits for the record of that row is not.
+pub async fn is_due_once_the_row_is_there_without_its_record(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    let mut link = linked(store, customers, 1, Some(&"7".into()), Some("cus_7")).await;
+    let cases = [
+        (LinkState::Unlinked, Some((Side::Remote, "cus_7"))),
+        (LinkState::Detached, Some((Side::Local, "7"))),
+        (LinkState::Unlinked, None),
+        (LinkState::Detached, None),
+    ];
+    for (second, (state, waits)) in (20_i64..).step_by(10).zip(cases) {
+        let taken = look_at(store, &link, second).await;
+        link.state = state;
+        let mut look = unit(&taken);
+        look.work = taken
+            .work
+            .iter()
+            .map(|w| WorkWrite::Done { id: w.id, generation: w.generation, facts: vec![] })
+            .collect();
+        look.confirm = Some(write(&link, LocalBinding::Keep));
+        done(commit(store, look).await);
+        if state == LinkState::Detached && waits.is_some() {
+            let taken = take_one(store, tags, second + 1).await;
+            assert_eq!((taken.work[0].awaits.clone(), taken.work[0].held.clone()), (None, None));
+            let mut look = unit(&taken);
+            let (id, awaited) = (taken.work[0].id, on(customers, Side::Remote, "cus_7"));
+            look.work = vec![WorkWrite::Wait { id, due: at(900), held: "waits".into(), on: awaited }];
+            commit(store, look).await;
+            assert_eq!(take_one(store, tags, second + 2).await.work[0].id, id, "it is there by now");
+            let mut look = unit(&taken);
+            look.work = vec![WorkWrite::Done { id, generation: taken.work[0].generation, facts: vec![] }];
+            commit(store, look).await;
+        }
+        if let Some((side, id)) = waits {
+            waiting(store, tags, on(customers, side, id)).await;
+        }
+        assert!(take(store, tags, second + 5).await.is_empty(), "{state:?}");
+    }
+}
+
 /// Whoever waits says so, and nothing of what it was parked for before.
 pub async fn parked_work_that_waits_is_parked_no_more(bench: &dyn Bench) {
     let store = bench.store();

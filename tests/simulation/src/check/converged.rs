@@ -71,6 +71,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
         findings.extend(judge.counterparts());
         findings.extend(judge.idle_holds());
     }
+    findings.extend(judge.cold_links());
     for id in snapshot.rows.keys().filter(|_| !stopped) {
         if !snapshot.live_links().any(|link| link.local_id.as_ref().is_some_and(|local| local.0 == *id)) {
             findings.extend(judge.lone_row(id));
@@ -92,7 +93,7 @@ pub(crate) fn passed_over(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
 
 /// Whether a side lists nothing although there are links: that stops every full pass, and `status` says so (rule 59).
 fn is_stopped(snapshot: &Snapshot) -> bool {
-    (snapshot.rows.is_empty() || snapshot.records.is_empty()) && snapshot.live_links().next().is_some()
+    snapshot.lists_nothing() && snapshot.live_links().next().is_some()
 }
 
 /// How many rows and records have no link, or lost their other side, because full passes are stopped. A feed may still bring that.
@@ -115,9 +116,9 @@ pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
 
 pub(super) struct Judge<'s> {
     pub(super) snapshot: &'s Snapshot,
-    sim: &'s Sim,
-    plan: &'s Plan,
-    ledger: &'s Ledger,
+    pub(super) sim: &'s Sim,
+    pub(super) plan: &'s Plan,
+    pub(super) ledger: &'s Ledger,
 }
 
 impl Judge<'_> {
@@ -125,7 +126,7 @@ impl Judge<'_> {
         work.parked.as_ref().map(|parked| parked.reason)
     }
 
-    fn parked_about(&self, link: &Link) -> Option<&Work> {
+    pub(super) fn parked_about(&self, link: &Link) -> Option<&Work> {
         self.snapshot.parked.iter().find(|work| match &work.subject {
             Subject::Local(id) => {
                 link.local_id.as_ref() == Some(id) || link.body.former_local.as_ref() == Some(id)
@@ -189,7 +190,16 @@ impl Judge<'_> {
             // Beside a delete that waits for a person, or for other deletes that do.
             (LinkState::Linked, _, _) if parked.is_some() || self.is_held(link) => None,
             (LinkState::Linked, ..) if self.snapshot.is_after_children(link) => None,
+            // The policy leaves its record alone, and it may be taken back out (`from_local: ignore`).
+            (LinkState::Linked, None, Some(_))
+                if self.plan.from_local == "ignore" && self.is_archived(link) =>
+            {
+                None
+            }
             (LinkState::Linked, _, _) => Some(format!("{}: a side is gone and nothing says so", named())),
+            (LinkState::Detached, None, None) if self.is_archived(link) => {
+                Some(format!("{}: its row is archived", named()))
+            }
             (LinkState::Detached, _, None) => None,
             // A person attaches it again (rule 34).
             (LinkState::Detached, _, Some(_)) if self.is_restored(link) => None,
@@ -528,7 +538,9 @@ impl Judge<'_> {
             (ParkReason::Delete, _) => {
                 let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
                 let unproven = self.is_hard_to_prove();
-                (!manual && !self.plan.update_wins && !unproven)
+                // Of a row that was taken back out of the archive, or stayed, nothing but a person decides (rule 34).
+                let stayed = self.plan.archives > 0 && self.is_detached(work);
+                (!manual && !self.plan.update_wins && !unproven && !stayed)
                     .then(|| say("no policy leaves a delete to a person"))
                     .flatten()
             }

@@ -34,8 +34,10 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
         // An operator may have decided what the policy leaves to a person, or what to do with a row that stayed without its record
         // and was edited (rule 34).
         let stayed = gone.side == Side::Local && policy == "ignore";
+        // Who decides so where there is an archive has it archived.
+        let archives = plan.archives > 0 && gone.side == Side::Local;
         let decided = policy == "manual" || stayed || (plan.operators && plan.update_wins);
-        if policy != "delete" && !(decided && plan.operators) {
+        if policy != "delete" && (archives || !(decided && plan.operators)) {
             findings.push(format!("{side} {} was deleted although the policy is `{policy}`", gone.id));
         }
     }
@@ -54,8 +56,9 @@ pub(crate) fn children_first(parents: &Snapshot, children: &Snapshot, sim: &Sim)
     for gone in by_engines.filter(|gone| parents.place.owns(&gone.id)) {
         let links = parents.links.iter().filter(|link| is_of(link, gone, &above));
         let rows: BTreeSet<u64> = links.flat_map(|link| above.rows_of(link.id)).collect();
-        let lost =
-            above.gone.iter().filter(|row| row.side == Side::Local && rows.contains(&row.thing.entity));
+        // An archived row counts as deleted (rule 32).
+        let lost = above.gone.iter().chain(above.archive.archived());
+        let lost = lost.filter(|row| row.side == Side::Local && rows.contains(&row.thing.entity));
         let Some(lost) = lost.map(|row| row.at).min() else { continue };
         let before = |row: &&Gone| row.side == Side::Local && row.who == Who::User && row.at <= lost;
         let refers = |row: &&Gone| {
@@ -89,7 +92,7 @@ fn is_there(id: &str, at: u64, ledger: &Ledger) -> bool {
     stays && born.is_some_and(|born| born.at + SETTLED < at)
 }
 
-fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
+pub(super) fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
     match gone.side {
         Side::Local => ledger.rows_of(link.id).contains(&gone.thing.entity),
         Side::Remote => link.remote_id.as_ref().is_some_and(|id| id.0 == gone.id),
@@ -97,16 +100,23 @@ fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
 }
 
 /// Whether the other side of the link had been deleted before, and is not back.
-fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, sim: &Sim) -> bool {
+pub(super) fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, sim: &Sim) -> bool {
     let rows = ledger.rows_of(link.id);
     let is_other = |other: &&Gone| match other.side {
         Side::Remote => link.remote_id.as_ref().is_some_and(|id| id.0 == other.id),
         Side::Local => rows.contains(&other.thing.entity),
     };
-    let mut others = ledger.gone.iter().filter(|other| other.seq < gone.seq && other.side != gone.side);
+    let lost = ledger.gone.iter().chain(ledger.archive.archived());
+    let mut others = lost.filter(|other| other.seq < gone.seq && other.side != gone.side);
     // Once the recycle bin is emptied, nothing tells what was merged from what was deleted.
-    let is_merged =
-        |other: &Gone| !sim.is_bin_emptied(other.at, gone.at) && is_merged(&other.id, gone.at, ledger);
+    // What was merged does not come back out of it: a record that went again had been deleted before.
+    let went_again = |other: &Gone| {
+        let mut later = ledger.gone.iter().filter(|later| later.seq > other.seq && later.side == other.side);
+        later.any(|later| later.id == other.id)
+    };
+    let is_merged = |other: &Gone| {
+        !sim.is_bin_emptied(other.at, gone.at) && !went_again(other) && is_merged(&other.id, gone.at, ledger)
+    };
     others.any(|other| is_other(&other) && !is_merged(other))
         && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
         && !is_record_back(link, gone, ledger)
@@ -137,6 +147,10 @@ fn is_merged(id: &str, at: u64, ledger: &Ledger) -> bool {
 /// Whether a row of a link whose record was deleted was there again long before, for everybody to see.
 fn is_back(kind: &Kind, entity: u64, link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
     let Some(row) = ledger.row(entity).filter(|_| gone.side == Side::Remote) else { return false };
+    if let Some(last) = ledger.archive.last(entity, gone.seq) {
+        // It is the same row, whatever was made of it in between.
+        return !last.archived && last.gone.at.saturating_add(SETTLED) < gone.at;
+    }
     let born = ledger.changes.iter().find(|change| change.entity == entity).map_or(u64::MAX, |c| c.at);
     // Whose email was changed in between is another person, for all that anybody can tell.
     let base = link

@@ -1,5 +1,6 @@
 //! The checkers: what must hold of any run, whatever was drawn.
 
+mod archives;
 mod brakes;
 mod budget;
 mod converged;
@@ -8,6 +9,7 @@ mod once;
 mod patience;
 mod register;
 
+pub(crate) use archives::{archives, left_in_the_cold, note_archives};
 pub(crate) use brakes::brakes;
 pub(crate) use budget::budget;
 pub(crate) use converged::{RELEASED, left_by_a_stop, passed_over, unsettled};
@@ -38,7 +40,10 @@ const BY_CHILDREN: &str = "a delete waits for those of the records that refer to
 pub(crate) struct Snapshot {
     pub(crate) place: &'static Place,
     pub(crate) mapping: Arc<Mapping>,
+    /// Those that are not archived: what is counts as deleted (rule 32).
     pub(crate) rows: BTreeMap<String, LocalRow>,
+    /// Those that are.
+    pub(crate) archived: BTreeMap<String, LocalRow>,
     pub(crate) records: BTreeMap<String, Json>,
     pub(crate) links: Vec<Link>,
     pub(crate) parked: Vec<Work>,
@@ -72,6 +77,11 @@ impl Snapshot {
         let row = link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
         let record = link.remote_id.as_ref().is_some_and(|id| self.records.contains_key(id.as_str()));
         (row, record)
+    }
+
+    /// Whether a full pass lists nothing on one of the sides. Rows that are archived are there.
+    pub(crate) fn lists_nothing(&self) -> bool {
+        self.records.is_empty() || (self.rows.is_empty() && self.archived.is_empty())
     }
 
     /// Reads all mappings, in the order of the plan's places. History is long and only read where it is asked for.
@@ -113,8 +123,9 @@ impl Snapshot {
         let backing = sim.table.store();
         let store = backing.store.clone();
         let now = sim.machine_time();
-        let rows: BTreeMap<String, LocalRow> =
-            sim.table.rows(place.kind.catalog).into_iter().map(|row| (row.id.0.clone(), row)).collect();
+        let rows = sim.table.rows(place.kind.catalog).into_iter().map(|row| (row.id.0.clone(), row));
+        let (archived, rows): (BTreeMap<String, LocalRow>, BTreeMap<String, LocalRow>) =
+            rows.partition(|(_, row)| row.deleted_at.is_some());
         let records = sim.records(place).into_iter();
         let records: BTreeMap<String, Json> =
             records.map(|record| (place.id(&record).to_owned(), record)).collect();
@@ -185,6 +196,7 @@ impl Snapshot {
             place,
             mapping: mapping.clone(),
             rows,
+            archived,
             records,
             links,
             parked,

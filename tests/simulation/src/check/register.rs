@@ -20,6 +20,8 @@ pub(crate) fn register(sim: &Sim, snapshots: &[Snapshot]) -> Vec<String> {
         findings.extend(by_engines.flat_map(|change| judge.change(change)));
         let deletes = ledger.gone.iter().filter(|gone| gone.who.is_engine());
         findings.extend(deletes.flat_map(|gone| judge.delete(gone)));
+        let archived = ledger.archive.archived().filter(|gone| gone.who.is_engine());
+        findings.extend(archived.flat_map(|gone| judge.delete(gone)));
     }
     findings
 }
@@ -156,6 +158,10 @@ impl<'j> Judge<'j> {
         };
         if forbidden {
             findings.push(format!("authority: {what}"));
+        }
+        // It counts as deleted, and the row that an engine decides on is locked (rules 32, 69).
+        if change.side == Side::Local && self.ledger.archive.holds(change.entity, change.seq) {
+            findings.push(format!("archived: {what}, and the row is archived"));
         }
         let component = self.component_of(change);
         let after = change.after.as_deref();

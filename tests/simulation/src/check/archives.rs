@@ -1,0 +1,101 @@
+//! Rows that are archived (rules 6, 32 to 34): what an engine archived, its record was deleted before, and the policy says so; nothing
+//! but a user takes a row back out; and what was taken out is linked as before, or shown to a person.
+
+use super::Snapshot;
+use super::converged::Judge;
+use super::deletes::{has_proof, is_of};
+use crate::sim::Sim;
+use bothways_store::{Link, LinkState, Subject, Work};
+
+/// What engines archived without a reason, or took back out.
+pub(crate) fn archives(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<String> {
+    let (place, plan, ledger) = (snapshot.place, &sim.plan, &*sim.ledger(snapshot.place.kind));
+    let mut findings = Vec::new();
+    for made in ledger.archive.moves().filter(|made| made.gone.who.is_engine()) {
+        let gone = &made.gone;
+        if !made.archived {
+            findings.push(format!("row {} was taken out of the archive by an engine", gone.id));
+            continue;
+        }
+        // It may have gone with its record at any service that keeps it.
+        let links = all.iter().filter(|other| other.place.kind.is(place.kind)).flat_map(|other| &other.links);
+        let links: Vec<&Link> = links.filter(|link| is_of(link, gone, ledger)).collect();
+        if !links.iter().any(|link| has_proof(place.kind, link, gone, ledger, sim)) {
+            findings.push(format!(
+                "row {} was archived by an engine without a delete on the other side",
+                gone.id
+            ));
+        }
+        // Whatever the policy leaves to a person ends here when that person says so, where there is an archive.
+        if plan.from_remote != "archive" && !plan.operators {
+            findings
+                .push(format!("row {} was archived although the policy is `{}`", gone.id, plan.from_remote));
+        }
+    }
+    findings
+}
+
+/// Rows that were taken out of the archive, of which their closed links know nothing although nothing is left to be done. Triggers
+/// tell of every row: no pass has to find it (rule 36).
+pub(crate) fn left_in_the_cold(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
+    let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
+    if snapshot.counts.pending > 0 { Vec::new() } else { judge.cold_links() }
+}
+
+/// Counts what became of rows that were archived, for a run that is to have seen all of it.
+pub(crate) fn note_archives(snapshot: &Snapshot, sim: &Sim) {
+    let ledger = sim.ledger(snapshot.place.kind);
+    let by_engines = ledger.archive.archived().filter(|gone| gone.who.is_engine()).count();
+    let out = |link: &&Link| {
+        let mut rows = ledger.rows_of(link.id).into_iter();
+        rows.any(|row| ledger.archive.last(row, u64::MAX).is_some_and(|made| !made.archived))
+    };
+    let live = || snapshot.live_links().filter(out);
+    let mut trace = sim.trace();
+    trace.counters.add("archived_by_engine", by_engines as u64);
+    let alone = live().filter(|link| link.state == LinkState::Detached).count();
+    trace.counters.add("taken_out_without_record", alone as u64);
+    let again = live().filter(|link| link.state == LinkState::Linked).count();
+    trace.counters.add("linked_again", again as u64);
+}
+
+impl Judge<'_> {
+    /// Whether the row of a link is archived.
+    pub(super) fn is_archived(&self, link: &Link) -> bool {
+        link.local_id.as_ref().is_some_and(|id| self.snapshot.archived.contains_key(id.as_str()))
+    }
+
+    /// Whether work is about a row that goes on without its record.
+    pub(super) fn is_detached(&self, work: &Work) -> bool {
+        let about = |link: &&Link| match &work.subject {
+            Subject::Local(id) => link.local_id.as_ref() == Some(id),
+            Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
+            Subject::Group(_) => false,
+        };
+        self.snapshot.live_links().filter(about).any(|link| link.state == LinkState::Detached)
+    }
+
+    /// Closed links of rows that are not archived any more: where archiving them is what closed the link, it is one again, or the row
+    /// is shown as detached (rule 34).
+    pub(super) fn cold_links(&self) -> Vec<String> {
+        let by_archive = |link: &&Link| match link.state {
+            LinkState::Tombstone => link.body.merged_into.is_none(),
+            LinkState::Unlinked => link.body.archived,
+            _ => false,
+        };
+        let is_out = |link: &&Link| {
+            let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(id.as_str()));
+            row.is_some_and(|row| !self.is_anothers(link, row))
+        };
+        let is_alone = |link: &&Link| {
+            !self.snapshot.live_links().any(|other| other.local_id == link.local_id)
+                && self.parked_about(link).is_none()
+        };
+        let cold = self.snapshot.links.iter().filter(by_archive).filter(is_out).filter(is_alone);
+        let named = |link: &Link| {
+            let row = link.local_id.as_ref().map_or("none", |id| id.as_str());
+            format!("link {} is {}, and its row {row} is not archived any more", link.id, link.state.as_str())
+        };
+        cold.map(named).collect()
+    }
+}
