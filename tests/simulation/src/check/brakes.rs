@@ -22,8 +22,8 @@ pub(crate) fn brakes(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
         let rows = snapshot.history.iter().filter(|row| row.entry.approved_by.is_none());
         rows.filter(|row| !row.entry.rules.contains(&65))
     };
-    // Left open: of each link a brake remembers one delete. Where its row was taken back out of the archive since, a second that is
-    // withheld takes the place of the first, which then counts no more, though by rule 56 it should.
+    // Of each link a brake remembers one delete, the last. Where its user took the row back out of the archive, the first is undone:
+    // once a second takes its place, it counts no more, and need not.
     let ledger = sim.ledger(snapshot.place.kind);
     let is_undone = |row: &&HistoryRow| {
         let rows = row.entry.link.map(|link| ledger.rows_of(link)).unwrap_or_default();
