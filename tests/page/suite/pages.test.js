@@ -31,6 +31,11 @@ describe("records, history, status", () => {
     await page.getByRole("link", { name: "Explain this record" }).click();
     await page.getByRole("heading", { name: "Why it is as it is" }).waitFor();
     assert.match(await page.locator("main").innerText(), /stripe-customers\.yaml/);
+    // Its webhook may still be on the way.
+    await eventually(async () => {
+      await page.reload();
+      await page.getByRole("heading", { name: "Told by the other side" }).waitFor({ timeout: 1000 });
+    });
     await picture(page, "explain");
   });
 

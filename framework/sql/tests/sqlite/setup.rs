@@ -28,7 +28,7 @@ async fn an_empty_database_says_so_and_gets_tables_from_documents() {
         assert_eq!(store.create_table(&catalog).await.unwrap_err().kind, StoreErrorKind::Refused);
     }
     let done = store.migrate().await.unwrap();
-    assert_eq!((done.applied.len(), done.catalogs), (8, vec!["customers".to_owned(), "tags".to_owned()]));
+    assert_eq!((done.applied.len(), done.catalogs), (9, vec!["customers".to_owned(), "tags".to_owned()]));
     assert_eq!(store.migrate().await.unwrap(), Default::default(), "again changes nothing");
     assert!(store.is_installed().await.unwrap());
     let facts = store.inspect(&ident("customers")).await.unwrap().unwrap();
