@@ -118,3 +118,89 @@ pub(crate) fn blanks(verdict: &Verdict) -> Option<Side> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bothways_mapping::{SourceFile, load};
+    use bothways_store::Limit;
+    use std::sync::Arc;
+
+    const SHOP: &str = "connector: shop\nhttp: { base_url: \"https://shop.example\" }\nresources:\n  people:\n    id: $.id\n    list: GET /people\n    get: GET /people/{id}\n    create: POST /people\n    update: PATCH /people/{id}\n    delete: DELETE /people/{id}\n";
+    const PEOPLE: &str = "catalog: people\ntable: people\nkey: id\nfields: { id: int, name: text? }\n";
+
+    fn mapping(policies: &str) -> Arc<Mapping> {
+        let text = format!(
+            "mapping: shop-people\nlocal: people\nremote: shop/people\nfields: {{ name: $.name }}\ncreates: {{ from_local: ignore }}\nsync: {{ reconcile: 1h }}\n{policies}\n"
+        );
+        let files = [("shop.yaml", SHOP), ("people.yaml", PEOPLE), ("shop-people.yaml", &text)];
+        let loaded = load(&files.map(|(name, text)| SourceFile::new(name, text)), &[]);
+        loaded.project.unwrap_or_else(|| panic!("{:#?}", loaded.findings)).mappings[0].clone()
+    }
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + TimeDelta::minutes(minutes)
+    }
+
+    fn look(mapping: &Mapping, pass: Option<PassMark>) -> Braked<'_> {
+        Braked { pair: PairId(1), mapping, now: at(100), pass }
+    }
+
+    /// A pass that began an hour before the look.
+    fn pass(approved: bool) -> Option<PassMark> {
+        Some(PassMark { began: at(40), approved })
+    }
+
+    fn link() -> LinkId {
+        LinkId(uuid::Uuid::nil())
+    }
+
+    /// Rules 58 and 60: a full pass is charged unless what it changes was approved; what users change is no storm.
+    #[test]
+    fn an_approved_pass_charges_neither_updates_nor_creates() {
+        let mapping = mapping("");
+        let charged = |pass| {
+            let look = look(&mapping, pass);
+            (look.update(link()).is_some(), look.create(&LocalId::from("1")).is_some())
+        };
+        assert_eq!(charged(None), (false, true));
+        assert_eq!(charged(pass(false)), (true, true));
+        assert_eq!(charged(pass(true)), (false, false));
+    }
+
+    #[test]
+    fn what_counts_together_is_half_an_hour_or_a_whole_pass() {
+        let mapping = mapping("");
+        let since = |charge: Charge| charge.since;
+        let (alone, with) = (look(&mapping, None), look(&mapping, pass(false)));
+        assert_eq!(since(alone.blanking(link(), Side::Local, "name")), at(70));
+        assert_eq!(since(with.blanking(link(), Side::Local, "name")), at(40));
+        let short = Some(PassMark { began: at(99), approved: false });
+        assert_eq!(since(look(&mapping, short).blanking(link(), Side::Local, "name")), at(70));
+        assert_eq!(with.update(link()).map(since), Some(at(40)));
+        assert_eq!(with.create(&LocalId::from("1")).map(since), Some(at(70)));
+        assert_eq!(since(with.delete(link(), Side::Remote, at(99), TimeDelta::seconds(5))), at(70));
+        // A first import counts as a whole, against what its plan named.
+        let first = alone.first_create(&LocalId::from("1"), 5, at(3));
+        assert_eq!(
+            (first.since, first.limit, first.brake.part.as_str()),
+            (at(3), Limit::flat(15), FIRST_IMPORT)
+        );
+    }
+
+    /// Deletes that were captured and have no charge yet count where the mapping carries deletes out (rule 56).
+    #[test]
+    fn captured_deletes_count_where_they_are_carried_out() {
+        let captured = |policies: &str| {
+            let mapping = mapping(policies);
+            let charge = look(&mapping, None).delete(link(), Side::Remote, at(99), TimeDelta::seconds(5));
+            charge.ripening.map(|ripening| (ripening.since, ripening.wait, ripening.captured))
+        };
+        let wait = TimeDelta::seconds(5);
+        assert_eq!(captured("deletes: { from_local: manual }"), Some((at(99), wait, false)));
+        assert_eq!(
+            captured("deletes: { from_local: delete, confirm: irreversible }"),
+            Some((at(99), wait, true))
+        );
+    }
+}

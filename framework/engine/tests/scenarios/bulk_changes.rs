@@ -279,3 +279,46 @@ async fn a_mapping_may_tighten_a_brake() {
     world.until("both brakes", Duration::from_secs(60), two).await;
     assert_eq!((world.customers().len(), emptied(&world)), (50, 0));
 }
+
+/// A row is back, and empties a field at once: what is withheld of it now is another thing than before (rule 63).
+#[tokio::test(start_paused = true)]
+async fn what_is_withheld_of_a_row_that_is_back_is_what_it_does_now() {
+    let world = linked(with("deletes: { from_local: delete, confirm: irreversible }"), 50).await;
+    let all = world.rows().await;
+    all[..15].iter().for_each(|row| world.delete(&row.id));
+    let deletes = brake(&world, 15).await;
+    for row in &all[20..27] {
+        world.update(&row.id, &[("phone", "")]);
+    }
+    let of = async |kind: &str| {
+        let on = world.ops.brakes().await.unwrap().into_iter().find(|on| on.kind == kind);
+        on.map_or(0, |on| on.withheld)
+    };
+    world.until("seven are too many", HOUR, async |_: &World| of("blanking").await == 2).await;
+    let mut back = all[0].fields.clone();
+    back.0.insert("phone".into(), Value::Null);
+    world.store.foreign().insert("customers", back, world.now()).unwrap();
+    world.until("its field is withheld", HOUR, async |_: &World| of("blanking").await == 3).await;
+    assert_eq!(of("deletes").await, 14, "its delete is not");
+    assert_eq!(world.ops.brake(&deletes.id).await.unwrap().open, 14);
+}
+
+/// What an approved plan creates is nobody's storm, however much it is (rule 60).
+#[tokio::test(start_paused = true)]
+async fn what_an_approved_change_creates_is_not_charged() {
+    let ignored = "creates: { from_local: ignore }\nsafety: { creates: 5 }";
+    let mut world = World::new(with(ignored)).await;
+    for n in 0..12 {
+        world.insert(&[("email", &format!("p{n}@example.com"))]);
+    }
+    pass(&world).await.unwrap();
+    world.settle().await;
+    assert!(world.customers().is_empty());
+    world.remap(&format!("{QUIET}\nsafety: {{ creates: 5 }}")).await;
+    let (totals, _) = world.plan().await;
+    world.ops.approve_plan(None, &totals.digest, "ann").await.unwrap();
+    pass(&world).await.unwrap();
+    world.settle().await;
+    assert_eq!(world.customers().len(), 12);
+    assert!(world.ops.brakes().await.unwrap().is_empty());
+}
