@@ -177,6 +177,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
         link.in_step_at = Some(scene.now);
     }
     link.state = LinkState::Linked;
+    link.body.archived = false;
     settled.link = Some(LinkWrite { link, local: LocalBinding::Keep });
     settled
 }

@@ -71,6 +71,11 @@ impl Look {
             _ => {
                 let mut unit = self.unit();
                 unit.work = self.done();
+                if gone == GoneLocal::Archived && !link.body.archived {
+                    let mut link = link.clone();
+                    link.body.archived = true;
+                    unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
+                }
                 unit
             }
         };

@@ -445,8 +445,7 @@ impl Look {
         !self.wants_look()
             && link.state == LinkState::Linked
             && link.remote_id.is_some()
-            && link.body.conflicts.is_empty()
-            && link.body.late.is_empty()
+            && link.body.is_calm()
             && self
                 .pair
                 .mapping
@@ -462,8 +461,7 @@ impl Look {
             || planted::is(Bug::WriteWithoutLooking))
             && !self.wants_look()
             && link.state == LinkState::Linked
-            && link.body.conflicts.is_empty()
-            && link.body.late.is_empty();
+            && link.body.is_calm();
         if !blind || self.pair.capabilities().update_needs_read() {
             return None;
         }

@@ -195,7 +195,8 @@ pub struct LinkBody {
     /// The side that left the mapping's scope, for which the link was closed: it is a link again when that side is back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_scope: Option<Side>,
-    /// The row was archived when the link was closed: it is a link again when the row is live again.
+    /// The row was archived when it was last looked at. A link that was closed for it is one again when the row is live again; one that
+    /// stays (`from_local: ignore`) does not know what the record was changed to meanwhile.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
     /// A digest of the row as a person was shown it when it had lost its record: later edits are shown again (rule 34).
@@ -221,6 +222,12 @@ pub struct LinkBody {
 }
 
 impl LinkBody {
+    /// Whether nothing about it asks for a look at the record: no conflict, no write that may arrive late, and a row that was live when
+    /// it was last looked at.
+    pub fn is_calm(&self) -> bool {
+        self.conflicts.is_empty() && self.late.is_empty() && !self.archived
+    }
+
     /// Whether a person's choice waits to be carried out.
     pub fn has_choice(&self) -> bool {
         self.delete_choice.is_some() || self.conflicts.values().any(|c| c.choice.is_some())

@@ -423,3 +423,33 @@ async fn a_row_that_is_live_again_while_the_delete_of_its_record_is_uncertain_is
     assert_eq!(state(&world, &row).await, LinkState::Detached);
     assert_eq!(items(&world).await.len(), 1, "a person is told that its edits do not flow");
 }
+
+/// What is edited at the service while the row is in the archive comes once it is live again, not with the next full pass.
+#[tokio::test(start_paused = true)]
+async fn what_was_edited_there_meanwhile_comes_when_the_row_is_live_again() {
+    for policy in [
+        "deletes: { from_local: manual }",
+        "deletes: { from_local: ignore }",
+        "deletes: { from_local: ignore }\nconflicts: { check: blind }",
+        "deletes: { from_local: delete, confirm: irreversible }\nsafety: { deletes: 0 }",
+    ] {
+        let catalog = format!("{CATALOG}deleted_at: archived_at\n");
+        let world = World::new(Setup { catalog, ..Setup::with(&format!("{policy}\n{SYNC}")) }).await;
+        let (row, id) = world.linked().await;
+        world.archive(&row);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.remote_update(&id, json!({ "phone": "+44 1" }));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let phone = async |w: &World| w.row(&row).await.unwrap().fields.get("phone").unwrap().to_text();
+        assert_ne!(phone(&world).await, "+44 1", "{policy}: nothing is written into the archive");
+        world.restore(&row);
+        world.settle().await;
+        assert_eq!(phone(&world).await, "+44 1", "{policy}");
+        assert!(items(&world).await.is_empty(), "{policy}");
+        // And it is forgotten that it was archived: what changes nothing needs no look.
+        let reads = world.stripe().counts().requests;
+        world.update(&row, &[("phone", "+44 1")]);
+        world.settle().await;
+        assert_eq!(world.stripe().counts().requests, reads, "{policy}");
+    }
+}

@@ -104,7 +104,7 @@ impl Snapshot {
             let records = parent.map(|parent| parent.records.keys().cloned().collect());
             all[index].parents = parent.map(|parent| parent.links.clone()).unwrap_or_default();
             all[index].parent_records = records.unwrap_or_default();
-            let outlived = all[index].outlived();
+            let outlived = all[index].outlived(sim);
             let parent =
                 all.iter_mut().find(|other| other.place.kind.is(kind) && other.place.service == service);
             if let Some(parent) = parent {
@@ -214,10 +214,15 @@ impl Snapshot {
     }
 
     /// What rows referred to that are deleted while their records are not known to be.
-    fn outlived(&self) -> Vec<String> {
+    fn outlived(&self, sim: &Sim) -> Vec<String> {
         let label = self.place.kind.labels[LAST];
-        let lost =
-            |link: &&Link| !link.local_id.as_ref().is_some_and(|id| self.rows.contains_key(id.as_str()));
+        let ledger = sim.ledger(self.place.kind);
+        // A row with the id of a deleted one is another.
+        let is_its_own = |link: &Link, id: &LocalId| {
+            let thing = ledger.rows.get(id.as_str()).filter(|_| self.rows.contains_key(id.as_str()));
+            thing.is_some_and(|thing| ledger.rows_of(link.id).contains(&thing.entity))
+        };
+        let lost = |link: &&Link| !link.local_id.as_ref().is_some_and(|id| is_its_own(link, id));
         let base =
             |link: &Link| link.body.base.get(label)?.local.as_ref().map(bothways_model::Value::to_text);
         self.live_links().filter(lost).filter_map(base).collect()
