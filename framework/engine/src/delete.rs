@@ -2,6 +2,7 @@
 
 use crate::apply::entry;
 use crate::decide::{GoneLocal, LocalSight, RecordAction};
+use crate::events::look_at;
 use crate::intents::{close, key_of};
 use crate::look::{Ended, Look};
 use crate::push::Sent;
@@ -46,6 +47,8 @@ impl Look {
                         write.link.body.former_local = kept.body.former_local;
                         if reused {
                             write.local = LocalBinding::Set(None);
+                            // What is signalled of the row is about another from now on: of this one, by its record.
+                            unit.signals.extend(link.remote_id.clone().map(|id| look_at(self.pair.id, id)));
                         }
                     }
                 }

@@ -21,7 +21,8 @@ use bothways_model::{
     ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Timestamp, Value,
 };
 use bothways_store::{
-    Awaited, IntentState, Link, LinkBody, LinkState, ParkReason, SentField, Side, StoreError, Unit, WorkWrite,
+    Awaited, IntentState, Link, LinkBody, LinkState, ParkReason, ParkedFilter, SentField, Side, StoreError,
+    Subject, Unit, WorkWrite,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -416,7 +417,7 @@ impl Look {
         if planted::is(Bug::ParentDeletedFirst) {
             return Ok(());
         }
-        match self.has_child_to_delete(row).await {
+        match self.has_child_to_delete(link, row).await {
             Ok(false) => Ok(()),
             Ok(true) => {
                 let why = "a delete waits for those of the records that refer to it";
@@ -431,7 +432,7 @@ impl Look {
         }
     }
 
-    async fn has_child_to_delete(&self, row: &LocalId) -> Result<bool, StoreError> {
+    async fn has_child_to_delete(&self, link: &Link, row: &LocalId) -> Result<bool, StoreError> {
         let (store, catalog) = (&self.engine.store, &self.pair.mapping.catalog.name);
         let mut above = None;
         for child in self.engine.pairs().filter(|child| child.connection == self.pair.connection) {
@@ -439,6 +440,9 @@ impl Look {
             let labels: Vec<&str> = referring.map(|field| field.label.as_str()).collect();
             if labels.is_empty() {
                 continue;
+            }
+            if self.has_child_without_row(child.id, &labels, link).await? {
+                return Ok(true);
             }
             let refers = |link: &Link| {
                 let bases = labels.iter().filter_map(|label| link.body.base.get(*label)?.local.as_ref());
@@ -468,6 +472,44 @@ impl Look {
                 if rows.len() < PAGE {
                     break;
                 }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a person is asked about the delete of one that refers to this record, and whose row's id is another's by now (rule 30):
+    /// it is found by its record alone.
+    async fn has_child_without_row(
+        &self,
+        child: PairId,
+        labels: &[&str],
+        parent: &Link,
+    ) -> Result<bool, StoreError> {
+        let Some(id) = &parent.remote_id else { return Ok(false) };
+        let refers = |link: &Link| {
+            let bases = labels.iter().filter_map(|label| link.body.base.get(*label)?.remote.as_ref());
+            link.id != parent.id
+                && link.state.is_live()
+                && link.local_id.is_none()
+                && link.body.former_local.is_some()
+                && bases.map(Value::to_text).any(|there| there == id.as_str())
+        };
+        let filter = ParkedFilter { pair: Some(child), reason: Some(ParkReason::Delete) };
+        let mut after = None;
+        for page in 0.. {
+            let parked = self.engine.store.parked(&filter, after, PAGE).await?;
+            let records = parked.iter().filter_map(|work| match &work.subject {
+                Subject::Remote(id) => Some(id.clone()),
+                Subject::Local(_) | Subject::Group(_) => None,
+            });
+            let records: Vec<RemoteId> = records.collect();
+            let links = self.engine.store.links_of_remote(child, &records).await?;
+            if links.into_iter().flatten().any(|link| refers(&link)) || page == PAGES {
+                return Ok(true);
+            }
+            after = parked.last().map(|work| work.id);
+            if parked.len() < PAGE {
+                break;
             }
         }
         Ok(false)

@@ -272,3 +272,23 @@ async fn p25_an_id_whose_link_was_closed_is_free_for_another_person() {
         assert_ne!(link.remote_id, Some(ann));
     }
 }
+
+/// A row was deleted and another has its id: what becomes of the first one's record is asked by the record, whoever has the id (rules 30, 33).
+#[tokio::test(start_paused = true)]
+async fn p25_a_delete_that_waits_for_a_person_is_shown_though_its_id_is_anothers_by_now() {
+    let world = World::new(Setup::default()).await;
+    let (row, ann) = world.linked().await;
+    world.delete(&row);
+    world.insert(&[("id", row.as_str()), ("email", "bob@example.com"), ("name", "Bob")]);
+    world.settle().await;
+    assert_ne!(world.link_of(&row).await.remote_id.as_ref(), Some(&ann));
+    let items = world.ops.parked(None, None, 10).await.unwrap();
+    assert_eq!(items.len(), 1, "no pass has to find it");
+    assert_eq!((items[0].reason.as_str(), items[0].remote_id.as_deref()), ("delete", Some(ann.as_str())));
+    let carry = Resolution::Delete(DeleteChoice::Carry);
+    world.ops.resolve(&items[0].id, &carry, Some(&items[0].digest), "ada").await.unwrap();
+    world.settle().await;
+    assert!(world.customers().iter().all(|customer| customer["id"] != ann.as_str()));
+    assert!(world.parked().await.is_empty());
+    assert_eq!(world.link_of(&row).await.state, LinkState::Linked, "Bob stays");
+}

@@ -422,3 +422,36 @@ async fn a_draft_is_updated_where_the_base_is_trusted() {
     let work = world.store.work_of(world.pair_of("invoices"), Some(&invoice), None).await.unwrap();
     assert!(work.is_empty(), "{work:?}");
 }
+
+/// A customer's delete waits for that of her invoice, which a person decides, also where the invoice's id is another one's by now.
+#[tokio::test(start_paused = true)]
+async fn a_delete_waits_behind_one_whose_id_is_anothers_by_now() {
+    let deletes = "deletes: { from_local: delete, confirm: irreversible }";
+    let mapping = mapping(&format!("sync: {{ feed: never, reconcile: never }}\n{deletes}"));
+    let world = World::new(Setup { mapping, ..setup() }).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    let bea = world.insert(&[("name", "Bea"), ("email", "bea@x.io")]);
+    let of = |id: &LocalId| Value::Int(id.as_str().parse().unwrap());
+    let invoice = insert_invoice(&world, ann.as_str().parse().unwrap(), "hers");
+    world.until("it is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    world.settle().await;
+    world.store.foreign().delete("invoices", &invoice, world.now()).unwrap();
+    let other = Record::from_iter([
+        ("id", of(&invoice)),
+        ("customer_id", of(&bea)),
+        ("currency", Value::Text("eur".into())),
+        ("status", Value::Text("draft".into())),
+        ("memo", Value::Text("another".into())),
+        ("due_at", Value::Timestamp(world.now().trunc_subsecs(0) + chrono::TimeDelta::days(30))),
+    ]);
+    world.store.foreign().insert("invoices", other, world.now()).unwrap();
+    world.until("the other one", SOON, async |w: &World| invoices(w).len() == 2).await;
+    world.settle().await;
+    world.store.foreign().delete("customers", &ann, world.now()).unwrap();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    assert_eq!(world.customers().len(), 2, "a person decides about her invoice first");
+    let item = world.ops.parked(Some("stripe-invoices"), None, 9).await.unwrap().remove(0);
+    world.ops.resolve(&item.id, &Resolution::Delete(DeleteChoice::Carry), None, "ada").await.unwrap();
+    let both = async |w: &World| invoices(w).len() == 1 && w.customers().len() == 1;
+    world.until("both are gone", Duration::from_secs(180), both).await;
+}

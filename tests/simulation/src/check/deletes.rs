@@ -2,7 +2,7 @@
 
 use super::Snapshot;
 use crate::kinds::{Kind, LAST, MATCH};
-use crate::ledger::{Gone, Ledger, Who};
+use crate::ledger::{Change, Gone, Ledger, Thing, Who};
 use crate::sim::Sim;
 use bothways_store::{Link, Side};
 use std::collections::BTreeSet;
@@ -68,7 +68,9 @@ pub(crate) fn children_first(parents: &Snapshot, children: &Snapshot, sim: &Sim)
         for row in below.gone.iter().filter(before).filter(refers) {
             let of_row = |link: &&Link| below.claimed_by(link.id).any(|entity| entity == row.thing.entity);
             let ids = children.links.iter().filter(of_row).filter_map(|link| link.remote_id.as_ref());
-            let early = ids.filter(|id| is_there(id.as_str(), gone.at, &below));
+            let early = ids.filter(|id| {
+                is_there(id.as_str(), gone.at, &below) && referred(id.as_str(), &gone.id, gone.at, &below)
+            });
             findings.extend(
                 early.map(|id| {
                     format!("record {} was deleted before record {id}, which refers to it", gone.id)
@@ -115,7 +117,7 @@ pub(super) fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, 
         later.any(|later| later.id == other.id)
     };
     let is_merged = |other: &Gone| {
-        !sim.is_bin_emptied(other.at, gone.at) && !went_again(other) && is_merged(&other.id, gone.at, ledger)
+        !sim.is_bin_emptied(other.at, gone.at) && !went_again(other) && is_merged(&other.id, gone.seq, ledger)
     };
     others.any(|other| is_other(&other) && !is_merged(other))
         && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
@@ -130,18 +132,32 @@ fn is_record_back(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
     back.is_some_and(|change| change.at.saturating_add(SETTLED) < gone.at)
 }
 
-/// Whether a record was part of another at a moment. What was made part of one that is gone is gone with it.
-fn is_merged(id: &str, at: u64, ledger: &Ledger) -> bool {
+/// Whether a record was part of another when something happened. What was made part of one that is gone is gone with it, though that may
+/// be taken back out of the bin later.
+fn is_merged(id: &str, seq: u64, ledger: &Ledger) -> bool {
     let mut id = id;
     for _ in 0..ledger.merged.len() {
         let Some(master) = ledger.merged.get(id) else { return false };
-        let gone = ledger.gone.iter().rev().find(|gone| gone.side == Side::Remote && gone.id == *master);
-        if ledger.records.contains_key(master) || gone.is_some_and(|gone| gone.at > at) {
+        if lived(master, seq, ledger) {
             return true;
         }
         id = master;
     }
     false
+}
+
+/// Whether a record was there when something happened.
+fn lived(id: &str, seq: u64, ledger: &Ledger) -> bool {
+    let before = |thing: &Thing| thing.born_seq < seq;
+    let mut ends = ledger.gone.iter().filter(|gone| gone.side == Side::Remote && gone.id == id);
+    ledger.records.get(id).is_some_and(before) || ends.any(|gone| gone.seq > seq && before(&gone.thing))
+}
+
+/// Whether a record referred to another right before a moment: what its row was made to refer to may never have been sent.
+fn referred(id: &str, to: &str, at: u64, ledger: &Ledger) -> bool {
+    let of = |change: &&Change| change.side == Side::Remote && change.id == id && change.field == LAST;
+    let last = ledger.changes.iter().rev().filter(of).find(|change| change.at < at);
+    last.is_some_and(|change| change.after.as_deref() == Some(to))
 }
 
 /// Whether a row of a link whose record was deleted was there again long before, for everybody to see.
