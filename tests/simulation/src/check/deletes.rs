@@ -1,6 +1,7 @@
 //! No unproven delete (invariant 6): what an engine deleted was deleted on the other side before, and the policy says so.
 
 use super::Snapshot;
+use crate::executor::WORLD;
 use crate::kinds::{Kind, LAST, MATCH};
 use crate::ledger::{Change, Gone, Ledger, Thing, Who};
 use crate::sim::Sim;
@@ -25,7 +26,7 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
             Side::Local => ("row", plan.from_remote),
             Side::Remote => ("record", plan.from_local),
         };
-        if !proven {
+        if !proven && !was_taken_along(place.kind, gone, sim) {
             findings.push(format!(
                 "{side} {} was deleted by an engine without a delete on the other side",
                 gone.id
@@ -42,6 +43,17 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
         }
     }
     findings
+}
+
+/// Whether a record went with the one that it referred to, when a delete of that landed late: the service took it along.
+fn was_taken_along(kind: &Kind, gone: &Gone, sim: &Sim) -> bool {
+    let Some(parent) = kind.parent.filter(|_| gone.side == Side::Remote && gone.who == Who::Engine(WORLD))
+    else {
+        return false;
+    };
+    let above = sim.ledger(parent);
+    let refers = |id: &String| gone.thing.cells[LAST].as_ref() == Some(id);
+    above.gone.iter().any(|up| up.side == Side::Remote && up.at == gone.at && refers(&up.id))
 }
 
 /// Records that engines deleted before those which refer to them, although the rows of these had been deleted first (rule 35).
