@@ -33,9 +33,11 @@ impl Look {
         let digest = decision.digest();
         let mut unit = match decision.record {
             RecordAction::Close { state, why } => {
-                let mut link = link.clone();
-                link.body.archived = gone == GoneLocal::Archived;
-                self.close(link, state, why, gone == GoneLocal::Deleted)
+                let mut unit = self.close(link.clone(), state, why, gone == GoneLocal::Deleted);
+                if let Some(write) = &mut unit.confirm {
+                    write.link.body.archived = gone == GoneLocal::Archived;
+                }
+                unit
             }
             RecordAction::AskDelete { state, why } => {
                 let mut unit = self.ask_delete(link.clone(), state, why, &digest);

@@ -120,6 +120,7 @@ impl Look {
         link.body.note = Some(why.clone());
         link.body.conflicts.clear();
         link.body.delete_choice = None;
+        link.body.archived = false;
         unit.history.push(entry(&link, Side::Local, HistoryOp::Unlink, BTreeMap::new(), vec![34], why, None));
         let local = if free {
             link.body.former_local = link.local_id.clone().or(link.body.former_local);

@@ -60,7 +60,7 @@ pub struct PageCommit {
     pub pass: Option<PassMark>,
     /// Match keys.
     pub keys: Vec<KeyWrite>,
-    /// Event ids of a feed's page, for `explain` and for skipping what a webhook brought already.
+    /// Event ids of a feed's page, for skipping what a webhook brought already.
     pub events: Vec<(ConnectionName, String)>,
     /// The cursor.
     pub cursor: Option<Cursor>,

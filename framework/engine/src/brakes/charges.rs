@@ -123,7 +123,6 @@ pub(crate) fn blanks(verdict: &Verdict) -> Option<Side> {
 mod tests {
     use super::*;
     use bothways_mapping::{SourceFile, load};
-    use bothways_store::Limit;
     use std::sync::Arc;
 
     const SHOP: &str = "connector: shop\nhttp: { base_url: \"https://shop.example\" }\nresources:\n  people:\n    id: $.id\n    list: GET /people\n    get: GET /people/{id}\n    create: POST /people\n    update: PATCH /people/{id}\n    delete: DELETE /people/{id}\n";

@@ -453,3 +453,22 @@ async fn what_was_edited_there_meanwhile_comes_when_the_row_is_live_again() {
         assert_eq!(world.stripe().counts().requests, reads, "{policy}");
     }
 }
+
+/// That a row was archived once says nothing any more when its link is closed for another reason.
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_closed_after_its_row_was_live_again_stays_closed() {
+    let mut world = World::new(archiving("from_local: ignore, from_remote: unlink")).await;
+    let (row, id) = world.linked().await;
+    world.archive(&row);
+    world.settle().await;
+    world.kill();
+    world.restore(&row);
+    world.remote_delete(&id);
+    world.restart().await;
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Unlinked);
+    world.update(&row, &[("phone", "+44 2")]);
+    world.settle().await;
+    assert_eq!(state(&world, &row).await, LinkState::Unlinked, "nothing waits for it to come back");
+    assert!(items(&world).await.is_empty());
+}
