@@ -145,6 +145,9 @@ pub(crate) struct Ledger {
     half_seen: BTreeSet<String>,
     /// Values that arrived in a record and were replaced at once by the service itself: record, field, value.
     delivered: Vec<(String, usize, String)>,
+    /// Names that the service stored in its own spelling: after which change, record, name sent, name stored. Where the record held that
+    /// already, no change tells of it.
+    respelt: Vec<(u64, String, String, String)>,
     /// Records that people made part of another: they are not deleted, whatever it looks like.
     pub(crate) merged: BTreeMap<String, String>,
     /// Records that people took back out of the recycle bin.
@@ -181,6 +184,7 @@ impl Ledger {
             seen: BTreeMap::new(),
             half_seen: BTreeSet::new(),
             delivered: Vec::new(),
+            respelt: Vec::new(),
             merged: BTreeMap::new(),
             restored: BTreeSet::new(),
             engine_writes: Vec::new(),
@@ -322,6 +326,26 @@ impl Ledger {
     /// Whether a value arrived in one of these records although nobody has seen it there.
     pub(crate) fn was_delivered(&self, field: usize, value: &str, to: impl Fn(&str) -> bool) -> bool {
         self.delivered.iter().any(|(id, of, what)| *of == field && what == value && to(id))
+    }
+
+    /// The service carried out a write of this record: what it made of a name, be it what the record held already.
+    pub(crate) fn note_respelt(&mut self, id: &str, sent: Vec<(usize, String)>) {
+        let Some(stored) = self.records.get(id).and_then(|thing| thing.cells[NAME].as_deref()) else {
+            return;
+        };
+        let names = sent.into_iter().filter(|(field, _)| *field == NAME).map(|(_, name)| name);
+        let names = names.filter(|name| name != stored && name.to_lowercase() == stored);
+        self.respelt.extend(names.map(|name| (self.seq, id.to_owned(), name, stored.to_owned())));
+    }
+
+    /// Whether, between two changes, one of these records was sent the name of the first, and the service made that of the second of it.
+    pub(crate) fn was_respelt(&self, lost: &Change, change: &Change, of: impl Fn(&str) -> bool) -> bool {
+        self.respelt.iter().any(|(seq, id, sent, stored)| {
+            (lost.seq..change.seq).contains(seq)
+                && lost.after.as_ref() == Some(sent)
+                && change.after.as_ref() == Some(stored)
+                && of(id)
+        })
     }
 
     /// A living row by its number.

@@ -487,6 +487,7 @@ fn note_write(
     for (member, _) in call.members.iter().zip(done).filter(|(_, done)| *done) {
         if let Some(id) = &member.target.id {
             ledger.note_carried_out(id, last);
+            ledger.note_respelt(id, place.sent(&member.request.body));
         }
     }
     let born = ledger.records.iter().filter(|(_, thing)| thing.born_seq > last);

@@ -296,6 +296,7 @@ impl<'j> Judge<'j> {
             && after.is_some()
             && here_before
             && !of_master
+            && !self.was_respelt(change, lost, component)
             // A reference that the other side still holds is no older value for having been here before: there are few to choose from.
             && written_there.is_none_or(|o| o.seq < lost.seq && !self.kind.refers(field))
         {
@@ -314,6 +315,12 @@ impl<'j> Judge<'j> {
             return None;
         }
         Some("a user's value was lost and history does not name it")
+    }
+
+    /// Whether the service was sent what is lost, and what came back is its spelling of that: BR is what the service says (rule 15).
+    fn was_respelt(&self, change: &Change, lost: &Change, component: Option<usize>) -> bool {
+        let tied = |id: &str| self.ties.component.get(&(Side::Remote, id.to_owned())).copied() == component;
+        component.is_some() && change.field == NAME && self.ledger.was_respelt(lost, change, tied)
     }
 
     /// Whether a value arrived in a record of this component, though it was replaced before anybody saw it.
