@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub(crate) struct Shown {
     pages: BTreeMap<u64, Shot>,
+    /// Where the poll of each task stands, as it last read or wrote that.
+    stands: BTreeMap<u64, Json>,
     asked: BTreeSet<(u64, PairId)>,
 }
 
@@ -39,6 +41,15 @@ impl Shown {
     /// What a task was shown since this was last asked.
     pub(crate) fn take(&mut self, task: u64) -> Vec<Json> {
         self.pages.get_mut(&task).map(|shot| std::mem::take(&mut shot.records)).unwrap_or_default()
+    }
+
+    /// The poll of a task stands here. If it stood elsewhere before, another process has moved it on, and has told of what it was shown
+    /// itself: it need not go on with the page that this task was shown and gave up.
+    pub(crate) fn stand(&mut self, task: u64, position: Json) {
+        let stood = self.stands.insert(task, position);
+        if stood.is_some() && stood.as_ref() != self.stands.get(&task) {
+            self.take(task);
+        }
     }
 
     /// A task has asked for a full pass.

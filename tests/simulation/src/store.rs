@@ -131,6 +131,8 @@ impl SimStore {
         let mut known = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
         let task = sim.executor.this_task();
         let shown = known.take(task);
+        let position = page.cursor.as_ref().map(|cursor| cursor.value.clone());
+        known.stand(task, position.unwrap_or_default());
         // Whose list does not reach back begins anew; a full pass, asked for before, finds what it passes over (rule 53).
         if page.cursor.as_ref().is_some_and(|cursor| cursor.value == serde_json::json!({})) {
             if !known.has_asked(task, pair) {
@@ -378,7 +380,15 @@ impl Intake for SimStore {
     }
 
     async fn cursor(&self, name: &str) -> Result<Option<serde_json::Value>> {
-        self.call("cursor", "cursor, after", Kind::Read, self.backing.store.cursor(name)).await
+        let call = async {
+            let stored = self.backing.store.cursor(name).await?;
+            if name.starts_with("poll/") {
+                let mut known = self.process.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                known.stand(self.process.sim.executor.this_task(), stored.clone().unwrap_or_default());
+            }
+            Ok(stored)
+        };
+        self.call("cursor", "cursor, after", Kind::Read, call).await
     }
 
     async fn drop_cursor(&self, name: &str) -> Result<()> {
