@@ -237,7 +237,16 @@ impl Operations {
     /// It is not parked; the store fails.
     pub async fn replay(&self, id: &str, by: &str) -> Result<(), EngineError> {
         let work = self.parked_work(id).await?;
-        self.engine.store.replay(work.id, self.engine.ports.clock.now()).await?;
+        let now = self.engine.ports.clock.now();
+        let reason = work.parked.as_ref().map(|parked| parked.reason);
+        if matches!(reason, Some(ParkReason::Delete | ParkReason::Merged)) {
+            // Whoever is asked about a row without its record is asked once: the question stays while it is looked at again (rule 34).
+            let subject = work.subject.clone();
+            let signal = Signal { pair: work.pair, subject, look: true, not_before: None };
+            self.engine.store.signal(now, &[signal]).await?;
+        } else {
+            self.engine.store.replay(work.id, now).await?;
+        }
         let before = self.seals().await?.of(&work.parked);
         let detail = serde_json::json!({ "item": id, "before": before, "after": null });
         self.audit(by, "replay", detail).await?;

@@ -260,6 +260,34 @@ async fn an_edit_of_a_row_whose_lost_record_is_ignored_waits_for_a_person() {
     }
 }
 
+/// To look again is no answer: who was asked about a row without its record is asked still.
+#[tokio::test(start_paused = true)]
+async fn what_a_person_is_asked_about_a_lost_record_outlives_a_replay() {
+    for policy in [
+        "from_remote: manual",
+        "from_local: unlink, from_remote: delete",
+        "from_remote: ignore, against_update: delete_wins",
+    ] {
+        let world = World::new(archiving(policy)).await;
+        let (row, id) = world.linked().await;
+        world.hold_webhooks(true);
+        world.remote_delete(&id);
+        world.update(&row, &[("phone", "777")]);
+        world.hold_webhooks(false);
+        world.settle().await;
+        assert_eq!(state(&world, &row).await, LinkState::Detached, "{policy}");
+        let asked = items(&world).await;
+        assert_eq!(asked.len(), 1, "{policy}");
+        world.ops.replay(&asked[0].id, "ada").await.unwrap();
+        world.settle().await;
+        assert_eq!(items(&world).await.len(), 1, "{policy}");
+        decide(&world, DeleteChoice::Recreate).await;
+        world.assert_in_step().await;
+        assert_eq!(world.customers()[0]["phone"], "777", "{policy}");
+        assert!(items(&world).await.is_empty(), "{policy}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_detached_row_is_attached_to_another_record_by_a_person() {
     let (world, row, gone) = detached().await;
