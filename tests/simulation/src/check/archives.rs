@@ -5,7 +5,8 @@ use super::Snapshot;
 use super::converged::Judge;
 use super::deletes::{has_proof, is_of};
 use crate::sim::Sim;
-use bothways_store::{Link, LinkState, Subject, Work};
+use bothways_model::Value;
+use bothways_store::{Link, LinkState, Side, Subject, Work};
 
 /// What engines archived without a reason, or took back out.
 pub(crate) fn archives(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<String> {
@@ -65,14 +66,43 @@ impl Judge<'_> {
         link.local_id.as_ref().is_some_and(|id| self.snapshot.archived.contains_key(id.as_str()))
     }
 
-    /// Whether work is about a row that goes on without its record.
-    pub(super) fn is_detached(&self, work: &Work) -> bool {
+    /// Whether only a person can decide about what work says of a row that goes on without its record: it was taken back out of the
+    /// archive, or was edited though the policy gives the record up (rule 34).
+    pub(super) fn stayed(&self, work: &Work) -> bool {
         let about = |link: &&Link| match &work.subject {
             Subject::Local(id) => link.local_id.as_ref() == Some(id),
             Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
             Subject::Group(_) => false,
         };
-        self.snapshot.live_links().filter(about).any(|link| link.state == LinkState::Detached)
+        let mut detached = self.snapshot.live_links().filter(|link| link.state == LinkState::Detached);
+        let given_up = self.plan.from_remote == "ignore";
+        detached
+            .any(|link| about(&link) && (self.plan.archives > 0 || (given_up && self.was_edited_alone(link))))
+    }
+
+    /// Whether a row holds what both sides never agreed on.
+    pub(super) fn has_edits(&self, link: &Link) -> bool {
+        let row = link.local_id.as_ref().and_then(|id| self.snapshot.rows.get(id.as_str()));
+        row.is_some_and(|row| {
+            self.snapshot.mapping.fields.iter().any(|field| {
+                let local = row.fields.get(field.local_name()).unwrap_or(&Value::Null);
+                let base = link.body.base.get(&field.label).and_then(|base| base.local.as_ref());
+                base.is_some_and(|base| !field.same(base, local))
+            })
+        })
+    }
+
+    /// The same, or whether somebody has written to the row since its record was gone, and may have taken that back.
+    fn was_edited_alone(&self, link: &Link) -> bool {
+        let lost = self.ledger.gone.iter().rev().find(|gone| {
+            gone.side == Side::Remote && link.remote_id.as_ref().is_some_and(|id| id.as_str() == gone.id)
+        });
+        let row = link.local_id.as_ref().and_then(|id| self.ledger.rows.get(id.as_str()));
+        let since = lost.zip(row).is_some_and(|(lost, row)| {
+            let changes = self.ledger.changes.iter().rev().take_while(|change| change.seq > lost.seq);
+            changes.into_iter().any(|change| change.side == Side::Local && change.entity == row.entity)
+        });
+        since || self.has_edits(link)
     }
 
     /// Closed links of rows that are not archived any more: where archiving them is what closed the link, it is one again, or the row

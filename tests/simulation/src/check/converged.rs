@@ -200,6 +200,12 @@ impl Judge<'_> {
             (LinkState::Detached, None, None) if self.is_archived(link) => {
                 Some(format!("{}: its row is archived", named()))
             }
+            // Where there is no person to have seen that and left it alone, it waits for one (rule 34).
+            (LinkState::Detached, Some(_), None)
+                if parked.is_none() && !self.plan.operators && self.has_edits(link) =>
+            {
+                Some(format!("{}: its row was edited, and nobody is asked", named()))
+            }
             (LinkState::Detached, _, None) => None,
             // A person attaches it again (rule 34).
             (LinkState::Detached, _, Some(_)) if self.is_restored(link) => None,
@@ -538,9 +544,7 @@ impl Judge<'_> {
             (ParkReason::Delete, _) => {
                 let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
                 let unproven = self.is_hard_to_prove();
-                // Of a row that was taken back out of the archive, or stayed, nothing but a person decides (rule 34).
-                let stayed = self.plan.archives > 0 && self.is_detached(work);
-                (!manual && !self.plan.update_wins && !unproven && !stayed)
+                (!manual && !self.plan.update_wins && !unproven && !self.stayed(work))
                     .then(|| say("no policy leaves a delete to a person"))
                     .flatten()
             }

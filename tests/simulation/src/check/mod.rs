@@ -238,10 +238,12 @@ impl Snapshot {
     /// Whether work that waits has something to wait for: what it waits for has no link that can be referred to.
     pub(crate) fn is_wait_true(&self, work: &Work) -> bool {
         let Some(awaited) = &work.awaits else {
-            // The link of what it refers to still stands: a brake or a person withholds what follows from the record's being gone.
+            // The link of what it refers to still stands: a brake or a person withholds what follows from the record's being gone. One
+            // that is closed may keep its row, as that of an archived one does, and nothing is withheld any more.
             let refers = self.references(work);
             let refers = |link: &&Link| {
-                link.local_id.as_ref().is_some_and(|id| refers.contains(&(Side::Local, id.0.clone())))
+                let row = link.local_id.as_ref().filter(|_| link.state == LinkState::Linked);
+                row.is_some_and(|id| refers.contains(&(Side::Local, id.0.clone())))
             };
             let gone = |link: &Link| {
                 link.remote_id.as_ref().is_some_and(|id| !self.parent_records.contains(id.as_str()))
