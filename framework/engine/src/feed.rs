@@ -34,6 +34,8 @@ pub struct PollReport {
     pub new: u64,
     /// True if the service no longer has what the cursor asked for: full passes follow.
     pub expired: bool,
+    /// True if it read from where it was to begin; false if it went on with what an earlier poll had begun and not read to its end.
+    pub from_start: bool,
 }
 
 /// Where a feed or a poll stands.
@@ -124,8 +126,10 @@ impl Engine {
         if types.is_empty() {
             return Ok(PollReport::default());
         }
+        let from_start = stored.open.is_none();
         let mut poll = Poll { engine: self, connection, connector, name: &name, stored };
         match poll.run(open, &types).await {
+            Ok(report) => Ok(PollReport { from_start, ..report }),
             Err(PollError::Read(error)) if error.class() == Some(ErrorClass::Expired) => {
                 self.feed_expired(connection, &name).await
             }
@@ -180,8 +184,9 @@ impl Engine {
             let now = self.ports.clock.now();
             let deep = deep_at.is_none_or(|at| now - at >= DEEP_EVERY);
             let wait = match self.poll_feed(&connection, deep).await {
-                Ok(_) => {
-                    if deep {
+                Ok(report) => {
+                    // What went on with an earlier poll's pages has not read again what lies before them.
+                    if deep && report.from_start {
                         deep_at = Some(now);
                     }
                     self.set_trouble(&name, None);

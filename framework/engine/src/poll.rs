@@ -60,8 +60,10 @@ impl Engine {
             page: None,
             then: None,
         });
+        let from_start = stored.open.is_none();
         let mut poll = Poll { engine: self, pair, name: &name, stored, recent, now_recent: Recent::new() };
         match poll.run(open).await {
+            Ok(report) => Ok(PollReport { from_start, ..report }),
             Err(PollError::Read(error)) if error.class() == Some(ErrorClass::Expired) => {
                 tracing::error!(pair = %pair.id, "the incremental list does not reach back to where it was read; a full pass follows");
                 self.want_pass(pair.id).await?;
@@ -90,8 +92,8 @@ impl Engine {
             let now = self.ports.clock.now();
             let deep = deep_at.is_none_or(|at| now - at >= DEEP_EVERY);
             let wait = match self.poll_changes(&pair, deep, &mut recent).await {
-                Ok(_) => {
-                    if deep {
+                Ok(report) => {
+                    if deep && report.from_start {
                         deep_at = Some(now);
                     }
                     self.set_trouble(&name, None);

@@ -36,6 +36,8 @@ struct Service {
     /// How often a list was asked for, and what page to refuse once.
     lists: Mutex<u64>,
     refuse: Mutex<Option<ErrorClass>>,
+    /// True while no list gets beyond its first page.
+    breaks_off: Mutex<bool>,
 }
 
 const PAGE: usize = 200;
@@ -72,6 +74,9 @@ impl Service {
             .take_if(|_| page.is_some() || since.is_none_or(|s| s > Timestamp::MIN_UTC))
         {
             return Outcome::Failed(Failure::new(class, "refused by the test"));
+        }
+        if page.is_some() && *self.breaks_off.lock().unwrap() {
+            return Outcome::Failed(Failure::new(ErrorClass::Retry, "broken off by the test"));
         }
         let now = self.clock.now();
         let records = self.records.lock().unwrap();
@@ -191,6 +196,7 @@ impl Listed {
             capabilities,
             lists: Mutex::default(),
             refuse: Mutex::default(),
+            breaks_off: Mutex::default(),
         });
         let mut mapping = (*world.mapping).clone();
         mapping.sync.poll = poll;
@@ -274,6 +280,27 @@ async fn a_record_that_becomes_visible_late_is_caught_by_the_deep_read() {
     listed.rows(1).await;
     listed.service.put("b", "B", now + TimeDelta::minutes(9));
     listed.rows(3).await;
+}
+
+/// Whose poll goes on with pages that a killed one had begun has not read deep: it does so next, not minutes later.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_goes_on_with_earlier_pages_is_no_deep_read() {
+    let mut listed = Listed::new(Some(Duration::from_secs(5))).await;
+    let stamp = listed.world.now();
+    *listed.service.breaks_off.lock().unwrap() = true;
+    for n in 0..300 {
+        listed.service.put(&format!("r{n}"), &format!("R{n}"), stamp);
+    }
+    listed.rows(PAGE).await;
+    listed.world.kill();
+    *listed.service.breaks_off.lock().unwrap() = false;
+    let now = listed.world.now();
+    listed.service.put_late("late", "Late", stamp - TimeDelta::minutes(5), now);
+    listed.open().await;
+    listed
+        .world
+        .until("all of them", Duration::from_secs(60), async |w: &World| w.rows().await.len() == 301)
+        .await;
 }
 
 #[tokio::test(start_paused = true)]
