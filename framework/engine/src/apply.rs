@@ -46,8 +46,8 @@ pub(crate) struct Scene {
     pub expect: Option<Record>,
     /// Labels of fields that stay as they are, in both directions: withheld by a brake, refused, or of a merge unit with such a one.
     pub held: BTreeSet<String>,
-    /// Labels of the fields that may be emptied, if that was asked of the brakes; any other has to be asked first.
-    pub may_empty: Option<BTreeSet<String>>,
+    /// Labels of the fields that may be emptied: those that the brakes are asked about. Any other is left to the next look, which asks.
+    pub may_empty: BTreeSet<String>,
     /// The row that a saved plan was compared with: on any other nothing is done.
     pub only_on: Option<OnlyOn>,
 }
@@ -183,7 +183,7 @@ fn carry_in(scene: &Scene, row: Option<&LocalRow>, link: &Link) -> Settled {
 }
 
 fn empties_unasked(scene: &Scene, verdict: &Verdict) -> bool {
-    blanks(verdict).is_some() && scene.may_empty.as_ref().is_some_and(|asked| !asked.contains(&verdict.label))
+    blanks(verdict).is_some() && !scene.may_empty.contains(&verdict.label)
 }
 
 fn pull(verdict: &Verdict, local: Option<&String>, value: Value, update: &mut Record, settled: &mut Settled) {

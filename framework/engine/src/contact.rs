@@ -295,7 +295,7 @@ impl Pass<'_> {
                     abort_without_row: true,
                     expect: None,
                     held: BTreeSet::new(),
-                    may_empty: None,
+                    may_empty: BTreeSet::new(),
                     only_on: None,
                 };
                 let row = LocalRow { id: local.clone(), fields: Record::new(), deleted_at: None };

@@ -178,7 +178,7 @@ impl Look {
 
     /// A record answers to another id: it was merged into another one (rule 26).
     pub(crate) async fn merged(&self, mut link: Link, observed: bothways_model::Observed) -> Unit {
-        let taken_by_other = match self.belongs_to_another(&link, &observed.id).await {
+        let taken_by_other = match self.is_of_another(&link, &observed).await {
             Ok(taken) => taken,
             Err(ended) => return *ended,
         };

@@ -529,7 +529,7 @@ impl Look {
             scene.held.clone_from(held);
             scene.held.extend(flapping.iter().cloned());
             scene.held.extend(self.stayed(&decision, &writes, &refused));
-            scene.may_empty = Some(emptied);
+            scene.may_empty = emptied;
             // What was confirmed stands, whatever becomes of the row.
             scene.only_on = self.only_on(&row, !pushes);
             self.holds.scene = Some(scene.clone());
@@ -591,7 +591,7 @@ impl Look {
             abort_without_row: false,
             expect: None,
             held: BTreeSet::new(),
-            may_empty: None,
+            may_empty: BTreeSet::new(),
             only_on: None,
         }
     }

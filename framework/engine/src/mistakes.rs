@@ -174,7 +174,7 @@ impl Engine {
             abort_without_row: false,
             expect: None,
             held: std::collections::BTreeSet::new(),
-            may_empty: None,
+            may_empty: std::collections::BTreeSet::new(),
             only_on: None,
         }));
         let _ = self.commits.commit(unit).await;

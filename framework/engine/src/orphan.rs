@@ -2,11 +2,14 @@
 //! in between (rule 41).
 
 use crate::apply::{again, entry};
-use crate::created::created_bases;
+use crate::created::{created_bases, created_history};
+use crate::decide::GoneLocal;
+use crate::intents::close;
 use crate::look::{Ended, Look};
-use bothways_model::Observed;
+use bothways_model::{Observed, RemoteId};
 use bothways_store::{
-    FieldChange, Guard, HistoryOp, Intent, Link, LinkState, LinkWrite, LocalBinding, Side, Unit, UnitOutcome,
+    FieldChange, Guard, HistoryOp, Intent, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason,
+    Side, Unit, UnitOutcome,
 };
 use chrono::TimeDelta;
 
@@ -53,5 +56,27 @@ impl Look {
             }
             Err(error) => Err(self.store_trouble(&error)),
         }
+    }
+
+    /// What an earlier create made is linked to another row by now. If its own row is deleted nobody has to choose: the record stays
+    /// with the row that has it, and the id of the one that went is free (rules 23, 30).
+    pub(crate) fn made_for_another(&self, link: Link, create: &Intent, id: &RemoteId) -> Unit {
+        let (gone, reused) = self.local_side(&link);
+        if gone != Some(GoneLocal::Deleted) || !self.row_went_after(create) {
+            let mut unit = self.unit();
+            let why = format!("the record created for this row, `{id}`, is linked to another row");
+            unit.work = self.park(ParkReason::Duplicate, why, "created-but-linked");
+            return unit;
+        }
+        let how = "an earlier create was found carried out";
+        let made = Link { remote_id: Some(id.clone()), ..link.clone() };
+        let keys = self.dropped_keys(&link, !reused, false);
+        let why = format!("deleted; the record created for it, `{id}`, is linked to another row");
+        let mut unit = self.close(link, LinkState::Tombstone, why, true);
+        unit.history.insert(0, created_history(&made, &create.fields, how));
+        unit.intents.push(close(made.id, create.number, IntentState::Confirmed, how));
+        unit.keys.extend(keys);
+        unit.signals.extend(self.next_of_id(reused));
+        unit
     }
 }

@@ -36,6 +36,18 @@ impl Look {
         }
     }
 
+    /// Whether a record is another link's than this one: linked to it, or made by a create of it that nobody was told of yet (rule 25).
+    ///
+    /// # Errors
+    /// The links cannot be read.
+    pub(crate) async fn is_of_another(&self, link: &Link, observed: &Observed) -> Result<bool, Ended> {
+        // Whoever made it is asked first: what is linked between the two questions is found by the second.
+        let made_for = self.link_of_stamp(observed).await?;
+        let waits_for_it =
+            |other: Link| other.id != link.id && other.state.is_live() && other.remote_id.is_none();
+        Ok(made_for.is_some_and(waits_for_it) || self.belongs_to_another(link, &observed.id).await?)
+    }
+
     /// A record that carries the stamp of a link of ours belongs to that link (rules 25, 26).
     pub(crate) async fn stamped(&self, observed: &Observed) -> Result<Option<Unit>, Ended> {
         let Some(link) = self.link_of_stamp(observed).await? else { return Ok(None) };

@@ -302,7 +302,7 @@ impl Look {
     }
 
     /// Whether the row of a create is gone, or its id another record's by now: then it must not be created any more (rules 23, 30).
-    fn row_went_after(&self, create: &Intent) -> bool {
+    pub(crate) fn row_went_after(&self, create: &Intent) -> bool {
         let Some(row) = &self.taken.row else { return true };
         let mapping = &self.pair.mapping;
         let matching = &mapping.identity.matching;
@@ -457,10 +457,7 @@ impl Look {
         if let Ok(links) = holder
             && links.into_iter().flatten().any(|l| l.id != link.id && l.state.is_live())
         {
-            let mut unit = self.unit();
-            let why = format!("the record created for this row, `{id}`, is linked to another row");
-            unit.work = self.park(ParkReason::Duplicate, why, "created-but-linked");
-            return Err(Box::new(unit));
+            return Err(Box::new(self.made_for_another(link, intent, &id)));
         }
         link.remote_id = Some(id);
         link.body.created_by_us = true;

@@ -61,6 +61,29 @@ async fn what_somebody_changes_between_a_write_and_the_read_after_it_comes_in() 
     );
 }
 
+/// What a flow empties of each record that we create comes in only as far as nobody has to be asked (rule 57).
+#[tokio::test(start_paused = true)]
+async fn what_a_flow_empties_of_all_that_is_created_is_withheld() {
+    let hub = Hub::new(accounts(POLLED));
+    let process = hub.run().await;
+    let empty = Action::Automation { field: "Phone".into(), value: json!(null) };
+    hub.org().inject(Fault::always(empty));
+    let mut rows = Vec::new();
+    for n in 0..8 {
+        rows.push(hub.insert(&[("name", &format!("Acme {n}")), ("phone", "1")]));
+    }
+    let withheld = async |_: &Hub| {
+        let on = process.ops.brakes().await.unwrap();
+        matches!(on.as_slice(), [one] if one.part == "local/phone" && one.withheld == 3)
+    };
+    hub.until("those beyond five wait", withheld).await;
+    let mut full = 0;
+    for row in &rows {
+        full += usize::from(hub.local(row, "phone").await.is_some());
+    }
+    assert_eq!((full, hub.org().record_count("Account")), (3, 8), "each is created");
+}
+
 /// A row that was locked was not written: what is written to it afterwards is an edit, not our own late echo.
 #[tokio::test(start_paused = true)]
 async fn a_locked_row_was_not_written() {

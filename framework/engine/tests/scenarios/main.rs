@@ -32,6 +32,7 @@ mod hub;
 mod leases;
 mod looked_up;
 mod lookups;
+mod merged_records;
 mod merges;
 mod named;
 mod newest;

@@ -341,52 +341,6 @@ async fn p40_a_field_that_a_permission_hides_pauses_the_mapping_and_blanks_nothi
     assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("1"));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_merged_record_takes_its_link_along() {
-    let hub = Hub::new(accounts(POLLED));
-    let _process = hub.run().await;
-    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
-    hub.settle().await;
-    let loser = hub.remote_id("salesforce", &row).await;
-    let now = hub.clock.truth();
-    // Made and merged between two polls: nobody has looked at it as a record of its own.
-    let master =
-        hub.org().dashboard_create("Account", &json!({ "Name": "Acme", "Phone": "1" }), now).unwrap();
-    let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
-    hub.org().dashboard_merge(master.as_str(), loser.as_str(), now).unwrap();
-    hub.settle().await;
-    assert_eq!(hub.remote_id("salesforce", &row).await, master);
-    hub.update(&row, &[("phone", "2")]);
-    hub.settle().await;
-    assert_eq!(hub.sobject(&master)["Phone"], "2");
-    assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
-}
-
-/// The row of a record that is part of another one goes on by itself, which a person is asked about until that person decides.
-#[tokio::test(start_paused = true)]
-async fn what_a_person_is_asked_about_a_merged_record_outlives_a_replay() {
-    let hub = Hub::new(accounts(POLLED));
-    let process = hub.run().await;
-    let kept = hub.insert(&[("name", "Acme")]);
-    let row = hub.insert(&[("name", "Acme Limited"), ("phone", "1")]);
-    hub.settle().await;
-    let master = hub.remote_id("salesforce", &kept).await;
-    let loser = hub.remote_id("salesforce", &row).await;
-    hub.org().dashboard_merge(master.as_str(), loser.as_str(), hub.clock.truth()).unwrap();
-    hub.settle().await;
-    hub.update(&row, &[("phone", "2")]);
-    hub.settle().await;
-    let reasons = async || {
-        let parked = hub.parked().await;
-        parked.into_iter().map(|(_, parked)| parked.reason).collect::<Vec<_>>()
-    };
-    assert_eq!(reasons().await, [ParkReason::Merged]);
-    let items = process.ops.parked(None, None, 10).await.unwrap();
-    process.ops.replay(&items[0].id, "ada").await.unwrap();
-    hub.settle().await;
-    assert_eq!(reasons().await, [ParkReason::Merged]);
-}
-
 const DELETES: &str =
     "deletes: { from_remote: delete, from_local: delete }\nsync: { poll: 30s, reconcile: never }";
 

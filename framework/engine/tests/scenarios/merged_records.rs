@@ -1,0 +1,125 @@
+//! Records that people make part of one another at Salesforce (rule 26).
+
+use super::organisations::{POLLED, accounts};
+use crate::harness::hub::Hub;
+use bothways_connector_sandbox::salesforce::{Action, Fault};
+use bothways_model::{Method, RemoteId};
+use bothways_store::{LinkState, ParkReason};
+use serde_json::json;
+
+#[tokio::test(start_paused = true)]
+async fn a_merged_record_takes_its_link_along() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    let now = hub.clock.truth();
+    // Made and merged between two polls: nobody has looked at it as a record of its own.
+    let master =
+        hub.org().dashboard_create("Account", &json!({ "Name": "Acme", "Phone": "1" }), now).unwrap();
+    let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
+    hub.org().dashboard_merge(master.as_str(), loser.as_str(), now).unwrap();
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &row).await, master);
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    assert_eq!(hub.sobject(&master)["Phone"], "2");
+    assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
+}
+
+/// The row of a record that is part of another one goes on by itself, which a person is asked about until that person decides.
+#[tokio::test(start_paused = true)]
+async fn what_a_person_is_asked_about_a_merged_record_outlives_a_replay() {
+    let hub = Hub::new(accounts(POLLED));
+    let process = hub.run().await;
+    let kept = hub.insert(&[("name", "Acme")]);
+    let row = hub.insert(&[("name", "Acme Limited"), ("phone", "1")]);
+    hub.settle().await;
+    let master = hub.remote_id("salesforce", &kept).await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    hub.org().dashboard_merge(master.as_str(), loser.as_str(), hub.clock.truth()).unwrap();
+    hub.settle().await;
+    hub.update(&row, &[("phone", "2")]);
+    hub.settle().await;
+    let reasons = async || {
+        let parked = hub.parked().await;
+        parked.into_iter().map(|(_, parked)| parked.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons().await, [ParkReason::Merged]);
+    let items = process.ops.parked(None, None, 10).await.unwrap();
+    process.ops.replay(&items[0].id, "ada").await.unwrap();
+    hub.settle().await;
+    assert_eq!(reasons().await, [ParkReason::Merged]);
+}
+
+/// The answer to the next create is lost, and whether it was carried out cannot be asked for the time being.
+fn doubt_a_create(hub: &Hub) {
+    let by_stamp = "/services/data/v62.0/sobjects/Account/Bothways_Id__c/";
+    hub.org().inject(Fault::next(Action::LostAnswer).on(Method::Patch, by_stamp));
+    hub.org().inject(Fault::always(Action::Unavailable503).on(Method::Get, by_stamp));
+}
+
+/// The one record of a name.
+fn record_named(hub: &Hub, name: &str) -> Option<RemoteId> {
+    let records = hub.org().records("Account");
+    let found = records.iter().find(|record| record["Name"] == name)?;
+    Some(RemoteId(found["Id"].as_str()?.to_owned()))
+}
+
+/// What a create made is of the row it was made for, though nobody was told yet that it was made (rules 25, 26).
+#[tokio::test(start_paused = true)]
+async fn a_merge_into_what_a_create_just_made_leaves_it_to_its_own_row() {
+    let hub = Hub::new(accounts(&format!("conflicts: {{ winner: local }}\n{POLLED}")));
+    let _process = hub.run().await;
+    let first = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let loser = hub.remote_id("salesforce", &first).await;
+    doubt_a_create(&hub);
+    let second = hub.insert(&[("name", "Beta"), ("phone", "2")]);
+    hub.until("the record", async |hub: &Hub| record_named(hub, "Beta").is_some()).await;
+    let beta = record_named(&hub, "Beta").unwrap();
+    hub.org().dashboard_merge(beta.as_str(), loser.as_str(), hub.clock.truth()).unwrap();
+    let is_of_first = |link: &bothways_store::Link| link.local_id.as_ref() == Some(&first);
+    hub.until("a look at the merged one", async |hub: &Hub| {
+        let links = hub.links().await;
+        !links.iter().any(|link| {
+            is_of_first(link) && link.state == LinkState::Linked && link.remote_id.as_ref() == Some(&loser)
+        })
+    })
+    .await;
+    hub.org().clear_faults();
+    hub.settle().await;
+    assert_eq!(hub.remote_id("salesforce", &second).await, beta);
+    let of_first = hub.links().await.into_iter().find(is_of_first).unwrap();
+    assert_eq!((of_first.state, of_first.body.merged_into.as_ref()), (LinkState::Tombstone, Some(&beta)));
+    assert_eq!((&hub.sobject(&beta)["Name"], &hub.sobject(&beta)["Phone"]), (&json!("Beta"), &json!("2")));
+    assert_eq!(hub.local(&first, "phone").await.as_deref(), Some("1"));
+}
+
+/// A row is deleted while its create is uncertain, and what that made was linked to another row: nobody has to choose, and a new row may
+/// have the id (rules 23, 30).
+#[tokio::test(start_paused = true)]
+async fn a_deleted_row_whose_created_record_was_linked_elsewhere_frees_its_id() {
+    let hub = Hub::new(accounts(POLLED));
+    let process = hub.run().await;
+    let other = hub.insert(&[("name", "Acme")]);
+    hub.settle().await;
+    let link = hub.links().await.remove(0);
+    process.ops.unlink(link.id, "ada").await.unwrap();
+    doubt_a_create(&hub);
+    let row = hub.insert(&[("name", "Beta")]);
+    hub.until("the record", async |hub: &Hub| record_named(hub, "Beta").is_some()).await;
+    let beta = record_named(&hub, "Beta").unwrap();
+    process.ops.link(None, &other, &beta, "ada").await.unwrap();
+    hub.delete(&row);
+    hub.insert(&[("id", row.as_str()), ("name", "Gamma")]);
+    hub.org().clear_faults();
+    hub.settle().await;
+    assert!(record_named(&hub, "Gamma").is_some(), "{:#?}", hub.parked().await);
+    assert_eq!(Some(hub.remote_id("salesforce", &row).await), record_named(&hub, "Gamma"));
+    assert_eq!(hub.remote_id("salesforce", &other).await, beta, "it is not deleted");
+    let closed = hub.links().await.into_iter().find(|link| link.body.former_local.as_ref() == Some(&row));
+    assert_eq!(closed.map(|link| link.state), Some(LinkState::Tombstone));
+    assert!(hub.parked().await.is_empty());
+}
