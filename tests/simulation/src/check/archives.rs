@@ -86,8 +86,11 @@ impl Judge<'_> {
         row.is_some_and(|row| {
             self.snapshot.mapping.fields.iter().any(|field| {
                 let local = row.fields.get(field.local_name()).unwrap_or(&Value::Null);
-                let base = link.body.base.get(&field.label).and_then(|base| base.local.as_ref());
-                base.is_some_and(|base| !field.same(base, local))
+                let base = link.body.base.get(&field.label);
+                // What one side was never agreed on, the other side's says, but for a reference, which has another form there.
+                let other = base.and_then(|base| base.remote.as_ref()).filter(|_| field.reference.is_none());
+                let base = base.and_then(|base| base.local.as_ref()).or(other);
+                base.is_none_or(|base| !field.same(base, local))
             })
         })
     }

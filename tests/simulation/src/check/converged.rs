@@ -43,14 +43,12 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
             None => format!("{subject:?} says what is not so any more: {held}"),
         });
     }
-    // What was created for one row was made part of another's record meanwhile.
-    let merged = |reason| reason == ParkReason::Duplicate && !judge.ledger.merged.is_empty();
     if counts.intents > 0
         && !snapshot
             .parked
             .iter()
             .filter_map(|work| judge.reason(work))
-            .any(|reason| reason == ParkReason::Uncertain || merged(reason))
+            .any(|reason| reason == ParkReason::Uncertain)
     {
         findings.push(format!("{} intents are open", counts.intents));
     }
