@@ -7,8 +7,9 @@ use bothways_store::contract::catalogs;
 use bothways_store::contract::interleave::{Call, Gate, Point, Scene, Stage, Theatre, prepare};
 use bothways_store::{Result, Store, StoreError, StoreErrorKind};
 use futures::future::BoxFuture;
+use rusqlite::ErrorCode;
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,7 +25,8 @@ pub(crate) struct Copies {
     folder: TempDir,
     scene: Scene,
     dump: String,
-    reset: String,
+    /// Statements that put everything back.
+    reset: Vec<String>,
     foreign: &'static [Foreign],
     made: AtomicUsize,
     kept: std::sync::Mutex<Option<Arc<Opened>>>,
@@ -103,10 +105,9 @@ impl Copies {
         let open = || Sql::open_with_patience(&url, catalogs(), self.patience);
         let first = open().await.expect("a store");
         let second = if self.shared { first.clone() } else { open().await.expect("another store") };
-        let mut other = connect(&path).await;
-        let attach = format!("ATTACH '{}' AS prepared", self.prepared().display());
-        sqlx::query(AssertSqlSafe(attach)).execute(&mut other).await.expect("attached");
-        Opened { stores: [first, second], other: Mutex::new(other), path }
+        let other = Mutex::new(connect(&path).await);
+        let keeper = Keeper::of(&path, &self.prepared());
+        Opened { stores: [first, second], other, keeper, path }
     }
 
     fn prepared(&self) -> PathBuf {
@@ -139,19 +140,18 @@ async fn dump_text(program: &Program) -> String {
 }
 
 /// Statements that put every table back to how it was prepared. What the triggers make of that is put back with the change log.
-async fn reset_text(program: &Program) -> String {
+async fn reset_text(program: &Program) -> Vec<String> {
     let mut c = program.connection.lock().await;
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' \
                ORDER BY name LIKE 'bothways%', name";
     let tables: Vec<String> = sqlx::query_scalar(sql).fetch_all(&mut *c).await.expect("tables");
-    let mut text = "BEGIN IMMEDIATE; ".to_owned();
+    let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
     for name in tables.iter().map(String::as_str).chain(["sqlite_sequence"]) {
-        text.push_str(&format!(
-            "DELETE FROM main.{name}; INSERT INTO main.{name} SELECT * FROM prepared.{name}; "
-        ));
+        statements.push(format!("DELETE FROM main.{name}"));
+        statements.push(format!("INSERT INTO main.{name} SELECT * FROM prepared.{name}"));
     }
-    text.push_str("COMMIT");
-    text
+    statements.push("COMMIT".to_owned());
+    statements
 }
 
 #[async_trait]
@@ -177,26 +177,52 @@ impl Theatre for Copies {
 struct Opened {
     stores: [Sql; 2],
     other: Mutex<SqliteConnection>,
+    keeper: Keeper,
     path: PathBuf,
 }
 
 impl Opened {
-    async fn put_back(&self, reset: &str) {
-        let mut other = self.other.lock().await;
+    async fn put_back(&self, reset: &[String]) {
         // What the run before left to be rolled back is rolled back in a moment.
         for _ in 0..1_000 {
-            let text = AssertSqlSafe(reset.to_owned());
-            match sqlx::raw_sql(text).execute(&mut *other).await {
-                Ok(_) => return,
+            match self.keeper.put_back(reset) {
+                Ok(()) => return,
                 Err(error) => {
-                    let busy = error.as_database_error().is_some_and(|e| e.message().contains("locked"));
-                    assert!(busy, "{error}");
-                    let _ = sqlx::query("ROLLBACK").execute(&mut *other).await;
+                    let code = error.sqlite_error_code();
+                    let busy = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked];
+                    assert!(code.is_some_and(|code| busy.contains(&code)), "{error}");
                     tokio::task::yield_now().await;
                 }
             }
         }
         panic!("somebody keeps the lock");
+    }
+}
+
+/// The connection that puts a copy back and reads all of it, tens of thousands of times: its statements are prepared once.
+struct Keeper(std::sync::Mutex<rusqlite::Connection>);
+
+impl Keeper {
+    fn of(path: &Path, prepared: &Path) -> Self {
+        let connection = rusqlite::Connection::open(path).expect("a connection");
+        connection.busy_timeout(Duration::ZERO).expect("no patience");
+        connection.set_prepared_statement_cache_capacity(256);
+        let prepared = prepared.to_str().expect("a path in UTF-8");
+        connection.execute("ATTACH ?1 AS prepared", [prepared]).expect("attached");
+        Self(std::sync::Mutex::new(connection))
+    }
+
+    fn put_back(&self, reset: &[String]) -> rusqlite::Result<()> {
+        let c = self.0.lock().expect("nobody panicked");
+        let all = || reset.iter().try_for_each(|sql| c.prepare_cached(sql)?.execute([]).map(drop));
+        all().inspect_err(|_| {
+            let _ = c.execute_batch("ROLLBACK");
+        })
+    }
+
+    fn lines(&self, sql: &str) -> rusqlite::Result<Vec<String>> {
+        let c = self.0.lock().expect("nobody panicked");
+        c.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
     }
 }
 
@@ -253,9 +279,7 @@ impl Stage for OnStage {
     }
 
     async fn stored(&self) -> String {
-        let mut c = self.copy.other.lock().await;
-        let lines: Vec<String> =
-            sqlx::query_scalar(AssertSqlSafe(self.dump.clone())).fetch_all(&mut *c).await.expect("a dump");
+        let lines = self.copy.keeper.lines(&self.dump).expect("a dump");
         lines.iter().map(|line| without_times(line)).collect::<Vec<_>>().join("\n")
     }
 
