@@ -2,7 +2,7 @@
 
 use crate::apply::entry;
 use bothways_mapping::Mapping;
-use bothways_model::{Idempotency, LinkId, PairId, Record, Timestamp};
+use bothways_model::{Idempotency, LinkId, PairId, Record, Timestamp, Value};
 use bothways_store::{
     FieldChange, History, HistoryOp, Intent, IntentState, IntentWrite, LateEcho, Link, SentField, Side,
 };
@@ -52,6 +52,15 @@ pub(crate) fn late_echoes(intent: &Intent, now: Timestamp) -> Vec<LateEcho> {
         .iter()
         .map(|f| LateEcho { field: f.field.clone(), value: f.sent.clone(), until: now + LATE })
         .collect()
+}
+
+/// Notes that a delete was given up which may arrive yet, and returns what history says of it: what it takes along if it does (rule 24).
+pub(crate) fn delete_given_up(link: &mut Link, shown: &Record, now: Timestamp) -> History {
+    link.body.late_delete = Some(now + LATE);
+    let taken = |value: &Value| FieldChange { before: Some(value.clone()), after: None };
+    let fields = shown.iter().map(|(label, value)| (label.clone(), taken(value))).collect();
+    let why = "a delete was given up; this is what it takes along if it arrives late".to_owned();
+    entry(link, Side::Remote, HistoryOp::Echo, fields, vec![24], why, None)
 }
 
 /// Whether the service still remembers an intent's key, with a margin of an hour (rule 23).

@@ -7,7 +7,7 @@ use crate::Purpose;
 use crate::apply::{again, entry};
 use crate::calls::prepare;
 use crate::decide::{GoneLocal, local_value};
-use crate::intents::{altered_history, close, key_is_kept, late_echoes};
+use crate::intents::{altered_history, close, delete_given_up, key_is_kept, late_echoes};
 use crate::look::{Ended, Look};
 use crate::push::Sent;
 use crate::read::{self, Seen};
@@ -221,7 +221,7 @@ impl Look {
         entry(link, Side::Remote, HistoryOp::Update, changed, rules, why, None)
     }
 
-    async fn resolve_delete(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {
+    async fn resolve_delete(&mut self, mut link: Link, intent: Intent) -> Result<Link, Ended> {
         let Some(id) = link.remote_id.clone() else {
             return self.give_up(link, &intent, "the link has no record").await;
         };
@@ -258,7 +258,10 @@ impl Look {
         if self.now < self.settled_at(&intent) {
             return Err(self.wait_until_settled(&intent));
         }
-        self.give_up(link, &intent, "was not carried out").await
+        // Should it arrive yet, nothing can keep it from the record, and nobody may be there to notice.
+        let mut unit = self.unit();
+        unit.history.push(delete_given_up(&mut link, &seen.fields, self.now));
+        self.give_up_with(unit, link, &intent, "was not carried out").await
     }
 
     async fn resolve_create(&mut self, link: Link, intent: Intent) -> Result<Link, Ended> {

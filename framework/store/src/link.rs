@@ -177,6 +177,9 @@ pub struct LinkBody {
     /// Values that may still arrive late.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<LateEcho>,
+    /// Until when a delete of ours that was given up may still arrive: that the record is gone by then says nothing of what others want.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_delete: Option<Timestamp>,
     /// Recent engine writes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub recent: Vec<RecentWrite>,

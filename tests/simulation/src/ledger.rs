@@ -1,7 +1,7 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
 use crate::archive::{Archive, Move};
-use crate::executor::Pid;
+use crate::executor::{Pid, WORLD};
 use crate::kinds::{Kind, MATCH, NAME, Place, WAY};
 use bothways_model::LinkId;
 use bothways_store::Side;
@@ -148,6 +148,8 @@ pub(crate) struct Ledger {
     /// Names that the service stored in its own spelling: after which change, record, name sent, name stored. Where the record held that
     /// already, no change tells of it.
     respelt: Vec<(u64, String, String, String)>,
+    /// Deletes that are held up on their way: after which change, the record, and the last change of it that their sender can have seen.
+    held_up: Vec<(u64, String, u64)>,
     /// Records that people made part of another: they are not deleted, whatever it looks like.
     pub(crate) merged: BTreeMap<String, String>,
     /// Records that people took back out of the recycle bin.
@@ -185,6 +187,7 @@ impl Ledger {
             half_seen: BTreeSet::new(),
             delivered: Vec::new(),
             respelt: Vec::new(),
+            held_up: Vec::new(),
             merged: BTreeMap::new(),
             restored: BTreeSet::new(),
             engine_writes: Vec::new(),
@@ -316,6 +319,19 @@ impl Ledger {
     /// The process that made records go since `last` was frozen until then.
     pub(crate) fn note_woken(&mut self, last: u64, woke: u64) {
         self.gone.iter_mut().rev().take_while(|gone| gone.seq > last).for_each(|gone| gone.woke = woke);
+    }
+
+    /// A delete of this record is held up on its way, by somebody who can have seen what happened until `seen`.
+    pub(crate) fn note_held_up(&mut self, id: &str, seen: u64) {
+        self.held_up.push((self.seq, id.to_owned(), seen));
+    }
+
+    /// Whether a record went by a delete that had been sent before this change could be seen: however late it lands, no look keeps it
+    /// from the record.
+    pub(crate) fn was_sent_before(&self, gone: &Gone, change: u64) -> bool {
+        let mut sent = self.held_up.iter().rev();
+        let last = sent.find(|(after, id, _)| *after < gone.seq && *id == gone.id);
+        gone.who == Who::Engine(WORLD) && last.is_some_and(|(_, _, seen)| change > *seen)
     }
 
     /// What the service took for this record.

@@ -404,6 +404,9 @@ fn serve(
             sim.count("no_answer_for_many");
         }
     }
+    if fault.is_some_and(|fault| matches!(fault, RequestFault::Late | RequestFault::Unfinished)) {
+        note_held_up(sim, call);
+    }
     match target.place {
         Some(place) if target.writes => {
             let done = carried_out(call, &answer);
@@ -441,6 +444,15 @@ fn note_read(sim: &Sim, call: &Call, answer: &Answer, all: bool) {
         }
         for task in &member.tasks {
             sim.ledger(place.kind).note_seen(*task, id, sim.executor.now(), all);
+        }
+    }
+}
+
+/// Enters what is known to whoever sent a delete that is held up on its way.
+fn note_held_up(sim: &Sim, call: &Call) {
+    for member in call.members.iter().filter(|member| member.request.method == Method::Delete) {
+        if let Some((place, id)) = member.target.record() {
+            sim.ledger(place.kind).note_held_up(id, member.seen);
         }
     }
 }

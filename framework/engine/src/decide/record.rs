@@ -128,6 +128,18 @@ pub(super) fn decide(sight: &Sight<'_>) -> RecordAction {
                  out here too, or keep the row as it is; `bothways link` attaches it to another record (rule 34)",
             )
         }
+        // Our own delete may have arrived after it was given up: the row, which came back before that, wins (rule 24).
+        (LocalSight::Row(_), RemoteSight::Gone)
+            if sight.body.late_delete.is_some_and(|until| until > sight.now)
+                && deletes.from_remote != FromRemoteDelete::Recreate =>
+        {
+            ask(
+                LinkState::Detached,
+                "the remote record is gone, perhaps by a delete of our own that was given up, when the row had been deleted or \
+                 archived, and arrived late; the row stays (rule 24). Create the record again, carry the delete out here too, \
+                 or keep the row as it is",
+            )
+        }
         (LocalSight::Row(row), RemoteSight::Gone) => {
             if update_wins && local_changed(mapping, &row.fields, sight.body) {
                 return ask(

@@ -4,7 +4,7 @@ use crate::harness::{CATALOG, Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_engine::{Item, PassOptions, Resolution};
 use bothways_model::{LocalId, Method, RemoteId};
-use bothways_store::{DeleteChoice, LinkState};
+use bothways_store::{DeleteChoice, HistoryFilter, HistoryOp, LinkState, Operator as _};
 use serde_json::json;
 use std::time::Duration;
 
@@ -499,4 +499,57 @@ async fn a_link_that_is_closed_after_its_row_was_live_again_stays_closed() {
     world.settle().await;
     assert_eq!(state(&world, &row).await, LinkState::Unlinked, "nothing waits for it to come back");
     assert!(items(&world).await.is_empty());
+}
+
+/// A linked row that is archived, and the delete of its record under way for as long as the service is not told to carry it out.
+async fn deleting(policies: &str) -> (World, LocalId, RemoteId) {
+    let world = World::new(archiving(policies)).await;
+    let (row, id) = world.linked().await;
+    world.fault(Fault::next(Action::LateRequest { delay_ms: None }).on(Method::Delete, "/v1/customers/"));
+    world.archive(&row);
+    let is_sent = async |w: &World| w.stripe().late_requests() == 1;
+    world.until("the delete", Duration::from_secs(60), is_sent).await;
+    (world, row, id)
+}
+
+/// The delete that is under way arrives.
+async fn lands(world: &World, id: &RemoteId) {
+    let now = world.now();
+    assert_eq!(world.stripe().release_late(now), 1);
+    assert!(world.customer(id).is_none_or(|customer| customer["deleted"] == true));
+    world.settle().await;
+}
+
+/// Nothing keeps a delete that is under way from the record; history has what it took along (rules 24, 33).
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_delete_that_lands_late_leaves_in_history_what_it_took() {
+    let (world, _, id) = deleting("from_local: delete, confirm: irreversible").await;
+    world.remote_update(&id, json!({ "name": "Edited" }));
+    world.settle().await;
+    assert_eq!(items(&world).await[0].reason, "delete", "the record was edited since: a person decides");
+    lands(&world, &id).await;
+    let filter = HistoryFilter { op: Some(HistoryOp::Echo), ..HistoryFilter::default() };
+    let history = world.store.history(&filter, None, 10).await.unwrap();
+    let before = history[0].entry.fields["name"].before.clone();
+    assert_eq!(before, Some(bothways_model::Value::Text("Edited".into())));
+}
+
+/// That the record is gone by our own delete is no reason to take a row away that was live again before (rule 24).
+#[tokio::test(start_paused = true)]
+async fn an_abandoned_delete_that_lands_late_does_not_come_back_to_a_row_that_is_live_again() {
+    for policy in ["archive", "delete"] {
+        let policies = format!("from_local: delete, from_remote: {policy}, confirm: irreversible");
+        let (world, row, id) = deleting(&policies).await;
+        world.restore(&row);
+        world.settle().await;
+        world.update(&row, &[("name", "Anna")]);
+        world.settle().await;
+        assert_eq!(world.remote(&id, "name").as_deref(), Some("Anna"), "it is in step again: {policy}");
+        lands(&world, &id).await;
+        assert!(world.row(&row).await.is_some_and(|row| row.deleted_at.is_none()), "{policy}");
+        assert_eq!(state(&world, &row).await, LinkState::Detached, "{policy}");
+        decide(&world, DeleteChoice::Recreate).await;
+        assert_eq!(state(&world, &row).await, LinkState::Linked, "{policy}");
+        world.assert_in_step().await;
+    }
 }

@@ -4,6 +4,8 @@
 use super::Snapshot;
 use super::converged::Judge;
 use super::deletes::{has_proof, is_of};
+use crate::executor::WORLD;
+use crate::ledger::{Gone, Who};
 use crate::sim::Sim;
 use bothways_model::Value;
 use bothways_store::{Link, LinkState, Side, Subject, Work};
@@ -67,7 +69,7 @@ impl Judge<'_> {
     }
 
     /// Whether only a person can decide about what work says of a row that goes on without its record: it was taken back out of the
-    /// archive, or was edited though the policy gives the record up (rule 34).
+    /// archive, was edited though the policy gives the record up (rule 34), or was back before a delete of its record landed (rule 24).
     pub(super) fn stayed(&self, work: &Work) -> bool {
         let about = |link: &&Link| match &work.subject {
             Subject::Local(id) => link.local_id.as_ref() == Some(id),
@@ -76,8 +78,19 @@ impl Judge<'_> {
         };
         let mut detached = self.snapshot.live_links().filter(|link| link.state == LinkState::Detached);
         let given_up = self.plan.from_remote == "ignore";
-        detached
-            .any(|link| about(&link) && (self.plan.archives > 0 || (given_up && self.was_edited_alone(link))))
+        let stays = |link: &Link| {
+            self.plan.archives > 0 || self.went_late(link) || (given_up && self.was_edited_alone(link))
+        };
+        detached.any(|link| about(&link) && stays(link))
+    }
+
+    /// Whether a link's record went by a delete that was held up on its way.
+    fn went_late(&self, link: &Link) -> bool {
+        let is_its = |gone: &&Gone| {
+            gone.side == Side::Remote && link.remote_id.as_ref().is_some_and(|id| id.as_str() == gone.id)
+        };
+        let last = self.ledger.gone.iter().rev().find(is_its);
+        last.is_some_and(|gone| gone.who == Who::Engine(WORLD))
     }
 
     /// Whether a row holds what both sides never agreed on.

@@ -109,8 +109,25 @@ fn is_there(id: &str, at: u64, ledger: &Ledger) -> bool {
 pub(super) fn is_of(link: &Link, gone: &Gone, ledger: &Ledger) -> bool {
     match gone.side {
         Side::Local => ledger.rows_of(link.id).contains(&gone.thing.entity),
-        Side::Remote => link.remote_id.as_ref().is_some_and(|id| id.0 == gone.id),
+        Side::Remote => {
+            // What was taken back out of the bin may have become part of the record that the link is of by now (rule 26).
+            let had =
+                link.body.moved_from.as_ref().is_some_and(|from| became(&gone.id, from.as_str(), ledger));
+            had || link.remote_id.as_ref().is_some_and(|id| id.0 == gone.id)
+        }
     }
+}
+
+/// Whether a record is another one, or was made part of it.
+fn became(id: &str, other: &str, ledger: &Ledger) -> bool {
+    let mut id = id;
+    for _ in 0..ledger.merged.len() {
+        match ledger.merged.get(id) {
+            Some(master) if id != other => id = master,
+            _ => break,
+        }
+    }
+    id == other
 }
 
 /// Whether the other side of the link had been deleted before, and is not back.
@@ -131,7 +148,12 @@ pub(super) fn has_proof(kind: &Kind, link: &Link, gone: &Gone, ledger: &Ledger, 
     let is_merged = |other: &Gone| {
         !sim.is_bin_emptied(other.at, gone.at) && !went_again(other) && is_merged(&other.id, gone.seq, ledger)
     };
-    others.any(|other| is_other(&other) && !is_merged(other))
+    // What an engine deleted is no reason to delete the row that it did that for and that is back: its own delete landed late (rule 24).
+    let is_own = |other: &Gone| {
+        let by_engine = gone.side == Side::Local && other.who.is_engine() && !sim.plan.operators;
+        by_engine && !was_taken_along(kind, other, sim)
+    };
+    others.any(|other| is_other(&other) && !is_merged(other) && !is_own(other))
         && !rows.iter().any(|row| is_back(kind, *row, link, gone, ledger))
         && !is_record_back(link, gone, ledger)
 }

@@ -373,7 +373,8 @@ impl<'j> Judge<'j> {
             let Some(written) = self.by_seq.get(seq) else { continue };
             // The race between the look and the delete: a service without conditional deletes cannot rule it out.
             let raced = written.at + 120_000_000 > gone.at || gone.woke > written.at;
-            if gone.side == Side::Remote && (self.plan.blind || raced) {
+            let sent_before = self.ledger.was_sent_before(gone, *seq);
+            if gone.side == Side::Remote && (self.plan.blind || raced || sent_before) {
                 continue;
             }
             let component = self.component_of(written);
