@@ -230,6 +230,21 @@ async fn a_brake_survives_restarts_and_an_approval_too() {
     assert_eq!(world.customers().len(), 30);
 }
 
+/// A delete waits for others like it from when its row went, not from when somebody looks.
+#[tokio::test(start_paused = true)]
+async fn a_delete_that_was_captured_long_ago_waits_no_more() {
+    let mut world = linked(Setup::with(BOTH), 3).await;
+    let row = rows(&world).await.remove(0);
+    world.kill();
+    world.delete(&row);
+    wait(1).await;
+    let start = tokio::time::Instant::now();
+    world.restart().await;
+    let is_gone = async |w: &World| w.customers().len() == 2;
+    world.until("the delete", Duration::from_secs(60), is_gone).await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
 #[tokio::test(start_paused = true)]
 async fn two_engines_do_not_pass_a_brake_together() {
     let mut world = linked(Setup::with(BOTH), 50).await;
