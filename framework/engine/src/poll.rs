@@ -26,8 +26,9 @@ const REMEMBERED: usize = 1000;
 /// By how much a service's clock may be ahead of ours; a deep re-read goes further back than that.
 const SKEW: TimeDelta = TimeDelta::minutes(10);
 
-/// Records that the last poll signalled, with what they held: the overlap shows them again and again.
-pub(crate) type Recent = BTreeMap<RemoteId, Arc<serde_json::Value>>;
+/// Records that the last poll showed, with what they held: the overlap shows them again and again. What is deleted may be shown twice by
+/// one poll, as a record and by the log of deletes, with less in it.
+pub(crate) type Recent = BTreeMap<RemoteId, Vec<Arc<serde_json::Value>>>;
 
 impl Engine {
     /// Polls the incremental list of a pair once, to its end.
@@ -214,9 +215,12 @@ impl Poll<'_> {
 
     /// Whether a record is not just what the last poll showed.
     fn is_news(&mut self, item: &Observed) -> bool {
-        let news = self.recent.get(&item.id) != Some(&item.body);
-        if self.now_recent.len() < REMEMBERED {
-            self.now_recent.insert(item.id.clone(), item.body.clone());
+        let news = self.recent.get(&item.id).is_none_or(|shown| !shown.contains(&item.body));
+        if self.now_recent.len() < REMEMBERED || self.now_recent.contains_key(&item.id) {
+            let shown = self.now_recent.entry(item.id.clone()).or_default();
+            if !shown.contains(&item.body) {
+                shown.push(item.body.clone());
+            }
         }
         news
     }

@@ -139,6 +139,8 @@ pub(crate) struct Ledger {
     /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
     /// rows say later that they belong together is the engine's opinion; this is what it was told.
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
+    /// The record that the link of a row was of when an engine made the row. The link may move on to another (rule 26).
+    made_of: BTreeMap<u64, String>,
     /// Change number and moment of the last read of a record by a task.
     seen: BTreeMap<(u64, String), (u64, u64)>,
     /// Records of which the last read showed only a part.
@@ -183,6 +185,7 @@ impl Ledger {
             births: BTreeMap::new(),
             latest: BTreeMap::new(),
             ties: BTreeMap::new(),
+            made_of: BTreeMap::new(),
             seen: BTreeMap::new(),
             half_seen: BTreeSet::new(),
             delivered: Vec::new(),
@@ -272,6 +275,18 @@ impl Ledger {
         if let Some(row) = self.rows.get(id) {
             self.ties.entry(link).or_default().insert(row.entity);
         }
+    }
+
+    /// The row that has this id now was made of a record.
+    pub(crate) fn make_of(&mut self, id: &str, record: &str) {
+        if let Some(row) = self.rows.get(id) {
+            self.made_of.insert(row.entity, record.to_owned());
+        }
+    }
+
+    /// Whether a row was made of another record than this one.
+    pub(crate) fn is_made_of_another(&self, entity: u64, record: &str) -> bool {
+        self.made_of.get(&entity).is_some_and(|of| of != record)
     }
 
     /// The rows that a link was claimed for or that were made for it, and whoever came back in their place: born with the id of one

@@ -254,6 +254,9 @@ fn tie(sim: &Sim, last: &BTreeMap<&'static str, u64>, unit: &Unit, outcome: &Uni
     if claim.is_some() || made {
         ledger.tie(link.id, id.as_str());
     }
+    if let (true, Some(record)) = (made, &link.remote_id) {
+        ledger.make_of(id.as_str(), record.as_str());
+    }
 }
 
 macro_rules! forward {

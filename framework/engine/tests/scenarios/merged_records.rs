@@ -6,6 +6,7 @@ use bothways_connector_sandbox::salesforce::{Action, Fault};
 use bothways_model::{Method, RemoteId};
 use bothways_store::{LinkState, ParkReason};
 use serde_json::json;
+use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn a_merged_record_takes_its_link_along() {
@@ -26,6 +27,29 @@ async fn a_merged_record_takes_its_link_along() {
     hub.settle().await;
     assert_eq!(hub.sobject(&master)["Phone"], "2");
     assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
+}
+
+/// The log of deletes names a merged record again and again, in another form than the list does: what was shown once is no news.
+#[tokio::test(start_paused = true)]
+async fn a_merged_record_that_is_still_listed_is_not_asked_for_by_every_poll() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    let now = hub.clock.truth();
+    let master = hub.org().dashboard_create("Account", &json!({ "Name": "Acme" }), now).unwrap();
+    hub.org().dashboard_merge(master["Id"].as_str().unwrap(), loser.as_str(), now).unwrap();
+    hub.settle().await;
+    let asked = || {
+        let org = hub.org();
+        let about = |path: &str| path.contains("/sobjects/Account/00") || path.contains("MasterRecordId");
+        org.requests().filter(|request| about(&request.path)).count()
+    };
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let before = asked();
+    tokio::time::sleep(Duration::from_secs(240)).await;
+    assert_eq!(asked(), before);
 }
 
 /// The row of a record that is part of another one goes on by itself, which a person is asked about until that person decides.

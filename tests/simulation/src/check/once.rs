@@ -65,7 +65,10 @@ fn rows_made_twice(snapshot: &Snapshot, ledger: &Ledger) -> Vec<String> {
             continue;
         };
         let of_engines = |row: &u64| ledger.row(*row).is_some_and(|row| row.born_by.is_engine());
-        let rows = ledger.claimed_by(link.id).filter(of_engines).map(|row| row.to_string());
+        // What its link brought along from a record that was merged into this one was made of that one (rule 26).
+        let of_this = |row: &u64| !ledger.is_made_of_another(*row, remote.as_str());
+        let rows = ledger.claimed_by(link.id).filter(of_engines).filter(of_this);
+        let rows = rows.map(|row| row.to_string());
         made.entry(remote.as_str()).or_default().extend(rows);
     }
     let twice = made.into_iter().filter(|(_, rows)| rows.len() > 1);
