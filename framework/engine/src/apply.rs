@@ -253,6 +253,8 @@ fn keep_conflicts(scene: &Scene, decision: &Decision, link: &mut Link, history: 
                 };
                 link.body.conflicts.insert(verdict.label.clone(), conflict);
             }
+            // What stays as it is for now ends no conflict, and forgets no choice.
+            Action::Pull if scene.held.contains(&verdict.label) || empties_unasked(scene, verdict) => {}
             // What goes out ends its conflict when it is confirmed; what is not seen says nothing.
             Action::Push | Action::Unseen | Action::Refuse | Action::Wait { .. } => {}
             _ => {

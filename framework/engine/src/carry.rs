@@ -239,11 +239,12 @@ impl Carrier<'_> {
             (PlanAction::Link | PlanAction::CreateLocal | PlanAction::CreateRemote, None) => {
                 let Some(subject) = subject_of(item) else { return Ok(gone()) };
                 let ruling = self.look_unlinked(item, subject, Part::Whole).await?;
-                let pushes = item.fields.iter().any(|field| matches!(field.action.as_str(), "push" | "set"));
-                if ruling != Ruling::Allowed || item.action != PlanAction::Link || !pushes {
+                let carries = |field: &PlannedField| matches!(field.action.as_str(), "push" | "pull" | "set");
+                let carries = item.fields.iter().any(carries);
+                if ruling != Ruling::Allowed || item.action != PlanAction::Link || !carries {
                     return Ok(ruling);
                 }
-                // They are linked; what goes out goes out over the link.
+                // They are linked; what goes out goes out over the link, and so does what brakes are asked about.
                 match self.link_of(item).await? {
                     Some(link) => Ok(done(self.look_linked(item, &link, Part::Rest).await?)),
                     None => Ok(gone()),

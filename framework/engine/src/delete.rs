@@ -1,6 +1,6 @@
 //! Outward deletes: evidence, the limit, the call (rules 6, 32, 33, 56).
 
-use crate::apply::entry;
+use crate::apply::{again, entry};
 use crate::decide::{GoneLocal, LocalSight, RecordAction};
 use crate::events::look_at;
 use crate::intents::{close, key_of};
@@ -198,6 +198,10 @@ impl Look {
                 why.clone(),
                 None,
             ));
+            if self.local_side(&link).0 == Some(GoneLocal::Deleted) {
+                // Of a row that is deleted nobody is asked: the next look frees its id.
+                unit.signals.extend(again(&link, true));
+            }
             unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
             unit.work = self.park(ParkReason::Merged, why, "merged");
         } else {

@@ -30,8 +30,11 @@ impl Look {
         self.permit_decision(&link, &decision)?;
         let digest = decision.digest();
         let stored = self.taken.link.as_ref().map(|link| link.state);
+        let mut parked = self.taken.work.iter().filter_map(|work| work.parked.as_ref());
         let nothing_new = stored == Some(LinkState::Detached)
             && link.body.delete_choice.is_none()
+            // A look that failed may have put its own trouble in the question's place.
+            && parked.all(|parked| parked.reason == ParkReason::Delete)
             && !row.as_ref().is_some_and(|row| has_unseen_edits(&self.pair.mapping, &link, row));
         let chosen = link.body.delete_choice.is_some();
         // What is archived keeps its link: it may be live again.

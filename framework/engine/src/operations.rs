@@ -239,7 +239,10 @@ impl Operations {
         let work = self.parked_work(id).await?;
         let now = self.engine.ports.clock.now();
         let reason = work.parked.as_ref().map(|parked| parked.reason);
-        if matches!(reason, Some(ParkReason::Delete | ParkReason::Merged)) {
+        // What hides the question for the moment is no answer either.
+        let is_alone = |link: Link| link.state == LinkState::Detached || link.body.merged_into.is_some();
+        let alone = self.link_of(&work).await?.is_some_and(is_alone);
+        if alone || matches!(reason, Some(ParkReason::Delete | ParkReason::Merged)) {
             // Whoever is asked about a row without its record is asked once: the question stays while it is looked at again (rule 34).
             let subject = work.subject.clone();
             let signal = Signal { pair: work.pair, subject, look: true, not_before: None };

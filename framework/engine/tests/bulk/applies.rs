@@ -260,6 +260,21 @@ async fn brakes_hold_for_saved_plans_too_and_creates_are_named_by_them() {
     assert!(world.ops.brakes().await.unwrap().is_empty());
 }
 
+/// What an adoption may not empty unasked is asked about and carried out by the plan, not by whoever comes later.
+#[tokio::test(start_paused = true)]
+async fn what_a_plan_empties_is_emptied_by_it() {
+    let policies = "conflicts: { winner: remote }\nsync: { feed: never, reconcile: never }";
+    let world =
+        World::stopped(Setup { walked: false, approved: false, webhooks: false, ..Setup::with(policies) })
+            .await;
+    let row = world.insert(&[("name", "Ada"), ("email", "ada@example.com"), ("phone", "1")]);
+    world.remote_create(json!({ "name": "Ada", "email": "ada@example.com", "phone": "  " }));
+    let file = saved(&world, false).await;
+    let (report, items) = apply(&world, &file).await.unwrap();
+    assert_eq!((report.items, report.done, report.failed), (1, 1, 0), "{items:#?}");
+    assert_ne!(world.local(&row, "phone").await.as_deref(), Some("1"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_left_to_a_person_is_not_called_done() {
     let world = World::stopped(meeting()).await;

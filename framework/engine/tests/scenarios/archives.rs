@@ -288,6 +288,32 @@ async fn what_a_person_is_asked_about_a_lost_record_outlives_a_replay() {
     }
 }
 
+/// Nor is a look that failed, and that was asked for again.
+#[tokio::test(start_paused = true)]
+async fn what_a_person_is_asked_about_a_lost_record_outlives_a_look_that_failed() {
+    for asked_again in [true, false] {
+        let (world, row, gone) = detached().await;
+        assert_eq!(items(&world).await.len(), 1);
+        let path = format!("/v1/customers/{gone}");
+        world.update(&row, &[("phone", "777")]);
+        world.settle().await;
+        world.fault(Fault::always(Action::Error500).on(Method::Get, path));
+        world.ops.replay(&items(&world).await[0].id, "ada").await.unwrap();
+        let fails = async |w: &World| items(w).await.iter().any(|item| item.reason == "error");
+        world.until("the trouble", Duration::from_secs(36 * 3600), fails).await;
+        let failed = items(&world).await;
+        world.stripe().clear_faults();
+        match asked_again {
+            true => world.ops.replay(&failed[0].id, "ada").await.unwrap(),
+            false => world.update(&row, &[("phone", "777")]),
+        }
+        world.settle().await;
+        assert_eq!(items(&world).await.len(), 1, "asked again: {asked_again}");
+        decide(&world, DeleteChoice::Recreate).await;
+        world.assert_in_step().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_detached_row_is_attached_to_another_record_by_a_person() {
     let (world, row, gone) = detached().await;

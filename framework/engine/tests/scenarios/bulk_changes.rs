@@ -4,7 +4,7 @@ use super::brakes::{HOUR, approve, approvers, brake, held, linked, pass, rows, t
 use crate::harness::{Setup, World};
 use bothways_connector_sandbox::{Action, Fault};
 use bothways_model::{RemoteId, Value};
-use bothways_store::{HistoryOp, Intake, Side};
+use bothways_store::{HistoryFilter, HistoryOp, Intake, Operator as _, Side};
 use serde_json::{Value as Json, json};
 use std::time::Duration;
 
@@ -95,6 +95,29 @@ async fn a_field_emptied_at_the_service_does_not_empty_the_table() {
     let updates = approvers(&world, HistoryOp::Update, Side::Local).await;
     assert_eq!(updates, then_ann(30, 20), "30 names, 10 of them with a phone, then the other phones");
     world.assert_in_step().await;
+}
+
+/// Whoever chose an empty value of the service is not asked again: the choice waits for the approval, and is carried out then.
+#[tokio::test(start_paused = true)]
+async fn what_a_person_chose_outlives_the_brake_that_withholds_it() {
+    let world = linked(with("conflicts: { winner: manual }"), 8).await;
+    world.hold_webhooks(true);
+    for (row, id) in rows(&world).await.iter().zip(ids(&world).await) {
+        world.update(row, &[("phone", "777")]);
+        world.remote_update(&id, json!({ "phone": Json::Null }));
+    }
+    world.hold_webhooks(false);
+    world.settle().await;
+    let set = world.ops.conflicts(None, None).await.unwrap();
+    assert_eq!(set.count, 8);
+    world.ops.resolve_all(None, None, Side::Remote, &set.digest, "ada").await.unwrap();
+    let on = brake(&world, 3).await;
+    assert_eq!(on.part, "local/phone");
+    approve(&world, &on).await;
+    world.settle().await;
+    assert_eq!(emptied_here(&world).await, 8);
+    let filter = HistoryFilter { op: Some(HistoryOp::Conflict), ..HistoryFilter::default() };
+    assert_eq!(world.store.history(&filter, None, 100).await.unwrap().len(), 8, "each was asked about once");
 }
 
 /// A world that nothing tells of remote changes.

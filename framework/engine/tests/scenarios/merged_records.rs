@@ -29,6 +29,24 @@ async fn a_merged_record_takes_its_link_along() {
     assert_eq!((hub.row_count().await, hub.org().record_count("Account")), (1, 1));
 }
 
+/// A row that is deleted before anybody saw that its record was merged is over: nobody is asked, and its id is free.
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_about_a_deleted_row_whose_record_was_merged() {
+    let hub = Hub::new(accounts("deletes: { from_local: delete }\nsync: { poll: 1h, reconcile: never }"));
+    let _process = hub.run().await;
+    let kept = hub.insert(&[("name", "Acme")]);
+    let row = hub.insert(&[("name", "Acme Limited")]);
+    hub.settle().await;
+    let master = hub.remote_id("salesforce", &kept).await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    hub.org().dashboard_merge(master.as_str(), loser.as_str(), hub.clock.truth()).unwrap();
+    hub.delete(&row);
+    hub.settle().await;
+    assert!(hub.parked().await.is_empty(), "{:#?}", hub.parked().await);
+    assert!(!hub.links().await.iter().any(|link| link.local_id.as_ref() == Some(&row)));
+    assert_eq!(hub.org().record_count("Account"), 1);
+}
+
 /// The log of deletes names a merged record again and again, in another form than the list does: what was shown once is no news.
 #[tokio::test(start_paused = true)]
 async fn a_merged_record_that_is_still_listed_is_not_asked_for_by_every_poll() {
