@@ -314,6 +314,23 @@ async fn what_a_person_is_asked_about_a_lost_record_outlives_a_look_that_failed(
     }
 }
 
+/// Failures that looks got over do not add up until one more puts its trouble in the question's place (rule 42).
+#[tokio::test(start_paused = true)]
+async fn one_failure_a_day_later_hides_no_question() {
+    let (mut world, _, gone) = detached().await;
+    for _ in 0..2 {
+        world.fault(Fault::next(Action::Error500).on(Method::Get, format!("/v1/customers/{gone}")));
+        world.ops.replay(&items(&world).await[0].id, "ada").await.unwrap();
+        // Until it has looked once more, and well.
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        world.kill();
+        tokio::time::sleep(Duration::from_secs(25 * 3600)).await;
+        world.restart().await;
+        let reasons: Vec<_> = items(&world).await.into_iter().map(|item| item.reason).collect();
+        assert_eq!(reasons, ["delete"]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_detached_row_is_attached_to_another_record_by_a_person() {
     let (world, row, gone) = detached().await;

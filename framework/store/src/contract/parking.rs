@@ -63,6 +63,23 @@ pub async fn replay_starts_over(bench: &dyn Bench) {
     assert!(after.generation > before.generation);
 }
 
+/// Who is asked is not told of failures that came before: what failed until a look came to a decision does not count against the next.
+pub async fn a_decision_ends_what_failed_before(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    store.signal(at(0), &[local(pair, &"1".into())]).await.unwrap();
+    let taken = take_one(store, pair, 0).await;
+    let id = taken.work[0].id;
+    let mut fail = unit(&taken);
+    fail.work =
+        vec![WorkWrite::Again { id, due: at(1), attempt: Some("500".into()), held: None, look: false }];
+    commit(store, fail).await;
+    let taken = take_one(store, pair, 1).await;
+    park(store, &taken, ParkReason::Delete).await;
+    let parked = store.work(id).await.unwrap().unwrap();
+    assert_eq!((parked.attempts, parked.tried_since, parked.last_error), (0, None, None));
+}
+
 /// Dismiss never drops work that is not parked.
 pub async fn dismiss_drops_only_parked_work(bench: &dyn Bench) {
     let store = bench.store();

@@ -1,6 +1,6 @@
 //! Work rows: signals that coalesce, facts that do not, attempts and parking (rules 39, 40, 42).
 
-use crate::{Fact, Parked, PassMark, Signal, Subject, Work, WorkId, WorkWrite};
+use crate::{Fact, ParkReason, Parked, PassMark, Signal, Subject, Work, WorkId, WorkWrite};
 use bothways_model::planted::{self, Bug};
 use bothways_model::{PairId, Seq, Timestamp};
 use chrono::TimeDelta;
@@ -155,8 +155,13 @@ impl WorkRow {
         true
     }
 
-    /// Parks it, not due.
+    /// Parks it, not due. What failed before a look came to a decision does not count against the next one (rule 42).
     pub fn park(&mut self, parked: Parked) {
+        if parked.reason != ParkReason::Error {
+            self.work.attempts = 0;
+            self.work.tried_since = None;
+            self.work.last_error = None;
+        }
         self.work.parked = Some(parked);
         self.work.held = None;
         self.work.awaits = None;
