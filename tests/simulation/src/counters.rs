@@ -106,6 +106,7 @@ pub const KINDS: &[&str] = &[
     "rows_in_bulk",
     "records_in_bulk",
     "edited_while_down",
+    "edited_when_read",
     "same_email",
     "row_id_reused",
     "key_updated",

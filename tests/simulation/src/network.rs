@@ -445,6 +445,9 @@ fn note_read(sim: &Sim, call: &Call, answer: &Answer, all: bool) {
         for task in &member.tasks {
             sim.ledger(place.kind).note_seen(*task, id, sim.executor.now(), all);
         }
+        if place.is_guarded {
+            sim.note_look(id);
+        }
     }
 }
 

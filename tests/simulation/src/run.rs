@@ -79,6 +79,7 @@ pub(crate) struct Run {
     endpoint: Option<String>,
     schedule: Dice,
     operator: Dice,
+    haste: Dice,
     violations: Vec<String>,
     steps: u64,
     /// Links as they were last told of.
@@ -127,6 +128,7 @@ impl Run {
             endpoint,
             schedule: dice.fork(3),
             operator: dice.fork(4),
+            haste: dice.fork(5),
             violations: Vec::new(),
             steps: 0,
             links: BTreeMap::new(),
@@ -143,6 +145,10 @@ impl Run {
         for users in &self.users {
             executor.spawn(WORLD, "users of rows", users.clone().edit_rows());
             executor.spawn(WORLD, "users of records", users.clone().edit_records());
+            if users.place.is_guarded {
+                let edits = users.clone().edit_what_is_read(self.haste.clone());
+                executor.spawn(WORLD, "users in haste", edits);
+            }
         }
         executor.spawn(WORLD, "clock", outside::jump(self.sim.clone()));
         executor.spawn(WORLD, "administrator", outside::administer(self.sim.clone()));
@@ -394,7 +400,7 @@ impl Run {
         let Some(start) = self.snapshots(false).filter(free) else { return };
         let groups = |all: &[Snapshot]| -> Vec<_> { all.iter().map(Snapshot::parked_groups).collect() };
         let chosen_from = groups(&start);
-        let left: u64 = start.iter().map(left_by_a_stop).sum();
+        let left: u64 = start.iter().map(|one| left_by_a_stop(one) + one.left_by_insisting()).sum();
         let before = self.written();
         let passed = |run: &mut Self| -> Vec<_> {
             let all = run.snapshots(false).unwrap_or_default();

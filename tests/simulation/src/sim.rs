@@ -68,6 +68,10 @@ pub(crate) struct Sim {
     bin_emptied: Mutex<Vec<u64>>,
     /// Told when the service has something to deliver.
     pub(crate) deliveries: Notify,
+    /// The record of a guarded place that an engine was shown last, until somebody has heard of it.
+    looked_at: Mutex<Option<String>>,
+    /// Told when there is one.
+    looks: Notify,
     /// Processes that run.
     pub(crate) live: AtomicU64,
     /// Walks of the remote side that are between two pages.
@@ -110,6 +114,8 @@ impl Sim {
             seen_wrong: Mutex::default(),
             bin_emptied: Mutex::default(),
             deliveries: Notify::new(),
+            looked_at: Mutex::default(),
+            looks: Notify::new(),
             live: AtomicU64::new(0),
             open_walks: AtomicU64::new(0),
         });
@@ -174,6 +180,23 @@ impl Sim {
     pub(crate) fn is_bin_emptied(&self, from: u64, to: u64) -> bool {
         let emptied = self.bin_emptied.lock().unwrap_or_else(PoisonError::into_inner);
         emptied.iter().any(|at| (from..=to).contains(at))
+    }
+
+    /// An engine is shown a record of a guarded place.
+    pub(crate) fn note_look(&self, id: &str) {
+        *self.looked_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.to_owned());
+        self.looks.notify_one();
+    }
+
+    /// The record that one was shown last, as soon as there is one that nobody has heard of.
+    pub(crate) async fn next_look(&self) -> String {
+        loop {
+            let shown = self.looked_at.lock().unwrap_or_else(PoisonError::into_inner).take();
+            match shown {
+                Some(id) => return id,
+                None => self.looks.notified().await,
+            }
+        }
     }
 
     /// Enters what the rows of all kinds are by now. Whether any changed.

@@ -1,6 +1,7 @@
 //! People and programs who edit both sides all along, whether the engines run or not.
 
 mod archive;
+mod haste;
 
 use crate::dice::Dice;
 use crate::kinds::{Kind, LAST, MATCH, NAME, Place, Service, WAY};

@@ -344,6 +344,13 @@ impl Snapshot {
         (1..MANY).filter_map(work).collect()
     }
 
+    /// How often rows that two services insist on may be written to once more: the guard lets each of the two write four times in ten
+    /// minutes, and those are over at some time.
+    pub(crate) fn left_by_insisting(&self) -> u64 {
+        let parked = self.parked.iter().filter_map(|work| work.parked.as_ref());
+        8 * parked.filter(|parked| parked.reason == bothways_store::ParkReason::Flapping).count() as u64
+    }
+
     /// Groups of which a person has to choose.
     pub(crate) fn parked_groups(&self) -> BTreeSet<Subject> {
         let subjects = self.parked.iter().map(|work| &work.subject);

@@ -283,14 +283,20 @@ impl<'j> Judge<'j> {
             o.entity == change.entity && o.seq < lost.seq && self.alike(field, o.after.as_deref(), after)
         });
         // A link that moves to the record that its own became part of meets what that one held before, and a winner decides (rules 18, 26).
-        let lost_between = |loser: &str, from: u64| {
+        // Others may have been given the same value at once.
+        let lost_while_held = |loser: &str, held: &Change| {
             let mut gone =
                 self.ledger.gone.iter().filter(|gone| gone.side == Side::Remote && gone.id == loser);
-            gone.any(|gone| (from..change.seq).contains(&gone.seq))
+            gone.any(|gone| {
+                let moved = |o: &&Change| o.id == held.id && held.seq < o.seq && o.seq < gone.seq;
+                (held.seq..change.seq).contains(&gone.seq) && !there.iter().any(|o| moved(&o))
+            })
         };
-        let of_master = written_there.is_some_and(|o| {
-            let merged = self.ledger.merged.iter();
-            merged.filter(|(_, master)| **master == o.id).any(|(loser, _)| lost_between(loser, o.seq))
+        let mut by_users =
+            there.iter().filter(|o| !o.who.is_engine() && self.alike(field, o.after.as_deref(), after));
+        let of_master = by_users.any(|o| {
+            let mut merged = self.ledger.merged.iter();
+            merged.any(|(loser, master)| *master == o.id && lost_while_held(loser, o))
         });
         if change.side == Side::Local
             && after.is_some()
