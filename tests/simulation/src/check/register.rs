@@ -289,7 +289,7 @@ impl<'j> Judge<'j> {
                 self.ledger.gone.iter().filter(|gone| gone.side == Side::Remote && gone.id == loser);
             gone.any(|gone| {
                 let moved = |o: &&Change| o.id == held.id && held.seq < o.seq && o.seq < gone.seq;
-                (held.seq..change.seq).contains(&gone.seq) && !there.iter().any(|o| moved(&o))
+                (held.seq..change.seq).contains(&gone.seq) && !there.iter().any(moved)
             })
         };
         let mut by_users =
