@@ -240,8 +240,10 @@ impl Carrier<'_> {
                 let Some(subject) = subject_of(item) else { return Ok(gone()) };
                 let ruling = self.look_unlinked(item, subject, Part::Whole).await?;
                 let carries = |field: &PlannedField| matches!(field.action.as_str(), "push" | "pull" | "set");
-                let carries = item.fields.iter().any(carries);
-                if ruling != Ruling::Allowed || item.action != PlanAction::Link || !carries {
+                if ruling != Ruling::Allowed
+                    || item.action != PlanAction::Link
+                    || !item.fields.iter().any(carries)
+                {
                     return Ok(ruling);
                 }
                 // They are linked; what goes out goes out over the link, and so does what brakes are asked about.

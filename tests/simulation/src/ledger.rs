@@ -103,6 +103,15 @@ pub(crate) struct Touch {
     pub(crate) refers: bool,
 }
 
+/// What an engine did to rows at once.
+#[derive(Debug)]
+pub(crate) struct RowWrite {
+    /// Those of which it changed values.
+    pub(crate) rows: BTreeSet<String>,
+    /// Whether that was all: no row was made, deleted, archived or taken out of the archive.
+    pub(crate) only_values: bool,
+}
+
 /// A record's end.
 #[derive(Clone, Debug)]
 pub(crate) struct Gone {
@@ -159,7 +168,7 @@ pub(crate) struct Ledger {
     /// Writes of engines to records that the service carried out, whether they changed anything or not.
     pub(crate) engine_writes: Vec<Touch>,
     /// Effective commits of engines to rows.
-    pub(crate) engine_row_writes: u64,
+    pub(crate) engine_row_writes: Vec<RowWrite>,
     /// Edits by users and the service that touched mapped fields, creates and deletes included.
     pub(crate) edits: Vec<Touch>,
 }
@@ -194,7 +203,7 @@ impl Ledger {
             merged: BTreeMap::new(),
             restored: BTreeSet::new(),
             engine_writes: Vec::new(),
-            engine_row_writes: 0,
+            engine_row_writes: Vec::new(),
             edits: Vec::new(),
         }
     }
@@ -416,10 +425,14 @@ impl Ledger {
             }
             self.observe(Side::Local, first, Who::User, at, &Seen::of_all(u64::MAX))
         };
+        let before = self.seq;
         let changed = self.observe(Side::Local, now, who, at, &Seen::of_all(u64::MAX));
         let changed = self.observe_archive(archived, who, at) || changed;
         if changed && who.is_engine() {
-            self.engine_row_writes += 1;
+            let values: Vec<_> = self.changes.iter().rev().take_while(|change| change.seq > before).collect();
+            let only_values = values.len() as u64 == self.seq - before;
+            let rows = values.into_iter().map(|change| change.id.clone()).collect();
+            self.engine_row_writes.push(RowWrite { rows, only_values });
         }
         changed || taken_back
     }

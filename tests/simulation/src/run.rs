@@ -9,6 +9,7 @@ use crate::dice::Dice;
 use crate::executor::{Step, WORLD};
 use crate::fleet::{Fleet, load};
 use crate::kinds::{Kind, Service};
+use crate::ledger::RowWrite;
 use crate::outside;
 use crate::plan::Plan;
 use crate::sim::{Sim, timestamp};
@@ -18,9 +19,12 @@ use bothways_connector_sandbox::salesforce::{Config as Organization, Salesforce}
 use bothways_connector_sandbox::{Config, Stripe};
 use bothways_mapping::Mapping;
 use bothways_model::LinkId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+
+/// Rows by their catalog and id.
+type Rows = BTreeSet<(&'static str, String)>;
 
 /// How a seed is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -400,8 +404,9 @@ impl Run {
         let Some(start) = self.snapshots(false).filter(free) else { return };
         let groups = |all: &[Snapshot]| -> Vec<_> { all.iter().map(Snapshot::parked_groups).collect() };
         let chosen_from = groups(&start);
-        let left: u64 = start.iter().map(|one| left_by_a_stop(one) + one.left_by_insisting()).sum();
-        let before = self.written();
+        let left: u64 = start.iter().map(left_by_a_stop).sum();
+        let insisted: Rows = start.iter().flat_map(Snapshot::insisted_on).collect();
+        let before = self.written(&insisted);
         let passed = |run: &mut Self| -> Vec<_> {
             let all = run.snapshots(false).unwrap_or_default();
             all.into_iter().map(|snapshot| snapshot.pair.and_then(|pair| pair.passed_at)).collect()
@@ -443,7 +448,7 @@ impl Run {
             }
             open = self.unsettled();
         }
-        let after = self.written();
+        let after = self.written(&insisted);
         // Whether a person still has to choose is asked by passes alone, and what need not be chosen any more is done.
         let chosen = self.snapshots(false).is_none_or(|now| groups(&now) != chosen_from);
         if after.0 - before.0 + after.1 - before.1 > left && !chosen {
@@ -456,12 +461,18 @@ impl Run {
         self.violations.extend(open.into_iter().map(|what| format!("second pass: {what}")));
     }
 
-    /// How often engines have written to records, and to rows.
-    fn written(&self) -> (u64, u64) {
-        let kinds = self.sim.plan.kinds();
-        let ledgers: Vec<_> = kinds.into_iter().map(|kind| self.sim.ledger(kind)).collect();
-        let records = ledgers.iter().map(|ledger| ledger.engine_writes.len() as u64).sum();
-        (records, ledgers.iter().map(|ledger| ledger.engine_row_writes).sum())
+    /// How often engines have written to records, and to rows; but for values of these rows, on which two services insist: each writes
+    /// its own again once the guard's ten minutes are over.
+    fn written(&self, insisted: &Rows) -> (u64, u64) {
+        let (mut records, mut rows) = (0, 0);
+        for kind in self.sim.plan.kinds() {
+            let ledger = self.sim.ledger(kind);
+            records += ledger.engine_writes.len() as u64;
+            let is_insisted = |id: &String| insisted.contains(&(kind.catalog, id.clone()));
+            let counts = |write: &&RowWrite| !write.only_values || !write.rows.iter().all(is_insisted);
+            rows += ledger.engine_row_writes.iter().filter(counts).count() as u64;
+        }
+        (records, rows)
     }
 
     /// The checkers that look at the whole run.

@@ -3,25 +3,31 @@
 use super::organisations::{POLLED, accounts};
 use crate::harness::hub::Hub;
 use bothways_connector_sandbox::salesforce::{Action, Fault};
-use bothways_model::{Method, RemoteId};
+use bothways_model::{LocalId, Method, RemoteId};
 use bothways_store::{LinkState, ParkReason};
 use serde_json::json;
 use std::time::Duration;
 
-#[tokio::test(start_paused = true)]
-async fn a_merged_record_takes_its_link_along() {
-    let hub = Hub::new(accounts(POLLED));
-    let _process = hub.run().await;
+/// A row whose record was made part of another one, which was made and merged between two polls: nobody has looked at it as a record of
+/// its own.
+async fn merged(hub: &Hub) -> (LocalId, RemoteId) {
     let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
     hub.settle().await;
     let loser = hub.remote_id("salesforce", &row).await;
     let now = hub.clock.truth();
-    // Made and merged between two polls: nobody has looked at it as a record of its own.
     let master =
         hub.org().dashboard_create("Account", &json!({ "Name": "Acme", "Phone": "1" }), now).unwrap();
     let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
     hub.org().dashboard_merge(master.as_str(), loser.as_str(), now).unwrap();
     hub.settle().await;
+    (row, master)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_merged_record_takes_its_link_along() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    let (row, master) = merged(&hub).await;
     assert_eq!(hub.remote_id("salesforce", &row).await, master);
     hub.update(&row, &[("phone", "2")]);
     hub.settle().await;
@@ -52,13 +58,7 @@ async fn nobody_is_asked_about_a_deleted_row_whose_record_was_merged() {
 async fn a_merged_record_that_is_still_listed_is_not_asked_for_by_every_poll() {
     let hub = Hub::new(accounts(POLLED));
     let _process = hub.run().await;
-    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
-    hub.settle().await;
-    let loser = hub.remote_id("salesforce", &row).await;
-    let now = hub.clock.truth();
-    let master = hub.org().dashboard_create("Account", &json!({ "Name": "Acme" }), now).unwrap();
-    hub.org().dashboard_merge(master["Id"].as_str().unwrap(), loser.as_str(), now).unwrap();
-    hub.settle().await;
+    merged(&hub).await;
     let asked = || {
         let org = hub.org();
         let about = |path: &str| path.contains("/sobjects/Account/00") || path.contains("MasterRecordId");

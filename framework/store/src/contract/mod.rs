@@ -100,8 +100,8 @@ macro_rules! store_contract {
                 an_attempt_backs_off_even_if_signalled, next_due_is_the_earliest, work_is_found_by_record
             }
             parking {
-                parks_and_replans_on_a_signal, replay_starts_over, a_decision_ends_what_failed_before, dismiss_drops_only_parked_work,
-                a_retried_plan_stays_parked, groups_park_and_clear, lists_by_pair_and_reason
+                parks_and_replans_on_a_signal, replay_starts_over, a_decision_ends_what_failed_before,
+                dismiss_drops_only_parked_work, a_retried_plan_stays_parked, groups_park_and_clear, lists_by_pair_and_reason
             }
             relay {
                 reaches_every_durable_pair, claims_entries_once, coalesces_updates_but_not_deletes, lists_rows_to_delete,

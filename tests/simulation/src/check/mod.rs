@@ -344,11 +344,21 @@ impl Snapshot {
         (1..MANY).filter_map(work).collect()
     }
 
-    /// How often rows that two services insist on may be written to once more: the guard lets each of the two write four times in ten
-    /// minutes, and those are over at some time.
-    pub(crate) fn left_by_insisting(&self) -> u64 {
-        let parked = self.parked.iter().filter_map(|work| work.parked.as_ref());
-        8 * parked.filter(|parked| parked.reason == bothways_store::ParkReason::Flapping).count() as u64
+    /// Rows that two services insist on, as is shown: catalog and id.
+    pub(crate) fn insisted_on(&self) -> BTreeSet<(&'static str, String)> {
+        let is_shown = |work: &&Work| {
+            work.parked.as_ref().is_some_and(|parked| parked.reason == bothways_store::ParkReason::Flapping)
+        };
+        let row = |work: &Work| match &work.subject {
+            Subject::Local(id) => Some(id.0.clone()),
+            Subject::Remote(id) => {
+                let link = self.links.iter().find(|link| link.remote_id.as_ref() == Some(id))?;
+                Some(link.local_id.as_ref()?.0.clone())
+            }
+            Subject::Group(_) => None,
+        };
+        let catalog = self.place.kind.catalog;
+        self.parked.iter().filter(is_shown).filter_map(row).map(|id| (catalog, id)).collect()
     }
 
     /// Groups of which a person has to choose.
