@@ -21,8 +21,8 @@ use bothways_model::{
     ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Timestamp, Value,
 };
 use bothways_store::{
-    Awaited, IntentState, Link, LinkBody, LinkState, ParkReason, ParkedFilter, SentField, Side, StoreError,
-    Subject, Unit, WorkWrite,
+    Awaited, FieldBase, IntentState, Link, LinkBody, LinkState, ParkReason, ParkedFilter, SentField, Side,
+    StoreError, Subject, Unit, WorkWrite,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -444,9 +444,14 @@ impl Look {
             if self.has_child_without_row(child.id, &labels, link).await? {
                 return Ok(true);
             }
+            // By the row's key, or by the record, which may have had a row with another key.
+            let is_this = |base: &FieldBase| {
+                let is = |value: &Option<Value>, id: &str| value.as_ref().is_some_and(|v| v.to_text() == id);
+                let record = link.remote_id.as_ref();
+                is(&base.local, row.as_str()) || record.is_some_and(|id| is(&base.remote, id.as_str()))
+            };
             let refers = |link: &Link| {
-                let bases = labels.iter().filter_map(|label| link.body.base.get(*label)?.local.as_ref());
-                link.state.is_live() && bases.map(Value::to_text).any(|key| key == row.as_str())
+                link.state.is_live() && labels.iter().any(|l| link.body.base.get(*l).is_some_and(is_this))
             };
             let circular = child.id == self.pair.id || self.engine.refers(&self.pair, child.id);
             let mut after = None;

@@ -199,9 +199,8 @@ async fn first_contact_brings_parents_first() {
     }
 }
 
-/// Deleted in one transaction with what refers to it: the service is told of those first, whoever is looked at first.
-#[tokio::test(start_paused = true)]
-async fn a_delete_goes_after_those_of_what_refers_to_it() {
+/// Both mappings, with deletes that go out.
+fn deleting() -> Setup {
     let deletes = "deletes: { from_local: delete, confirm: irreversible }";
     let mut setup = Setup {
         mapping: mapping(&format!("sync: {{ feed: never, reconcile: never }}\n{deletes}")),
@@ -210,7 +209,20 @@ async fn a_delete_goes_after_those_of_what_refers_to_it() {
     let invoices_doc = setup.more.pop().unwrap();
     let text = invoices_doc.text.replace("deletes: { from_remote: manual, from_local: manual }", deletes);
     setup.more.push(SourceFile::new("stripe-invoices.yaml", text));
-    let world = World::new(setup).await;
+    setup
+}
+
+/// The paths of all deletes that the service was asked for, in their order.
+fn deletes(world: &World) -> Vec<String> {
+    let deletes = world.stripe();
+    let deletes = deletes.requests().filter(|request| request.method == bothways_model::Method::Delete);
+    deletes.map(|request| request.path.clone()).collect()
+}
+
+/// Deleted in one transaction with what refers to it: the service is told of those first, whoever is looked at first.
+#[tokio::test(start_paused = true)]
+async fn a_delete_goes_after_those_of_what_refers_to_it() {
+    let world = World::new(deleting()).await;
     let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
     let bea = world.insert(&[("name", "Bea"), ("email", "bea@x.io")]);
     let of = |id: &LocalId| id.as_str().parse::<i64>().unwrap();
@@ -225,15 +237,38 @@ async fn a_delete_goes_after_those_of_what_refers_to_it() {
         world.store.foreign().delete("invoices", id, now).unwrap();
     }
     world.until("all gone", SOON, async |w: &World| invoices(w).len() == 1 && w.customers().len() == 1).await;
-    let deletes: Vec<String> = world
-        .stripe()
-        .requests()
-        .filter(|request| request.method == bothways_model::Method::Delete)
-        .map(|request| request.path.clone())
-        .collect();
+    let deletes = deletes(&world);
     assert_eq!(deletes.len(), 6);
     assert!(deletes[5].starts_with("/v1/customers/"), "{deletes:?}");
     assert!(world.store.row("invoices", &kept).await.unwrap().is_some());
+}
+
+/// What refers to a record is known by that too, where its row still names a key that its customer had before.
+#[tokio::test(start_paused = true)]
+async fn a_delete_goes_after_that_of_a_row_that_names_an_earlier_key() {
+    let world = World::new(deleting()).await;
+    let ann = world.insert(&[("name", "Ann"), ("email", "ann@x.io")]);
+    let invoice = insert_invoice(&world, ann.as_str().parse().unwrap(), "hers");
+    world.until("it is there", SOON, async |w: &World| invoices(w).len() == 1).await;
+    world.settle().await;
+    let link = world.link_of(&ann).await;
+    let customer = link.remote_id.clone().unwrap();
+    world.ops.unlink(link.id, "ada").await.unwrap();
+    world.hold_webhooks(true);
+    let again = world.insert(&[("id", "99"), ("name", "Ann"), ("email", "ann@x.io")]);
+    world.ops.link(Some("stripe-customers"), &again, &customer, "ada").await.unwrap();
+    world.hold_webhooks(false);
+    world.settle().await;
+    world.stripe().clear_requests();
+    let now = world.now();
+    world.store.foreign().delete("customers", &again, now).unwrap();
+    world.store.foreign().delete("invoices", &invoice, now).unwrap();
+    world
+        .until("both gone", SOON, async |w: &World| invoices(w).is_empty() && w.customers().is_empty())
+        .await;
+    let deletes = deletes(&world);
+    assert_eq!(deletes.len(), 2, "{deletes:?}");
+    assert!(deletes[1].starts_with("/v1/customers/"), "{deletes:?}");
 }
 
 /// A customer's row that was made anew under another key is still that customer: no invoice of it has changed.
