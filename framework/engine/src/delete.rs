@@ -11,8 +11,8 @@ use bothways_connector::{Operation, WriteKind};
 use bothways_model::Record;
 use bothways_model::planted::{self, Bug};
 use bothways_store::{
-    FieldChange, HistoryOp, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Settled, Side,
-    Unit,
+    FieldChange, HistoryOp, IntentState, KeyWrite, Link, LinkState, LinkWrite, LocalBinding, ParkReason,
+    Settled, Side, Unit,
 };
 use chrono::TimeDelta;
 use std::sync::Arc;
@@ -31,6 +31,7 @@ impl Look {
         let decision = self.decision(&link, LocalSight::Gone(gone), Some(&seen));
         self.permit_decision(&link, &decision)?;
         let digest = decision.digest();
+        let stays = decision.record != RecordAction::DeleteRemote;
         let mut unit = match decision.record {
             RecordAction::Close { state, why } => {
                 let mut unit = self.close(link.clone(), state, why, gone == GoneLocal::Deleted);
@@ -85,8 +86,18 @@ impl Look {
             }
         };
         unit.keys.extend(gone_keys);
+        unit.keys.extend(self.key_without_row(&link, &seen).filter(|_| stays));
         unit.signals.extend(self.next_of_id(reused));
         Ok(unit)
+    }
+
+    /// No merge follows the record of a row that is gone: its match key is what it holds now (rule 27). Absent is unknown (rule 17).
+    fn key_without_row(&self, link: &Link, seen: &Seen) -> Option<KeyWrite> {
+        let mapping = &self.pair.mapping;
+        let matching = &mapping.identity.matching;
+        let shown = !matching.is_empty() && matching.iter().all(|label| seen.fields.get(label).is_some());
+        let id = link.remote_id.as_ref().filter(|_| shown)?;
+        Some(self.key(Side::Remote, id.as_str(), mapping.match_key(&seen.fields)))
     }
 
     async fn delete_remote(

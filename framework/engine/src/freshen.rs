@@ -54,8 +54,14 @@ impl Pass<'_> {
                 let links =
                     self.engine.store.links_of_remote(self.pair.id, std::slice::from_ref(&id)).await?;
                 match links.into_iter().next().flatten() {
-                    Some(link) if link.state.is_live() => self.renew_linked(&member.key, &link, seq, effects),
-                    _ => self.renew_closed(&member.key, &id, seq, effects).await?,
+                    // Of a link whose row is deleted the bases stand still, or a merge forgot them, while its record goes on.
+                    Some(link) if link.state.is_live() && link.body.former_local.is_none() => {
+                        self.renew_linked(&member.key, &link, seq, effects);
+                    }
+                    link => {
+                        let is_live = link.is_some_and(|link| link.state.is_live());
+                        self.renew_unfollowed(&member.key, &id, is_live, seq, effects).await?;
+                    }
                 }
             } else if member.key.seen < self.state.seq {
                 let read = self.read_one(&id).await?;
@@ -80,11 +86,13 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The record of a closed link lives on without being followed: only it can say what its match value is, or that it is gone.
-    async fn renew_closed(
+    /// A record whose link is closed, or has no row any more, lives on without being followed: only it can say what its match value
+    /// is, or that it is gone.
+    async fn renew_unfollowed(
         &self,
         key: &Key,
         id: &RemoteId,
+        is_live: bool,
         seq: Seq,
         effects: &mut PageCommit,
     ) -> Result<(), EngineError> {
@@ -93,11 +101,17 @@ impl Pass<'_> {
         });
         match live {
             Some(record) => {
-                let value = self.pair.mapping.match_key(&self.pair.mapping.read_remote(&record.body).record);
-                if value != key.value {
+                let mapping = &self.pair.mapping;
+                let seen = mapping.read_remote(&record.body).record;
+                let value = mapping.match_key(&seen);
+                // Absent is unknown (rule 17).
+                let shown = mapping.identity.matching.iter().all(|label| seen.get(label).is_some());
+                if shown && value != key.value {
                     effects.keys.push(KeyWrite::Put(Key { value, seen: seq, content: None, ..key.clone() }));
                 }
             }
+            // That the record of a live link is gone its own look proves (rule 31).
+            None if is_live => {}
             None => {
                 effects.keys.push(KeyWrite::Drop { pair: self.pair.id, side: Side::Remote, id: id.0.clone() })
             }

@@ -130,6 +130,28 @@ async fn the_record_of_a_closed_link_is_a_rival_only_while_it_matches() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_record_of_a_deleted_row_is_a_rival_of_what_matches_it_now() {
+    let policies = "deletes: { from_local: manual }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup::with(policies)).await;
+    world.insert(&[("email", "other@example.com")]);
+    let row = world.insert(&[("email", "ann@example.com"), ("name", "Ann")]);
+    world.settle().await;
+    let left = world.link_of(&row).await.remote_id.unwrap();
+    world.delete(&row);
+    world.settle().await;
+    world.remote_update(&left, json!({ "email": "ann@new.example" }));
+    world.settle().await;
+    world.remote_create(json!({ "email": "ann@new.example", "name": "Another Ann" }));
+    world.settle().await;
+    world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+    world.settle().await;
+    let parked = world.parked().await;
+    let reasons: Vec<_> = parked.iter().filter_map(|w| w.parked.as_ref()).map(|p| p.reason).collect();
+    assert_eq!(reasons, [ParkReason::Delete, ParkReason::Ambiguous]);
+    assert_eq!(world.rows().await.len(), 1, "no row of another one with the same match value");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_row_whose_record_is_gone_is_a_rival_of_what_matches_it() {
     let policies = "deletes: { from_remote: ignore }\nsync: { feed: never, reconcile: never }";
     let world = World::new(Setup::with(policies)).await;

@@ -3,6 +3,7 @@
 use super::organisations::{POLLED, accounts};
 use crate::harness::hub::Hub;
 use bothways_connector_sandbox::salesforce::{Action, Fault};
+use bothways_engine::PassOptions;
 use bothways_model::{LocalId, Method, RemoteId};
 use bothways_store::{LinkState, ParkReason};
 use serde_json::json;
@@ -51,6 +52,39 @@ async fn nobody_is_asked_about_a_deleted_row_whose_record_was_merged() {
     assert!(hub.parked().await.is_empty(), "{:#?}", hub.parked().await);
     assert!(!hub.links().await.iter().any(|link| link.local_id.as_ref() == Some(&row)));
     assert_eq!(hub.org().record_count("Account"), 1);
+}
+
+/// Nothing is known of the record that the link of a deleted row moved to: it is a rival only while it matches (rule 27).
+#[tokio::test(start_paused = true)]
+async fn what_a_deleted_rows_record_was_merged_into_is_a_rival_only_while_it_matches() {
+    let policies = "deletes: { from_local: manual }\ncreates: { from_remote: ignore }";
+    let hub = Hub::new(accounts(&format!("{policies}\n{POLLED}")));
+    let process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme")]);
+    hub.settle().await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    hub.delete(&row);
+    let now = hub.clock.truth();
+    let master = hub.org().dashboard_create("Account", &json!({ "Name": "Beta" }), now).unwrap();
+    let master = RemoteId(master["Id"].as_str().unwrap().to_owned());
+    hub.settle().await;
+    hub.org().dashboard_merge(master.as_str(), loser.as_str(), hub.clock.truth()).unwrap();
+    hub.settle().await;
+    let next = hub.insert(&[("name", "Beta")]);
+    hub.settle().await;
+    let reasons = async || {
+        let parked = hub.parked().await;
+        parked.into_iter().map(|(_, parked)| parked.reason).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons().await, [ParkReason::Delete, ParkReason::Ambiguous]);
+    let now = hub.clock.truth();
+    hub.org().dashboard_update(master.as_str(), &json!({ "Name": "Gamma" }), now).unwrap();
+    hub.settle().await;
+    let pair = hub.pair("salesforce").await;
+    process.engine.pass(pair, PassOptions::default(), &|_| {}).await.unwrap();
+    hub.settle().await;
+    assert_eq!(reasons().await, [ParkReason::Delete], "nobody has to choose any more");
+    assert_eq!(Some(hub.remote_id("salesforce", &next).await), record_named(&hub, "Beta"));
 }
 
 /// The log of deletes names a merged record again and again, in another form than the list does: what was shown once is no news.
