@@ -48,6 +48,8 @@ pub(crate) struct Shop {
     pub(crate) lose: Option<(&'static str, &'static str)>,
     /// What the service makes of a field with the next write, whatever it is sent.
     pub(crate) alters: Option<(&'static str, &'static str)>,
+    /// The next read after a write shows a page for people.
+    pub(crate) garbles: bool,
     /// No version is ever the right one.
     pub(crate) never_matches: bool,
     /// Methods of what was asked of records that are there.
@@ -73,7 +75,11 @@ impl Shop {
                 Some(Response::json(200, &json!({"items": items})))
             }
             (Method::Get, Some(at)) => {
+                let after_write = self.asked.iter().any(|method| *method != Method::Get);
                 self.asked.push(Method::Get);
+                if after_write && std::mem::take(&mut self.garbles) {
+                    return Some(Response { status: 200, headers: Vec::new(), body: b"<html>".to_vec() });
+                }
                 let shown = self.shown(at);
                 if let Some(edit) = self.after_read.take() {
                     self.edit(edit);

@@ -5,6 +5,7 @@ use crate::harness::CATALOG;
 use crate::shop::Scene;
 use bothways_model::{Method, Value};
 use bothways_store::{HistoryFilter, HistoryOp, IntentState, Operator, ParkReason};
+use std::time::Duration;
 
 const PATCH_IF_MATCH: &str = "{ call: \"PATCH /items/{id}\", if_match: { header: If-Match } }";
 const PUT_IF_MATCH: &str = "{ call: \"PUT /items/{id}\", sends: whole, if_match: { header: If-Match } }";
@@ -122,4 +123,19 @@ async fn a_conditional_update_that_its_own_first_copy_overtook_was_carried_out()
         .find_map(|row| row.entry.fields.get("name"))
         .expect("history names it");
     assert_eq!(named.before, Some(Value::Text("Ann".into())), "{history:?}");
+}
+
+/// As above, and the look that would tell so fails: until one succeeds, nobody knows. A user goes on meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_conditional_update_that_may_have_overtaken_itself_is_uncertain_until_the_record_is_read() {
+    let scene = scene(PATCH_IF_MATCH).await;
+    scene.shop().before_write = Some(("name", "Here"));
+    scene.shop().garbles = true;
+    scene.world.update(&scene.row, &HERE);
+    while !scene.shop().asked.contains(&Method::Patch) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    scene.update(&[("name", "Newer")]).await;
+    assert_eq!((scene.item("name"), scene.local("name").await), ("Newer".into(), "Newer".into()));
+    assert_eq!(scene.intents().await, [IntentState::Confirmed, IntentState::Confirmed]);
 }

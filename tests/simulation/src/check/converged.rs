@@ -6,7 +6,7 @@ use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::sim::Sim;
 use bothways_mapping::Field;
-use bothways_model::{LocalRow, Value};
+use bothways_model::{LocalId, LocalRow, Value};
 use bothways_store::{BrakeKind, HistoryOp, Link, LinkState, ParkReason, Subject, Work};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,10 +125,14 @@ impl Judge<'_> {
     }
 
     pub(super) fn parked_about(&self, link: &Link) -> Option<&Work> {
+        // What is told of an id that another row has by now is about that one (rule 30); of the link it is told by its record.
+        let is_anothers = |id: &LocalId| {
+            let entity = self.ledger.rows.get(id.as_str()).map(|thing| thing.entity);
+            entity.is_some_and(|entity| !self.ledger.rows_of(link.id).contains(&entity))
+        };
+        let former = link.body.former_local.as_ref().filter(|id| !is_anothers(id));
         self.snapshot.parked.iter().find(|work| match &work.subject {
-            Subject::Local(id) => {
-                link.local_id.as_ref() == Some(id) || link.body.former_local.as_ref() == Some(id)
-            }
+            Subject::Local(id) => link.local_id.as_ref() == Some(id) || former == Some(id),
             Subject::Remote(id) => link.remote_id.as_ref() == Some(id),
             Subject::Group(_) => false,
         })

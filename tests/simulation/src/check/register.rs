@@ -348,7 +348,8 @@ impl<'j> Judge<'j> {
                     let is =
                         |v: &Option<bothways_model::Value>| match v.as_ref().map(|v| self.named(field, v)) {
                             Some(known) => self.alike(field, known.as_deref(), value),
-                            None => value.is_none(),
+                            // What was created had nothing before, which names no user's doing.
+                            None => value.is_none() && row.entry.op != HistoryOp::Create,
                         };
                     is(&named.before) || (row.entry.op == HistoryOp::Conflict && is(&named.after))
                 })
