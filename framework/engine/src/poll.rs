@@ -68,7 +68,9 @@ impl Engine {
             Err(PollError::Read(error)) if error.class() == Some(ErrorClass::Expired) => {
                 tracing::error!(pair = %pair.id, "the incremental list does not reach back to where it was read; a full pass follows");
                 self.want_pass(pair.id).await?;
-                self.set_position(&name, &Position::default()).await?;
+                // It covers all that was before it: to ask for that again would only want another one.
+                let at = self.connections.service_time(&pair.connection);
+                self.set_position(&name, &Position { at, ..Position::default() }).await?;
                 Ok(PollReport { expired: true, ..PollReport::default() })
             }
             other => other,
@@ -94,7 +96,7 @@ impl Engine {
             let deep = deep_at.is_none_or(|at| now - at >= DEEP_EVERY);
             let wait = match self.poll_changes(&pair, deep, &mut recent).await {
                 Ok(report) => {
-                    if deep && report.from_start {
+                    if deep && (report.from_start || report.expired) {
                         deep_at = Some(now);
                     }
                     self.set_trouble(&name, None);

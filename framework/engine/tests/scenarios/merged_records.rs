@@ -199,3 +199,26 @@ async fn a_deleted_row_whose_created_record_was_linked_elsewhere_frees_its_id() 
     assert_eq!(closed.map(|link| link.state), Some(LinkState::Tombstone));
     assert!(hub.parked().await.is_empty());
 }
+
+/// The full pass covers all that was before it: but for the polls whose overlap reaches back to before the log was shortened, none asks
+/// for what it has forgotten, and for another pass (rule 47).
+#[tokio::test(start_paused = true)]
+async fn a_shortened_log_of_deletes_costs_no_pass_at_every_poll() {
+    let hub = Hub::new(accounts(POLLED));
+    let _process = hub.run().await;
+    hub.insert(&[("name", "Acme")]);
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    hub.org().dashboard_purge_delete_log(hub.clock.truth());
+    // A walk asks for the list alone, a poll for the log of deletes too.
+    let walks = || {
+        let org = hub.org();
+        let asked = |what: &str| org.requests().filter(|request| request.path.contains(what)).count();
+        asked("/queryAll") - asked("/deleted/")
+    };
+    let before = walks();
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let after = walks();
+    assert!(after > before, "what the log has forgotten is read");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(walks(), after);
+}
