@@ -228,6 +228,8 @@ impl Look {
             ));
             link.body.moved_from = link.remote_id.replace(into);
             link.body.base.clear();
+            // What was on its way to the record that it was cannot arrive in this one.
+            link.body.late.clear();
             unit.work = self.again_at(self.now, None, None, true);
             unit.confirm = Some(LinkWrite { link, local: LocalBinding::Keep });
         }

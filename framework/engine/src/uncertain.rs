@@ -399,8 +399,9 @@ impl Look {
         }
     }
 
-    /// Nobody can tell any more whether the write was carried out. History names what it replaced if it was (invariant 2).
-    async fn record_is_gone(&mut self, link: Link, intent: &Intent) -> Result<Link, Ended> {
+    /// Nobody can tell any more whether the write was carried out. History names what it replaced if it was (invariant 2), and what it
+    /// sent is our own late echo if the record comes back with it (rule 24).
+    async fn record_is_gone(&mut self, mut link: Link, intent: &Intent) -> Result<Link, Ended> {
         let mut unit = self.unit();
         if !intent.fields.is_empty() {
             let base = |label: &str| link.body.base.get(label).and_then(|base| base.remote.clone());
@@ -412,6 +413,9 @@ impl Look {
             let rules = intent.fields.iter().filter_map(|sent| sent.rule).chain([20]).collect();
             let why = "an earlier write, if it was carried out before its record went".to_owned();
             unit.history.push(entry(&link, Side::Remote, HistoryOp::Update, changed, rules, why, None));
+        }
+        if link.remote_id.is_some() && !planted::is(Bug::LateEchoForgotten) {
+            link.body.late.extend(late_echoes(intent, self.now));
         }
         self.give_up_with(unit, link, intent, "the record is not there any more").await
     }

@@ -4,7 +4,10 @@ use crate::harness::hub::{Hub, Plan};
 use bothways_connector_sandbox::salesforce::{Action, Config, DuplicateRule, Fault};
 use bothways_engine::{ConnectionState, HourOfCalls, Resolution, Settings};
 use bothways_model::{ConnectionName, LocalId, Method, RemoteId};
-use bothways_store::{Credentials, DeleteChoice, LinkState, ParkReason, PauseScope, RenewalAsk, Turn};
+use bothways_store::{
+    Credentials, DeleteChoice, HistoryFilter, HistoryOp, LinkState, Operator as _, ParkReason, PauseScope,
+    RenewalAsk, Turn,
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -446,6 +449,36 @@ async fn a_deleted_record_is_known_by_the_recycle_bin() {
     hub.settle().await;
     let states: Vec<LinkState> = hub.links().await.iter().map(|link| link.state).collect();
     assert!(states.iter().all(|state| !state.is_live()), "{states:?}");
+}
+
+/// An update whose answer was lost was carried out before its record went: taken back out of the recycle bin, that shows what we wrote
+/// ourselves, and not what somebody changed there (rule 24).
+#[tokio::test(start_paused = true)]
+async fn what_was_written_before_a_record_went_does_not_come_back_with_it() {
+    let policies = "conflicts: { winner: remote }\ndeletes: { from_remote: manual }";
+    let hub = Hub::new(accounts(&format!("{policies}\n{POLLED}")));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    hub.hold_a_write();
+    hub.update(&row, &[("phone", "2")]);
+    hub.until("the write", async |hub: &Hub| hub.let_it_arrive()).await;
+    assert_eq!(hub.sobject(&id)["Phone"], "2");
+    let now = hub.clock.truth();
+    hub.org().dashboard_delete(id.as_str(), now).unwrap();
+    hub.settle().await;
+    let parked: Vec<_> = hub.parked().await.into_iter().map(|(_, parked)| parked.reason).collect();
+    assert!(parked.contains(&ParkReason::Delete), "{parked:?}");
+    let now = hub.clock.truth();
+    hub.org().dashboard_undelete(id.as_str(), now).unwrap();
+    hub.update(&row, &[("phone", "3")]);
+    hub.settle().await;
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("3"), "the user's last word");
+    assert_eq!(hub.sobject(&id)["Phone"], "3");
+    let filter = HistoryFilter { op: Some(HistoryOp::Echo), ..HistoryFilter::default() };
+    let echoes = hub.store.history(&filter, None, 10).await.unwrap();
+    assert!(!echoes.is_empty(), "history says so");
 }
 
 #[tokio::test(start_paused = true)]
