@@ -356,7 +356,11 @@ impl Run {
                     self.violations.extend(impatient.into_iter().map(|what| format!("patience: {what}")));
                     let cold = snapshots.iter().flat_map(|snapshot| left_in_the_cold(snapshot, &self.sim));
                     self.violations.extend(cold.map(|what| format!("notice: passed over, {what}")));
-                    if !outside::is_heard(&self.fleet, |running| Box::pin(outside::replay_all(running))) {
+                    // Whoever has just woken was told of nothing yet: what it passes over shows in a moment.
+                    let is_relayed = snapshots.iter().all(|snapshot| snapshot.is_relayed);
+                    let is_heard = is_relayed
+                        && outside::is_heard(&self.fleet, |running| Box::pin(outside::replay_all(running)));
+                    if !is_heard {
                         // Nobody was there to hear it.
                         asked = 0;
                     }

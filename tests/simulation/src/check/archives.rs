@@ -42,7 +42,8 @@ pub(crate) fn archives(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<
 /// tell of every row: no pass has to find it (rule 36).
 pub(crate) fn left_in_the_cold(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     let judge = Judge { snapshot, sim, plan: &sim.plan, ledger: &sim.ledger(snapshot.place.kind) };
-    if snapshot.counts.pending > 0 { Vec::new() } else { judge.cold_links() }
+    let is_done = snapshot.is_relayed && snapshot.counts.pending == 0;
+    if is_done { judge.cold_links() } else { Vec::new() }
 }
 
 /// Counts what became of rows that were archived, for a run that is to have seen all of it.

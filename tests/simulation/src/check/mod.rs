@@ -48,6 +48,8 @@ pub(crate) struct Snapshot {
     pub(crate) links: Vec<Link>,
     pub(crate) parked: Vec<Work>,
     pub(crate) counts: PairCounts,
+    /// Whether all that triggers tell of is relayed: else more is to be done than is counted.
+    pub(crate) is_relayed: bool,
     pub(crate) pair: Option<Pair>,
     pub(crate) history: Vec<HistoryRow>,
     /// What brakes withhold, and nobody has approved.
@@ -192,6 +194,7 @@ impl Snapshot {
             .run(read)
             .ok_or_else(|| "the store waits".to_owned())?
             .map_err(|error| format!("the store cannot be read: {error}"))?;
+        let is_relayed = matches!(backing.run(store.drained(i64::MAX)), Some(Ok(true)));
         Ok(Self {
             place,
             mapping: mapping.clone(),
@@ -201,6 +204,7 @@ impl Snapshot {
             links,
             parked,
             counts,
+            is_relayed,
             pair,
             history,
             withheld,
