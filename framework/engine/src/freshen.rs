@@ -6,9 +6,10 @@
 
 use crate::EngineError;
 use crate::contact::{Judged, judge};
+use crate::match_keys::match_fields;
 use crate::pass::Pass;
 use crate::walk::local_keys;
-use bothways_model::{LocalId, Record, RemoteId, Seq};
+use bothways_model::{LocalId, RemoteId, Seq};
 use bothways_store::{Group, GroupMember, Key, KeyWrite, Link, LinkState, PageCommit, Side};
 
 impl Pass<'_> {
@@ -137,20 +138,11 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// The bases of a live link say what its record's match value is now.
+    /// A live link says what the match value of its row or record is now.
     fn renew_linked(&self, key: &Key, link: &Link, seq: Seq, effects: &mut PageCommit) {
         let mapping = &self.pair.mapping;
-        let mut known = Record::new();
-        for label in &mapping.identity.matching {
-            let base = link.body.base.get(label);
-            let value = base.and_then(|base| match key.side {
-                Side::Local => base.local.clone(),
-                Side::Remote => base.remote.clone(),
-            });
-            // Unknown: the key is all there is to go by.
-            let Some(value) = value else { return };
-            known.set(label.clone(), value);
-        }
+        // Unknown: the key is all there is to go by.
+        let Some(known) = match_fields(mapping, &link.body, key.side) else { return };
         let value = mapping.match_key(&known);
         if value != key.value {
             effects.keys.push(KeyWrite::Put(Key { value, seen: seq, content: None, ..key.clone() }));

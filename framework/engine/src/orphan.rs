@@ -6,7 +6,8 @@ use crate::created::{created_bases, created_history};
 use crate::decide::GoneLocal;
 use crate::intents::close;
 use crate::look::{Ended, Look};
-use bothways_model::{Observed, RemoteId};
+use crate::uncertain::Lookup;
+use bothways_model::{LinkId, Observed, RemoteId, Value};
 use bothways_store::{
     FieldChange, Guard, HistoryOp, Intent, IntentState, Link, LinkState, LinkWrite, LocalBinding, ParkReason,
     Side, Unit, UnitOutcome,
@@ -19,11 +20,7 @@ impl Look {
     pub(crate) async fn take_orphan(&self, link: Link, observed: &Observed) -> Result<Unit, Ended> {
         let store = &self.engine.store;
         let now = self.engine.ports.clock.now();
-        let create = match store.intents(link.id, 100).await {
-            Ok(intents) => intents.into_iter().find(|intent| intent.kind == Intent::CREATE),
-            Err(error) => return Err(self.store_trouble(&error)),
-        };
-        let Some(create) = create else { return Ok(self.nothing()) };
+        let Some(create) = self.last_create(link.id).await? else { return Ok(self.nothing()) };
         let taken = match store.lease(link.id, now, now + TimeDelta::seconds(30)).await {
             Ok(taken) => taken,
             Err(error) => return Err(self.store_trouble(&error)),
@@ -54,6 +51,28 @@ impl Look {
                 unit.work = self.again_soon();
                 Err(Box::new(unit))
             }
+            Err(error) => Err(self.store_trouble(&error)),
+        }
+    }
+
+    /// Binds what the last create of a link without a record made, though it was proven not to have arrived before: its request left
+    /// after that (rules 25, 41). `None` if there is no such record.
+    pub(crate) async fn bind_late(&mut self, link: &Link) -> Result<Option<Link>, Ended> {
+        let Some(create) = self.last_create(link.id).await? else { return Ok(None) };
+        let Lookup::Found(observed) = self.look_up(link, &create).await? else { return Ok(None) };
+        let mut link = link.clone();
+        // It is no echo that may yet come.
+        let is_its = |field: &str, value: &Value| {
+            create.fields.iter().any(|sent| sent.field == field && sent.sent == *value)
+        };
+        link.body.late.retain(|late| !is_its(&late.field, &late.value));
+        let why = "an earlier create arrived after it was given up";
+        self.bind_found(link, &create, observed, why).await.map(Some)
+    }
+
+    async fn last_create(&self, link: LinkId) -> Result<Option<Intent>, Ended> {
+        match self.engine.store.intents(link, 100).await {
+            Ok(intents) => Ok(intents.into_iter().find(|intent| intent.kind == Intent::CREATE)),
             Err(error) => Err(self.store_trouble(&error)),
         }
     }

@@ -27,7 +27,7 @@ const SKEW: TimeDelta = TimeDelta::minutes(10);
 const PAGES: usize = 200;
 
 /// What a lookup showed.
-enum Lookup {
+pub(crate) enum Lookup {
     Found(Observed),
     /// A consistent lookup does not show the record.
     Absent,
@@ -270,10 +270,8 @@ impl Look {
         }
         let lookup = self.look_up(&link, &intent).await?;
         if let Lookup::Found(observed) = lookup {
-            // A user may have edited it since: what we know of it is what we sent, the rest is a remote change.
-            let sent = intent.fields.iter().map(|f| (f.field.clone(), f.sent.clone())).collect();
             let why = "an earlier create was found carried out";
-            return self.bind_id(link, &intent, observed.id, Some(sent), why).await;
+            return self.bind_found(link, &intent, observed, why).await;
         }
         let row_is_gone = self.row_went_after(&intent);
         let replayable = key_is_kept(&intent, self.pair.capabilities().idempotency.as_ref(), self.now);
@@ -451,6 +449,18 @@ impl Look {
         self.bind_id(link, intent, observed.id.clone(), Some(seen.fields), why).await
     }
 
+    /// Binds what a lookup showed. A user may have edited it since: what we know of it is what we sent, the rest is a remote change.
+    pub(crate) async fn bind_found(
+        &mut self,
+        link: Link,
+        intent: &Intent,
+        observed: Observed,
+        why: &str,
+    ) -> Result<Link, Ended> {
+        let sent = intent.fields.iter().map(|f| (f.field.clone(), f.sent.clone())).collect();
+        self.bind_id(link, intent, observed.id, Some(sent), why).await
+    }
+
     /// Binds what a create brought about.
     async fn bind_id(
         &mut self,
@@ -479,7 +489,7 @@ impl Look {
     }
 
     /// Looks for the record that an uncertain create may have made.
-    async fn look_up(&mut self, link: &Link, intent: &Intent) -> Result<Lookup, Ended> {
+    pub(crate) async fn look_up(&mut self, link: &Link, intent: &Intent) -> Result<Lookup, Ended> {
         if planted::is(Bug::StampNotLookedUp) {
             return Ok(Lookup::Absent);
         }

@@ -1,5 +1,6 @@
 //! Links whose other side was never made: the table refused the row, the service refused the create or was not reached. The claim
-//! stands and is tried again with what the record holds by then; if that matches something else by now, the claim is let go.
+//! stands and is tried again with what the record holds by then; if that matches something else by now, the claim is let go. What a
+//! create of it made since is nothing else.
 
 use crate::create::insertion;
 use crate::look::{Ended, Look};
@@ -77,7 +78,10 @@ impl Look {
             let group = self.group(put, &value).await?;
             let is_alone = group.remote.is_empty() && group.local.iter().all(|m| m.key.id == row.id.0);
             if !is_alone || !self.find(&row, &value).await?.is_empty() {
-                return self.let_go(link, MATCHES);
+                return match self.bind_late(&link).await? {
+                    Some(_) => Ok(self.nothing()),
+                    None => self.let_go(link, MATCHES),
+                };
             }
         } else {
             self.put_key(put).await?;

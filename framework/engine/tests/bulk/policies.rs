@@ -151,6 +151,63 @@ async fn the_record_of_a_deleted_row_is_a_rival_of_what_matches_it_now() {
     assert_eq!(world.rows().await.len(), 1, "no row of another one with the same match value");
 }
 
+/// While a person has to decide about a match field its bases stand still: a rival is who holds the value now.
+#[tokio::test(start_paused = true)]
+async fn a_link_whose_match_field_differs_is_a_rival_by_what_it_holds_now() {
+    let policies = "conflicts: { winner: manual }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup::with(policies)).await;
+    let row = world.insert(&[("email", "ann@old.example"), ("name", "Ann")]);
+    world.settle().await;
+    let ann = world.link_of(&row).await.remote_id.unwrap();
+    world.hold_webhooks(true);
+    world.update(&row, &[("email", "ann@here.example")]);
+    world.remote_update(&ann, json!({ "email": "ann@there.example" }));
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(world.link_of(&row).await.body.conflicts.len(), 1);
+    let groups = async || {
+        world.settle().await;
+        world.engine.pass(world.pair(), PassOptions::default(), &|_| {}).await.unwrap();
+        world.settle().await;
+        let ambiguous = world.ops.parked(None, Some("ambiguous"), 10).await.unwrap();
+        ambiguous.into_iter().map(|item| item.message).collect::<Vec<_>>()
+    };
+    let other = world.remote_create(json!({ "email": "ann@there.example", "name": "Another Ann" }));
+    for _ in 0..2 {
+        let parked = groups().await;
+        let records = format!("{} (linked)", ann.as_str());
+        assert!(parked.len() == 1 && parked[0].contains(&records), "{parked:?}");
+        assert_eq!(world.rows().await.len(), 1, "the same may be meant");
+    }
+    world.remote_delete(&other);
+    world.remote_create(json!({ "email": "ann@old.example", "name": "Somebody else" }));
+    assert_eq!(groups().await, Vec::<String>::new(), "nobody holds this value any more");
+    assert_eq!(world.rows().await.len(), 2);
+}
+
+/// What was a conflict and is none any more, since both sides went back to what they had, moves no base.
+#[tokio::test(start_paused = true)]
+async fn a_link_whose_sides_went_back_is_a_rival_as_before() {
+    let policies = "conflicts: { winner: manual }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup::with(policies)).await;
+    let row = world.insert(&[("email", "ann@old.example"), ("name", "Ann")]);
+    world.settle().await;
+    let ann = world.link_of(&row).await.remote_id.unwrap();
+    for (here, there) in [("ann@here.example", "ann@there.example"), ("ann@old.example", "ann@old.example")] {
+        world.hold_webhooks(true);
+        world.update(&row, &[("email", here)]);
+        world.remote_update(&ann, json!({ "email": there }));
+        world.hold_webhooks(false);
+        world.settle().await;
+    }
+    assert!(world.link_of(&row).await.body.conflicts.is_empty());
+    world.remote_create(json!({ "email": "ann@old.example", "name": "Another Ann" }));
+    world.settle().await;
+    let parked = world.parked().await;
+    let reasons: Vec<_> = parked.iter().filter_map(|w| w.parked.as_ref()).map(|p| p.reason).collect();
+    assert_eq!((reasons, world.rows().await.len()), (vec![ParkReason::Ambiguous], 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_row_whose_record_is_gone_is_a_rival_of_what_matches_it() {
     let policies = "deletes: { from_remote: ignore }\nsync: { feed: never, reconcile: never }";

@@ -50,6 +50,12 @@ struct Shop {
     late: Mutex<Option<Duration>>,
     /// How long a read takes.
     reads: Mutex<Duration>,
+    /// Whether records are found by their email, too.
+    finds: bool,
+    /// Whether the answer of the next create is given up before it leaves.
+    sleeps: Mutex<bool>,
+    /// Such a create. It leaves when somebody looks for a record with its email.
+    asleep: Mutex<Option<Json>>,
 }
 
 #[async_trait]
@@ -66,6 +72,11 @@ impl Http for Shop {
             let held = self.held.lock().unwrap().take();
             tokio::time::sleep(held.unwrap_or_default()).await;
             let item: Json = serde_json::from_slice(&request.body).unwrap();
+            if std::mem::take(&mut *self.sleeps.lock().unwrap()) {
+                *self.asleep.lock().unwrap() = Some(item);
+                tokio::time::sleep(deadline).await;
+                return Err(SendError::Lost("timeout".into()));
+            }
             let late = self.late.lock().unwrap().take();
             if let Some(late) = late {
                 let items = self.items.clone();
@@ -80,6 +91,10 @@ impl Http for Shop {
         }
         let reads = *self.reads.lock().unwrap();
         tokio::time::sleep(reads).await;
+        let woken = self.asleep.lock().unwrap().take_if(|_| path.starts_with("?email="));
+        if let Some(item) = woken {
+            create(&self.items, item);
+        }
         let items = self.items.lock().unwrap();
         Ok(if let Some(stamp) = path.strip_prefix("?stamp=") {
             let found: Vec<&Json> = items.iter().filter(|item| item["stamp"] == stamp).collect();
@@ -113,8 +128,10 @@ async fn world(shop: &Arc<Shop>) -> World {
 
 /// One more engine on the store of a world.
 async fn engine(world: &World, shop: &Arc<Shop>) -> Arc<Engine> {
+    let by_email = "find: { $.email: { call: \"GET /items?email={value}\", consistent: true }, ";
+    let connector = if shop.finds { CONNECTOR.replace("find: { ", by_email) } else { CONNECTOR.to_owned() };
     let files = [
-        SourceFile::new("shop.yaml", CONNECTOR),
+        SourceFile::new("shop.yaml", connector),
         SourceFile::new("customers.yaml", crate::harness::CATALOG),
         SourceFile::new("shop-items.yaml", MAPPING),
     ];
@@ -166,4 +183,18 @@ async fn a_create_that_was_decided_slowly_may_arrive_late() {
     world.until("it is sent", SECOND * 100, async |_: &World| shop.late.lock().unwrap().is_none()).await;
     *shop.reads.lock().unwrap() = Duration::ZERO;
     assert_one(&world, &shop, &row).await;
+}
+
+/// The machine sleeps between the decision and the call: what was just proven not to have arrived does so then (rule 41). It matches the
+/// row, and is the row's own.
+#[tokio::test(start_paused = true)]
+async fn a_create_that_leaves_after_it_was_proven_not_to_have_arrived_is_no_rival_of_its_row() {
+    let shop = Arc::new(Shop { finds: true, ..Shop::default() });
+    let world = world(&shop).await;
+    *shop.sleeps.lock().unwrap() = true;
+    let row = world.insert(&[("email", "ann@x.io"), ("name", "Ann")]);
+    world.until("it sleeps", SECOND * 10, async |_: &World| shop.asleep.lock().unwrap().is_some()).await;
+    assert_one(&world, &shop, &row).await;
+    assert!(shop.asleep.lock().unwrap().is_none(), "it left");
+    assert!(world.parked().await.is_empty(), "{:#?}", world.parked().await);
 }
