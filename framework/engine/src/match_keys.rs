@@ -6,7 +6,7 @@ use crate::look::Look;
 use crate::read::Seen;
 use bothways_mapping::Mapping;
 use bothways_model::{LocalRow, Record, Value};
-use bothways_store::{Key, KeyWrite, Link, LinkBody, Side};
+use bothways_store::{KeyWrite, Link, LinkBody, Side};
 
 impl Look {
     /// Keys of the link's row and record whose match value is not the one of its bases any more, or not the one that its conflicts

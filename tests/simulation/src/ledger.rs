@@ -1,5 +1,8 @@
 //! What really happened to every field of every record on both sides, and by whom: the truth that the engine's work is held against.
 
+mod ties;
+
+use self::ties::Claim;
 use crate::archive::{Archive, Move};
 use crate::executor::{Pid, WORLD};
 use crate::kinds::{Kind, MATCH, NAME, Place, WAY};
@@ -106,8 +109,8 @@ pub(crate) struct Touch {
 /// What an engine did to rows at once.
 #[derive(Debug)]
 pub(crate) struct RowWrite {
-    /// Those of which it changed values.
-    pub(crate) rows: BTreeSet<String>,
+    /// The values that it changed: rows and which of the four.
+    pub(crate) values: BTreeSet<(String, usize)>,
     /// Whether that was all: no row was made, deleted, archived or taken out of the archive.
     pub(crate) only_values: bool,
 }
@@ -148,6 +151,8 @@ pub(crate) struct Ledger {
     /// Which rows engines tied to a link: the row that was there when the link was claimed, or that was made for it. Where links and
     /// rows say later that they belong together is the engine's opinion; this is what it was told.
     ties: BTreeMap<LinkId, BTreeSet<u64>>,
+    /// The same with the links' pairs, and after which change. A pair has one live link of a row.
+    claims: Vec<Claim>,
     /// The record that the link of a row was of when an engine made the row. The link may move on to another (rule 26).
     made_of: BTreeMap<u64, String>,
     /// Change number and moment of the last read of a record by a task.
@@ -194,6 +199,7 @@ impl Ledger {
             births: BTreeMap::new(),
             latest: BTreeMap::new(),
             ties: BTreeMap::new(),
+            claims: Vec::new(),
             made_of: BTreeMap::new(),
             seen: BTreeMap::new(),
             half_seen: BTreeSet::new(),
@@ -277,67 +283,6 @@ impl Ledger {
     /// The number of the last thing that happened.
     pub(crate) fn last(&self) -> u64 {
         self.seq
-    }
-
-    /// A link was claimed for the row that has this id now.
-    pub(crate) fn tie(&mut self, link: LinkId, id: &str) {
-        if let Some(row) = self.rows.get(id) {
-            self.ties.entry(link).or_default().insert(row.entity);
-        }
-    }
-
-    /// The row that has this id now was made of a record.
-    pub(crate) fn make_of(&mut self, id: &str, record: &str) {
-        if let Some(row) = self.rows.get(id) {
-            self.made_of.insert(row.entity, record.to_owned());
-        }
-    }
-
-    /// Whether a row was made of another record than this one.
-    pub(crate) fn is_made_of_another(&self, entity: u64, record: &str) -> bool {
-        self.made_of.get(&entity).is_some_and(|of| of != record)
-    }
-
-    /// The rows that a link was claimed for or that were made for it, and whoever came back in their place: born with the id of one
-    /// that was deleted, and the same by its match value (rule 30).
-    pub(crate) fn rows_of(&self, link: LinkId) -> BTreeSet<u64> {
-        let mut rows = self.ties.get(&link).cloned().unwrap_or_default();
-        let mut news: Vec<u64> = rows.iter().copied().collect();
-        while let Some(entity) = news.pop() {
-            if let Some(back) = self.come_back(entity)
-                && rows.insert(back)
-            {
-                news.push(back);
-            }
-        }
-        rows
-    }
-
-    /// Only the rows that the link was claimed for.
-    pub(crate) fn claimed_by(&self, link: LinkId) -> impl Iterator<Item = u64> {
-        self.ties.get(&link).into_iter().flatten().copied()
-    }
-
-    fn come_back(&self, entity: u64) -> Option<u64> {
-        let gone = self.gone.iter().find(|gone| gone.side == Side::Local && gone.thing.entity == entity)?;
-        let (next, _) = self.births.get(&gone.id)?.iter().copied().find(|(_, born)| *born > gone.seq)?;
-        let emails = |entity: u64| {
-            let of = self.changes.iter().filter(move |c| c.entity == entity && c.field == MATCH);
-            of.filter_map(|change| change.after.as_deref()).map(|email| email.trim().to_lowercase())
-        };
-        let before: BTreeSet<String> = emails(entity).collect();
-        let is_same = emails(next).any(|email| before.contains(&email))
-            || (self.cells_at_birth(next) == gone.thing.cells && gone.thing.cells[MATCH].is_none());
-        is_same.then_some(next)
-    }
-
-    fn cells_at_birth(&self, entity: u64) -> Cells {
-        let mut cells = Cells::default();
-        let at = self.changes.iter().find(|c| c.entity == entity).map(|c| c.at);
-        for change in self.changes.iter().filter(|c| c.entity == entity && Some(c.at) == at) {
-            cells[change.field].clone_from(&change.after);
-        }
-        cells
     }
 
     /// The process that made records go since `last` was frozen until then.
@@ -431,8 +376,8 @@ impl Ledger {
         if changed && who.is_engine() {
             let values: Vec<_> = self.changes.iter().rev().take_while(|change| change.seq > before).collect();
             let only_values = values.len() as u64 == self.seq - before;
-            let rows = values.into_iter().map(|change| change.id.clone()).collect();
-            self.engine_row_writes.push(RowWrite { rows, only_values });
+            let values = values.into_iter().map(|change| (change.id.clone(), change.field)).collect();
+            self.engine_row_writes.push(RowWrite { values, only_values });
         }
         changed || taken_back
     }

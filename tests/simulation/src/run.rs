@@ -23,8 +23,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
-/// Rows by their catalog and id.
-type Rows = BTreeSet<(&'static str, String)>;
+/// Fields of rows: catalog, id and label.
+type Fields = BTreeSet<(&'static str, String, &'static str)>;
 
 /// How a seed is run.
 #[derive(Clone, Copy, Debug, Default)]
@@ -409,7 +409,7 @@ impl Run {
         let groups = |all: &[Snapshot]| -> Vec<_> { all.iter().map(Snapshot::parked_groups).collect() };
         let chosen_from = groups(&start);
         let left: u64 = start.iter().map(left_by_a_stop).sum();
-        let insisted: Rows = start.iter().flat_map(Snapshot::insisted_on).collect();
+        let insisted: Fields = start.iter().flat_map(Snapshot::insisted_on).collect();
         let before = self.written(&insisted);
         let passed = |run: &mut Self| -> Vec<_> {
             let all = run.snapshots(false).unwrap_or_default();
@@ -465,15 +465,17 @@ impl Run {
         self.violations.extend(open.into_iter().map(|what| format!("second pass: {what}")));
     }
 
-    /// How often engines have written to records, and to rows; but for values of these rows, on which two services insist: each writes
-    /// its own again once the guard's ten minutes are over.
-    fn written(&self, insisted: &Rows) -> (u64, u64) {
+    /// How often engines have written to records, and to rows; but for these fields, on which two services insist: each writes its
+    /// own again once the guard's ten minutes are over.
+    fn written(&self, insisted: &Fields) -> (u64, u64) {
         let (mut records, mut rows) = (0, 0);
         for kind in self.sim.plan.kinds() {
             let ledger = self.sim.ledger(kind);
             records += ledger.engine_writes.len() as u64;
-            let is_insisted = |id: &String| insisted.contains(&(kind.catalog, id.clone()));
-            let counts = |write: &&RowWrite| !write.only_values || !write.rows.iter().all(is_insisted);
+            let is_insisted = |(id, field): &(String, usize)| {
+                insisted.contains(&(kind.catalog, id.clone(), kind.labels[*field]))
+            };
+            let counts = |write: &&RowWrite| !write.only_values || !write.values.iter().all(is_insisted);
             rows += ledger.engine_row_writes.iter().filter(counts).count() as u64;
         }
         (records, rows)

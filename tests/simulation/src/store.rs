@@ -252,7 +252,7 @@ fn tie(sim: &Sim, last: &BTreeMap<&'static str, u64>, unit: &Unit, outcome: &Uni
     let mut ledger = sim.ledger(place.kind);
     let made = ledger.rows.get(id.as_str()).is_some_and(|row| row.born_seq > last);
     if claim.is_some() || made {
-        ledger.tie(link.id, id.as_str());
+        ledger.tie(link.pair, link.id, id.as_str());
     }
     if let (true, Some(record)) = (made, &link.remote_id) {
         ledger.make_of(id.as_str(), record.as_str());

@@ -1,7 +1,7 @@
 //! Convergence (invariant 1): every row, record and link is in step, or shows why not; and what it shows is true.
 
-use super::Snapshot;
-use crate::kinds::{LAST, MATCH};
+use super::{Snapshot, goes_back_and_forth};
+use crate::kinds::{LAST, MATCH, Place};
 use crate::ledger::Ledger;
 use crate::plan::Plan;
 use crate::sim::Sim;
@@ -112,6 +112,11 @@ pub(crate) fn left_by_a_stop(snapshot: &Snapshot) -> u64 {
     (rows + records + snapshot.live_links().filter(lost_one).count()) as u64
 }
 
+/// Whether the service only does not find what is gone, or may have been made to forget it.
+pub(super) fn is_hard_to_prove(place: &Place, plan: &Plan) -> bool {
+    !place.shows_deleted() || plan.admins
+}
+
 pub(super) struct Judge<'s> {
     pub(super) snapshot: &'s Snapshot,
     pub(super) sim: &'s Sim,
@@ -158,12 +163,7 @@ impl Judge<'_> {
     /// Whether a person is asked whether a record is gone that the service only does not find.
     fn is_unproven(&self, link: &Link) -> bool {
         let asked = self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Delete);
-        asked && self.is_hard_to_prove()
-    }
-
-    /// Whether the service only does not find what is gone, or may have been made to forget it.
-    fn is_hard_to_prove(&self) -> bool {
-        !self.snapshot.place.shows_deleted() || self.plan.admins
+        asked && is_hard_to_prove(self.snapshot.place, self.plan)
     }
 
     fn link(&self, link: &Link) -> Option<String> {
@@ -335,9 +335,7 @@ impl Judge<'_> {
             if is_base && (one_way || self.was_altered(link, &field.label)) {
                 continue;
             }
-            if let Some(work) = self.parked_about(link)
-                && self.reason(work) == Some(ParkReason::Flapping)
-            {
+            if self.parked_about(link).is_some_and(|work| goes_back_and_forth(work, &field.label)) {
                 continue;
             }
             return Some(format!(
@@ -545,7 +543,7 @@ impl Judge<'_> {
             }
             (ParkReason::Delete, _) => {
                 let manual = self.plan.from_local == "manual" || self.plan.from_remote == "manual";
-                let unproven = self.is_hard_to_prove();
+                let unproven = is_hard_to_prove(self.snapshot.place, self.plan);
                 (!manual && !self.plan.update_wins && !unproven && !self.stayed(work))
                     .then(|| say("no policy leaves a delete to a person"))
                     .flatten()

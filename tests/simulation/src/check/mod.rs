@@ -24,7 +24,7 @@ use bothways_mapping::Mapping;
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, RemoteId};
 use bothways_store::{
     BrakeKind, BrakeName, ChargeKey, HistoryFilter, HistoryRow, Intent, Link, LinkFilter, LinkState, Pair,
-    PairCounts, ParkedFilter, Side, Subject, Withheld, Work, WorkId,
+    PairCounts, ParkReason, ParkedFilter, Side, Subject, Withheld, Work, WorkId,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,16 @@ const BY_A_BRAKE: &str = "withheld by the brake";
 
 /// What a delete says that waits for those of the records that refer to it.
 const BY_CHILDREN: &str = "a delete waits for those of the records that refer to it";
+
+/// What work says of the fields that the flap guard stopped, after their labels (rule 19).
+const BACK_AND_FORTH: &str = " went back and forth";
+
+/// Whether work is parked because this field went back and forth. The other fields of its record flow.
+fn goes_back_and_forth(work: &Work, label: &str) -> bool {
+    let flapping = work.parked.as_ref().filter(|parked| parked.reason == ParkReason::Flapping);
+    let shown = flapping.and_then(|parked| parked.message.split_once(BACK_AND_FORTH));
+    shown.is_some_and(|(labels, _)| labels.split(", ").any(|shown| shown == label))
+}
 
 /// Both sides of a mapping and everything stored about it, as they are at one moment.
 pub(crate) struct Snapshot {
@@ -71,6 +81,11 @@ pub(crate) struct Snapshot {
 /// Whether work says that the record of the row that its own refers to is not there any more.
 fn is_about_gone(work: &Work) -> bool {
     work.held.as_deref().is_some_and(|held| held.ends_with("is not found there any more"))
+}
+
+/// Whether a brake holds back work that counts as pending. What is parked does not, whatever a brake withholds of it besides.
+fn is_held_back(work: &Work) -> bool {
+    work.parked.is_none() && work.held.as_ref().is_some_and(|held| held.starts_with(BY_A_BRAKE))
 }
 
 impl Snapshot {
@@ -161,8 +176,7 @@ impl Snapshot {
                     _ => one.local_id.as_ref(),
                 };
                 let work = store.work_of(id, row, one.remote_id.as_ref()).await?;
-                let held = |work: &&Work| work.held.as_ref().is_some_and(|held| held.starts_with(BY_A_BRAKE));
-                held_work.extend(work.iter().filter(held).map(|work| work.id));
+                held_work.extend(work.iter().filter(|work| is_held_back(work)).map(|work| work.id));
             }
             let held_work = held_work.len() as u64;
             let mut waiting = BTreeMap::new();
@@ -348,11 +362,8 @@ impl Snapshot {
         (1..MANY).filter_map(work).collect()
     }
 
-    /// Rows that two services insist on, as is shown: catalog and id.
-    pub(crate) fn insisted_on(&self) -> BTreeSet<(&'static str, String)> {
-        let is_shown = |work: &&Work| {
-            work.parked.as_ref().is_some_and(|parked| parked.reason == bothways_store::ParkReason::Flapping)
-        };
+    /// Fields of rows that two services insist on, as is shown: catalog, id and label.
+    pub(crate) fn insisted_on(&self) -> BTreeSet<(&'static str, String, &'static str)> {
         let row = |work: &Work| match &work.subject {
             Subject::Local(id) => Some(id.0.clone()),
             Subject::Remote(id) => {
@@ -361,8 +372,12 @@ impl Snapshot {
             }
             Subject::Group(_) => None,
         };
-        let catalog = self.place.kind.catalog;
-        self.parked.iter().filter(is_shown).filter_map(row).map(|id| (catalog, id)).collect()
+        let kind = self.place.kind;
+        let of = |label: &'static str| {
+            let shown = self.parked.iter().filter(move |work| goes_back_and_forth(work, label));
+            shown.filter_map(row).map(move |id| (kind.catalog, id, label))
+        };
+        kind.labels.into_iter().flat_map(of).collect()
     }
 
     /// Groups of which a person has to choose.
@@ -392,5 +407,39 @@ impl Snapshot {
 
     pub(crate) fn live_links(&self) -> impl Iterator<Item = &Link> {
         self.links.iter().filter(|link| link.state.is_live())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bothways_model::{Seq, Timestamp};
+    use bothways_store::{ParkReason, Parked};
+
+    #[test]
+    fn parked_work_is_not_among_the_pending_that_a_brake_holds_back() {
+        let at = Timestamp::UNIX_EPOCH;
+        let held = Work {
+            id: WorkId(1),
+            pair: PairId(1),
+            subject: Subject::Local(LocalId("1".into())),
+            generation: Seq(1),
+            look: true,
+            due: Some(at),
+            since: at,
+            changed: None,
+            facts: Vec::new(),
+            attempts: 0,
+            tried_since: None,
+            last_error: None,
+            held: Some(format!("{BY_A_BRAKE} on blanking until a person approves it")),
+            parked: None,
+            pass: None,
+            awaits: None,
+        };
+        assert!(is_held_back(&held));
+        let parked = Parked { reason: ParkReason::Delete, message: String::new(), digest: String::new(), at };
+        assert!(!is_held_back(&Work { parked: Some(parked), ..held.clone() }));
+        assert!(!is_held_back(&Work { held: Some("`customer_id`: no link yet".into()), ..held }));
     }
 }

@@ -317,7 +317,11 @@ impl<'j> Judge<'j> {
         let superseded = self
             .family(component, field)
             .any(|o| o.entity == change.entity && o.seq > change.seq && !o.who.is_engine());
-        if reached || superseded || self.is_named(component, field, value) {
+        if reached
+            || superseded
+            || self.is_named(component, field, value)
+            || self.is_undone(change, component)
+        {
             return None;
         }
         Some("a user's value was lost and history does not name it")
@@ -335,24 +339,50 @@ impl<'j> Judge<'j> {
         component.is_some() && value.is_some_and(|value| self.ledger.was_delivered(field, value, tied))
     }
 
-    /// Whether history names this value as one that was there before.
-    fn is_named(&self, component: Option<usize>, field: usize, value: Option<&str>) -> bool {
-        let tied = |row: &HistoryRow| {
+    /// What history says of the links of this component.
+    fn history(&self, component: Option<usize>) -> impl Iterator<Item = &HistoryRow> {
+        let tied = move |row: &&HistoryRow| {
             let link = row.entry.link.map(|link| link.to_string());
             link.is_some_and(|link| self.ties.of_link.get(&link).copied() == component)
         };
-        let mut history = self.snapshots.iter().flat_map(|snapshot| &snapshot.history);
-        history.any(|row| {
-            tied(row)
-                && row.entry.fields.get(self.kind.labels[field]).is_some_and(|named| {
-                    let is =
-                        |v: &Option<bothways_model::Value>| match v.as_ref().map(|v| self.named(field, v)) {
-                            Some(known) => self.alike(field, known.as_deref(), value),
-                            // What was created had nothing before, which names no user's doing.
-                            None => value.is_none() && row.entry.op != HistoryOp::Create,
-                        };
-                    is(&named.before) || (row.entry.op == HistoryOp::Conflict && is(&named.after))
-                })
+        self.snapshots.iter().flat_map(|snapshot| &snapshot.history).filter(tied)
+    }
+
+    /// Whether a record was given back at once what a late write of ours had taken from it, and history says just that (rules 24, 41):
+    /// nothing came in between, and nothing else is named.
+    fn is_undone(&self, change: &Change, component: Option<usize>) -> bool {
+        let field = change.field;
+        let (value, late) = (change.before.as_deref(), change.after.as_deref());
+        let back = |o: &Change| {
+            o.id == change.id && o.before_seq == change.seq && self.alike(field, o.after.as_deref(), value)
+        };
+        let remote = |o: &&Change| o.side == Side::Remote && o.who.is_engine();
+        let is_back = self.family(component, field).filter(remote).any(back);
+        let says =
+            |row: &HistoryRow| {
+                let is = |told: Option<&bothways_model::Value>, what: Option<&str>| {
+                    told.is_some_and(|told| self.alike(field, self.named(field, told).as_deref(), what))
+                };
+                row.entry.op == HistoryOp::Echo
+                    && row.entry.remote_id.as_ref().is_some_and(|id| id.as_str() == change.id)
+                    && row.entry.fields.get(self.kind.labels[field]).is_some_and(|named| {
+                        is(named.before.as_ref(), late) && is(named.after.as_ref(), value)
+                    })
+            };
+        is_back && self.history(component).any(says)
+    }
+
+    /// Whether history names this value as one that was there before.
+    fn is_named(&self, component: Option<usize>, field: usize, value: Option<&str>) -> bool {
+        self.history(component).any(|row| {
+            row.entry.fields.get(self.kind.labels[field]).is_some_and(|named| {
+                let is = |v: &Option<bothways_model::Value>| match v.as_ref().map(|v| self.named(field, v)) {
+                    Some(known) => self.alike(field, known.as_deref(), value),
+                    // What was created had nothing before, which names no user's doing.
+                    None => value.is_none() && row.entry.op != HistoryOp::Create,
+                };
+                is(&named.before) || (row.entry.op == HistoryOp::Conflict && is(&named.after))
+            })
         })
     }
 
