@@ -438,16 +438,15 @@ impl Look {
                 (id, seen)
             }
             Sent::Written(None) | Sent::Missing => {
-                return Err(self
-                    .unsent(
-                        link,
-                        number,
-                        Sent::Uncertain("created, but the answer names no record".into(), None),
-                        &sent,
-                    )
-                    .await);
+                let why = "created, but the answer names no record".into();
+                return Err(self.unsent(link, number, Sent::Uncertain(why, None)).await);
             }
-            other => return Err(self.unsent(link, number, other, &sent).await),
+            other => {
+                if let Some(waits) = self.refers_to_gone((link.id, number), &other, &sent).await {
+                    return Err(waits);
+                }
+                return Err(self.unsent(link, number, other).await);
+            }
         };
         if planted::is(Bug::IntentClosedBeforeBases) {
             self.close_intent_alone(number).await?;

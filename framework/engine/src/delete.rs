@@ -138,7 +138,7 @@ impl Look {
             Sent::Record(_) | Sent::Written(_) | Sent::Missing => {
                 Ok(self.deleted_remotely(link, &seen.fields, gone, number))
             }
-            other => Err(self.unsent(link, number, other, &[]).await),
+            other => Err(self.unsent(link, number, other).await),
         }
     }
 
@@ -194,6 +194,8 @@ impl Look {
             Err(ended) => return *ended,
         };
         let mut unit = self.unit();
+        // It is nobody's rival any more (rule 27).
+        unit.keys.extend(self.dropped_keys(&link, false, true));
         let into = observed.id.clone();
         if taken_by_other {
             let why = format!("merged remotely into `{into}`, which has a row of its own");

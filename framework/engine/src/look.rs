@@ -23,7 +23,7 @@ use bothways_store::{
     Fact, Guard, Judged, Link, LinkState, LinkWrite, LocalBinding, ParkReason, Parked, PauseScope, Side,
     Signal, Subject, Taken, Unit, UnitOutcome, WorkWrite,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub(crate) struct Look {
     /// When its lease was taken or last renewed.
     pub(crate) leased_at: Timestamp,
     pub(crate) holds: Holds,
+    /// Labels of references that stay as they are, since what they name is not there any more; and that in words for people.
+    pub(crate) dangling: BTreeMap<String, String>,
     /// The item of a saved plan that it carries out; without one it does whatever is to be done.
     pub(crate) order: Option<Arc<Order>>,
 }
@@ -57,8 +59,16 @@ impl Engine {
         order: Option<Arc<Order>>,
     ) {
         let now = self.ports.clock.now();
-        let mut look =
-            Look { engine: self.clone(), pair, taken, now, leased_at: now, holds: Holds::default(), order };
+        let mut look = Look {
+            engine: self.clone(),
+            pair,
+            taken,
+            now,
+            leased_at: now,
+            holds: Holds::default(),
+            dangling: BTreeMap::new(),
+            order,
+        };
         let unit = match look.taken.link.clone() {
             // A pause takes effect before the next remote call (rule 64).
             link if self.is_paused(&look.pair, link.as_ref().map(|l| l.id)) => Err(look.paused(false)),
@@ -547,7 +557,7 @@ impl Look {
                 unit.signals.extend(self.look_for_row());
             }
             self.park(ParkReason::Refused, format!("field `{label}`: {why}"), &digest)
-        } else if self.holds.any() {
+        } else if self.holds.any() || !self.dangling.is_empty() {
             self.held_work()
         } else if let Some((label, side, id)) = decision.waits().next() {
             self.wait_for(label, side, id).await
@@ -570,7 +580,9 @@ impl Look {
             .filter(|label| !sent.iter().any(|write| write.label == **label))
             // What a reference stands for is asked by the next look.
             .filter(|label| {
-                refuses(label) || self.pair.mapping.field(label).is_some_and(|f| f.reference.is_none())
+                refuses(label)
+                    || self.dangling.contains_key(*label)
+                    || self.pair.mapping.field(label).is_some_and(|f| f.reference.is_none())
             })
             .cloned()
             .collect()

@@ -148,7 +148,7 @@ impl Look {
     }
 
     /// Sends an update: commits its intent, calls, and returns the link, the remote record and the unit to go on with. What brakes
-    /// withhold of `writes` is taken out of them.
+    /// withhold of `writes` is taken out of them, and what refers to a record that is gone.
     pub(crate) async fn push(
         &mut self,
         link: Link,
@@ -157,25 +157,31 @@ impl Look {
     ) -> Result<(Link, Seen, Unit), Ended> {
         let Some(id) = link.remote_id.clone() else { return Ok((link, seen, self.unit())) };
         let at = self.engine.ports.clock.now();
-        let number = self.taken.next_intent;
-        let prepared = loop {
-            match self.open_update(&link, &id, &seen, writes).await? {
-                Some(prepared) => break prepared,
-                None => {
-                    let held = writes.iter().filter(|write| self.holds.fields().contains(&write.label));
-                    let kept: BTreeSet<usize> = held.map(|write| write.unit).collect();
-                    writes.retain(|write| !kept.contains(&write.unit));
+        let (number, twice, answer) = loop {
+            let number = self.taken.next_intent;
+            let Some(prepared) = self.open_update(&link, &id, &seen, writes).await? else {
+                let held: BTreeSet<String> = self.holds.fields().clone();
+                leave_out(writes, |label| held.contains(label));
+                if writes.is_empty() {
+                    return Ok((link, seen, self.unit()));
                 }
-            }
+                continue;
+            };
+            self.may_still_update(&link, &id, &seen, at, number).await?;
+            let twice = planted::is(Bug::ConfirmedSentAgain).then(|| prepared.call.request.clone());
+            let sent = self.send(link.id, number, prepared).await?;
+            let answer = self.unless_repeated(sent, &id, writes).await?;
+            let fields: Vec<SentField> = writes.iter().map(FieldWrite::sent).collect();
+            let Some(gone) = self.leave_out_gone((link.id, number), &answer, &fields).await? else {
+                break (number, twice, answer);
+            };
+            leave_out(writes, |label| label == gone);
             if writes.is_empty() {
                 return Ok((link, seen, self.unit()));
             }
         };
-        self.may_still_update(&link, &id, &seen, at, number).await?;
         let mut told = true;
-        let twice = planted::is(Bug::ConfirmedSentAgain).then(|| prepared.call.request.clone());
-        let sent = self.send(link.id, number, prepared).await?;
-        let (observed, confirmed) = match self.unless_repeated(sent, &id, writes).await? {
+        let (observed, confirmed) = match answer {
             Sent::Record(observed) => (observed, true),
             Sent::Written(_) => match self.get(&id).await {
                 Ok(Outcome::Record(observed)) if !observed.gone && observed.id == id => {
@@ -193,10 +199,7 @@ impl Look {
                     false,
                 ),
             },
-            other => {
-                let fields: Vec<SentField> = writes.iter().map(FieldWrite::sent).collect();
-                return Err(self.unsent(link, number, other, &fields).await);
-            }
+            other => return Err(self.unsent(link, number, other).await),
         };
         if observed.gone || observed.id != id {
             let mut unit = *self.failed(&read::unexpected("an update")).await;
@@ -521,17 +524,8 @@ impl Look {
         })
     }
 
-    /// The unit after a write of these fields that was not confirmed.
-    pub(crate) async fn unsent(
-        &self,
-        mut link: Link,
-        number: u32,
-        sent: Sent,
-        fields: &[SentField],
-    ) -> Ended {
-        if let Some(waits) = self.refers_to_gone((link.id, number), &sent, fields).await {
-            return waits;
-        }
+    /// The unit after a write that was not confirmed.
+    pub(crate) async fn unsent(&self, mut link: Link, number: u32, sent: Sent) -> Ended {
         match sent {
             Sent::Refused(failure) => {
                 let mut unit = self.failed(&failure).await;
@@ -575,6 +569,12 @@ impl Look {
             Sent::Record(_) | Sent::Written(_) => Box::new(self.unit()),
         }
     }
+}
+
+/// Takes out what is of a merge unit with such a field (rule 10).
+fn leave_out(writes: &mut Vec<FieldWrite>, stays: impl Fn(&str) -> bool) {
+    let kept: BTreeSet<usize> = writes.iter().filter(|w| stays(&w.label)).map(|w| w.unit).collect();
+    writes.retain(|write| !kept.contains(&write.unit));
 }
 
 /// The value sent, in the form it is compared with what comes back.

@@ -365,10 +365,42 @@ impl Look {
     /// it refers to is there, or cannot be asked for: then the refusal is about something else.
     pub(crate) async fn refers_to_gone(
         &self,
-        (link, number): (LinkId, u32),
+        sent: (LinkId, u32),
         answer: &Sent,
         fields: &[SentField],
     ) -> Option<Ended> {
+        let (_, held, mut unit) = self.names_gone(sent, answer, fields).await?;
+        unit.work = self.wait_for_gone(held);
+        Some(Box::new(unit))
+    }
+
+    /// After such a refusal of an update: the reference stays out of it, and everything else flows, since what becomes of the record
+    /// that is gone may be withheld, or a person's to say, for long (rule 63). Returns its label.
+    pub(crate) async fn leave_out_gone(
+        &mut self,
+        sent: (LinkId, u32),
+        answer: &Sent,
+        fields: &[SentField],
+    ) -> Result<Option<String>, Ended> {
+        let Some((label, held, unit)) = self.names_gone(sent, answer, fields).await else { return Ok(None) };
+        self.commit_and_go_on(unit).await?;
+        self.dangling.insert(label.clone(), held);
+        Ok(Some(label))
+    }
+
+    /// Soon, since the link of what is gone is looked at now; later, where that is paused or waits for a person.
+    pub(crate) fn wait_for_gone(&self, held: String) -> Vec<WorkWrite> {
+        self.again_at(self.later(TimeDelta::seconds(1), PATIENCE), None, Some(held), true)
+    }
+
+    /// The reference of a refused write that names what is not there any more, that in words for people, and the unit that closes the
+    /// intent and has its link looked at.
+    async fn names_gone(
+        &self,
+        (link, number): (LinkId, u32),
+        answer: &Sent,
+        fields: &[SentField],
+    ) -> Option<(String, String, Unit)> {
         let refused = match answer {
             Sent::Refused(failure) if matches!(failure.class, ErrorClass::Invalid | ErrorClass::Missing) => {
                 failure.to_string()
@@ -392,10 +424,7 @@ impl Look {
             let mut unit = self.unit();
             unit.intents.push(close(link, number, IntentState::Refused, &refused));
             unit.signals.push(look_at(parent.id, id));
-            // Soon, since its link is looked at now; later, where that is paused or waits for a person.
-            let due = self.later(TimeDelta::seconds(1), PATIENCE);
-            unit.work = self.again_at(due, None, Some(held), true);
-            return Some(Box::new(unit));
+            return Some((label.clone(), held, unit));
         }
         None
     }

@@ -197,6 +197,8 @@ impl Target {
             };
             let place = places.find(|place| named(place)).filter(|_| what == "sobjects" || lists);
             let by_stamp = id.as_deref() == Some("Bothways_Id__c");
+            // Records that are asked for by what they hold are neither all there are nor what changed.
+            let condition = query.split_once("WHERE").map_or("", |(_, condition)| condition);
             return Self {
                 service: Service::Salesforce,
                 place,
@@ -204,7 +206,7 @@ impl Target {
                 stamp: stamp.filter(|_| by_stamp && !reads),
                 writes: !reads && what == "sobjects",
                 is_walk: lists && place.is_some() && !query.contains("WHERE"),
-                is_feed: lists && query.contains("SystemModstamp") && query.contains("WHERE"),
+                is_feed: lists && condition.contains("SystemModstamp"),
                 is_later_page: lists && object.is_some(),
             };
         }

@@ -316,6 +316,10 @@ async fn resolve_one(running: Running, (which, how): (u64, u64)) -> Result<(), E
         _ => Resolution::Delete(DeleteChoice::Keep),
     };
     let sim = running.process.sim.clone();
+    // Noted before: whoever asks for it may die when it is decided.
+    if let (Resolution::Delete(DeleteChoice::Carry), Some(link)) = (&resolution, &item.link) {
+        sim.note_carried(link);
+    }
     running.ops.resolve(&item.id, &resolution, Some(&item.digest), "the simulator").await?;
     sim.count("operator_resolved");
     Ok(())

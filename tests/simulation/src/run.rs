@@ -51,6 +51,8 @@ pub struct Outcome {
 }
 
 const SECOND: u64 = 1_000_000;
+/// The slowest polls are a minute apart.
+const A_POLL: u64 = 75 * SECOND;
 /// Both sides must have converged so long after the last fault.
 const LIVENESS: u64 = 30 * 60 * SECOND;
 /// A run with more steps than this gets nowhere.
@@ -305,6 +307,7 @@ impl Run {
         let start = self.sim.executor.now();
         let mut calm = 0;
         let mut asked = 0;
+        let mut lagged = None;
         loop {
             let now = self.sim.executor.now();
             if !self.until(now + 2 * SECOND) {
@@ -329,10 +332,15 @@ impl Run {
                 let deliveries = self.sim.stripe().open_deliveries();
                 (deliveries, self.sim.late_requests())
             };
+            // What lists do not show yet is to come, and comes with the poll after they do.
+            if self.sim.lagging_records() > 0 {
+                lagged = Some(self.sim.executor.now());
+            }
+            let shown = lagged.is_none_or(|at| self.sim.executor.now() > at + A_POLL);
             // Whoever is frozen has something to do yet when it wakes.
             let awake = !self.sim.executor.is_anyone_frozen();
             let answered = self.sim.executor.now() > self.sim.slow_until.load(Ordering::Relaxed);
-            if open.is_empty() && late == 0 && awake && answered && (asked > 1 || deliveries == 0) {
+            if open.is_empty() && late == 0 && shown && awake && answered && (asked > 1 || deliveries == 0) {
                 calm += 1;
                 if calm >= 3 && !self.approve_withheld() {
                     return true;

@@ -11,7 +11,7 @@ use crate::trace::Trace;
 use crate::turns::Turns;
 use bothways_connector_sandbox::Stripe;
 use bothways_connector_sandbox::salesforce::Salesforce;
-use bothways_model::{PairId, Request, Timestamp};
+use bothways_model::{LinkId, PairId, Request, Timestamp};
 use chrono::TimeDelta;
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,6 +66,8 @@ pub(crate) struct Sim {
     pub(crate) seen_wrong: Mutex<Vec<String>>,
     /// When somebody emptied the recycle bin.
     bin_emptied: Mutex<Vec<u64>>,
+    /// Links of which a person said that the delete of one side is to be carried out on the other.
+    carried: Mutex<BTreeSet<String>>,
     /// Told when the service has something to deliver.
     pub(crate) deliveries: Notify,
     /// The record of a guarded place that an engine was shown last, until somebody has heard of it.
@@ -113,6 +115,7 @@ impl Sim {
             stored_events: Mutex::default(),
             seen_wrong: Mutex::default(),
             bin_emptied: Mutex::default(),
+            carried: Mutex::default(),
             deliveries: Notify::new(),
             looked_at: Mutex::default(),
             looks: Notify::new(),
@@ -145,6 +148,11 @@ impl Sim {
     /// Requests that are held up on their way to a service.
     pub(crate) fn late_requests(&self) -> usize {
         self.stripe().late_requests() + self.org().late_requests()
+    }
+
+    /// Records that a service's lists do not show as they are yet.
+    pub(crate) fn lagging_records(&self) -> usize {
+        self.org().lagging(self.true_time())
     }
 
     /// What happened to the records of a kind. Of one run; no other thread has it.
@@ -180,6 +188,16 @@ impl Sim {
     pub(crate) fn is_bin_emptied(&self, from: u64, to: u64) -> bool {
         let emptied = self.bin_emptied.lock().unwrap_or_else(PoisonError::into_inner);
         emptied.iter().any(|at| (from..=to).contains(at))
+    }
+
+    /// A person decides that the delete of one side of a link is carried out on the other.
+    pub(crate) fn note_carried(&self, link: &str) {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner).insert(link.to_owned());
+    }
+
+    /// Whether a person ever did.
+    pub(crate) fn is_carried(&self, link: LinkId) -> bool {
+        self.carried.lock().unwrap_or_else(PoisonError::into_inner).contains(&link.to_string())
     }
 
     /// An engine is shown a record of a guarded place.

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::call::Call;
 use super::errors::ApiError;
 use super::org::Salesforce;
-use super::records::Table;
+use super::records::{Record, Table};
 use super::reply::Reply;
 use super::time::{read, stamp};
 use bothways_model::Timestamp;
@@ -63,6 +63,13 @@ impl Salesforce {
             "earliestDateAvailable": stamp(earliest),
             "latestDateCovered": stamp(window.covered),
         })))
+    }
+
+    /// How many records queries and these calls do not show as they are yet.
+    pub fn lagging(&self, now: Timestamp) -> usize {
+        let tables = self.store.objects().filter_map(|object| self.store.table(object.name).ok());
+        let lags = |record: &&Record| record.unseen.as_ref().is_some_and(|unseen| now < unseen.until);
+        tables.map(|table| table.all().filter(lags).count()).sum()
     }
 
     fn window(&self, call: &Call, table: &Table, now: Timestamp) -> Result<Window, ApiError> {

@@ -104,6 +104,10 @@ impl Look {
 
     /// The work, held.
     pub(crate) fn held_work(&self) -> Vec<WorkWrite> {
+        // Sooner than what a brake withholds, which shows so by itself.
+        if let Some(held) = self.dangling.values().next() {
+            return self.wait_for_gone(held.clone());
+        }
         match &self.holds.until {
             Some((until, why)) => self.again_at(*until, None, Some(why.clone()), true),
             None => self.done(),

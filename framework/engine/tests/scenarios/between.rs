@@ -167,3 +167,30 @@ async fn a_create_that_arrives_after_a_newer_one_undoes_nothing() {
     assert_eq!(hub.sobject(&id)["Phone"], "new");
     assert_eq!(hub.org().record_count("Account"), 1);
 }
+
+/// An update that was given up since its record was in the recycle bin lands when that is back and holds a newer value (rule 24).
+#[tokio::test(start_paused = true)]
+async fn an_update_given_up_with_its_record_undoes_nothing_when_it_lands() {
+    let policies = "conflicts: { winner: local }\ndeletes: { from_remote: manual }";
+    let hub = Hub::new(accounts(&format!("{policies}\n{POLLED}")));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme"), ("phone", "1")]);
+    hub.settle().await;
+    let id = hub.remote_id("salesforce", &row).await;
+    hub.hold_a_write();
+    hub.update(&row, &[("phone", "old")]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let now = hub.clock.truth();
+    hub.org().dashboard_delete(id.as_str(), now).unwrap();
+    hub.update(&row, &[("phone", "new")]);
+    hub.settle().await;
+    let now = hub.clock.truth();
+    hub.org().dashboard_undelete(id.as_str(), now).unwrap();
+    hub.settle().await;
+    assert_eq!(hub.sobject(&id)["Phone"], "new");
+    assert!(hub.let_it_arrive());
+    assert_eq!(hub.sobject(&id)["Phone"], "old", "it is written over");
+    hub.settle().await;
+    assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("new"), "nobody changed it there");
+    assert_eq!(hub.sobject(&id)["Phone"], "new");
+}

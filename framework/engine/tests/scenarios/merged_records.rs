@@ -250,3 +250,42 @@ async fn what_was_on_its_way_to_a_merged_record_is_no_echo_of_the_other_one() {
     assert_eq!(hub.local(&row, "phone").await.as_deref(), Some("2"), "somebody's own word");
     assert_eq!(hub.sobject(&master)["Phone"], "2");
 }
+
+/// What was made part of another record is nobody's rival any more, before the next full pass too (rules 26, 27).
+#[tokio::test(start_paused = true)]
+async fn a_merged_record_of_a_deleted_row_keeps_no_row_from_its_own() {
+    let hub = Hub::new(accounts(&format!("deletes: {{ from_local: manual }}\n{POLLED}")));
+    let _process = hub.run().await;
+    let kept = hub.insert(&[("name", "Beta")]);
+    let row = hub.insert(&[("name", "Acme")]);
+    hub.settle().await;
+    let master = hub.remote_id("salesforce", &kept).await;
+    let loser = hub.remote_id("salesforce", &row).await;
+    hub.delete(&row);
+    hub.settle().await;
+    let next = hub.insert(&[("name", "Acme")]);
+    hub.settle().await;
+    assert_eq!(hub.org().record_count("Account"), 2, "a person has to choose");
+    hub.org().dashboard_merge(master.as_str(), loser.as_str(), hub.clock.truth()).unwrap();
+    hub.settle().await;
+    hub.update(&next, &[("phone", "1")]);
+    hub.settle().await;
+    assert_eq!(Some(hub.remote_id("salesforce", &next).await), record_named(&hub, "Acme"));
+}
+
+/// A search may hide what was seen a moment ago: the record that the row before left behind is a rival all the same (rule 27).
+#[tokio::test(start_paused = true)]
+async fn the_record_that_a_deleted_row_left_is_a_rival_though_no_search_shows_it() {
+    let hub = Hub::new(accounts(&format!("deletes: {{ from_local: unlink }}\n{POLLED}")));
+    let _process = hub.run().await;
+    let row = hub.insert(&[("name", "Acme")]);
+    hub.settle().await;
+    hub.delete(&row);
+    hub.settle().await;
+    hub.org().inject(Fault::always(Action::EmptyList).on(Method::Get, "/services/data/v62.0/query"));
+    hub.insert(&[("name", "Acme")]);
+    hub.settle().await;
+    let reasons: Vec<_> = hub.parked().await.into_iter().map(|(_, parked)| parked.reason).collect();
+    assert_eq!(reasons, [ParkReason::Ambiguous]);
+    assert_eq!(hub.org().record_count("Account"), 1);
+}

@@ -1,6 +1,7 @@
 //! No unproven delete (invariant 6): what an engine deleted was deleted on the other side before, and the policy says so.
 
 use super::Snapshot;
+use super::converged::is_hard_to_prove;
 use crate::executor::WORLD;
 use crate::kinds::{Kind, LAST, MATCH};
 use crate::ledger::{Change, Gone, Ledger, Thing, Who};
@@ -37,7 +38,11 @@ pub(crate) fn deletes(snapshot: &Snapshot, all: &[Snapshot], sim: &Sim) -> Vec<S
         let stayed = gone.side == Side::Local && policy == "ignore";
         // Who decides so where there is an archive has it archived.
         let archives = plan.archives > 0 && gone.side == Side::Local;
-        let decided = policy == "manual" || stayed || (plan.operators && plan.update_wins);
+        // Whatever the policy, a person decides about the row of a record that is only not found (rule 31).
+        let unproven = gone.side == Side::Local
+            && is_hard_to_prove(place, plan)
+            && links.iter().any(|link| sim.is_carried(link.id));
+        let decided = policy == "manual" || stayed || unproven || (plan.operators && plan.update_wins);
         if policy != "delete" && (archives || !(decided && plan.operators)) {
             findings.push(format!("{side} {} was deleted although the policy is `{policy}`", gone.id));
         }
