@@ -21,6 +21,7 @@ mod connections;
 mod contact;
 mod create;
 mod created;
+mod dangling;
 pub mod decide;
 mod delete;
 mod detached;

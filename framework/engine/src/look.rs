@@ -11,7 +11,6 @@ use crate::decide::{
 };
 use crate::order::Order;
 use crate::pairs::PairRuntime;
-use crate::push::FieldWrite;
 use crate::read::Seen;
 use crate::retry::{self, Next};
 use crate::scope::BACK;
@@ -565,27 +564,6 @@ impl Look {
             self.done()
         };
         Ok(unit)
-    }
-
-    /// Labels of what was to go out and did not: to look again at once would end the same.
-    fn stayed(
-        &self,
-        decision: &Decision,
-        sent: &[FieldWrite],
-        refused: &[(String, String)],
-    ) -> BTreeSet<String> {
-        let refuses = |label: &str| refused.iter().any(|(other, _)| other == label);
-        let labels = decision.pushes().map(|v| &v.label);
-        labels
-            .filter(|label| !sent.iter().any(|write| write.label == **label))
-            // What a reference stands for is asked by the next look.
-            .filter(|label| {
-                refuses(label)
-                    || self.dangling.contains_key(*label)
-                    || self.pair.mapping.field(label).is_some_and(|f| f.reference.is_none())
-            })
-            .cloned()
-            .collect()
     }
 
     /// What the row part needs for a linked record.

@@ -6,23 +6,17 @@
 
 use crate::Engine;
 use crate::decide::{References, Translated};
-use crate::events::look_at;
-use crate::intents::close;
 use crate::look::{Ended, Look};
 use crate::lookups;
 use crate::pairs::PairRuntime;
 use crate::plan::{Installed, PlanReads};
-use crate::push::Sent;
 use crate::read::Seen;
-use bothways_connector::{Operation, Outcome};
 use bothways_mapping::{Field, Mapping, Reference};
 use bothways_model::planted::{self, Bug};
-use bothways_model::{
-    ConnectionName, ErrorClass, LinkId, LocalId, PairId, Record, RemoteId, Timestamp, Value,
-};
+use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Timestamp, Value};
 use bothways_store::{
-    Awaited, FieldBase, IntentState, Link, LinkBody, LinkState, ParkReason, ParkedFilter, SentField, Side,
-    StoreError, Subject, Unit, WorkWrite,
+    Awaited, FieldBase, Link, LinkBody, LinkState, ParkReason, ParkedFilter, Side, StoreError, Subject, Unit,
+    WorkWrite,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -332,7 +326,7 @@ impl Look {
         now + (now - since).clamp(least, most)
     }
 
-    fn catalog_of(&self, label: &str) -> String {
+    pub(crate) fn catalog_of(&self, label: &str) -> String {
         self.pair.mapping.field(label).and_then(|field| field.linked().cloned()).unwrap_or_default()
     }
 
@@ -358,85 +352,6 @@ impl Look {
         let mut unit = self.unit();
         unit.work = self.wait_for(label, side, id).await;
         unit
-    }
-
-    /// The unit after a write that the service refused, if something that it refers to is not there any more though its link says so: that
-    /// link is looked at, and the write waits for what comes of it. It was never this record's fault, and is no attempt. `None` if all that
-    /// it refers to is there, or cannot be asked for: then the refusal is about something else.
-    pub(crate) async fn refers_to_gone(
-        &self,
-        sent: (LinkId, u32),
-        answer: &Sent,
-        fields: &[SentField],
-    ) -> Option<Ended> {
-        let (_, held, mut unit) = self.names_gone(sent, answer, fields).await?;
-        unit.work = self.wait_for_gone(held);
-        Some(Box::new(unit))
-    }
-
-    /// After such a refusal of an update: the reference stays out of it, and everything else flows, since what becomes of the record
-    /// that is gone may be withheld, or a person's to say, for long (rule 63). Returns its label.
-    pub(crate) async fn leave_out_gone(
-        &mut self,
-        sent: (LinkId, u32),
-        answer: &Sent,
-        fields: &[SentField],
-    ) -> Result<Option<String>, Ended> {
-        let Some((label, held, unit)) = self.names_gone(sent, answer, fields).await else { return Ok(None) };
-        self.commit_and_go_on(unit).await?;
-        self.dangling.insert(label.clone(), held);
-        Ok(Some(label))
-    }
-
-    /// Soon, since the link of what is gone is looked at now; later, where that is paused or waits for a person.
-    pub(crate) fn wait_for_gone(&self, held: String) -> Vec<WorkWrite> {
-        self.again_at(self.later(TimeDelta::seconds(1), PATIENCE), None, Some(held), true)
-    }
-
-    /// The reference of a refused write that names what is not there any more, that in words for people, and the unit that closes the
-    /// intent and has its link looked at.
-    async fn names_gone(
-        &self,
-        (link, number): (LinkId, u32),
-        answer: &Sent,
-        fields: &[SentField],
-    ) -> Option<(String, String, Unit)> {
-        let refused = match answer {
-            Sent::Refused(failure) if matches!(failure.class, ErrorClass::Invalid | ErrorClass::Missing) => {
-                failure.to_string()
-            }
-            Sent::Missing => "the record is not there, or what it refers to".to_owned(),
-            _ => return None,
-        };
-        let parents = self.engine.parents(&self.pair);
-        for field in fields.iter().filter(|field| !field.sent.is_null()) {
-            let catalog = self.catalog_of(&field.field);
-            let parent = parents.get(&catalog).and_then(|id| self.engine.pairs.get(id));
-            let id = RemoteId(field.sent.to_text());
-            let Some(parent) = parent else { continue };
-            if !self.is_gone(&parent, &id).await {
-                continue;
-            }
-            let (label, row) = (&field.field, field.local.to_text());
-            let held =
-                format!("`{label}`: the record of row {row} of `{catalog}` is not found there any more");
-            self.note_failure(&held, true);
-            let mut unit = self.unit();
-            unit.intents.push(close(link, number, IntentState::Refused, &refused));
-            unit.signals.push(look_at(parent.id, id));
-            return Some((label.clone(), held, unit));
-        }
-        None
-    }
-
-    /// Whether a record of another pair is not there, or part of another by now. What cannot be told is none of that.
-    async fn is_gone(&self, pair: &PairRuntime, id: &RemoteId) -> bool {
-        let Ok(exchange) = pair.resource.start(Operation::Get { id: id.clone() }) else { return false };
-        match self.engine.run(&pair.connection, self.purpose(), exchange, pair.timeout()).await {
-            Ok(Outcome::Record(observed)) => observed.gone || observed.id != *id,
-            Ok(Outcome::Missing) => true,
-            _ => false,
-        }
     }
 
     /// A delete waits until those of the records that refer to this one are carried out: the service may refuse it before, or delete
