@@ -100,7 +100,8 @@ enum Purpose {
 /// One batch being put together.
 #[derive(Default)]
 struct Batch {
-    wanted: Vec<(Kept, Purpose)>,
+    /// What a record held, when that was seen, and what follows.
+    wanted: Vec<(Kept, Seq, Purpose)>,
     page: PageCommit,
 }
 
@@ -154,7 +155,7 @@ impl Pass<'_> {
                         local: LocalId(local.id.clone()),
                     };
                     match self.kept(remote, &mut in_flight).await? {
-                        Some(kept) => batch.wanted.push((kept, purpose)),
+                        Some(kept) => batch.wanted.push((kept, remote.seen, purpose)),
                         None => self.hand_on_row(&mut batch, local),
                     }
                 }
@@ -164,7 +165,7 @@ impl Pass<'_> {
                     CreatePolicy::Create => match self.kept(remote, &mut in_flight).await? {
                         Some(kept) => {
                             let purpose = Purpose::Create { remote: RemoteId(remote.id.clone()) };
-                            batch.wanted.push((kept, purpose));
+                            batch.wanted.push((kept, remote.seen, purpose));
                         }
                         None => self.hand_on(&mut batch, remote),
                     },
@@ -229,10 +230,10 @@ impl Pass<'_> {
         let first = self.engine.store.draw(count).await?;
         let mut units = Vec::with_capacity(wanted.len());
         let mut purposes = Vec::with_capacity(wanted.len());
-        let asked: Vec<Asked<'_>> =
-            wanted.iter().map(|(kept, _)| Asked { remote: Some(&kept.fields), ..Asked::default() }).collect();
+        let asked = |kept| Asked { remote: Some(kept), ..Asked::default() };
+        let asked: Vec<Asked<'_>> = wanted.iter().map(|(kept, ..)| asked(&kept.fields)).collect();
         let references = self.engine.references(&self.pair, &asked).await?;
-        for (index, (kept, purpose)) in wanted.into_iter().enumerate() {
+        for (index, (kept, seen, purpose)) in wanted.into_iter().enumerate() {
             let token = Seq(first.0 + index as i64);
             let (remote, refused) = match &purpose {
                 Purpose::Link { remote, .. } => (remote, !kept.refusals.is_empty()),
@@ -241,7 +242,8 @@ impl Pass<'_> {
             let remote = remote.clone();
             match self.unit(&purpose, kept, &references, token) {
                 Ok(unit) => {
-                    units.push(unit);
+                    // Somebody may find out more, or that it is gone, until this is committed.
+                    units.push(Unit { as_seen: Some(seen), ..unit });
                     purposes.push(purpose);
                     if refused {
                         // Linked, and a field that cannot be translated: its look says so.

@@ -189,6 +189,9 @@ pub struct Unit {
     /// A claim is lost as well if a closed link has one of its ids: whoever saw a record before its link was closed does not bring it
     /// back (rule 34).
     pub only_new: bool,
+    /// A claim is lost as well if the match key of its record is gone, or newer than this: it was decided on what was seen then, and
+    /// somebody has looked since (rule 51).
+    pub as_seen: Option<Seq>,
     /// If one of these is paused, nothing of the unit has any effect (rule 64).
     pub unless_paused: Vec<PauseScope>,
     /// What brakes are about in it. If one of them withholds its charge, nothing else of the unit has any effect.
@@ -224,6 +227,7 @@ impl Unit {
         Self {
             guard,
             only_new: false,
+            as_seen: None,
             unless_paused: Vec::new(),
             charges: Vec::new(),
             intents: Vec::new(),
@@ -252,7 +256,8 @@ pub enum UnitOutcome {
     },
     /// The token is stale: no effect.
     Stale,
-    /// Another live link has the local or the remote id, or a closed one where the claim is only for what is new: no effect.
+    /// Another live link has the local or the remote id, or a closed one where the claim is only for what is new, or its record was
+    /// seen anew: no effect.
     ClaimLost,
     /// Something of [`Unit::unless_paused`] is paused: no effect.
     Paused,

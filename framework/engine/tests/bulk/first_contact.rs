@@ -1,8 +1,12 @@
 //! Two sides that know nothing of each other meet (rule 27).
 
 use crate::harness::{Setup, World};
-use bothways_store::{LinkState, ParkReason};
+use bothways_engine::{PassOptions, PassProgress, PassStage};
+use bothways_model::RemoteId;
+use bothways_store::{KeyWrite, Keys, LinkState, ParkReason, Side};
+use futures::FutureExt;
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(1200);
@@ -113,6 +117,38 @@ async fn a_record_created_during_the_walk_is_linked_not_doubled() {
     assert_eq!(world.link_of(&late).await.remote_id, Some(id));
     world.assert_in_step().await;
     assert_eq!(world.customers().len(), 601);
+}
+
+/// The records of a batch were seen before; whoever finds out meanwhile that they are gone is not overruled by it.
+#[tokio::test(start_paused = true)]
+async fn what_is_found_gone_while_a_batch_waits_is_not_brought_back() {
+    let policies = "creates: { from_local: manual }\nsync: { feed: never, reconcile: never }";
+    let world = World::new(Setup { webhooks: false, ..Setup::with(policies) }).await;
+    let bob = world.insert(&[("name", "Bob"), ("email", "z-bob@example.com")]);
+    world.settle().await;
+    for n in 0..120 {
+        world.remote_create(json!({ "name": format!("Person {n}"), "email": format!("p{n}@example.com") }));
+    }
+    let late = ["z-ann@example.com", "z-bob@example.com"]
+        .map(|email| world.remote_create(json!({ "name": "Late", "email": email })));
+    // The second batch has been read when the first one is told of.
+    let found = AtomicBool::new(false);
+    let progress = |progress: &PassProgress| {
+        let is_time = progress.stage == PassStage::Match && progress.counts.created >= 100;
+        if is_time && !found.swap(true, Ordering::Relaxed) {
+            late.iter().for_each(|id| world.remote_delete(id));
+            world.update(&bob, &[("name", "Robert")]);
+            let drop =
+                |id: &RemoteId| KeyWrite::Drop { pair: world.pair(), side: Side::Remote, id: id.0.clone() };
+            let gone: Vec<_> = late.iter().map(drop).collect();
+            world.store.write_keys(&gone).now_or_never().unwrap().unwrap();
+        }
+    };
+    world.engine.pass(world.pair(), PassOptions::default(), &progress).await.unwrap();
+    world.settle().await;
+    assert!(found.into_inner());
+    assert_eq!((world.rows().await.len(), world.links().await.len()), (121, 120));
+    assert_eq!(world.local(&bob, "name").await.as_deref(), Some("Robert"));
 }
 
 /// The pass as it is stored: its id, its stage (0 to 3) and how far it is in it.

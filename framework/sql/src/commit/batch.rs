@@ -10,11 +10,11 @@ use crate::stored::{LINK, StoredLink, get, read_link, scope_of_text};
 use crate::table::Table;
 use crate::tuple::Tuple;
 use crate::work_book::WorkBook;
-use bothways_model::{LinkId, LocalId, PairId, Timestamp};
+use bothways_model::{LinkId, LocalId, PairId, Seq, Timestamp};
 use bothways_store::transition::{Effects, Run};
 use bothways_store::{
     BrakeName, Guard, History, IntentState, IntentWrite, Judged, KeyWrite, LeaseAction, Link, LocalBinding,
-    PauseScope, Result, Signal, Subject, Unit, UnitOutcome, WorkWrite,
+    PauseScope, Result, Side, Signal, Subject, Unit, UnitOutcome, WorkWrite,
 };
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -45,6 +45,8 @@ pub(super) struct Batch<'u> {
     pub(super) moved: HashSet<(PairId, LocalId)>,
     /// Ids that a closed link has, as far as claims of what is new ask.
     closed: HashSet<Identity>,
+    /// When the records of claims that depend on it were last seen, by their match keys.
+    seen: HashMap<(PairId, String), Seq>,
     holders: HashMap<Identity, LinkId>,
     asked: HashSet<Identity>,
     pub(super) brakes: BrakeBook,
@@ -117,6 +119,7 @@ impl<'u> Batch<'u> {
             dirty: Vec::new(),
             moved,
             closed: HashSet::new(),
+            seen: HashMap::new(),
             holders: HashMap::new(),
             asked: HashSet::new(),
             brakes,
@@ -136,6 +139,7 @@ impl<'u> Batch<'u> {
         let wanted = units.iter().flat_map(|unit| batch.wanted(unit)).collect();
         batch.load_holders(c, wanted).await?;
         batch.load_closed(c).await?;
+        batch.load_seen(c).await?;
         batch.load_standing(c).await?;
         Ok(batch)
     }
@@ -227,6 +231,45 @@ impl<'u> Batch<'u> {
         match &unit.guard {
             Guard::Claim(link) if unit.only_new => ids(link).any(|id| self.closed.contains(&id)),
             _ => false,
+        }
+    }
+
+    /// Finds out when the records of claims that depend on it were last seen.
+    async fn load_seen(&mut self, c: &mut Connection) -> Result<()> {
+        let mut records: HashMap<PairId, Vec<&str>> = HashMap::new();
+        for ((pair, id), _) in self.units.iter().filter_map(claimed_as_seen) {
+            records.entry(pair).or_default().push(id);
+        }
+        for (pair, ids) in records {
+            let sql = "SELECT id, seen FROM bothways_keys WHERE pair = ? AND side = 'remote' \
+                       AND id IN (SELECT value FROM json_each(?))";
+            for row in fetch(c, sql, [pair.0.into(), list(&ids)]).await.map_err(ours)? {
+                self.seen.insert((pair, get(&row, 0)?), Seq(get(&row, 1)?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the record of a claim was seen anew since that was decided, or is gone.
+    pub(super) fn is_seen_anew(&self, unit: &Unit) -> bool {
+        claimed_as_seen(unit).is_some_and(|((pair, id), as_seen)| {
+            self.seen.get(&(pair, id.to_owned())).is_none_or(|seen| *seen > as_seen)
+        })
+    }
+
+    /// Takes in what a unit knows of records that later claims may be about.
+    fn note_seen(&mut self, writes: &[KeyWrite]) {
+        for write in writes {
+            match write {
+                KeyWrite::Put(key) if key.side == Side::Remote => {
+                    let seen = self.seen.entry((key.pair, key.id.clone())).or_insert(key.seen);
+                    *seen = (*seen).max(key.seen);
+                }
+                KeyWrite::Drop { pair, side: Side::Remote, id } => {
+                    self.seen.remove(&(*pair, id.clone()));
+                }
+                KeyWrite::Put(_) | KeyWrite::Drop { .. } | KeyWrite::Linked { .. } => {}
+            }
         }
     }
 
@@ -340,6 +383,7 @@ impl<'u> Batch<'u> {
         self.history.extend(history);
         self.work.extend(effects.work.iter().cloned().map(WorkStep::Write));
         self.work.extend(effects.signals.into_iter().map(WorkStep::Signal));
+        self.note_seen(effects.keys);
         self.keys.extend(effects.keys);
         if let Some(settlement) = effects.settlement {
             self.brakes.settle(settlement);
@@ -372,6 +416,14 @@ pub(super) fn identities(link: &Link) -> Vec<Identity> {
         return Vec::new();
     }
     ids(link).collect()
+}
+
+/// The record of a claim that depends on nobody having seen it since, and as of when.
+pub(super) fn claimed_as_seen(unit: &Unit) -> Option<((PairId, &str), Seq)> {
+    match &unit.guard {
+        Guard::Claim(link) => Some(((link.pair, link.remote_id.as_ref()?.as_str()), unit.as_seen?)),
+        Guard::Token { .. } | Guard::Free => None,
+    }
 }
 
 fn ids(link: &Link) -> impl Iterator<Item = Identity> {

@@ -1,7 +1,7 @@
 //! Waves: units that have nothing to do with each other run together; everything else runs one after the other.
 
 use super::Trouble;
-use super::batch::{Batch, Identity, identities};
+use super::batch::{Batch, Identity, claimed_as_seen, identities};
 use super::group::write_grouped;
 use crate::connect::{release, savepoint, undo};
 use crate::connection::Connection;
@@ -11,7 +11,7 @@ use crate::rows::read_rows;
 use crate::table::{Read, Table};
 use bothways_model::{LocalId, LocalRow, PairId};
 use bothways_store::transition::{Effects, Run};
-use bothways_store::{BrakeName, IntentWrite, Judged, RowWrite, Unit, UnitOutcome};
+use bothways_store::{BrakeName, IntentWrite, Judged, KeyWrite, RowWrite, Side, Unit, UnitOutcome};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -138,7 +138,8 @@ impl<'u> Batch<'u> {
         if let Some(link) = run.link() {
             let wanted = identities(link);
             self.load_holders(c, wanted).await?;
-            if run.link().is_some_and(|link| self.rival(link).is_some()) || self.was_linked(unit) {
+            let is_lost = self.was_linked(unit) || self.is_seen_anew(unit);
+            if is_lost || run.link().is_some_and(|link| self.rival(link).is_some()) {
                 return Ok(UnitOutcome::ClaimLost);
             }
         }
@@ -208,6 +209,7 @@ impl<'u> Batch<'u> {
         let mut steps = Vec::with_capacity(units.len());
         let mut brought: HashSet<Identity> = HashSet::new();
         let mut charged: HashMap<&BrakeName, u64> = HashMap::new();
+        let mut seen: HashSet<(PairId, &str)> = HashSet::new();
         for unit in units {
             let mut run = match self.start(unit) {
                 Ok(run) => run,
@@ -231,7 +233,12 @@ impl<'u> Batch<'u> {
             for charge in unit.charges.iter().filter(|charge| self.brakes.is_new(charge)) {
                 *charged.entry(&charge.brake).or_default() += 1;
             }
-            if self.was_linked(unit) {
+            // What the others of the wave have seen counts as well.
+            if claimed_as_seen(unit).is_some_and(|(record, _)| seen.contains(&record)) {
+                return Ok(Together::OneByOne);
+            }
+            seen.extend(unit.keys.iter().filter_map(seen_record));
+            if self.was_linked(unit) || self.is_seen_anew(unit) {
                 steps.push(Step::Over(UnitOutcome::ClaimLost));
                 continue;
             }
@@ -341,6 +348,15 @@ impl<'u> Batch<'u> {
             }
         }
         Ok(all)
+    }
+}
+
+/// The record that a change of match keys tells something new of.
+fn seen_record(write: &KeyWrite) -> Option<(PairId, &str)> {
+    match write {
+        KeyWrite::Put(key) => (key.side == Side::Remote).then_some((key.pair, key.id.as_str())),
+        KeyWrite::Drop { pair, side, id } => (*side == Side::Remote).then_some((*pair, id.as_str())),
+        KeyWrite::Linked { .. } => None,
     }
 }
 

@@ -2,10 +2,13 @@
 
 use super::Bench;
 use super::kit::{
-    at, commit, customer, done, keeping, link_id, linked, look_at, new_link, pair, relay, settle, spec, take,
-    text, unit, write,
+    at, commit, customer, done, keeping, link_id, linked, look_at, new_link, pair, relay, seq, settle, spec,
+    take, text, unit, write,
 };
-use crate::{Guard, LinkState, LocalBinding, RowWrite, Settled, Signal, Store, Subject, Unit, UnitOutcome};
+use crate::{
+    Guard, Key, KeyWrite, LinkState, LocalBinding, RowWrite, Settled, Side, Signal, Store, Subject, Unit,
+    UnitOutcome,
+};
 use bothways_model::{LocalId, PairId, Record};
 
 async fn try_claim(
@@ -218,4 +221,42 @@ pub async fn of_what_is_new_are_lost_to_closed_links(bench: &dyn Bench) {
     }
     assert!(store.link(link_id(4)).await.unwrap().is_none());
     done(try_claim(store, pair, 5, Some("1"), Some("cus_1")).await);
+}
+
+/// Whoever saw a record before somebody else found it changed, or gone, does not claim it, in the same batch or later (rule 51).
+pub async fn of_what_was_seen_are_lost_to_what_was_seen_since(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    let put = |id: &str, seen: i64| {
+        let (id, value) = (id.to_owned(), Some("a".to_owned()));
+        KeyWrite::Put(Key { pair, side: Side::Remote, id, value, seen: seq(seen), content: None })
+    };
+    let drop = |id: &str| KeyWrite::Drop { pair, side: Side::Remote, id: id.to_owned() };
+    let claim = async |n: u128, remote: &str, seen: i64| {
+        let link = new_link(store, pair, n, None, Some(remote)).await;
+        Unit { as_seen: Some(seq(seen)), ..Unit::new(Guard::Claim(Box::new(link))) }
+    };
+    let known: Vec<_> = ["cus_1", "cus_2", "cus_3", "cus_4", "cus_5"].map(|id| put(id, 5)).into();
+    store.write_keys(&known).await.unwrap();
+    store.write_keys(&[put("cus_2", 6), drop("cus_3")]).await.unwrap();
+    let told = Unit { keys: vec![put("cus_4", 7), drop("cus_5")], ..Unit::new(Guard::Free) };
+    let together = [
+        told,
+        claim(1, "cus_1", 5).await,
+        claim(2, "cus_2", 5).await,
+        claim(3, "cus_3", 5).await,
+        claim(4, "cus_4", 5).await,
+        claim(5, "cus_5", 5).await,
+        claim(6, "cus_6", 5).await,
+    ];
+    let outcomes = store.commit(at(21), &together).await.unwrap();
+    let is_done: Vec<_> = outcomes.iter().map(|o| matches!(o, UnitOutcome::Done { .. })).collect();
+    assert_eq!(is_done, [true, true, false, false, false, false, false], "{outcomes:?}");
+    assert!(outcomes[2..].iter().all(|outcome| *outcome == UnitOutcome::ClaimLost), "{outcomes:?}");
+    assert!(store.link(link_id(2)).await.unwrap().is_none());
+    done(commit(store, claim(2, "cus_2", 6).await).await);
+    done(commit(store, claim(4, "cus_4", 9).await).await);
+    assert_eq!(commit(store, claim(5, "cus_5", 9).await).await, UnitOutcome::ClaimLost);
+    // Whoever does not say when it was seen has looked just now.
+    done(try_claim(store, pair, 5, None, Some("cus_5")).await);
 }

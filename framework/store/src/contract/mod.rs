@@ -84,7 +84,8 @@ macro_rules! store_contract {
                 inserts_an_already_leased_link, is_unique_among_live_links, ignores_closed_links,
                 is_lost_when_another_live_link_gets_the_id, is_lost_within_one_batch,
                 moves_an_id_from_one_link_to_another_in_one_batch, lost_after_the_row_part_leaves_nothing,
-                keeps_the_link_when_only_the_lease_changes, waits_until_the_id_is_nobody_elses, of_what_is_new_are_lost_to_closed_links
+                keeps_the_link_when_only_the_lease_changes, waits_until_the_id_is_nobody_elses, of_what_is_new_are_lost_to_closed_links,
+                of_what_was_seen_are_lost_to_what_was_seen_since
             }
             leases {
                 take_leases_and_gives_everything, stale_tokens_change_nothing, tokens_are_never_reused,

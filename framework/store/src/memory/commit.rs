@@ -3,7 +3,7 @@
 use super::state::State;
 use crate::transition::{Effects, Run, WorkRow};
 use crate::{
-    Awaited, Guard, IntentWrite, KeyWrite, PauseScope, Result, RowWrite, Unit, UnitOutcome, WorkWrite,
+    Awaited, Guard, IntentWrite, KeyWrite, PauseScope, Result, RowWrite, Side, Unit, UnitOutcome, WorkWrite,
 };
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
@@ -35,6 +35,9 @@ impl State {
         }
         let only_new = unit.only_new && matches!(unit.guard, Guard::Claim(_));
         if run.link().is_some_and(|link| self.is_taken(link) || (only_new && self.was_linked(link))) {
+            return Ok(UnitOutcome::ClaimLost);
+        }
+        if self.is_seen_anew(unit) {
             return Ok(UnitOutcome::ClaimLost);
         }
         let (row, unreadable) = match run.link() {
@@ -187,6 +190,15 @@ impl State {
 
     fn is_there(&self, on: &Awaited) -> bool {
         self.links.values().any(|link| Awaited::of(link).contains(on))
+    }
+
+    /// Whether the record of a claim was seen anew since that was decided, or is gone.
+    fn is_seen_anew(&self, unit: &Unit) -> bool {
+        let (Guard::Claim(link), Some(as_seen)) = (&unit.guard, unit.as_seen) else { return false };
+        link.remote_id.as_ref().is_some_and(|id| {
+            let key = self.keys.get(&(link.pair, Side::Remote, id.0.clone()));
+            key.is_none_or(|key| key.seen > as_seen)
+        })
     }
 
     fn is_paused(&self, scope: &PauseScope) -> bool {

@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is said of a write to an invoice that is finalized.
 const ONLY_DRAFTS: &str = "only while @.status == 'draft'";
 
+/// What a delete says that is carried out in a few seconds, whoever is asked (rule 56).
+const RIPENS: &str = "a delete waits for others like it";
+
 /// What is said of work that waits for nothing.
 pub(crate) const RELEASED: &str = ", which has a link, or is not what it refers to";
 
@@ -54,7 +57,7 @@ pub(crate) fn unsettled(snapshot: &Snapshot, sim: &Sim) -> Vec<String> {
     }
     let stopped = is_stopped(snapshot);
     for work in &snapshot.parked {
-        if work.due.is_some() && work.held.is_none() {
+        if work.due.is_some() && work.held.as_deref().is_none_or(|held| held == RIPENS) {
             findings.push(format!("parked work about {:?} is due", work.subject));
         }
         let about_a_group = matches!(work.subject, Subject::Group(_));
