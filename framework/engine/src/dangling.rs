@@ -45,7 +45,7 @@ impl Look {
 
     /// Soon, since the link of what is gone is looked at now; later, where that is paused or waits for a person.
     pub(crate) fn wait_for_gone(&self, held: String) -> Vec<WorkWrite> {
-        self.again_at(self.later(TimeDelta::seconds(1), PATIENCE), None, Some(held), true)
+        self.wait(self.later(TimeDelta::seconds(1), PATIENCE), held, None)
     }
 
     /// The reference of a refused write that names what is not there any more, that in words for people, and the unit that closes the

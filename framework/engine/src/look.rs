@@ -181,7 +181,14 @@ impl Look {
         self.taken
             .work
             .iter()
-            .map(|w| WorkWrite::Again { id: w.id, due, attempt: attempt.clone(), held: held.clone(), look })
+            .map(|w| WorkWrite::Again {
+                id: w.id,
+                generation: w.generation,
+                due,
+                attempt: attempt.clone(),
+                held: held.clone(),
+                look,
+            })
             .collect()
     }
 

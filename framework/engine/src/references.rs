@@ -16,7 +16,7 @@ use bothways_model::planted::{self, Bug};
 use bothways_model::{ConnectionName, LocalId, PairId, Record, RemoteId, Timestamp, Value};
 use bothways_store::{
     Awaited, FieldBase, Link, LinkBody, LinkState, ParkReason, ParkedFilter, Side, StoreError, Subject, Unit,
-    WorkWrite,
+    Work, WorkWrite,
 };
 use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
@@ -310,13 +310,20 @@ impl Look {
         self.note_failure(&held, false);
         // It may be nothing that ever gets a link.
         let due = self.later(PATIENCE, TimeDelta::days(1));
-        let Some(parent) = parent else {
-            return self.again_at(due, None, Some(held), true);
-        };
         let id = if planted::is(Bug::WaitsForNothing) { "nothing" } else { id };
-        let on = Awaited { pair: parent, side, id: id.to_owned() };
-        let wait = |id| WorkWrite::Wait { id, due, held: held.clone(), on: on.clone() };
-        self.taken.work.iter().map(|work| wait(work.id)).collect()
+        self.wait(due, held, parent.map(|pair| Awaited { pair, side, id: id.to_owned() }))
+    }
+
+    /// Waits until `due`, or for a link. Not an attempt.
+    pub(crate) fn wait(&self, due: Timestamp, held: String, on: Option<Awaited>) -> Vec<WorkWrite> {
+        let wait = |work: &Work| WorkWrite::Wait {
+            id: work.id,
+            generation: work.generation,
+            due,
+            held: held.clone(),
+            on: on.clone(),
+        };
+        self.taken.work.iter().map(wait).collect()
     }
 
     /// When what waits is looked at again: the longer it has waited, the later, within these bounds.

@@ -100,10 +100,13 @@ pub enum WorkWrite {
         /// Change numbers of facts dealt with.
         facts: Vec<i64>,
     },
-    /// To be tried again.
+    /// To be tried again. Whoever is late, since somebody else has taken more signals meanwhile, only makes it due at once: what the other
+    /// has found stands.
     Again {
         /// The row.
         id: WorkId,
+        /// The generation that was taken.
+        generation: Seq,
         /// When; a newer signal makes it due at once all the same, unless `attempt` is set.
         due: Timestamp,
         /// Counts as a failed attempt, with this error.
@@ -114,16 +117,19 @@ pub enum WorkWrite {
         look: bool,
     },
     /// Waits for a link of another pair, which makes it due at once; if that link is there by now, at once too (rule 35). Not an
-    /// attempt, and nothing else any more: whatever it was parked for or had failed of is forgotten.
+    /// attempt, and nothing else any more: whatever it was parked for or had failed of is forgotten. Whoever is late only makes it due
+    /// at once, as with [`WorkWrite::Again`].
     Wait {
         /// The row.
         id: WorkId,
+        /// The generation that was taken.
+        generation: Seq,
         /// Looked at again by then at the latest.
         due: Timestamp,
         /// In words, without record values.
         held: String,
-        /// The link.
-        on: Awaited,
+        /// The link; `None` if no link can tell when it is over.
+        on: Option<Awaited>,
     },
     /// Waits for a person. A newer signal leaves it parked but due.
     Park {

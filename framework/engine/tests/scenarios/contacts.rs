@@ -1,10 +1,10 @@
 //! Contacts of accounts at Salesforce, by the shipped documents: optional references, which are written once both records are there.
 
-use crate::harness::hub::{Hub, Plan};
+use crate::harness::hub::{Hub, Plan, Process};
 use bothways_connector_sandbox::salesforce::{self, Action, Fault};
 use bothways_engine::{KeepText, Resolution, RevertTarget, Settings};
 use bothways_model::{LocalId, Method, Record, RemoteId, Value};
-use bothways_store::{HistoryFilter, HistoryOp, Links, PairSpec, Pairs, Rows, Side, WorkQueue};
+use bothways_store::{HistoryFilter, HistoryOp, Links, PairSpec, Pairs, Rows, Side, Work, WorkQueue};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 
@@ -131,58 +131,99 @@ async fn a_contact_gets_its_account_once_that_is_linked() {
     assert_eq!(hub.org().records("Contact").len(), 2);
 }
 
+/// A contact of the account Acme, and another account, Bolt, that is gone: a brake withholds what follows from that.
+struct Gone {
+    hub: Hub,
+    process: Process,
+    row: LocalId,
+    /// The id of the contact's record.
+    ash: String,
+    /// Of Acme's.
+    acme: String,
+}
+
+impl Gone {
+    async fn new() -> Self {
+        let mut plan = plan();
+        plan.mappings[0] = plan.mappings[0].replace(
+            "deletes: { from_remote: manual, from_local: manual }",
+            "deletes: { from_remote: delete, from_local: manual }\nsafety: { deletes: 0 }",
+        );
+        assert!(plan.mappings[0].contains("safety"));
+        let hub = Hub::new(plan);
+        let process = hub.run().await;
+        insert_account(&hub, 1, "Acme");
+        insert_account(&hub, 2, "Bolt");
+        let row = insert_contact(&hub, Some(1), "Ash");
+        hub.settle().await;
+        let id_of = |record: Json| record["Id"].as_str().unwrap().to_owned();
+        let (acme, bolt) = (id_of(account(&hub, "Acme").unwrap()), id_of(account(&hub, "Bolt").unwrap()));
+        let ash = id_of(contact(&hub, "Ash").unwrap());
+        assert_eq!(contact(&hub, "Ash").unwrap()["AccountId"], acme.as_str());
+        hub.org().dashboard_delete(&bolt, hub.clock.truth()).unwrap();
+        hub.until("it is withheld", async |_: &Hub| !process.ops.brakes().await.unwrap().is_empty()).await;
+        Self { hub, process, row, ash, acme }
+    }
+
+    fn change(&self, fields: &[(&str, Value)]) {
+        let fields = Record::from_iter(fields.iter().map(|(name, value)| (*name, value.clone())));
+        let now = self.hub.clock.truth();
+        assert!(self.hub.store.foreign().update("contacts", &self.row, fields, now).unwrap());
+    }
+
+    async fn work(&self) -> Vec<Work> {
+        let pairs = self.hub.store.pairs().await.unwrap();
+        let pair = pairs.into_iter().find(|pair| pair.spec.catalog == "contacts").unwrap().id;
+        self.hub.store.work_of(pair, Some(&self.row), Some(&RemoteId(self.ash.clone()))).await.unwrap()
+    }
+}
+
 /// Where a brake withholds what follows from an account's being gone, a contact that moves to it waits for that with its account alone:
 /// everything else flows, both ways (rule 63).
 #[tokio::test(start_paused = true)]
 async fn what_a_contact_refers_to_and_is_gone_holds_up_nothing_else() {
-    let mut plan = plan();
-    plan.mappings[0] = plan.mappings[0].replace(
-        "deletes: { from_remote: manual, from_local: manual }",
-        "deletes: { from_remote: delete, from_local: manual }\nsafety: { deletes: 0 }",
-    );
-    assert!(plan.mappings[0].contains("safety"));
-    let hub = Hub::new(plan);
-    let process = hub.run().await;
-    insert_account(&hub, 1, "Acme");
-    insert_account(&hub, 2, "Bolt");
-    let row = insert_contact(&hub, Some(1), "Ash");
-    hub.settle().await;
-    let id_of = |record: Json| record["Id"].as_str().unwrap().to_owned();
-    let (acme, bolt) = (id_of(account(&hub, "Acme").unwrap()), id_of(account(&hub, "Bolt").unwrap()));
-    let ash = id_of(contact(&hub, "Ash").unwrap());
-    assert_eq!(contact(&hub, "Ash").unwrap()["AccountId"], acme.as_str());
-    hub.org().dashboard_delete(&bolt, hub.clock.truth()).unwrap();
-    hub.until("it is withheld", async |_: &Hub| !process.ops.brakes().await.unwrap().is_empty()).await;
-
-    let change = |fields: &[(&str, Value)]| {
-        let fields = Record::from_iter(fields.iter().map(|(name, value)| (*name, value.clone())));
-        assert!(hub.store.foreign().update("contacts", &row, fields, hub.clock.truth()).unwrap());
-    };
-    change(&[("account_id", Value::Int(2)), ("first_name", text("Ann"))]);
+    let gone = Gone::new().await;
+    let (hub, row) = (&gone.hub, &gone.row);
+    gone.change(&[("account_id", Value::Int(2)), ("first_name", text("Ann"))]);
     hub.until("the name is there", async |hub: &Hub| contact(hub, "Ash").unwrap()["FirstName"] == "Ann")
         .await;
-    hub.org().dashboard_update(&ash, &json!({ "Phone": "123" }), hub.clock.truth()).unwrap();
+    hub.org().dashboard_update(&gone.ash, &json!({ "Phone": "123" }), hub.clock.truth()).unwrap();
     hub.until("the phone is here", async |hub: &Hub| {
-        let row = hub.store.row("contacts", &row).await.unwrap().unwrap();
+        let row = hub.store.row("contacts", row).await.unwrap().unwrap();
         row.fields.get("phone") == Some(&text("123"))
     })
     .await;
-    assert_eq!(contact(&hub, "Ash").unwrap()["AccountId"], acme.as_str());
-    assert_eq!(account_of(&hub, "Ash").await, Some(2));
-    let pairs = hub.store.pairs().await.unwrap();
-    let pair = pairs.into_iter().find(|pair| pair.spec.catalog == "contacts").unwrap().id;
-    let (remote, store) = (RemoteId(ash), &hub.store);
-    let work = async || store.work_of(pair, Some(&row), Some(&remote)).await.unwrap();
-    let held = work().await.into_iter().find_map(|work| work.held).unwrap();
+    assert_eq!(contact(hub, "Ash").unwrap()["AccountId"], gone.acme.as_str());
+    assert_eq!(account_of(hub, "Ash").await, Some(2));
+    let held = gone.work().await.into_iter().find_map(|work| work.held).unwrap();
     assert!(held.contains("the record of row 2 of `accounts` is not found there any more"), "{held}");
-    assert!(work().await.iter().all(|work| work.attempts == 0 && work.parked.is_none()));
+    assert!(gone.work().await.iter().all(|work| work.attempts == 0 && work.parked.is_none()));
     let before = hub.org().counts().effective_writes;
     tokio::time::sleep(std::time::Duration::from_secs(1800)).await;
     assert_eq!(hub.org().counts().effective_writes, before, "nothing is written again and again");
 
-    change(&[("account_id", Value::Int(1))]);
-    hub.until("nothing waits", async |_: &Hub| work().await.is_empty()).await;
-    assert_eq!(contact(&hub, "Ash").unwrap()["AccountId"], acme.as_str());
+    gone.change(&[("account_id", Value::Int(1))]);
+    hub.until("nothing waits", async |_: &Hub| gone.work().await.is_empty()).await;
+    assert_eq!(contact(hub, "Ash").unwrap()["AccountId"], gone.acme.as_str());
+    assert!(gone.process.ops.brakes().await.unwrap().len() == 1);
+}
+
+/// What a contact was refused for before is not what keeps it: nobody is asked about it once it waits for what is gone.
+#[tokio::test(start_paused = true)]
+async fn a_refused_contact_that_waits_for_what_is_gone_is_parked_no_more() {
+    let gone = Gone::new().await;
+    let code = "FIELD_CUSTOM_VALIDATION_EXCEPTION".to_owned();
+    gone.hub.org().inject(Fault::next(Action::RowRefused { code }).on_event("Contact.update"));
+    gone.change(&[("first_name", text("Ann"))]);
+    gone.hub.until("it is refused", async |hub: &Hub| hub.parked().await.len() == 1).await;
+    gone.change(&[("account_id", Value::Int(2))]);
+    gone.hub
+        .until("it waits", async |_: &Hub| gone.work().await.iter().any(|work| work.held.is_some()))
+        .await;
+    let work = gone.work().await;
+    assert!(work.iter().all(|work| work.parked.is_none()), "{work:?}");
+    assert_eq!(contact(&gone.hub, "Ash").unwrap()["FirstName"], "Ann");
+    assert!(gone.process.ops.brakes().await.unwrap().len() == 1);
 }
 
 /// A contact that moves takes its reference along, from either side.

@@ -73,7 +73,7 @@ impl Batch<'_> {
             here.brought.extend(brought.map(|brought| brought.text()));
         }
         for step in &self.work {
-            if let WorkStep::Write(WorkWrite::Wait { id, on, .. }) = step {
+            if let WorkStep::Write(WorkWrite::Wait { id, on: Some(on), .. }) = step {
                 here.waiting.push(json!([id, on.pair, on.side.as_str(), on.id]));
             }
         }

@@ -147,11 +147,17 @@ impl Run<'_> {
         for work in &taken.work {
             let id = work.id;
             unit.work.push(match end {
-                End::Wait => {
-                    WorkWrite::Again { id, due: at(self.now + 40), attempt: None, held: None, look: true }
-                }
+                End::Wait => WorkWrite::Again {
+                    id,
+                    generation: work.generation,
+                    due: at(self.now + 40),
+                    attempt: None,
+                    held: None,
+                    look: true,
+                },
                 End::Fail => WorkWrite::Again {
                     id,
+                    generation: work.generation,
                     due: at(self.now + 30),
                     attempt: Some("500".into()),
                     held: None,

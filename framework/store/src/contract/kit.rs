@@ -2,7 +2,8 @@
 
 use crate::{
     FieldBase, Guard, Intent, IntentState, IntentWrite, LeaseAction, Link, LinkBody, LinkState, LinkWrite,
-    LocalBinding, PairSpec, Settle, Settled, Signal, Store, Subject, Take, Taken, Unit, UnitOutcome,
+    LocalBinding, PairSpec, Settle, Settled, Signal, Store, Subject, Take, Taken, Unit, UnitOutcome, Work,
+    WorkWrite,
 };
 use bothways_model::{
     Catalog, CatalogField, ConnectionName, FieldType, Ident, KeyMaker, LinkId, LocalId, LocalRow, Mode,
@@ -238,6 +239,12 @@ pub(super) fn open(link: &Link, number: u32, kind: &str) -> IntentWrite {
 /// Relays everything at `at(second)`.
 pub(super) async fn relay(store: &dyn Store, second: i64) {
     while store.relay(at(second), 100).await.expect("a relay").more {}
+}
+
+/// Work that is tried again.
+pub(super) fn again(work: &Work, due: Timestamp, attempt: Option<&str>) -> WorkWrite {
+    let attempt = attempt.map(str::to_owned);
+    WorkWrite::Again { id: work.id, generation: work.generation, due, attempt, held: None, look: true }
 }
 
 /// A unit that keeps its lease until `at(60)`.

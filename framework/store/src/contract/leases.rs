@@ -2,8 +2,8 @@
 
 use super::Bench;
 use super::kit::{
-    at, commit, customer, done, intent, keeping, link_id, linked, local, look_at, new_link, open, pair,
-    remote, take, take_one, unit, write,
+    again, at, commit, customer, done, intent, keeping, link_id, linked, local, look_at, new_link, open,
+    pair, remote, take, take_one, unit, write,
 };
 use crate::{
     Guard, History, HistoryFilter, HistoryOp, IntentState, IntentWrite, Link, LinkState, LocalBinding, Side,
@@ -351,9 +351,7 @@ pub async fn ended_leases_leave_backoffs_alone(bench: &dyn Bench) {
     let failing = linked(store, pair, 3, Some(&"3".into()), Some("cus_3")).await;
     let taken = look_at(store, &failing, 0).await;
     let mut fail = unit(&taken);
-    let id = taken.work[0].id;
-    fail.work =
-        vec![WorkWrite::Again { id, due: at(500), attempt: Some("500".into()), held: None, look: false }];
+    fail.work = vec![again(&taken.work[0], at(500), Some("500"))];
     done(commit(store, fail).await);
     let mut later = local(pair, &"2".into());
     later.not_before = Some(at(400));

@@ -98,7 +98,7 @@ macro_rules! store_contract {
             signals {
                 coalesce_and_raise_the_generation, wait_for_their_moment, never_postpone_due_work,
                 done_removes_the_row, done_with_a_newer_generation_stays_due, again_waits_unless_signalled,
-                an_attempt_backs_off_even_if_signalled, next_due_is_the_earliest, work_is_found_by_record
+                an_attempt_backs_off_even_if_signalled, whoever_is_late_puts_nothing_off, next_due_is_the_earliest, work_is_found_by_record
             }
             parking {
                 parks_and_replans_on_a_signal, replay_starts_over, a_decision_ends_what_failed_before,
@@ -130,7 +130,7 @@ macro_rules! store_contract {
             sweep { finds_forgotten_intents, finds_waiting_choices, finds_withheld_rows, leaves_work_alone }
             waiting { is_due_once_the_link_is_there, is_due_at_once_if_the_link_is_there_by_now, is_not_due_for_less,
                 is_not_due_for_a_record_that_is_missed, is_due_once_the_row_is_there_without_its_record,
-                parked_work_that_waits_is_parked_no_more
+                is_due_at_once_if_somebody_else_has_seen_more, parked_work_that_waits_is_parked_no_more
             }
             keys {
                 groups_hold_both_sides, newer_observations_win, say_who_is_linked, list_unlinked_groups_in_pages,

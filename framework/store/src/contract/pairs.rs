@@ -74,6 +74,7 @@ pub async fn count_what_status_shows(bench: &dyn Bench) {
                 unit.intents = vec![open(&link, 1, "update")];
                 unit.work = vec![WorkWrite::Again {
                     id: work.id,
+                    generation: work.generation,
                     due: at(99),
                     attempt: None,
                     held: Some("deletes".into()),

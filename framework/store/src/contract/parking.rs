@@ -1,7 +1,7 @@
 //! Parked work: waits for a person, or for a signal that changes its plan (rules 27, 42).
 
 use super::Bench;
-use super::kit::{at, commit, local, pair, take, take_one, unit};
+use super::kit::{again, at, commit, local, pair, take, take_one, unit};
 use crate::{Fact, ParkReason, Parked, ParkedFilter, Store, Subject, Taken, Work, WorkWrite};
 use bothways_model::PairId;
 
@@ -50,8 +50,7 @@ pub async fn replay_starts_over(bench: &dyn Bench) {
     assert!(!store.replay(taken.work[0].id, at(5)).await.unwrap(), "it is not parked");
     let mut fail = unit(&taken);
     let id = taken.work[0].id;
-    fail.work =
-        vec![WorkWrite::Again { id, due: at(1), attempt: Some("500".into()), held: None, look: false }];
+    fail.work = vec![again(&taken.work[0], at(1), Some("500"))];
     commit(store, fail).await;
     let taken = take_one(store, pair, 1).await;
     park(store, &taken, ParkReason::Error).await;
@@ -71,8 +70,7 @@ pub async fn a_decision_ends_what_failed_before(bench: &dyn Bench) {
     let taken = take_one(store, pair, 0).await;
     let id = taken.work[0].id;
     let mut fail = unit(&taken);
-    fail.work =
-        vec![WorkWrite::Again { id, due: at(1), attempt: Some("500".into()), held: None, look: false }];
+    fail.work = vec![again(&taken.work[0], at(1), Some("500"))];
     commit(store, fail).await;
     let taken = take_one(store, pair, 1).await;
     park(store, &taken, ParkReason::Delete).await;
@@ -101,7 +99,7 @@ pub async fn a_retried_plan_stays_parked(bench: &dyn Bench) {
     store.signal(at(20), &[local(pair, &"1".into())]).await.unwrap();
     let taken = take_one(store, pair, 20).await;
     let mut wait = unit(&taken);
-    wait.work = vec![WorkWrite::Again { id: work.id, due: at(40), attempt: None, held: None, look: true }];
+    wait.work = vec![again(&taken.work[0], at(40), None)];
     commit(store, wait).await;
     let taken = take_one(store, pair, 40).await;
     assert_eq!(taken.work[0].parked, work.parked);

@@ -1,8 +1,8 @@
 //! Signals coalesce; finishing older work never loses a newer signal (rules 38, 40, 42).
 
 use super::Bench;
-use super::kit::{at, commit, local, pair, remote, take, take_one, unit};
-use crate::{Signal, Store, Taken, UnitOutcome, Work, WorkWrite};
+use super::kit::{again, at, commit, local, pair, remote, take, take_one, unit};
+use crate::{ParkReason, Parked, Signal, Store, Taken, UnitOutcome, Work, WorkWrite};
 use bothways_model::{PairId, Timestamp};
 
 async fn finish(store: &dyn Store, taken: &Taken, work: WorkWrite) {
@@ -14,10 +14,6 @@ async fn finish(store: &dyn Store, taken: &Taken, work: WorkWrite) {
 
 fn done(work: &Work) -> WorkWrite {
     WorkWrite::Done { id: work.id, generation: work.generation, facts: vec![] }
-}
-
-fn again(work: &Work, due: Timestamp, attempt: Option<&str>) -> WorkWrite {
-    WorkWrite::Again { id: work.id, due, attempt: attempt.map(str::to_owned), held: None, look: false }
 }
 
 async fn only(store: &dyn Store, pair: PairId) -> Work {
@@ -99,8 +95,9 @@ pub async fn again_waits_unless_signalled(bench: &dyn Bench) {
     store.signal(at(0), &[local(pair, &"1".into())]).await.unwrap();
     let taken = take_one(store, pair, 0).await;
     let held = Some("deletes are held".to_owned());
+    let (id, generation) = (taken.work[0].id, taken.work[0].generation);
     let hold =
-        WorkWrite::Again { id: taken.work[0].id, due: at(50), attempt: None, held: held.clone(), look: true };
+        WorkWrite::Again { id, generation, due: at(50), attempt: None, held: held.clone(), look: true };
     finish(store, &taken, hold).await;
     let waiting = only(store, pair).await;
     assert_eq!((waiting.due, waiting.attempts, waiting.look, waiting.held), (Some(at(50)), 0, true, held));
@@ -131,6 +128,28 @@ pub async fn an_attempt_backs_off_even_if_signalled(bench: &dyn Bench) {
         (twice.attempts, twice.tried_since, twice.last_error.as_deref()),
         (2, Some(at(10)), Some("502"))
     );
+}
+
+/// Whoever was slow saw less than somebody else has seen since: what that one found stands, and is looked at again.
+pub async fn whoever_is_late_puts_nothing_off(bench: &dyn Bench) {
+    let store = bench.store();
+    let pair = pair(store).await;
+    store.signal(at(0), &[remote(pair, "cus_1")]).await.unwrap();
+    let slow = take_one(store, pair, 0).await;
+    store.signal(at(1), &[remote(pair, "cus_1")]).await.unwrap();
+    let quick = take_one(store, pair, 1).await;
+    let parked = Parked { reason: ParkReason::Create, message: "m".into(), digest: "d".into(), at: at(1) };
+    let park = WorkWrite::Park { id: quick.work[0].id, generation: quick.work[0].generation, parked };
+    for end in [again(&quick.work[0], at(70), None), again(&quick.work[0], at(80), Some("500")), park] {
+        finish(store, &quick, end).await;
+        let stands = store.work(quick.work[0].id).await.unwrap().unwrap();
+        for late in [again(&slow.work[0], at(900), None), again(&slow.work[0], at(900), Some("500"))] {
+            finish(store, &slow, late).await;
+            let left = store.work(quick.work[0].id).await.unwrap().unwrap();
+            assert_eq!((left.due, left.attempts), (Some(at(10)), stands.attempts), "the commit's now");
+            assert_eq!((left.parked, left.last_error), (stands.parked.clone(), stands.last_error.clone()));
+        }
+    }
 }
 
 /// For the engine's timer.

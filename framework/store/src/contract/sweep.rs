@@ -1,7 +1,7 @@
 //! The sweep finds what a crash or a person left, without anybody's help (rules 8, 11).
 
 use super::Bench;
-use super::kit::{at, commit, done, linked, look_at, open, pair, text, unit, write};
+use super::kit::{again, at, commit, done, linked, look_at, open, pair, text, unit, write};
 use crate::{
     BrakeKind, BrakeName, Charge, ChargeKey, Choice, Conflict, DeleteChoice, Judged, Keep, Limit, LinkState,
     LocalBinding, Signal, Store, Subject, Unit, WorkWrite,
@@ -94,7 +94,7 @@ pub async fn leaves_work_alone(bench: &dyn Bench) {
     let mut unit = unit(&taken);
     unit.intents = vec![open(&link, 1, "update")];
     let id = taken.work[0].id;
-    unit.work = vec![WorkWrite::Again { id, due: at(500), attempt: None, held: None, look: true }];
+    unit.work = vec![again(&taken.work[0], at(500), None)];
     done(commit(store, unit).await);
     let before = store.work(id).await.unwrap();
     assert_eq!(swept(store, 100).await, 0);

@@ -5,17 +5,22 @@ use super::kit::{
     at, commit, done, linked, look_at, new_link, open, pair, remote, spec, take, take_one, unit, write,
 };
 use crate::{
-    Awaited, Guard, LinkState, LocalBinding, ParkReason, Parked, Side, Store, Unit, UnitOutcome, WorkWrite,
+    Awaited, Guard, LinkState, LocalBinding, ParkReason, Parked, Side, Store, Unit, UnitOutcome, Work,
+    WorkWrite,
 };
 use bothways_model::{LocalId, PairId};
+
+fn waiting_for(work: &Work, on: Awaited) -> WorkWrite {
+    let (held, on) = ("waits for a customer".into(), Some(on));
+    WorkWrite::Wait { id: work.id, generation: work.generation, due: at(900), held, on }
+}
 
 /// Signals a record of the waiting pair and has its work wait.
 async fn waiting(store: &dyn Store, pair: PairId, on: Awaited) {
     store.signal(at(20), &[remote(pair, "in_1")]).await.unwrap();
     let taken = take_one(store, pair, 20).await;
     let mut look = unit(&taken);
-    look.work =
-        vec![WorkWrite::Wait { id: taken.work[0].id, due: at(900), held: "waits for a customer".into(), on }];
+    look.work = vec![waiting_for(&taken.work[0], on)];
     assert!(matches!(commit(store, look).await, UnitOutcome::Done { .. }));
 }
 
@@ -99,9 +104,7 @@ pub async fn is_due_at_once_if_the_link_is_there_by_now(bench: &dyn Bench) {
     store.signal(at(31), &[remote(tags, "in_2")]).await.unwrap();
     let second = take_one(store, tags, 31).await;
     let mut look = unit(&second);
-    let awaited = on(customers, Side::Local, "8");
-    look.work =
-        vec![WorkWrite::Wait { id: second.work[0].id, due: at(900), held: "waits".into(), on: awaited }];
+    look.work = vec![waiting_for(&second.work[0], on(customers, Side::Local, "8"))];
     let link = new_link(store, customers, 2, Some(&"8".into()), Some("cus_8")).await;
     store.commit(at(32), &[look, Unit::new(Guard::Claim(Box::new(link)))]).await.unwrap();
     assert_eq!(take_one(store, tags, 33).await.work[0].id, second.work[0].id);
@@ -186,8 +189,8 @@ pub async fn is_due_once_the_row_is_there_without_its_record(bench: &dyn Bench) 
             let taken = take_one(store, tags, second + 1).await;
             assert_eq!((taken.work[0].awaits.clone(), taken.work[0].held.clone()), (None, None));
             let mut look = unit(&taken);
-            let (id, awaited) = (taken.work[0].id, on(customers, Side::Remote, "cus_7"));
-            look.work = vec![WorkWrite::Wait { id, due: at(900), held: "waits".into(), on: awaited }];
+            let id = taken.work[0].id;
+            look.work = vec![waiting_for(&taken.work[0], on(customers, Side::Remote, "cus_7"))];
             commit(store, look).await;
             assert_eq!(take_one(store, tags, second + 2).await.work[0].id, id, "it is there by now");
             let mut look = unit(&taken);
@@ -199,6 +202,28 @@ pub async fn is_due_once_the_row_is_there_without_its_record(bench: &dyn Bench) 
         }
         assert!(take(store, tags, second + 5).await.is_empty(), "{state:?}");
     }
+}
+
+/// Whoever was slow waits for what somebody else has found it not to need any more: the other's answer stands, and is looked at again.
+pub async fn is_due_at_once_if_somebody_else_has_seen_more(bench: &dyn Bench) {
+    let store = bench.store();
+    let (customers, tags) = two_pairs(store).await;
+    store.signal(at(10), &[remote(tags, "in_1")]).await.unwrap();
+    let slow = take_one(store, tags, 10).await;
+    store.signal(at(11), &[remote(tags, "in_1")]).await.unwrap();
+    let quick = take_one(store, tags, 11).await;
+    let mut look = unit(&slow);
+    look.work = vec![waiting_for(&slow.work[0], on(customers, Side::Remote, "cus_7"))];
+    commit(store, look.clone()).await;
+    let again = take_one(store, tags, 12).await;
+    assert_eq!((again.work[0].awaits.clone(), again.work[0].held.clone()), (None, None));
+    // The other's answer, too, if it came first.
+    let mut other = unit(&quick);
+    other.work = vec![waiting_for(&quick.work[0], on(customers, Side::Remote, "cus_8"))];
+    commit(store, other).await;
+    assert!(take(store, tags, 20).await.is_empty());
+    commit(store, look).await;
+    assert_eq!(take_one(store, tags, 21).await.work[0].id, quick.work[0].id);
 }
 
 /// Whoever waits says so, and nothing of what it was parked for before.

@@ -3,10 +3,12 @@
 use super::state::State;
 use crate::transition::{Effects, Run, WorkRow};
 use crate::{
-    Awaited, Guard, IntentWrite, KeyWrite, PauseScope, Result, RowWrite, Side, Unit, UnitOutcome, WorkWrite,
+    Awaited, Guard, IntentWrite, KeyWrite, Link, PauseScope, Result, RowWrite, Side, Unit, UnitOutcome,
+    WorkWrite,
 };
 use bothways_model::planted::{self, Bug};
-use bothways_model::{LinkId, LocalRow, PairId, Record, Timestamp};
+use bothways_model::{LinkId, LocalId, LocalRow, PairId, Record, Timestamp};
+use std::collections::HashSet;
 
 /// The row part, carried out.
 struct Written {
@@ -14,8 +16,27 @@ struct Written {
     inserted: bool,
 }
 
+/// A row of a pair.
+type RowName = (PairId, LocalId);
+
+fn row_of(link: &Link) -> Option<RowName> {
+    Some((link.pair, link.local_id.clone()?))
+}
+
 impl State {
-    pub(super) fn commit(&mut self, now: Timestamp, unit: &Unit) -> Result<UnitOutcome> {
+    /// Carries out a batch. Which rows may be others by now is found out before: what a unit deals with is news to the others.
+    pub(super) fn commit(&mut self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
+        let link = |unit: &Unit| match &unit.guard {
+            Guard::Claim(link) => row_of(link),
+            Guard::Token { link, .. } => self.links.get(link).and_then(row_of),
+            Guard::Free => None,
+        };
+        let rows = units.iter().filter_map(link);
+        let moved: HashSet<_> = rows.filter(|(pair, id)| self.has_moved(*pair, id)).collect();
+        units.iter().map(|unit| self.commit_one(now, unit, &moved)).collect()
+    }
+
+    fn commit_one(&mut self, now: Timestamp, unit: &Unit, moved: &HashSet<RowName>) -> Result<UnitOutcome> {
         let stored = Run::link_id(unit).and_then(|id| self.links.get(&id));
         let carried_out = |write: &IntentWrite| self.is_carried_out(write);
         let mut run = match Run::start(unit, stored, now, carried_out, |scope| self.is_paused(scope)) {
@@ -23,8 +44,7 @@ impl State {
             Err(outcome) => return Ok(outcome),
         };
         // Before brakes are asked, which remember by its row what they withhold.
-        let moved = run.link().and_then(|link| Some((link.pair, link.local_id.as_ref()?)));
-        if moved.is_some_and(|(pair, id)| self.has_moved(pair, id))
+        if run.link().and_then(row_of).is_some_and(|row| moved.contains(&row))
             && let Err(outcome) = run.row_moved()
         {
             return Ok(outcome);
@@ -163,7 +183,7 @@ impl State {
         }
         self.release(now, brought.iter());
         let waits = effects.work.iter().filter_map(|write| match write {
-            WorkWrite::Wait { on, .. } if self.is_there(on) => Some(on),
+            WorkWrite::Wait { on: Some(on), .. } if self.is_there(on) => Some(on),
             _ => None,
         });
         let there: Vec<&Awaited> = waits.collect();

@@ -67,7 +67,7 @@ impl Links for MemoryStore {
     async fn commit(&self, now: Timestamp, units: &[Unit]) -> Result<Vec<UnitOutcome>> {
         self.write(|s| {
             s.at(now);
-            units.iter().map(|unit| s.commit(now, unit)).collect()
+            s.commit(now, units)
         })
     }
 

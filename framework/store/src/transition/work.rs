@@ -118,8 +118,15 @@ impl WorkRow {
                 self.start_over(now);
                 self.work.since = now;
             }
-            WorkWrite::Again { due, attempt, held, look, .. } => {
-                let newer = self.work.generation > self.taken;
+            // What somebody else has found of more signals is not undone by what was found of fewer, nor put off.
+            WorkWrite::Again { generation, .. } | WorkWrite::Wait { generation, .. }
+                if self.taken > *generation =>
+            {
+                self.work.look = true;
+                self.release(now);
+            }
+            WorkWrite::Again { generation, due, attempt, held, look, .. } => {
+                let newer = self.work.generation > *generation;
                 self.work.look |= look;
                 self.work.held.clone_from(held);
                 self.work.awaits = None;
@@ -134,11 +141,11 @@ impl WorkRow {
                     self.work.due = Some(if newer { now.min(*due) } else { *due });
                 }
             }
-            WorkWrite::Wait { due, held, on, .. } => {
-                let newer = self.work.generation > self.taken;
+            WorkWrite::Wait { generation, due, held, on, .. } => {
+                let newer = self.work.generation > *generation;
                 self.work.look = true;
                 self.work.held = Some(held.clone());
-                self.work.awaits = Some(on.clone());
+                self.work.awaits.clone_from(on);
                 // What it was parked for, or failed of, is not what keeps it now.
                 self.work.parked = None;
                 (self.work.attempts, self.work.tried_since) = (0, None);
@@ -169,7 +176,7 @@ impl WorkRow {
         self.not_before = None;
     }
 
-    /// The link it waits for is there. No generation: whoever has it in hand meanwhile finds the link, or waits for it again and is
+    /// The link it waits for is there, or what it waits for may be another by now. No generation: whoever has it in hand meanwhile finds the link, or waits for it again and is
     /// told then.
     pub fn release(&mut self, now: Timestamp) {
         self.work.awaits = None;

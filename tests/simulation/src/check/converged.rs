@@ -163,10 +163,10 @@ impl Judge<'_> {
         self.snapshot.is_withheld(link.id, BrakeKind::Deletes)
     }
 
-    /// Whether a person is asked whether a record is gone that the service only does not find.
+    /// Whether a person is asked whether a record is gone that the service only does not find: for that, and not for a delete.
     fn is_unproven(&self, link: &Link) -> bool {
-        let asked = self.parked_about(link).and_then(|work| self.reason(work)) == Some(ParkReason::Delete);
-        asked && is_hard_to_prove(self.snapshot.place, self.plan)
+        let parked = self.parked_about(link).and_then(|work| work.parked.as_ref());
+        parked.is_some_and(|parked| parked.digest.starts_with("absence-"))
     }
 
     fn link(&self, link: &Link) -> Option<String> {

@@ -110,9 +110,7 @@ fn intending(scene: &Scene) -> Unit {
 /// The look under way failed.
 fn failing(scene: &Scene) -> Unit {
     let mut unit = unit(&scene.held);
-    let again =
-        |id| WorkWrite::Again { id, due: at(NOW + 30), attempt: Some("503".into()), held: None, look: true };
-    unit.work = scene.held.work.iter().map(|w| again(w.id)).collect();
+    unit.work = scene.held.work.iter().map(|work| again(work, at(NOW + 30), Some("503"))).collect();
     unit
 }
 
