@@ -75,6 +75,7 @@ pub const KINDS: &[&str] = &[
     "final_invoice_refused",
     // Salesforce.
     "late_visible",
+    "left_alone",
     "stamps_made_equal",
     "stamps_equal_at_page_edge",
     "row_locked",

@@ -62,10 +62,13 @@ impl Place {
     }
 }
 
+/// People change less than there are calls, and what they change last is what nobody else tells of.
+const LAG_OF_PEOPLE: u32 = 10;
+
 /// Queries may see it only later.
 fn at_salesforce<T>(sim: &Sim, act: impl FnOnce(&mut Salesforce, Timestamp) -> T) -> T {
     let mut org = sim.org();
-    inject_lag(sim, &mut org);
+    inject_lag(sim, &mut org, LAG_OF_PEOPLE);
     let done = act(&mut org, sim.true_time());
     org.clear_faults();
     done

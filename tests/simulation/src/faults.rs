@@ -163,13 +163,14 @@ fn org_action_of(sim: &Sim, fault: RequestFault, target: &Target) -> Option<OrgA
     })
 }
 
-/// Draws whether queries see the write that comes next only later.
-pub(crate) fn inject_lag(sim: &Sim, org: &mut Salesforce) {
+/// Draws whether queries see the write that comes next only later: so many times as likely as other faults.
+pub(crate) fn inject_lag(sim: &Sim, org: &mut Salesforce, times: u32) {
     let mut rates = sim.plan.weather.requests.iter();
     let rate = rates.find(|(fault, _)| *fault == RequestFault::LateVisible).map_or(0, |(_, rate)| *rate);
-    if !sim.is_calm() && rate > 0 && sim.draw(|dice| dice.chance(rate)) {
+    if !sim.is_calm() && rate > 0 && sim.draw(|dice| dice.chance(rate.saturating_mul(times))) {
         let seconds = sim.draw(|dice| u32::try_from(dice.scale(1, 100)).unwrap_or(1));
-        org.inject(OrgFault::next(OrgAction::LateVisible { seconds }));
+        let untold = sim.draw(|dice| dice.chance(500_000));
+        org.inject(OrgFault::next(OrgAction::LateVisible { seconds, untold }));
     }
 }
 

@@ -147,6 +147,20 @@ impl Fleet {
         self.token.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Whether somebody is there, and everybody may call every service: who waits for a token that another one was about to renew
+    /// cannot yet.
+    pub(crate) fn is_at_work(&self) -> bool {
+        let services = self.sim.plan.services();
+        let is_ready = |running: &Running| {
+            services.iter().all(|service| {
+                let connection = ConnectionName::from(service.connection());
+                matches!(running.ops.engine().connection_state(&connection), ConnectionState::Ready { .. })
+            })
+        };
+        let up = self.up();
+        !up.is_empty() && up.iter().all(is_ready)
+    }
+
     /// Whether somebody shows that Salesforce takes the refresh token no more.
     pub(crate) fn is_locked_out(&self) -> bool {
         let says = |why: &str| why.contains("SALESFORCE_REFRESH_TOKEN");

@@ -168,6 +168,8 @@ pub(crate) struct Ledger {
     held_up: Vec<(u64, String, u64)>,
     /// Records that people made part of another: they are not deleted, whatever it looks like.
     pub(crate) merged: BTreeMap<String, String>,
+    /// Ids of records, and match values of rows, that people do not touch any more.
+    pub(crate) left_alone: BTreeSet<String>,
     /// Records that people took back out of the recycle bin.
     pub(crate) restored: BTreeSet<String>,
     /// Writes of engines to records that the service carried out, whether they changed anything or not.
@@ -207,6 +209,7 @@ impl Ledger {
             respelt: Vec::new(),
             held_up: Vec::new(),
             merged: BTreeMap::new(),
+            left_alone: BTreeSet::new(),
             restored: BTreeSet::new(),
             engine_writes: Vec::new(),
             engine_row_writes: Vec::new(),

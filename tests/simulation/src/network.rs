@@ -372,7 +372,7 @@ fn serve(
                 org_actions_of(sim, fault, call).into_iter().for_each(|fault| org.inject(fault));
             }
             if target.writes {
-                inject_lag(sim, &mut org);
+                inject_lag(sim, &mut org, 1);
             }
             let answer = org.handle(request, now);
             org.clear_faults();

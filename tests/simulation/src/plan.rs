@@ -572,6 +572,7 @@ impl Weather {
                 kind if kind.is_rare() => (20, [30_000, 100_000, 300_000]),
                 kind if kind.is_grave() => (6, [1_000, 3_000, 10_000]),
                 RequestFault::LowerCases | RequestFault::Automation => (12, [50_000, 200_000, 1_000_000]),
+                RequestFault::LateVisible => (50, [5_000, 30_000, 100_000]),
                 _ => (25, [5_000, 30_000, 100_000]),
             };
             let rate = some(share, rates);

@@ -1,8 +1,8 @@
 //! One seed from beginning to end: users, faults and engines; then calm; then everything is checked.
 
 use crate::check::{
-    RELEASED, Snapshot, archives, brakes, budget, children_first, deletes, left_by_a_stop, left_in_the_cold,
-    note_archives, once, passed_over, patience, register, unsettled,
+    Overdue, RELEASED, Snapshot, archives, brakes, budget, children_first, deletes, left_by_a_stop,
+    left_in_the_cold, note_archives, once, passed_over, patience, register, unsettled,
 };
 use crate::counters::Counters;
 use crate::dice::Dice;
@@ -308,6 +308,7 @@ impl Run {
         let mut calm = 0;
         let mut asked = 0;
         let mut lagged = None;
+        let mut overdue = Overdue::default();
         loop {
             let now = self.sim.executor.now();
             if !self.until(now + 2 * SECOND) {
@@ -340,6 +341,11 @@ impl Run {
             // Whoever is frozen has something to do yet when it wakes.
             let awake = !self.sim.executor.is_anyone_frozen();
             let answered = self.sim.executor.now() > self.sim.slow_until.load(Ordering::Relaxed);
+            let is_idle = awake && answered && late == 0;
+            if let Some(what) = overdue.look(&self.sim, &self.fleet, is_idle) {
+                self.violations.push(what);
+                return false;
+            }
             if open.is_empty() && late == 0 && shown && awake && answered && (asked > 1 || deliveries == 0) {
                 calm += 1;
                 if calm >= 3 && !self.approve_withheld() {

@@ -1,5 +1,6 @@
 //! People and programs who edit both sides all along, whether the engines run or not.
 
+mod alone;
 mod archive;
 mod haste;
 
@@ -203,7 +204,11 @@ impl Users {
             }
             _ => {
                 let changes = self.some_changes(Side::Remote, &id);
+                let lagging = self.sim.lagging_records();
                 self.update_record(&id, &changes);
+                if self.sim.lagging_records() > lagging {
+                    self.leave_alone(&id);
+                }
             }
         }
     }
@@ -296,15 +301,6 @@ impl Users {
         if self.sim.live.load(Ordering::Relaxed) == 0 {
             self.sim.count("edited_while_down");
         }
-    }
-
-    fn row_ids(&self) -> Vec<String> {
-        self.sim.ledger(self.kind()).rows.keys().cloned().collect()
-    }
-
-    fn record_ids(&self) -> Vec<String> {
-        let ledger = self.sim.ledger(self.kind());
-        ledger.records.keys().filter(|id| self.place.owns(id)).cloned().collect()
     }
 
     fn one_of(&self, ids: Vec<String>) -> Option<String> {

@@ -53,6 +53,9 @@ pub enum Action {
     LateVisible {
         /// Seconds.
         seconds: u32,
+        /// The replication calls know nothing of it either, and say of later times that they cover them.
+        #[serde(default)]
+        untold: bool,
     },
     /// A flow sets a field of the row whenever the API writes it.
     Automation {

@@ -26,10 +26,18 @@ pub(crate) struct Record {
     pub(crate) unseen: Option<Unseen>,
 }
 
+/// How long queries do not see a write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lag {
+    pub(crate) until: Timestamp,
+    /// The replication calls know nothing of it.
+    pub(crate) untold: bool,
+}
+
 /// A write that queries cannot see yet, although its stamps are older than what they can see.
 #[derive(Clone, Debug)]
 pub(crate) struct Unseen {
-    pub(crate) until: Timestamp,
+    pub(crate) lag: Lag,
     /// What they see meanwhile: the record before, or nothing.
     pub(crate) before: Option<Arc<Record>>,
 }
@@ -38,7 +46,7 @@ impl Record {
     /// The record as queries see it.
     pub(crate) fn seen(&self, now: Timestamp) -> Option<&Record> {
         match &self.unseen {
-            Some(unseen) if now < unseen.until => unseen.before.as_deref(),
+            Some(unseen) if now < unseen.lag.until => unseen.before.as_deref(),
             _ => Some(self),
         }
     }

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::call::Call;
 use super::errors::ApiError;
 use super::org::Salesforce;
-use super::records::{Record, Table};
+use super::records::{Lag, Record, Table};
 use super::reply::Reply;
 use super::time::{read, stamp};
 use bothways_model::Timestamp;
@@ -68,7 +68,7 @@ impl Salesforce {
     /// How many records queries and these calls do not show as they are yet.
     pub fn lagging(&self, now: Timestamp) -> usize {
         let tables = self.store.objects().filter_map(|object| self.store.table(object.name).ok());
-        let lags = |record: &&Record| record.unseen.as_ref().is_some_and(|unseen| now < unseen.until);
+        let lags = |record: &&Record| record.unseen.as_ref().is_some_and(|unseen| now < unseen.lag.until);
         tables.map(|table| table.all().filter(lags).count()).sum()
     }
 
@@ -91,9 +91,10 @@ impl Salesforce {
         if start < now - LONGEST {
             return Err(ApiError::bad("INVALID_REPLICATION_DATE", "startDate before 30 days ago"));
         }
-        // What is still under way keeps the calls from promising more.
+        // What is known to be under way still keeps the calls from promising more.
+        let lags = |lag: Lag| now < lag.until && !lag.untold;
         let pending =
-            table.all().filter(|record| record.unseen.as_ref().is_some_and(|unseen| now < unseen.until));
+            table.all().filter(|record| record.unseen.as_ref().is_some_and(|unseen| lags(unseen.lag)));
         let oldest = pending.map(|record| record.system_modstamp).min();
         let behind = now - self.config.replication_lag;
         let covered = end.min(behind).min(oldest.unwrap_or(behind)).max(start);

@@ -4,7 +4,7 @@ use super::access::{Access, By};
 use super::errors::ApiError;
 use super::faults::Action;
 use super::objects::{Field, Kind, Object};
-use super::records::{Record, Unseen};
+use super::records::{Lag, Record, Unseen};
 use super::store::{Store, blank};
 use super::time::to_second;
 use super::values;
@@ -20,8 +20,8 @@ pub(crate) struct Writing<'a, 'f> {
 }
 
 impl Writing<'_, '_> {
-    /// Draws what happens to the write of one row: for how long queries do not see it.
-    fn draw(&mut self, object: &str, verb: &str, id: &str) -> Result<Option<TimeDelta>, ApiError> {
+    /// Draws what happens to the write of one row: how queries see it late.
+    fn draw(&mut self, object: &str, verb: &str, id: &str) -> Result<Option<Lag>, ApiError> {
         let mut late = None;
         for action in self.faults.draw_for_event(&format!("{object}.{verb}")) {
             match action {
@@ -29,7 +29,9 @@ impl Writing<'_, '_> {
                 Action::RowRefused { code } if self.access.by != By::Person => {
                     return Err(ApiError::refused(&code));
                 }
-                Action::LateVisible { seconds } => late = Some(TimeDelta::seconds(seconds.into())),
+                Action::LateVisible { seconds, untold } => {
+                    late = Some(Lag { until: self.access.now + TimeDelta::seconds(seconds.into()), untold });
+                }
                 _ => {}
             }
         }
@@ -116,7 +118,7 @@ impl Store {
         object: &Object,
         old: Record,
         master: Option<String>,
-        late: Option<TimeDelta>,
+        late: Option<Lag>,
         writing: &mut Writing<'_, '_>,
     ) -> Result<(), ApiError> {
         let at = to_second(writing.access.now);
@@ -135,7 +137,7 @@ impl Store {
         object: &Object,
         mut record: Record,
         before: Option<Record>,
-        late: Option<TimeDelta>,
+        late: Option<Lag>,
         writing: &Writing<'_, '_>,
     ) -> Result<(), ApiError> {
         let now = writing.access.now;
@@ -146,13 +148,14 @@ impl Store {
         }
         // What queries saw is what they go on seeing, also when a second write comes while they lag.
         let seen = before.as_ref().and_then(|before| before.seen(now)).cloned();
-        let lag = match record.unseen.take() {
-            Some(unseen) if now < unseen.until => Some(unseen.until),
-            _ => None,
+        let lag = record.unseen.take().map(|unseen| unseen.lag).filter(|lag| now < lag.until);
+        let lag = match (late, lag) {
+            (Some(a), Some(b)) => Some(Lag { until: a.until.max(b.until), untold: a.untold && b.untold }),
+            (a, b) => a.or(b),
         };
-        record.unseen = late.map(|by| now + by).max(lag).map(|until| {
+        record.unseen = lag.map(|lag| {
             let before = seen.map(|record| Arc::new(Record { unseen: None, ..record }));
-            Unseen { until, before }
+            Unseen { lag, before }
         });
         self.table_mut(object.name)?.put(record);
         self.revision += 1;

@@ -6,6 +6,7 @@ mod budget;
 mod converged;
 mod deletes;
 mod once;
+mod overdue;
 mod patience;
 mod register;
 
@@ -15,6 +16,7 @@ pub(crate) use budget::budget;
 pub(crate) use converged::{RELEASED, left_by_a_stop, passed_over, unsettled};
 pub(crate) use deletes::{children_first, deletes};
 pub(crate) use once::once;
+pub(crate) use overdue::Overdue;
 pub(crate) use patience::patience;
 pub(crate) use register::register;
 

@@ -167,7 +167,10 @@ fn the_service_describes_itself() {
 fn faults_have_a_json_form() {
     let text = r#"{"event":"Contact.update","nth":2,"action":{"kind":"late_visible","seconds":5}}"#;
     let fault: Fault = serde_json::from_str(text).expect("a fault");
-    assert_eq!(fault, Fault::next(Action::LateVisible { seconds: 5 }).on_event("Contact.update").nth(2));
+    assert_eq!(
+        fault,
+        Fault::next(Action::LateVisible { seconds: 5, untold: false }).on_event("Contact.update").nth(2)
+    );
     let keys = [
         json!({}),
         json!({ "delay_ms": 1 }),
