@@ -8,7 +8,7 @@ use crate::{
 };
 use bothways_model::planted::{self, Bug};
 use bothways_model::{LinkId, LocalId, LocalRow, PairId, Record, Timestamp};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 /// The row part, carried out.
 struct Written {
@@ -32,11 +32,11 @@ impl State {
             Guard::Free => None,
         };
         let rows = units.iter().filter_map(link);
-        let moved: HashSet<_> = rows.filter(|(pair, id)| self.has_moved(*pair, id)).collect();
+        let moved: BTreeSet<_> = rows.filter(|(pair, id)| self.has_moved(*pair, id)).collect();
         units.iter().map(|unit| self.commit_one(now, unit, &moved)).collect()
     }
 
-    fn commit_one(&mut self, now: Timestamp, unit: &Unit, moved: &HashSet<RowName>) -> Result<UnitOutcome> {
+    fn commit_one(&mut self, now: Timestamp, unit: &Unit, moved: &BTreeSet<RowName>) -> Result<UnitOutcome> {
         let stored = Run::link_id(unit).and_then(|id| self.links.get(&id));
         let carried_out = |write: &IntentWrite| self.is_carried_out(write);
         let mut run = match Run::start(unit, stored, now, carried_out, |scope| self.is_paused(scope)) {

@@ -7,7 +7,7 @@ use super::shown::{outcome, taken, works};
 use crate::{
     Approval, AuditEntry, Cursor, Delivery, Guard, History, HistoryOp, IntentState, IntentWrite, Key,
     KeyWrite, LeaseAction, Link, LocalBinding, PageCommit, ParkReason, ParkedFilter, Pause, PauseScope,
-    Result, RowWrite, Settled, Side, Store, Take, Unit, WorkWrite,
+    Result, RowWrite, Settled, Side, Store, Take, Unit,
 };
 use bothways_model::{Mode, Record, Seq};
 use futures::future::BoxFuture;
