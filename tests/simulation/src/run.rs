@@ -346,7 +346,7 @@ impl Run {
                 self.violations.push(what);
                 return false;
             }
-            if open.is_empty() && late == 0 && shown && awake && answered && (asked > 1 || deliveries == 0) {
+            if open.is_empty() && is_idle && shown && (asked > 1 || deliveries == 0) {
                 calm += 1;
                 if calm >= 3 && !self.approve_withheld() {
                     return true;

@@ -205,7 +205,7 @@ async fn what_a_contact_refers_to_and_is_gone_holds_up_nothing_else() {
     gone.change(&[("account_id", Value::Int(1))]);
     hub.until("nothing waits", async |_: &Hub| gone.work().await.is_empty()).await;
     assert_eq!(contact(hub, "Ash").unwrap()["AccountId"], gone.acme.as_str());
-    assert!(gone.process.ops.brakes().await.unwrap().len() == 1);
+    assert_eq!(gone.process.ops.brakes().await.unwrap().len(), 1, "still withheld");
 }
 
 /// What a contact was refused for before is not what keeps it: nobody is asked about it once it waits for what is gone.
@@ -223,7 +223,7 @@ async fn a_refused_contact_that_waits_for_what_is_gone_is_parked_no_more() {
     let work = gone.work().await;
     assert!(work.iter().all(|work| work.parked.is_none()), "{work:?}");
     assert_eq!(contact(&gone.hub, "Ash").unwrap()["FirstName"], "Ann");
-    assert!(gone.process.ops.brakes().await.unwrap().len() == 1);
+    assert_eq!(gone.process.ops.brakes().await.unwrap().len(), 1, "still withheld");
 }
 
 /// A contact that moves takes its reference along, from either side.

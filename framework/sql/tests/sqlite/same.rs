@@ -4,7 +4,7 @@ use crate::foreign::{Program, at, pair, text};
 use bothways_model::{LinkId, LocalId, PairId, Record, Seq, Value};
 use bothways_store::contract::{Bench, catalogs};
 use bothways_store::{
-    Fact, Guard, Intent, IntentState, IntentWrite, Lease, LeaseAction, Link, LinkFilter, LinkState,
+    Awaited, Fact, Guard, Intent, IntentState, IntentWrite, Lease, LeaseAction, Link, LinkFilter, LinkState,
     LinkWrite, LocalBinding, MemoryStore, PairSpec, ParkReason, Parked, RowWrite, Settled, Side, Signal,
     Store, Subject, Take, Taken, Unit, UnitOutcome, Work, WorkId, WorkWrite,
 };
@@ -42,6 +42,7 @@ enum Step {
 enum End {
     Done,
     Wait,
+    Await(u8),
     Fail,
     Park,
     Claim(u8),
@@ -80,6 +81,7 @@ fn ends() -> impl Strategy<Value = End> {
     prop_oneof![
         2 => Just(End::Done),
         1 => Just(End::Wait),
+        2 => (0..5_u8).prop_map(End::Await),
         1 => Just(End::Fail),
         1 => Just(End::Park),
         4 => (0..5_u8).prop_map(End::Claim),
@@ -155,6 +157,13 @@ impl Run<'_> {
                     held: None,
                     look: true,
                 },
+                End::Await(n) => {
+                    let (side, record) = (Side::Remote, format!("cus_{n}"));
+                    let on =
+                        (*n > 0).then(|| Awaited { pair: self.pairs[usize::from(*n) % 2], side, id: record });
+                    let generation = work.generation;
+                    WorkWrite::Wait { id, generation, due: at(self.now + 50), held: "waits".into(), on }
+                }
                 End::Fail => WorkWrite::Again {
                     id,
                     generation: work.generation,
@@ -444,6 +453,16 @@ async fn both(steps: Vec<Step>) {
     }
     assert_eq!(runs[0].everything().await, runs[1].everything().await, "after {steps:?}");
     assert_eq!((pair(&program.store).await, Side::Local, Seq(0)), (runs[0].pairs[0], Side::Local, Seq(0)));
+}
+
+/// Two looks of one batch at a row that was deleted meanwhile: the first deals with that, and it is news to the second all the same.
+#[tokio::test]
+async fn both_find_out_once_for_a_batch_which_rows_have_moved() {
+    use Step::{Commit, Delete, Insert, Local, Relay, Take};
+    let looks = vec![(3, End::Claim(0)), (2, End::Claim(0))];
+    let before = [Local(2, 0), Insert(0), Local(0, 0), Local(0, 0), Local(1, 0), Take(3), Local(1, 0)];
+    let after = [Delete(0), Take(1), Relay(1), Commit(looks)];
+    both(before.into_iter().chain(after).collect()).await;
 }
 
 proptest! {

@@ -176,8 +176,8 @@ impl WorkRow {
         self.not_before = None;
     }
 
-    /// The link it waits for is there, or what it waits for may be another by now. No generation: whoever has it in hand meanwhile finds the link, or waits for it again and is
-    /// told then.
+    /// The link it waits for is there, or what it waits for may be another by now. No generation: whoever has it in hand meanwhile finds
+    /// the link, or waits for it again and is told then.
     pub fn release(&mut self, now: Timestamp) {
         self.work.awaits = None;
         self.work.held = None;

@@ -166,7 +166,10 @@ impl Judge<'_> {
     /// Whether a person is asked whether a record is gone that the service only does not find: for that, and not for a delete.
     fn is_unproven(&self, link: &Link) -> bool {
         let parked = self.parked_about(link).and_then(|work| work.parked.as_ref());
-        parked.is_some_and(|parked| parked.digest.starts_with("absence-"))
+        let asked = parked.is_some_and(|parked| {
+            parked.reason == ParkReason::Delete && parked.digest.starts_with("absence-")
+        });
+        asked && is_hard_to_prove(self.snapshot.place, self.plan)
     }
 
     fn link(&self, link: &Link) -> Option<String> {
